@@ -1,0 +1,3 @@
+//! Judge.
+mod verdict;
+pub use verdict::{Grade, Verdict};

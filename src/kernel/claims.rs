@@ -1,0 +1,194 @@
+//! Claims: what a kernel declares of itself. They choose the error bound (numerics: the constants of its profile) and switch
+//! on the relations that hold only for kernels of a certain shape. The default is the textbook kernel on a good libm.
+
+use crate::dtype::Dtype;
+use crate::error::{Error, Result};
+use std::fmt;
+use std::str::FromStr;
+
+/// What a kernel declares of itself.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Claims {
+    /// The largest `|error| / (u |exact|)` of its exp, in units of the accumulator's roundoff: at most twice its worst ulp
+    /// error. Default 2.
+    pub exp: f64,
+    /// The same of its log. Default 2.
+    pub log: f64,
+    /// The same of its log1p. Default 2.
+    pub log1p: f64,
+    /// How it adds up. Default sequential.
+    pub sum: Summation,
+    /// The dtype it computes in. Default: [`Dtype::accumulator`] of the case's dtype.
+    pub accumulator: Option<Dtype>,
+    /// It keeps a running maximum and rescales its running sum (online softmax). Default no.
+    pub online: bool,
+    /// It flushes subnormal numbers to zero. Default no.
+    pub flush_to_zero: bool,
+    /// It subtracts the maximum before anything else: ranges hold exactly, and a common shift that is exact changes no bit.
+    pub shifted: bool,
+    /// It adds from the first class to the last, so one more class of weight 0 changes no bit.
+    pub sequential: bool,
+    /// It maps every element alike, with a monotone exp: order is kept, permuting the input permutes the output.
+    pub elementwise_monotone: bool,
+    /// It must keep half of its digits however long the row: a `long_sum` grade fails. Default no.
+    pub half_digits: bool,
+    /// What it must return for logits that are not finite. Default [`Special::Framework`].
+    pub special: Special,
+}
+
+impl Default for Claims {
+    fn default() -> Self {
+        Self {
+            exp: 2.0,
+            log: 2.0,
+            log1p: 2.0,
+            sum: Summation::Sequential,
+            accumulator: None,
+            online: false,
+            flush_to_zero: false,
+            shifted: false,
+            sequential: false,
+            elementwise_monotone: false,
+            half_digits: false,
+            special: Special::Framework,
+        }
+    }
+}
+
+/// The keys of [`Claims::set`], for messages and `--help`.
+const KEYS: &str = "exp=C, log=C, log1p=C (units of roundoff), sum=sequential|pairwise|compensated|lanes:L|lanes:L:tail|blocks:B, \
+                    accumulator=DTYPE, online, flush_to_zero, shifted, sequential, elementwise_monotone, half_digits";
+
+impl Claims {
+    /// Sets claims from `key=value,...`, as `--claims` takes them; a flag may stand without a value.
+    ///
+    /// # Errors
+    /// An unknown key, or a value that does not fit it.
+    pub fn set(&mut self, text: &str) -> Result<()> {
+        for item in text.split(',').filter(|item| !item.is_empty()) {
+            let (key, value) = item.split_once('=').unwrap_or((item, "true"));
+            let bad = || Error::usage(format!("claim `{item}`: the value does not fit; the claims are: {KEYS}"));
+            let factor = || value.parse::<f64>().ok().filter(|c| c.is_finite() && *c >= 0.0).ok_or_else(bad);
+            let flag = || value.parse::<bool>().map_err(|_| bad());
+            match key {
+                "exp" => self.exp = factor()?,
+                "log" => self.log = factor()?,
+                "log1p" => self.log1p = factor()?,
+                "sum" => self.sum = value.parse().map_err(|()| bad())?,
+                "accumulator" => self.accumulator = Some(value.parse()?),
+                "online" => self.online = flag()?,
+                "flush_to_zero" => self.flush_to_zero = flag()?,
+                "shifted" => self.shifted = flag()?,
+                "sequential" => self.sequential = flag()?,
+                "elementwise_monotone" => self.elementwise_monotone = flag()?,
+                "half_digits" => self.half_digits = flag()?,
+                _ => return Err(Error::usage(format!("unknown claim `{key}`; the claims are: {KEYS}"))),
+            }
+        }
+        Ok(())
+    }
+
+    /// The dtype the kernel computes in for a case of `dtype`.
+    pub fn accumulator(&self, dtype: Dtype) -> Dtype {
+        self.accumulator.unwrap_or_else(|| dtype.accumulator())
+    }
+}
+
+/// How a kernel adds `n` numbers; it decides how many roundings a term can pass through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Summation {
+    /// One after the other.
+    Sequential,
+    /// Halves, recursively.
+    Pairwise,
+    /// `lanes` partial sums; what is left over goes into the lanes, or (`scalar_tail`) is added one by one at the end.
+    Lanes {
+        /// The number of partial sums.
+        lanes: usize,
+        /// Whether the remainder is added one by one at the end.
+        scalar_tail: bool,
+    },
+    /// Sums of `size` terms, then a sum of those.
+    Blocks {
+        /// The number of terms in a block.
+        size: usize,
+    },
+    /// Compensated (Kahan, Neumaier, double-double).
+    Compensated,
+}
+
+impl Summation {
+    /// The number of roundings that a term may pass through in a sum of `n` terms (`H` of the error bound).
+    pub fn roundings(self, n: usize) -> f64 {
+        let sequential = n.saturating_sub(1) as f64;
+        let log2 = |m: usize| f64::from(usize::BITS - m.saturating_sub(1).leading_zeros());
+        match self {
+            Summation::Sequential => sequential,
+            Summation::Pairwise => log2(n),
+            Summation::Lanes { lanes, .. } if n < lanes => sequential,
+            Summation::Lanes { lanes, scalar_tail: false } => n.div_ceil(lanes) as f64 - 1.0 + log2(lanes),
+            Summation::Lanes { lanes, scalar_tail: true } => {
+                (n / lanes) as f64 - 1.0 + log2(lanes) + (n % lanes) as f64
+            }
+            Summation::Blocks { size } => size as f64 + n.div_ceil(size) as f64,
+            Summation::Compensated => 3.0,
+        }
+    }
+}
+
+impl FromStr for Summation {
+    type Err = ();
+
+    fn from_str(text: &str) -> std::result::Result<Self, ()> {
+        let count = |text: &str| text.parse::<usize>().ok().filter(|&count| count > 0).ok_or(());
+        match text.split(':').collect::<Vec<_>>()[..] {
+            ["sequential"] => Ok(Summation::Sequential),
+            ["pairwise"] => Ok(Summation::Pairwise),
+            ["compensated"] => Ok(Summation::Compensated),
+            ["lanes", lanes] => Ok(Summation::Lanes { lanes: count(lanes)?, scalar_tail: false }),
+            ["lanes", lanes, "tail"] => Ok(Summation::Lanes { lanes: count(lanes)?, scalar_tail: true }),
+            ["blocks", size] => Ok(Summation::Blocks { size: count(size)? }),
+            _ => Err(()),
+        }
+    }
+}
+
+/// What an output must be when a logit is not finite or none is left: the policy table of the oracle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Special {
+    /// What the major frameworks do is accepted: the limit or NaN where a logit is +inf; NaN or zeros where all are masked.
+    #[default]
+    Framework,
+    /// Strict: the limit wherever one exists, NaN where none does.
+    Limit,
+}
+
+impl Special {
+    /// Both presets.
+    pub const ALL: [Special; 2] = [Special::Framework, Special::Limit];
+
+    /// The name on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Special::Framework => "framework",
+            Special::Limit => "limit",
+        }
+    }
+}
+
+impl fmt::Display for Special {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for Special {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        Special::ALL
+            .into_iter()
+            .find(|special| special.name() == text)
+            .ok_or_else(|| Error::usage(format!("unknown preset `{text}` of special values; write framework or limit")))
+    }
+}

@@ -1,0 +1,111 @@
+//! A Rust closure as a kernel: `|logits: &[f32], out: &mut [f32]|` for softmax, log-softmax and log-sum-exp,
+//! `|logits, target, label_smoothing, out|` for cross-entropy and its gradient, `|logits, direction, out|` for the products.
+
+use super::{Claims, Element, Kernel, Outcome};
+use crate::case::Case;
+use crate::dtype::Dtype;
+use crate::op::{Op, Takes};
+
+/// A kernel made of a closure, for one op in one dtype.
+pub struct Closure {
+    name: String,
+    op: Op,
+    dtype: Dtype,
+    claims: Claims,
+    call: Box<Call>,
+}
+
+type Call = dyn Fn(&Case, usize) -> Vec<f64> + Send + Sync;
+
+impl Closure {
+    /// A kernel called `name` that computes `op` with `function`; the dtype is that of the function's slices.
+    ///
+    /// # Panics
+    /// If the function's arguments are not those of the op (a softmax that takes a target, say).
+    pub fn new<T: Element, Arguments>(
+        name: impl Into<String>,
+        op: Op,
+        function: impl IntoClosure<T, Arguments>,
+    ) -> Self {
+        let name = name.into();
+        let (call, fits): (Box<Call>, fn(Takes) -> bool) = function.into_call();
+        assert!(fits(op.takes()), "kernel `{name}`: the closure's arguments are not those of {op}");
+        Self { name, op, dtype: T::DTYPE, claims: Claims::default(), call }
+    }
+
+    /// The same kernel with other claims.
+    pub fn claiming(mut self, claims: Claims) -> Self {
+        self.claims = claims;
+        self
+    }
+
+    /// The dtype of the closure's slices.
+    pub fn dtype(&self) -> Dtype {
+        self.dtype
+    }
+}
+
+impl Kernel for Closure {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn supports(&self, op: Op, dtype: Dtype) -> bool {
+        op == self.op && dtype == self.dtype
+    }
+
+    fn claims(&self, _: Op, _: Dtype) -> Claims {
+        self.claims.clone()
+    }
+
+    fn run(&self, case: &Case) -> Outcome {
+        Outcome::Outputs((self.call)(case, case.op().outputs(case.logits().len())))
+    }
+}
+
+/// A closure with the arguments of one of the three shapes of ops. `out` has one element or as many as the logits, as the op
+/// says, and starts as NaN, so an output that is never written is seen.
+pub trait IntoClosure<T, Arguments> {
+    /// The call on a case, and the shapes of ops that it fits.
+    #[doc(hidden)]
+    fn into_call(self) -> (Box<Call>, fn(Takes) -> bool);
+}
+
+fn read<T: Element>(values: &[f64]) -> Vec<T> {
+    values.iter().map(|&x| T::from_f64(x)).collect()
+}
+
+fn outputs<T: Element>(n: usize, write: impl FnOnce(&mut [T])) -> Vec<f64> {
+    let mut out = vec![T::from_f64(f64::NAN); n];
+    write(&mut out);
+    out.into_iter().map(T::to_f64).collect()
+}
+
+impl<T: Element, F: Fn(&[T], &mut [T]) + Send + Sync + 'static> IntoClosure<T, fn(&[T], &mut [T])> for F {
+    fn into_call(self) -> (Box<Call>, fn(Takes) -> bool) {
+        let call = move |case: &Case, n: usize| outputs(n, |out| self(&read::<T>(case.logits()), out));
+        (Box::new(call), |takes| takes == Takes::Logits)
+    }
+}
+
+impl<T: Element, F: Fn(&[T], usize, T, &mut [T]) + Send + Sync + 'static> IntoClosure<T, fn(&[T], usize, T, &mut [T])>
+    for F
+{
+    fn into_call(self) -> (Box<Call>, fn(Takes) -> bool) {
+        let call = move |case: &Case, n: usize| {
+            let (target, smoothing) = case.target().unwrap_or((0, 0.0));
+            outputs(n, |out| self(&read::<T>(case.logits()), target, T::from_f64(smoothing), out))
+        };
+        (Box::new(call), |takes| takes == Takes::Target)
+    }
+}
+
+impl<T: Element, F: Fn(&[T], &[T], &mut [T]) + Send + Sync + 'static> IntoClosure<T, fn(&[T], &[T], &mut [T])> for F {
+    fn into_call(self) -> (Box<Call>, fn(Takes) -> bool) {
+        let call = move |case: &Case, n: usize| {
+            let direction = read::<T>(case.direction().unwrap_or(&[]));
+            outputs(n, |out| self(&read::<T>(case.logits()), &direction, out))
+        };
+        (Box::new(call), |takes| matches!(takes, Takes::Cotangent | Takes::Tangent))
+    }
+}

@@ -1,0 +1,264 @@
+//! `results.json`: what a campaign found, as data. Every report is made from this and nothing else.
+//!
+//! Same seed and same selection give the same bytes, so nothing here depends on time, machine or the number of threads; those
+//! are in `run.json` ([`RunInfo`]). Numbers that JSON cannot hold (NaN and the infinities) are strings.
+
+use crate::dtype::Dtype;
+use crate::judge::{Grade, Verdict};
+use crate::op::Op;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::collections::BTreeMap;
+
+/// The name and version of the format.
+pub const SCHEMA: &str = "logitfuzz.results/1";
+
+/// Everything a campaign found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Results {
+    /// [`SCHEMA`].
+    pub schema: String,
+    /// False if the campaign was interrupted: then the cells hold what was done until then.
+    pub complete: bool,
+    /// What selected the cases, and the policy they were judged by.
+    pub settings: Settings,
+    /// What produced the numbers.
+    pub provenance: Provenance,
+    /// One entry for each (kernel, op, dtype, family), sorted in that order.
+    pub cells: Vec<Cell>,
+    /// The failing cases, shrunk, one for each distinct (kernel, op, dtype, verdict, cause).
+    pub findings: Vec<Finding>,
+    /// Error against input, one curve for each (kernel, op, dtype).
+    pub curves: Vec<Curve>,
+}
+
+/// What selected the cases, and the policy they were judged by.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    /// The seed of all random streams.
+    pub seed: u64,
+    /// Cases for each cell (the family `file` has one for each row instead).
+    pub cases: u64,
+    /// The longest row generated.
+    pub max_len: usize,
+    /// The kernels, by name, in the order of the report.
+    pub kernels: Vec<String>,
+    /// The ops, in the order of the report.
+    pub ops: Vec<Op>,
+    /// The dtypes, in the order of the report.
+    pub dtypes: Vec<Dtype>,
+    /// The families, in the order of the report.
+    pub families: Vec<String>,
+    /// The preset for special values, if one was asked for; otherwise each kernel's own.
+    pub special: Option<String>,
+    /// The `--claims` that were applied to every kernel, if any.
+    pub claims: Option<String>,
+    /// The rows of the family `file`: their number and a checksum of them.
+    pub file: Option<FileRows>,
+}
+
+/// The rows that a user brought.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FileRows {
+    /// The number of rows.
+    pub rows: usize,
+    /// FNV-1a of the logits and targets, in hex, so that two results can be told to be of the same rows.
+    pub checksum: String,
+}
+
+/// What produced the numbers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Provenance {
+    /// The version of this crate.
+    pub logitfuzz: String,
+    /// The version of the generators: cases of two versions are not comparable.
+    pub generators: u32,
+    /// The version of MPFR under the oracle.
+    pub mpfr: String,
+}
+
+/// What is known of a run and is no result: it is written to `run.json`, and may differ between identical runs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunInfo {
+    /// The command line.
+    pub command: Vec<String>,
+    /// When the run started, in UTC, as `2026-01-31T12:00:00Z`.
+    pub started: String,
+    /// How long it took, in seconds.
+    pub seconds: f64,
+    /// The number of threads.
+    pub jobs: usize,
+    /// Operating system and processor architecture.
+    pub machine: String,
+}
+
+/// One (kernel, op, dtype, family): counts and extremes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Cell {
+    /// The kernel's name.
+    pub kernel: String,
+    /// The op.
+    pub op: Op,
+    /// The dtype.
+    pub dtype: Dtype,
+    /// The family of the logits.
+    pub family: String,
+    /// Cases run.
+    pub cases: u64,
+    /// Cases selected and not run (the kernel was given up on, or the run was interrupted).
+    pub not_run: u64,
+    /// Outputs judged.
+    pub outputs: u64,
+    /// Cases by verdict; those with no case are left out.
+    pub verdicts: BTreeMap<Verdict, u64>,
+    /// Outputs that passed, by grade; those with no output are left out.
+    pub grades: BTreeMap<Grade, u64>,
+    /// The largest finite error, in ulps of the exact value.
+    #[serde(with = "number")]
+    pub max_ulp: f64,
+    /// The largest error over its bound.
+    #[serde(with = "number")]
+    pub max_ratio: f64,
+    /// The mean signed error in ulps of all finite outputs that have a finite truth (positive: too large).
+    #[serde(with = "number")]
+    pub mean_signed_ulp: f64,
+    /// Outputs by error in ulps: element 0 counts errors up to 0.5, element k errors above 2^(k-2) up to 2^(k-1), the last
+    /// one all above; trailing zeros are left out.
+    pub ulp_histogram: Vec<u64>,
+    /// The case with the largest ratio, in the text form of [`crate::case::Case`], if it is short enough to keep.
+    pub worst: Option<String>,
+}
+
+/// A failing case, shrunk.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Finding {
+    /// The kernel's name.
+    pub kernel: String,
+    /// The op.
+    pub op: Op,
+    /// The dtype.
+    pub dtype: Dtype,
+    /// The family of the first case that showed it.
+    pub family: String,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// What went wrong, as a short name: `overflow`, `log_of_zero`, `cancellation`, ...
+    pub cause: String,
+    /// The logits, as hex floats; `value*count` is a run of equal values.
+    pub logits: Vec<String>,
+    /// The number of logits (runs counted in full).
+    pub len: usize,
+    /// The true class, for the ops that take one.
+    pub target: Option<usize>,
+    /// The label smoothing, as a hex float, for the ops that take one.
+    pub label_smoothing: Option<String>,
+    /// The cotangent, as the logits are written, for the ops that take one.
+    pub cotangent: Option<Vec<String>>,
+    /// The tangent, as the logits are written, for the ops that take one.
+    pub tangent: Option<Vec<String>>,
+    /// The output that is worst; none where the kernel gave no output.
+    pub index: Option<usize>,
+    /// What the kernel returned there, as a hex float.
+    pub got: String,
+    /// What it returned, as a short decimal.
+    pub got_decimal: String,
+    /// The exact value: 30 significant digits, or the special value that is due.
+    pub exact: String,
+    /// The exact value rounded to the dtype, as a hex float.
+    pub rounded: String,
+    /// The error, in ulps of the exact value.
+    #[serde(with = "number")]
+    pub ulp: f64,
+    /// The bound, in ulps of the exact value.
+    #[serde(with = "number")]
+    pub bound_ulp: f64,
+    /// The error over the bound.
+    #[serde(with = "number")]
+    pub ratio: f64,
+    /// In words: which step lost it, and which pattern cures it.
+    pub explanation: String,
+    /// The command that shows it again.
+    pub replay: String,
+    /// Index of the case in its family that showed it first, before shrinking.
+    pub case_index: u64,
+}
+
+/// Error against input for one (kernel, op, dtype): in each bin of the input's size, the output with the largest ratio.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Curve {
+    /// The kernel's name.
+    pub kernel: String,
+    /// The op.
+    pub op: Op,
+    /// The dtype.
+    pub dtype: Dtype,
+    /// The points, sorted by `x`.
+    pub points: Vec<Point>,
+}
+
+/// One point of a [`Curve`].
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Point {
+    /// log2 of the largest finite |logit| of the row, rounded down; rows of zeros count as -1075.
+    pub x: i32,
+    /// The error, in ulps of the exact value; infinite where the kernel returned NaN or an infinity that is not due.
+    #[serde(with = "number")]
+    pub ulp: f64,
+    /// The bound for the same output, in ulps of the exact value.
+    #[serde(with = "number")]
+    pub bound_ulp: f64,
+}
+
+impl Serialize for Op {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+impl<'de> Deserialize<'de> for Op {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl Serialize for Dtype {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+impl<'de> Deserialize<'de> for Dtype {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// A number that may be NaN or infinite: then a string, `"nan"`, `"inf"`, `"-inf"`.
+mod number {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub fn serialize<S: Serializer>(x: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+        if x.is_finite() {
+            serializer.serialize_f64(*x)
+        } else {
+            serializer.serialize_str(&crate::dtype::text::hex(*x))
+        }
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Number {
+            Finite(f64),
+            Text(String),
+        }
+        match Number::deserialize(deserializer)? {
+            Number::Finite(x) => Ok(x),
+            Number::Text(text) => match text.as_str() {
+                "nan" => Ok(f64::NAN),
+                "inf" => Ok(f64::INFINITY),
+                "-inf" => Ok(f64::NEG_INFINITY),
+                _ => Err(D::Error::custom(format!("`{text}` is not a number, nan, inf or -inf"))),
+            },
+        }
+    }
+}
