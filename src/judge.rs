@@ -1,3 +1,342 @@
-//! Judge.
+//! The judge: from a case, its truth and a kernel's outcome to verdicts.
+//!
+//! An output is measured ([`OutputError`]) against the exact value and compared with what is forgiven ([`Bounds`]); the ratio of
+//! the two is what everything downstream is about: at most 1 is as good as the textbook algorithm, above is worse. Special
+//! values are compared as such. A case has the worst verdict of its outputs.
+
+use crate::case::Case;
+use crate::dtype::Format;
+use crate::kernel::{Claims, Kernel, Outcome};
+use crate::magnitude::Magnitude;
+use crate::op::Op;
+use crate::oracle::{Accepted, Due, Real, Truth};
+
+mod bound;
+mod error;
+mod relation;
 mod verdict;
+
+pub use bound::Bounds;
+pub use error::OutputError;
+pub use relation::Relation;
 pub use verdict::{Grade, Verdict};
+
+/// The number of bins of [`Judgement::histogram`].
+pub const HISTOGRAM_BINS: usize = 64;
+
+/// What the judge says of one outcome.
+#[derive(Debug, Clone)]
+pub struct Judgement {
+    /// The worst verdict of the outputs, or that of the kernel as a whole.
+    pub verdict: Verdict,
+    /// The worst grade of the outputs that passed.
+    pub grade: Option<Grade>,
+    /// The output that has the verdict; of several, the one with the largest ratio. None where there is no output.
+    pub worst: Option<WorstOutput>,
+    /// The relation that is broken, where the verdict is [`Verdict::Relation`] (or [`Verdict::Range`]).
+    pub relation: Option<Relation>,
+    /// The panic's message, where the kernel panicked.
+    pub message: Option<String>,
+    /// Outputs judged.
+    pub outputs: u64,
+    /// Outputs that passed, by grade, in the order of [`Grade::ALL`].
+    pub grades: [u64; Grade::ALL.len()],
+    /// The largest finite error in ulps.
+    pub max_ulp: f64,
+    /// The largest ratio of error to bound; infinite where a special value or a finite one is missed altogether.
+    pub max_ratio: f64,
+    /// The sum of the signed errors of `measured` outputs, in units of `2^-32` ulp.
+    pub signed_sum: i128,
+    /// The outputs that have a finite error.
+    pub measured: u64,
+    /// Measured outputs by error in ulps: bin 0 up to 0.5, bin k above `2^(k-2)` up to `2^(k-1)`, the last one all above.
+    pub histogram: [u64; HISTOGRAM_BINS],
+}
+
+/// One output, beside its truth.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OutputJudgement {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// The grade, where it passed.
+    pub grade: Option<Grade>,
+    /// The error in ulps, signed; none where it has no finite error (NaN, or a special value).
+    pub ulps: Option<f64>,
+    /// The bound, in ulps; 0 where the value is due exactly.
+    pub bound_ulps: f64,
+    /// Error over bound; infinite where the kind of value is wrong.
+    pub ratio: f64,
+}
+
+/// The output that decided a judgement.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WorstOutput {
+    /// Its index.
+    pub index: usize,
+    /// What the kernel returned.
+    pub got: f64,
+    /// What is said of it.
+    pub judged: OutputJudgement,
+}
+
+/// Judges an outcome of a case. `truth` must be that of the case, `bounds` those of the claims.
+pub fn judge(case: &Case, outcome: &Outcome, truth: &Truth, bounds: &Bounds, claims: &Claims) -> Judgement {
+    let outputs = match outcome {
+        Outcome::Outputs(outputs) => outputs,
+        Outcome::Panicked(message) => {
+            return Judgement { verdict: Verdict::Panic, message: Some(message.clone()), ..Judgement::empty() };
+        }
+    };
+    if outputs.len() != case.op().outputs(case.logits().len()) {
+        return Judgement { verdict: Verdict::Unwritten, ..Judgement::empty() };
+    }
+    let court = Court { case, truth, bounds, claims };
+    // An answer passes if it passes one of the alternatives; if it passes none, the first speaks.
+    let mut judgements = (0..truth.alternatives.len()).map(|alternative| court.judge_outputs(outputs, alternative));
+    let Some(first) = judgements.next() else { return Judgement::empty() };
+    let mut judgement = if first.verdict == Verdict::Pass {
+        first
+    } else {
+        judgements.find(|judgement| judgement.verdict == Verdict::Pass).unwrap_or(first)
+    };
+    if judgement.verdict == Verdict::Pass {
+        judgement.relation = court.broken_relation(outputs);
+        match judgement.relation {
+            None => {}
+            Some(Relation::Range) => judgement.verdict = Verdict::Range,
+            Some(_) => judgement.verdict = Verdict::Relation,
+        }
+    }
+    judgement
+}
+
+/// Runs the cases that the kernel's claims relate to this one, and returns the first relation that is broken. It costs one run
+/// of the kernel for each claim and no oracle; kernels that claim no shape cost nothing.
+pub fn broken_relation(kernel: &dyn Kernel, case: &Case, outcome: &Outcome, claims: &Claims) -> Option<Relation> {
+    let Outcome::Outputs(outputs) = outcome else { return None };
+    relation::transformed(case, claims).into_iter().find_map(|(relation, moved)| {
+        match crate::kernel::run(kernel, &moved) {
+            Outcome::Outputs(moved_outputs)
+                if relation::holds_between(relation, case, outputs, &moved, &moved_outputs, claims) =>
+            {
+                None
+            }
+            _ => Some(relation),
+        }
+    })
+}
+
+/// Judges one output against what is due.
+pub fn judge_output(
+    case: &Case,
+    truth: &Truth,
+    bounds: &Bounds,
+    claims: &Claims,
+    index: usize,
+    got: f64,
+) -> OutputJudgement {
+    Court { case, truth, bounds, claims }.judge_best(index, got)
+}
+
+/// What a judgement needs.
+struct Court<'a> {
+    case: &'a Case,
+    truth: &'a Truth,
+    bounds: &'a Bounds,
+    claims: &'a Claims,
+}
+
+impl Court<'_> {
+    fn judge_outputs(&self, outputs: &[f64], alternative: usize) -> Judgement {
+        let mut judgement = Judgement { outputs: outputs.len() as u64, ..Judgement::empty() };
+        for (index, &got) in outputs.iter().enumerate() {
+            let judged = self.judge_due(&self.truth.alternatives[alternative][index], index, got);
+            judgement.add(index, got, judged);
+        }
+        judgement
+    }
+
+    /// The best that can be said of one output alone.
+    fn judge_best(&self, index: usize, got: f64) -> OutputJudgement {
+        let mut judged = self.truth.alternatives.iter().map(|outputs| self.judge_due(&outputs[index], index, got));
+        let first = judged.next().unwrap_or_else(OutputJudgement::exact);
+        if first.verdict == Verdict::Pass {
+            first
+        } else {
+            judged.find(|judged| judged.verdict == Verdict::Pass).unwrap_or(first)
+        }
+    }
+
+    fn judge_due(&self, due: &Due, index: usize, got: f64) -> OutputJudgement {
+        match due {
+            Due::Real(real) => self.judge_real(real, index, got),
+            Due::Undecided => {
+                OutputJudgement { verdict: Verdict::Undecided, grade: None, ulps: None, bound_ulps: 0.0, ratio: 0.0 }
+            }
+            Due::OneOf(accepted) => self.judge_accepted(accepted, index, got),
+        }
+    }
+
+    fn judge_accepted(&self, accepted: &[Accepted], index: usize, got: f64) -> OutputJudgement {
+        let mut value = None;
+        for accepted in accepted {
+            match *accepted {
+                Accepted::Nan if got.is_nan() => return OutputJudgement::exact(),
+                Accepted::Infinity(x) if got == x => return OutputJudgement::exact(),
+                Accepted::Between(low, high) if low <= got && got <= high => return OutputJudgement::exact(),
+                Accepted::Value(real) => {
+                    let judged = self.judge_real(&real, index, got);
+                    if judged.verdict == Verdict::Pass {
+                        return judged;
+                    }
+                    value = Some(judged);
+                }
+                _ => {}
+            }
+        }
+        let verdict = if got.is_nan() {
+            Verdict::Nan
+        } else if let Some(judged) = value.filter(|_| !accepted.contains(&Accepted::Nan)) {
+            return judged;
+        } else {
+            Verdict::Swallowed
+        };
+        OutputJudgement::wrong_kind(verdict)
+    }
+
+    fn judge_real(&self, real: &Real, index: usize, got: f64) -> OutputJudgement {
+        let format = self.case.dtype().format();
+        if got.is_nan() {
+            return OutputJudgement::wrong_kind(Verdict::Nan);
+        }
+        if got.is_infinite() && got != real.rounded {
+            if real.rounded.is_infinite() {
+                return OutputJudgement::wrong_kind(Verdict::Swallowed);
+            }
+            if got > 0.0 && self.bounds.overflow_is_forgiven {
+                return OutputJudgement { grade: Some(Grade::Textbook), ..OutputJudgement::exact() };
+            }
+            return OutputJudgement::wrong_kind(Verdict::Inf);
+        }
+        // A zero that is due in a row without weight is due exactly.
+        let exact_zero = real.is_zero() && !self.truth.class.is_ordinary();
+        let textbook = if exact_zero { Magnitude::ZERO } else { self.bounds.textbook[index] };
+        let within =
+            |bounds: &Option<Vec<Magnitude>>, error: Magnitude| bounds.as_ref().map(|bounds| error <= bounds[index]);
+        let error = OutputError::of(got, real, format);
+        let ratio = (error.absolute / textbook).to_f64();
+        let half_digits = within(&self.bounds.half_digits, error.absolute);
+        let (verdict, grade) = if ratio > 1.0 || (self.claims.half_digits && half_digits == Some(false)) {
+            (self.failure(real, got), None)
+        } else if within(&self.bounds.tight, error.absolute) == Some(true) {
+            (Verdict::Pass, Some(Grade::Tight))
+        } else if half_digits == Some(false) {
+            (Verdict::Pass, Some(Grade::LongSum))
+        } else {
+            (Verdict::Pass, Some(Grade::Textbook))
+        };
+        let bound_ulps = textbook.shifted(-real.unit).to_f64();
+        OutputJudgement { verdict, grade, ulps: Some(error.signed_ulps), bound_ulps, ratio }
+    }
+
+    /// The name of an error beyond the bound.
+    fn failure(&self, real: &Real, got: f64) -> Verdict {
+        let exact_sign = if real.rounded != 0.0 { real.rounded } else { real.residual };
+        if real.rounded.is_infinite() {
+            Verdict::Swallowed
+        } else if got == 0.0 && real.rounded != 0.0 {
+            Verdict::Zero
+        } else if relation::is_out_of_range(self.case.op(), got) {
+            Verdict::Range
+        } else if got * exact_sign.signum() < 0.0 && exact_sign != 0.0 {
+            Verdict::Sign
+        } else {
+            Verdict::Inaccurate
+        }
+    }
+
+    fn broken_relation(&self, outputs: &[f64]) -> Option<Relation> {
+        if self.truth.class.is_ordinary() {
+            return relation::broken_within(self.case, outputs, self.claims, self.bounds.sum);
+        }
+        // Several +inf: NaN, or a distribution.
+        let is_distribution = || (outputs.iter().sum::<f64>() - 1.0).abs() <= self.bounds.sum;
+        let numbers = self.truth.unit_sum && self.case.op() == Op::Softmax && outputs.iter().all(|p| !p.is_nan());
+        (numbers && !is_distribution()).then_some(Relation::SumsToOne)
+    }
+}
+
+impl OutputJudgement {
+    /// Exactly the special value that is due.
+    fn exact() -> Self {
+        Self { verdict: Verdict::Pass, grade: Some(Grade::Tight), ulps: None, bound_ulps: 0.0, ratio: 0.0 }
+    }
+
+    /// NaN, an infinity or a number where another kind of value is due.
+    fn wrong_kind(verdict: Verdict) -> Self {
+        Self { verdict, grade: None, ulps: None, bound_ulps: 0.0, ratio: f64::INFINITY }
+    }
+}
+
+impl Judgement {
+    fn empty() -> Self {
+        Self {
+            verdict: Verdict::Pass,
+            grade: None,
+            worst: None,
+            relation: None,
+            message: None,
+            outputs: 0,
+            grades: [0; Grade::ALL.len()],
+            max_ulp: 0.0,
+            max_ratio: 0.0,
+            signed_sum: 0,
+            measured: 0,
+            histogram: [0; HISTOGRAM_BINS],
+        }
+    }
+
+    fn add(&mut self, index: usize, got: f64, judged: OutputJudgement) {
+        if let Some(grade) = judged.grade {
+            self.grades[grade as usize] += 1;
+            self.grade = self.grade.max(Some(grade));
+        }
+        if let Some(ulps) = judged.ulps {
+            self.measured += 1;
+            self.max_ulp = self.max_ulp.max(ulps.abs());
+            self.signed_sum += fixed_point(ulps);
+            self.histogram[histogram_bin(ulps.abs())] += 1;
+        }
+        self.max_ratio = self.max_ratio.max(judged.ratio);
+        let is_worse = match &self.worst {
+            None => true,
+            Some(worst) => (judged.verdict, judged.ratio) > (worst.judged.verdict, worst.judged.ratio),
+        };
+        if is_worse {
+            self.verdict = judged.verdict;
+            self.worst = Some(WorstOutput { index, got, judged });
+        }
+    }
+}
+
+/// An error in units of `2^-32` ulp, limited to `2^60` ulp, so that sums of `2^30` of them are exact in an `i128` whatever
+/// their order.
+fn fixed_point(ulps: f64) -> i128 {
+    let limit = (1u64 << 60) as f64;
+    (ulps.clamp(-limit, limit) * (1u64 << 32) as f64) as i128
+}
+
+/// The mean that belongs to a sum of [`Judgement::signed_sum`].
+pub fn mean_of_fixed_point(sum: i128, count: u64) -> f64 {
+    if count == 0 { 0.0 } else { sum as f64 / (1u64 << 32) as f64 / count as f64 }
+}
+
+fn histogram_bin(ulps: f64) -> usize {
+    if ulps <= 0.5 {
+        return 0;
+    }
+    // 2^(k-2) < ulps <= 2^(k-1)
+    let e = crate::dtype::exponent(ulps);
+    let is_power = Format { precision: 1, emin: -1022, emax: 1023 }.round(ulps, 0.0) == ulps;
+    ((e + if is_power { 1 } else { 2 }) as usize).min(HISTOGRAM_BINS - 1)
+}

@@ -7,6 +7,7 @@ pub mod error;
 pub mod generate;
 pub mod judge;
 pub mod kernel;
+pub mod magnitude;
 pub mod op;
 pub mod oracle;
 pub mod report;

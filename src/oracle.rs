@@ -1,1 +1,293 @@
-//! Oracle.
+//! The oracle: the truth of a case, certified.
+//!
+//! A fixed precision is no oracle: with 256 bits, `z - LSE` gives 0 for the log-softmax of `[0, -200]`, whose truth is
+//! -1.38e-87. Here every output is enclosed by bounds that are proven, and the precision rises until the enclosure decides the
+//! rounding, the binade and the ulp figure (Ziv, "Fast evaluation of elementary mathematical functions with correctly rounded
+//! last bit", 1991). Outputs that are rational are found beforehand and computed in rational arithmetic, or the loop would
+//! never end. The levels are: rational numbers ([`output`]), double-double balls over 128-bit exponentials ([`ball`]), and MPFR
+//! intervals from 128 to 4096 bits ([`interval`], [`row`]). What is still open then is [`Due::Undecided`].
+//!
+//! Rows that are not finite have no single truth; [`special`] says what is accepted there.
+
+use crate::case::Case;
+use crate::kernel::Special;
+use crate::magnitude::Magnitude;
+use crate::op::Op;
+use output::{Known, Question};
+use row::{MASKED, PRECISIONS, Row};
+use rug::{Float, Rational, float::Round};
+use std::sync::Arc;
+
+mod ball;
+mod interval;
+mod output;
+mod real;
+mod row;
+mod special;
+
+pub(crate) use ball::two_sum;
+pub use real::Real;
+pub use special::RowClass;
+
+/// The oracle. It keeps the last row, so cases of several ops on one row share one set of exponentials.
+#[derive(Default)]
+pub struct Oracle {
+    row: Option<Row>,
+}
+
+/// What an output must be.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Due {
+    /// The rounding of an exact value, within the error bound.
+    Real(Real),
+    /// Exactly one of these (each `Real` within its bound).
+    OneOf(Vec<Accepted>),
+    /// The oracle reached its precision cap.
+    Undecided,
+}
+
+/// One of several accepted answers.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Accepted {
+    /// NaN.
+    Nan,
+    /// This infinity.
+    Infinity(f64),
+    /// The rounding of this value.
+    Value(Real),
+    /// Any number from the first to the second, both included.
+    Between(f64, f64),
+}
+
+/// The truth of a case: what each output must be.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Truth {
+    /// Usually one; where a row has several accepted answers as a whole, each of them, for all outputs. An answer passes if it
+    /// passes one of them.
+    pub alternatives: Vec<Vec<Due>>,
+    /// Whether the outputs must also sum to 1 where they are numbers (softmax with several +inf).
+    pub unit_sum: bool,
+    /// The class of the row.
+    pub class: RowClass,
+    /// What the error bounds are computed from. At +inf it is that of the limit, where one logit has all the weight.
+    pub anatomy: Arc<Anatomy>,
+    /// `|g_j - c|` for the products that need it, else empty; upper bounds.
+    pub deviations: Vec<Magnitude>,
+}
+
+/// What the error bounds need of an ordinary row. Upper bounds, within `2^-40` relative or of no account.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Anatomy {
+    /// The largest logit.
+    pub max: f64,
+    /// For each logit its weight `exp(z - max)`; 0 at -inf.
+    pub weights: Vec<Magnitude>,
+    /// `S`, the sum of the weights.
+    pub total: f64,
+    /// `s`, the sum of the weights without one maximum.
+    pub others: Magnitude,
+    /// `log S = log1p(s)`.
+    pub log_total: Magnitude,
+}
+
+/// An exact value in words.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Exact {
+    /// Significant decimal digits, `-1.38389652673673749870168797637e-87`; `0` for zero, `inf`, `-inf`, `nan`; or what is
+    /// known of a number that no precision reaches, `(0, 1e-161614248)`.
+    pub digits: String,
+    /// The exact value rounded once to the dtype; NaN where NaN is due.
+    pub rounded: f64,
+}
+
+impl Due {
+    fn nan() -> Due {
+        Due::OneOf(vec![Accepted::Nan])
+    }
+
+    fn infinity(x: f64) -> Due {
+        Due::OneOf(vec![Accepted::Infinity(x)])
+    }
+
+    fn or(self, other: Accepted) -> Due {
+        match self {
+            Due::Real(real) => Due::OneOf(vec![Accepted::Value(real), other]),
+            Due::OneOf(mut accepted) => {
+                accepted.push(other);
+                Due::OneOf(accepted)
+            }
+            Due::Undecided => Due::Undecided,
+        }
+    }
+}
+
+impl RowClass {
+    /// Whether the row has a single truth: finite logits, and none or some that are -inf.
+    pub fn is_ordinary(self) -> bool {
+        matches!(self, RowClass::Finite | RowClass::PartlyMasked)
+    }
+}
+
+impl Oracle {
+    /// An oracle.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// What each output of the case must be. For ordinary rows the preset of special values makes no difference.
+    pub fn truth(&mut self, case: &Case, special: Special) -> Truth {
+        let class = RowClass::of(case.logits());
+        if !class.is_ordinary() {
+            return special::truth(case, class, special);
+        }
+        let row = self.row(case);
+        let question = Question::new(row, case);
+        // Equal logits have equal outputs where the op adds nothing of its own to each.
+        let shares = matches!(case.op(), Op::Softmax | Op::LogSoftmax);
+        let mut by_group: Vec<Option<Due>> = vec![None; if shares { row.groups() } else { 0 }];
+        let outputs = (0..case.op().outputs(case.logits().len()))
+            .map(|j| match row.group[j] {
+                group if shares && group != MASKED => {
+                    by_group[group as usize].get_or_insert_with(|| question.due(j)).clone()
+                }
+                _ => question.due(j),
+            })
+            .collect();
+        let deviations = match case.op() {
+            Op::SoftmaxVjp | Op::SoftmaxJvp => {
+                (0..case.logits().len()).map(|j| question.deviation_magnitude(j)).collect()
+            }
+            _ => Vec::new(),
+        };
+        Truth { alternatives: vec![outputs], unit_sum: false, class, anatomy: row.anatomy().clone(), deviations }
+    }
+
+    /// Every output of the case in words, with that many significant decimal digits, rounded to nearest. Where several answers
+    /// are accepted, the limit if there is one, else the first.
+    pub fn describe(&mut self, case: &Case, special: Special, digits: usize) -> Vec<Exact> {
+        let truth = self.truth(case, special);
+        let question = if truth.class.is_ordinary() { Some(Question::new(self.row(case), case)) } else { None };
+        let outputs = truth.alternatives.first().map_or(&[][..], Vec::as_slice);
+        let describe = |(j, due): (usize, &Due)| {
+            let known = match &question {
+                Some(question) => question.known(j),
+                None => special::limit(case, truth.class, j),
+            };
+            match (known, due, &question) {
+                (Some(known), _, _) => describe_known(&known, case, digits),
+                (None, Due::Real(real), Some(question)) => {
+                    Exact { digits: describe_real(question, j, digits), rounded: real.rounded }
+                }
+                (None, Due::OneOf(accepted), _) => describe_accepted(accepted),
+                _ => Exact { digits: "undecided".into(), rounded: f64::NAN },
+            }
+        };
+        outputs.iter().enumerate().map(describe).collect()
+    }
+
+    /// The prepared row of a case: the last one, if it is the same.
+    fn row(&mut self, case: &Case) -> &Row {
+        let same = self
+            .row
+            .as_ref()
+            .is_some_and(|row| Arc::ptr_eq(&row.logits, case.shared_logits()) && row.dtype == case.dtype());
+        if !same {
+            self.row = None;
+        }
+        self.row.get_or_insert_with(|| Row::new(case.dtype(), case.shared_logits().clone()))
+    }
+}
+
+impl Anatomy {
+    /// The anatomy of a row that is not finite: the +inf logit, if there is one, has all the weight.
+    fn of_limit(logits: &[f64], class: RowClass) -> Self {
+        let is_top = |z: f64| class == RowClass::OneInfinite && z == f64::INFINITY;
+        let weights = logits.iter().map(|&z| if is_top(z) { Magnitude::from(1.0) } else { Magnitude::ZERO }).collect();
+        Self { max: f64::INFINITY, weights, total: 1.0, others: Magnitude::ZERO, log_total: Magnitude::ZERO }
+    }
+
+    fn new(row: &Row) -> Self {
+        let weights = row.group.iter().map(|&group| match group {
+            MASKED => Magnitude::ZERO,
+            group => row.weights[group as usize].magnitude,
+        });
+        // Where the balls say nothing (weights beyond their range), the sum of the magnitudes does.
+        let others = row
+            .weights
+            .iter()
+            .zip(&row.counts)
+            .skip(1)
+            .fold(Magnitude::from(f64::from(row.counts[0] - 1)), |sum, (weight, &count)| {
+                sum + weight.magnitude * Magnitude::from(f64::from(count))
+            });
+        let log_total =
+            if others < Magnitude::power_of_two(-60) { others } else { Magnitude::from(row.log_total.bound()) };
+        Self {
+            max: row.max,
+            weights: weights.collect(),
+            total: row.total.bound(),
+            others: others.inflated(row.groups()),
+            log_total: log_total.inflated(row.groups()),
+        }
+    }
+}
+
+/// The digits of output `j`, from the first interval that decides them.
+fn describe_real(question: &Question, j: usize, digits: usize) -> String {
+    let mut last = None;
+    for index in 0..PRECISIONS.len() {
+        let interval = question.interval(j, question.level(index));
+        let (low, high) = (decimal_of_float(&interval.low, digits), decimal_of_float(&interval.high, digits));
+        if low == high {
+            return low;
+        }
+        last = Some((low, high));
+    }
+    last.map_or_else(|| "undecided".into(), |(low, high)| format!("({low}, {high})"))
+}
+
+fn describe_known(known: &Known, case: &Case, digits: usize) -> Exact {
+    match known {
+        Known::Rational(value) => {
+            let rounded = Real::from_rational(value, case.dtype().format()).rounded;
+            Exact { digits: decimal_of(value, digits), rounded }
+        }
+        Known::Infinite(sign) => Exact {
+            digits: if *sign > 0.0 { "inf".into() } else { "-inf".into() },
+            rounded: f64::INFINITY.copysign(*sign),
+        },
+    }
+}
+
+fn describe_accepted(accepted: &[Accepted]) -> Exact {
+    let digits = match accepted.first() {
+        Some(Accepted::Between(low, high)) => format!("[{low}, {high}]"),
+        _ => "nan".into(),
+    };
+    Exact { digits, rounded: f64::NAN }
+}
+
+/// A rational number to that many significant digits, rounded to nearest.
+fn decimal_of(value: &Rational, digits: usize) -> String {
+    for bits in PRECISIONS {
+        let (low, from_low) = Float::with_val_round(bits, value, Round::Down);
+        if from_low == std::cmp::Ordering::Equal {
+            return decimal_of_float(&low, digits);
+        }
+        let high = Float::with_val_round(bits, value, Round::Up).0;
+        let (low, high) = (decimal_of_float(&low, digits), decimal_of_float(&high, digits));
+        if low == high {
+            return low;
+        }
+    }
+    decimal_of_float(&Float::with_val(PRECISIONS[PRECISIONS.len() - 1], value), digits)
+}
+
+fn decimal_of_float(value: &Float, digits: usize) -> String {
+    let (negative, text, exponent) = value.to_sign_string_exp_round(10, Some(digits), Round::Nearest);
+    let Some(exponent) = exponent else {
+        return "0".into();
+    };
+    let sign = if negative { "-" } else { "" };
+    format!("{sign}{}.{}e{}", &text[..1], &text[1..], exponent - 1)
+}

@@ -1,0 +1,216 @@
+//! Relations that need no oracle: what must hold between the outputs of a case, or between a case and a transformed one.
+//!
+//! The two sum relations hold for every kernel that divides by the sum it formed, whatever its exp. The others hold only for
+//! kernels of a certain shape and are checked where a kernel claims that shape.
+
+use super::bound::sum_error;
+use crate::case::{Case, Extra};
+use crate::kernel::{Claims, Summation};
+use crate::op::Op;
+use crate::oracle::RowClass;
+use std::fmt;
+
+/// A relation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Relation {
+    /// The probabilities sum to 1.
+    SumsToOne,
+    /// The gradient sums to 0.
+    SumsToZero,
+    /// Probabilities in [0, 1], log-probabilities at most 0, losses at least 0, log-sum-exp at least the maximum.
+    Range,
+    /// A larger logit has no smaller probability.
+    Order,
+    /// A common shift that is exact changes no bit (of log-sum-exp: changes it by the shift).
+    Shift,
+    /// One more logit of -inf changes no bit.
+    ExtraMask,
+    /// Permuting the logits permutes the outputs.
+    Permutation,
+}
+
+impl Relation {
+    /// Every relation.
+    pub const ALL: [Relation; 7] = [
+        Relation::SumsToOne,
+        Relation::SumsToZero,
+        Relation::Range,
+        Relation::Order,
+        Relation::Shift,
+        Relation::ExtraMask,
+        Relation::Permutation,
+    ];
+
+    /// The relation in words, as it is broken.
+    pub const fn broken(self) -> &'static str {
+        match self {
+            Relation::SumsToOne => "the probabilities do not sum to 1",
+            Relation::SumsToZero => "the gradient does not sum to 0",
+            Relation::Range => "an output is outside the range of the op",
+            Relation::Order => "a larger logit has a smaller probability",
+            Relation::Shift => "adding a constant to all logits, exactly, changes the result",
+            Relation::ExtraMask => "one more class of -inf changes the result",
+            Relation::Permutation => "reversing the logits does not reverse the result",
+        }
+    }
+}
+
+impl fmt::Display for Relation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.broken())
+    }
+}
+
+/// How far the probabilities may be from summing to 1, or the gradient from summing to 0; `h` is the error of the sum.
+pub(super) fn ordinary_sum_bound(case: &Case, claims: &Claims, h: f64) -> f64 {
+    let output = case.dtype().format();
+    let accumulator = claims.accumulator(case.dtype()).format();
+    let u = accumulator.unit_roundoff();
+    let rounded_again = if accumulator == output { 0.0 } else { output.unit_roundoff() };
+    let least = if claims.flush_to_zero { accumulator.least_normal().max(output.least()) } else { output.least() };
+    let underflow = case.logits().len() as f64 * least / if claims.flush_to_zero { 1.0 } else { 2.0 };
+    let first_order = match case.op() {
+        Op::CrossEntropyGrad => (h + 5.0 * u) + 2.0 * rounded_again + underflow,
+        _ => (h + u) + rounded_again + underflow,
+    };
+    // Of second order: 1 / (1 - h) and products of roundings.
+    first_order * (1.0 + 4.0 * (h + 10.0 * u))
+}
+
+/// The first relation that the outputs of an ordinary row break among themselves.
+pub(super) fn broken_within(case: &Case, outputs: &[f64], claims: &Claims, sum_bound: f64) -> Option<Relation> {
+    if outputs.iter().any(|x| !x.is_finite()) {
+        return None; // a verdict of its own, or a due infinity
+    }
+    let distance_to = |sum: f64| (exact_sum(outputs, -sum)).abs() > sum_bound;
+    match case.op() {
+        Op::Softmax if !outputs.is_empty() && distance_to(1.0) => return Some(Relation::SumsToOne),
+        Op::CrossEntropyGrad if distance_to(0.0) => return Some(Relation::SumsToZero),
+        _ => {}
+    }
+    if claims.shifted {
+        let max = case.logits().iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let out_of_range = |&x: &f64| is_out_of_range(case.op(), x) || (case.op() == Op::LogSumExp && x < max);
+        if outputs.iter().any(out_of_range) {
+            return Some(Relation::Range);
+        }
+    }
+    if claims.elementwise_monotone && matches!(case.op(), Op::Softmax | Op::LogSoftmax) {
+        let mut order: Vec<usize> = (0..outputs.len()).collect();
+        order.sort_by(|&i, &j| case.logits()[i].total_cmp(&case.logits()[j]));
+        if order
+            .windows(2)
+            .any(|pair| case.logits()[pair[0]] < case.logits()[pair[1]] && outputs[pair[0]] > outputs[pair[1]])
+        {
+            return Some(Relation::Order);
+        }
+    }
+    None
+}
+
+/// Whether a number is outside the range of the op: a probability outside [0, 1], a log-probability above 0, a negative loss.
+pub(super) fn is_out_of_range(op: Op, x: f64) -> bool {
+    match op {
+        Op::Softmax => !(0.0..=1.0).contains(&x),
+        Op::LogSoftmax => x > 0.0,
+        Op::CrossEntropy => x < 0.0,
+        _ => false,
+    }
+}
+
+/// The transformed cases whose outputs a kernel's claims relate to those of this one. Ordinary, short rows only: long ones
+/// show nothing more.
+pub(super) fn transformed(case: &Case, claims: &Claims) -> Vec<(Relation, Case)> {
+    const LONGEST: usize = 256;
+    let logits = case.logits();
+    let n = logits.len();
+    let mut cases = Vec::new();
+    if n < 2 || n > LONGEST || !RowClass::of(logits).is_ordinary() {
+        return cases;
+    }
+    let dtype = case.dtype();
+    let mut push = |relation, logits: Vec<f64>, extra| {
+        cases.extend(Case::new(case.op(), dtype, logits, extra).ok().map(|case| (relation, case)))
+    };
+    if claims.shifted {
+        // A shift by a power of two around the size of the row: exact often enough, and then a strong check.
+        let size = logits.iter().filter(|z| z.is_finite()).fold(0.0f64, |size, z| size.max(z.abs()));
+        let shift = dtype.round(f64::powi(2.0, crate::dtype::exponent(size.max(1.0)).min(1000)));
+        let shifted: Vec<f64> =
+            logits.iter().map(|&z| if z.is_finite() { dtype.round(z + shift) } else { z }).collect();
+        let is_exact = logits
+            .iter()
+            .zip(&shifted)
+            .all(|(&z, &moved)| !z.is_finite() || (moved.is_finite() && moved - shift == z && moved - z == shift));
+        if is_exact {
+            push(Relation::Shift, shifted, case.extra().clone());
+        }
+    }
+    let smoothing = case.target().map_or(0.0, |(_, smoothing)| smoothing);
+    if claims.sequential && claims.sum == Summation::Sequential && smoothing == 0.0 {
+        let mut longer = logits.to_vec();
+        longer.push(f64::NEG_INFINITY);
+        push(Relation::ExtraMask, longer, with_one_more(case.extra()));
+    }
+    if claims.elementwise_monotone && case.op() == Op::Softmax {
+        push(Relation::Permutation, logits.iter().rev().copied().collect(), Extra::None);
+    }
+    cases
+}
+
+fn with_one_more(extra: &Extra) -> Extra {
+    match extra {
+        Extra::Direction(direction) => Extra::Direction(direction.iter().copied().chain([0.0]).collect()),
+        other => other.clone(),
+    }
+}
+
+/// Whether the outputs of a transformed case stand in the relation to those of the case.
+pub(super) fn holds_between(
+    relation: Relation,
+    case: &Case,
+    outputs: &[f64],
+    moved: &Case,
+    moved_outputs: &[f64],
+    claims: &Claims,
+) -> bool {
+    let same = |a: f64, b: f64| a == b || (a.is_nan() && b.is_nan());
+    let u = case.dtype().format().unit_roundoff();
+    match relation {
+        Relation::Shift if case.op() == Op::LogSumExp => {
+            let shift = moved.logits()[0] - case.logits()[0];
+            let (Some(&before), Some(&after)) = (outputs.first(), moved_outputs.first()) else { return false };
+            // Each of the two is a rounded sum of the maximum and the same logarithm.
+            let rounding = 2.0 * u * (before.abs() + after.abs()) + case.dtype().format().least();
+            !case.logits()[0].is_finite() || (after - before - shift).abs() <= rounding
+        }
+        Relation::Shift => {
+            outputs.len() == moved_outputs.len() && outputs.iter().zip(moved_outputs).all(|(&a, &b)| same(a, b))
+        }
+        // The class that is added comes last.
+        Relation::ExtraMask => outputs.iter().zip(moved_outputs).all(|(&a, &b)| same(a, b)),
+        Relation::Permutation => {
+            let accumulator = claims.accumulator(case.dtype()).format();
+            let h = sum_error(claims, case);
+            let relative = 2.0 * h
+                + 2.0 * accumulator.unit_roundoff()
+                + if accumulator == case.dtype().format() { 0.0 } else { 2.0 * u };
+            let close = |a: f64, b: f64| {
+                same(a, b)
+                    || (a - b).abs()
+                        <= relative * (1.0 + 4.0 * h) * a.abs().max(b.abs()) + case.dtype().format().least()
+            };
+            outputs.iter().zip(moved_outputs.iter().rev()).all(|(&a, &b)| close(a, b))
+        }
+        Relation::SumsToOne | Relation::SumsToZero | Relation::Range | Relation::Order => true,
+    }
+}
+
+/// `start + sum`, with an error far below one rounding of the result (compensated, of finite numbers).
+fn exact_sum(values: &[f64], start: f64) -> f64 {
+    let (sum, rest) = values.iter().fold((start, 0.0), |(sum, rest), &x| {
+        let (sum, error) = crate::oracle::two_sum(sum, x);
+        (sum, rest + error)
+    });
+    sum + rest
+}

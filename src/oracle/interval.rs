@@ -1,0 +1,132 @@
+//! Open intervals of MPFR numbers, with ends rounded outward: the second level of the oracle.
+//!
+//! An interval `(low, high)` is open, so an end that lies exactly on a representable number, a midpoint or a power of two does
+//! not contain it: that is how the sign of a remainder far below any precision still decides a rounding. A single number is the
+//! interval whose ends are equal.
+
+use rug::{Assign, Float, Rational, float::Round, ops::AssignRound};
+
+/// An open interval, or a point.
+#[derive(Debug, Clone)]
+pub(crate) struct Interval {
+    pub low: Float,
+    pub high: Float,
+}
+
+impl Interval {
+    /// The ends of `value`, rounded outward to `bits`.
+    pub fn enclose<T: Copy>(bits: u32, value: T) -> Self
+    where
+        Float: AssignRound<T, Round = Round, Ordering = std::cmp::Ordering>,
+    {
+        Self {
+            low: Float::with_val_round(bits, value, Round::Down).0,
+            high: Float::with_val_round(bits, value, Round::Up).0,
+        }
+    }
+
+    /// A rational number, rounded outward to `bits`.
+    pub fn rational(bits: u32, value: &Rational) -> Self {
+        Self::enclose(bits, value)
+    }
+
+    /// `(0, 2^exponent)`: a positive number of which nothing else is known.
+    pub fn positive_below(bits: u32, exponent: i32) -> Self {
+        let mut high = Float::with_val(bits, 1);
+        high <<= exponent;
+        Self { low: Float::with_val(bits, 0), high }
+    }
+
+    /// The point 0.
+    pub fn zero(bits: u32) -> Self {
+        Self { low: Float::with_val(bits, 0), high: Float::with_val(bits, 0) }
+    }
+
+    fn bits(&self) -> u32 {
+        self.low.prec()
+    }
+
+    /// Whether every number inside is positive.
+    pub fn is_positive(&self) -> bool {
+        self.low >= 0 && self.high > 0
+    }
+
+    /// Whether every number inside is negative.
+    pub fn is_negative(&self) -> bool {
+        self.high <= 0 && self.low < 0
+    }
+
+    /// A number inside, with enough bits to lie strictly inside.
+    pub fn middle(&self) -> Float {
+        let exponent = |x: &Float| x.get_exp().unwrap_or(0);
+        let gap = (exponent(&self.high).max(exponent(&self.low)) - exponent(&self.high).min(exponent(&self.low)))
+            .clamp(0, 8192);
+        let bits = self.bits() + gap as u32 + 2;
+        let mut middle = Float::with_val(bits, &self.low + &self.high);
+        middle >>= 1;
+        middle
+    }
+
+    /// The sum.
+    pub fn add(&self, other: &Self) -> Self {
+        let bits = self.bits();
+        Self {
+            low: Float::with_val_round(bits, &self.low + &other.low, Round::Down).0,
+            high: Float::with_val_round(bits, &self.high + &other.high, Round::Up).0,
+        }
+    }
+
+    /// The negative.
+    pub fn negated(self) -> Self {
+        Self { low: -self.high, high: -self.low }
+    }
+
+    /// The product.
+    pub fn mul(&self, other: &Self) -> Self {
+        let bits = self.bits();
+        let mut result: Option<Self> = None;
+        let mut end = Float::new(bits);
+        for a in [&self.low, &self.high] {
+            for b in [&other.low, &other.high] {
+                match &mut result {
+                    None => {
+                        result = Some(Self {
+                            low: Float::with_val_round(bits, a * b, Round::Down).0,
+                            high: Float::with_val_round(bits, a * b, Round::Up).0,
+                        });
+                    }
+                    Some(result) => {
+                        end.assign_round(a * b, Round::Down);
+                        if end < result.low {
+                            result.low.assign(&end);
+                        }
+                        end.assign_round(a * b, Round::Up);
+                        if end > result.high {
+                            result.high.assign(&end);
+                        }
+                    }
+                }
+            }
+        }
+        result.unwrap_or_else(|| Self::zero(bits))
+    }
+
+    /// The quotient by a positive interval whose lower end is above 0.
+    pub fn div_positive(&self, other: &Self) -> Self {
+        let bits = self.bits();
+        let divisor_of_low = if self.low >= 0 { &other.high } else { &other.low };
+        let divisor_of_high = if self.high >= 0 { &other.low } else { &other.high };
+        Self {
+            low: Float::with_val_round(bits, &self.low / divisor_of_low, Round::Down).0,
+            high: Float::with_val_round(bits, &self.high / divisor_of_high, Round::Up).0,
+        }
+    }
+
+    /// `log(1 + x)`, which is increasing; the interval must lie above -1.
+    pub fn log1p(&self) -> Self {
+        let mut result = self.clone();
+        result.low.ln_1p_round(Round::Down);
+        result.high.ln_1p_round(Round::Up);
+        result
+    }
+}

@@ -1,0 +1,455 @@
+//! The outputs of one op on one row, each seen in three ways: exactly where it is rational, as a ball, as an interval.
+//!
+//! By the theorem of Lindemann and Weierstrass, exponentials of distinct rational numbers are linearly independent over the
+//! rationals, so an output is rational only in the few cases that [`Question::known`] lists; every other output is irrational,
+//! no midpoint and no representable number, and Ziv's loop ends. Each output is written as a rational part plus a remainder
+//! whose sign is known from its form: never as `z - LSE`, which loses the remainder whatever the precision.
+//!
+//! For the products: `mean_g` is the mean of the cotangent over group g, `c = sum p_i g_i`. Since the probabilities sum to 1,
+//! `g_j - c = (g_j - mean_0) + (1/S) sum over g >= 1 of w_g (m_g mean_0 - sum_g)`, which is a rational number and a remainder.
+
+use super::Due;
+use super::ball::Ball;
+use super::interval::Interval;
+use super::real::Real;
+use super::row::{Level, MASKED, PRECISIONS, Row};
+use crate::case::Case;
+use crate::magnitude::Magnitude;
+use crate::op::Op;
+use rug::{Float, Rational};
+use std::cell::OnceCell;
+use std::cmp::Ordering;
+
+/// An output that is known without any exponential.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Known {
+    Rational(Rational),
+    /// Infinite, with the sign of the number.
+    Infinite(f64),
+}
+
+impl Known {
+    /// What an output with this value must be.
+    pub fn due(&self, case: &Case) -> Due {
+        match self {
+            Known::Rational(value) => Due::Real(Real::from_rational(value, case.dtype().format())),
+            Known::Infinite(sign) => Due::infinity(f64::INFINITY.copysign(*sign)),
+        }
+    }
+}
+
+/// One op on one row.
+pub(crate) struct Question<'a> {
+    row: &'a Row,
+    case: &'a Case,
+    smoothing: Smoothing,
+    products: Option<Products>,
+}
+
+/// The target part of cross-entropy and its gradient.
+struct Smoothing {
+    target: usize,
+    smoothing: f64,
+    /// `(1 - e) d_t + (e / n) sum d_i` as a ball and exactly: the loss without `log S`.
+    gaps: Ball,
+    exact_gaps: OnceCell<Rational>,
+}
+
+/// What the products need of the cotangent or tangent.
+struct Products {
+    /// For each group the sum of the direction over it.
+    exact_sums: OnceCell<Vec<Rational>>,
+    mean0: Ball,
+    /// `sum over g >= 1 of w_g (m_g mean_0 - sum_g)`.
+    remainder: Ball,
+    /// The sum of the direction over all logits, masked ones too.
+    total: Ball,
+    exact_total: OnceCell<Rational>,
+    /// The mean of the direction, where it is the same over every group: then `c` is that mean.
+    common_mean: Option<Rational>,
+    /// `c - mean_0` for each precision, negated: what all deviations share.
+    shared: [OnceCell<Interval>; PRECISIONS.len()],
+}
+
+impl<'a> Question<'a> {
+    pub fn new(row: &'a Row, case: &'a Case) -> Self {
+        let (target, smoothing) = case.target().unwrap_or((0, 0.0));
+        let gaps = if case.op() == Op::CrossEntropy { gaps(row, target, smoothing) } else { Ball::ZERO };
+        let products = case.direction().map(|direction| Products::new(row, direction));
+        Self { row, case, smoothing: Smoothing { target, smoothing, gaps, exact_gaps: OnceCell::new() }, products }
+    }
+
+    /// What output `j` must be, by the cheapest of the three views that decides it.
+    pub fn due(&self, j: usize) -> Due {
+        if let Some(known) = self.known(j) {
+            return known.due(self.case);
+        }
+        let format = self.case.dtype().format();
+        if let Some(real) = Real::from_ball(self.ball(j), format) {
+            return Due::Real(real);
+        }
+        (0..PRECISIONS.len())
+            .find_map(|index| Real::from_interval(&self.interval(j, self.level(index)), format))
+            .map_or(Due::Undecided, Due::Real)
+    }
+
+    /// The weights at a precision of Ziv's loop.
+    pub fn level(&self, index: usize) -> &'a Level {
+        self.row.level(index)
+    }
+
+    /// Whether output `j` is rational or infinite, and what it is.
+    pub fn known(&self, j: usize) -> Option<Known> {
+        let Row { finite, .. } = *self.row;
+        let rational = |value: Rational| Some(Known::Rational(value));
+        let masked = !self.case.op().is_scalar() && self.row.group[j] == MASKED;
+        let one_group = self.row.groups() == 1;
+        // p of any logit, where it is rational.
+        let probability = || match (masked, one_group) {
+            (true, _) => Some(Rational::new()),
+            (false, true) => Some(Rational::from((1, finite as u64))),
+            (false, false) => None,
+        };
+        match self.case.op() {
+            Op::LogSumExp => (finite == 1).then(|| Known::Rational(exact(self.row.max))),
+            Op::Softmax => rational(probability()?),
+            Op::LogSoftmax if masked => Some(Known::Infinite(-1.0)),
+            Op::LogSoftmax => {
+                if finite == 1 {
+                    rational(Rational::new())
+                } else {
+                    None
+                }
+            }
+            Op::CrossEntropy => {
+                let Smoothing { target, smoothing, .. } = self.smoothing;
+                let has_mask = finite < self.row.logits.len();
+                if (self.row.group[target] == MASKED && smoothing < 1.0) || (smoothing > 0.0 && has_mask) {
+                    return Some(Known::Infinite(1.0));
+                }
+                if finite == 1 { rational(self.exact_gaps().clone()) } else { None }
+            }
+            Op::CrossEntropyGrad => rational(probability()? - target_probability(self.case, j)),
+            Op::SoftmaxVjp | Op::SoftmaxJvp => {
+                let products = self.products.as_ref()?;
+                if masked {
+                    return rational(Rational::new());
+                }
+                let deviation = self.direction(j) - products.common_mean.as_ref()?;
+                if deviation.cmp0() == Ordering::Equal {
+                    return rational(Rational::new());
+                }
+                rational(probability()? * deviation)
+            }
+            Op::LogSoftmaxVjp => {
+                let products = self.products.as_ref()?;
+                if let Some(probability) = probability() {
+                    return rational(self.direction(j) - probability * self.exact_total(products));
+                }
+                let may_vanish = !products.total.is_not_zero();
+                if may_vanish && self.exact_total(products).cmp0() == Ordering::Equal {
+                    rational(self.direction(j))
+                } else {
+                    None
+                }
+            }
+            Op::LogSoftmaxJvp => rational(self.direction(j) - self.products.as_ref()?.common_mean.as_ref()?),
+        }
+    }
+
+    /// Output `j` as a ball; it may be too wide to decide anything.
+    pub fn ball(&self, j: usize) -> Ball {
+        let row = self.row;
+        match self.case.op() {
+            Op::LogSumExp => Ball::exact(row.max) + row.log_total,
+            Op::Softmax => self.probability_ball(j),
+            Op::LogSoftmax => -(row.gap(j) + row.log_total),
+            Op::CrossEntropy => self.smoothing.gaps + row.log_total,
+            Op::CrossEntropyGrad => {
+                let Smoothing { target, smoothing, .. } = self.smoothing;
+                let spread = Ball::exact(smoothing) / Ball::exact(row.logits.len() as f64);
+                let onehot = if j == target { Ball::difference(1.0, smoothing) } else { Ball::ZERO };
+                if row.group[j] == 0 {
+                    // 1 - q first: near a confident target, p and q are both near 1.
+                    self.top_probability() - onehot - spread - self.top_shortfall()
+                } else {
+                    self.probability_ball(j) - onehot - spread
+                }
+            }
+            Op::SoftmaxVjp | Op::SoftmaxJvp => self.probability_ball(j) * self.deviation_ball(j),
+            Op::LogSoftmaxVjp => {
+                let total = self.products.as_ref().map_or(Ball::ZERO, |products| products.total);
+                let own = Ball::exact(self.direction_value(j));
+                if row.group[j] == 0 {
+                    own - total * self.top_probability() + total * self.top_shortfall()
+                } else {
+                    own - total * self.probability_ball(j)
+                }
+            }
+            Op::LogSoftmaxJvp => self.deviation_ball(j),
+        }
+    }
+
+    /// Output `j` as an open interval that its form makes as narrow as the precision allows, on the right side of its
+    /// rational part.
+    pub fn interval(&self, j: usize, level: &Level) -> Interval {
+        let row = self.row;
+        let bits = level.bits;
+        let group = if self.case.op().is_scalar() { 0 } else { row.group[j] };
+        match self.case.op() {
+            Op::LogSumExp => Interval::enclose(bits, row.max).add(&level.log_total),
+            Op::Softmax => level.probability(group as usize),
+            Op::LogSoftmax => {
+                Interval::rational(bits, &exact_difference(row.max, row.logits[j])).add(&level.log_total).negated()
+            }
+            Op::CrossEntropy => Interval::rational(bits, self.exact_gaps()).add(&level.log_total),
+            Op::CrossEntropyGrad => {
+                let target = target_probability(self.case, j);
+                if group == 0 {
+                    let top = Rational::from((1, row.counts[0])) - target;
+                    Interval::rational(bits, &top).add(&self.top_shortfall_interval(level).negated())
+                } else {
+                    level.probability(group as usize).add(&Interval::rational(bits, &-target))
+                }
+            }
+            Op::SoftmaxVjp | Op::SoftmaxJvp => {
+                let product = level.probability(group as usize).mul(&self.deviation_interval(j, level));
+                if group == 0 { narrower(product, self.top_product_interval(j, level)) } else { product }
+            }
+            Op::LogSoftmaxVjp => {
+                let Some(products) = &self.products else { return Interval::zero(bits) };
+                let total = self.exact_total(products);
+                let own = self.direction(j);
+                if group == MASKED {
+                    Interval::rational(bits, &own)
+                } else if group == 0 {
+                    let base = own - Rational::from(total / row.counts[0]);
+                    Interval::rational(bits, &base)
+                        .add(&self.top_shortfall_interval(level).mul(&Interval::rational(bits, total)))
+                } else {
+                    let share = level.probability(group as usize).mul(&Interval::rational(bits, total));
+                    Interval::rational(bits, &own).add(&share.negated())
+                }
+            }
+            Op::LogSoftmaxJvp => self.deviation_interval(j, level),
+        }
+    }
+
+    /// `|g_j - c|`, an upper bound within a small factor of it where balls decide, for the error bounds of the products.
+    pub fn deviation_magnitude(&self, j: usize) -> Magnitude {
+        let ball = self.deviation_ball(j);
+        if ball.is_not_zero() || ball.radius == 0.0 {
+            return Magnitude::from(ball.bound());
+        }
+        if self
+            .products
+            .as_ref()
+            .is_some_and(|products| products.common_mean.as_ref().is_some_and(|mean| self.direction(j) == *mean))
+        {
+            return Magnitude::ZERO;
+        }
+        // Cancelled below what balls resolve: an interval does.
+        let interval = self.deviation_interval(j, self.row.level(1));
+        let end = if interval.high.clone().abs() > interval.low.clone().abs() { interval.high } else { interval.low };
+        let (significand, e) = end.to_f64_exp();
+        Magnitude::scaled(significand, e).inflated(0)
+    }
+
+    fn probability_ball(&self, j: usize) -> Ball {
+        match self.row.group[j] {
+            MASKED => Ball::ZERO,
+            group => self.row.weights[group as usize].ball / self.row.total,
+        }
+    }
+
+    /// `1 / m_0`: what the probability of a maximum would be if no other logit had weight.
+    fn top_probability(&self) -> Ball {
+        match self.row.counts[0] {
+            1 => Ball::exact(1.0),
+            count => Ball::exact(1.0) / Ball::exact(f64::from(count)),
+        }
+    }
+
+    /// `1 / m_0 - p` of a maximum, `sigma / (m_0 S)`.
+    fn top_shortfall(&self) -> Ball {
+        self.row.sigma / (self.row.total * Ball::exact(f64::from(self.row.counts[0])))
+    }
+
+    fn top_shortfall_interval(&self, level: &Level) -> Interval {
+        level.sigma.div_positive(&level.total.mul(&Interval::enclose(level.bits, self.row.counts[0])))
+    }
+
+    fn exact_gaps(&self) -> &Rational {
+        self.smoothing.exact_gaps.get_or_init(|| {
+            let Smoothing { target, smoothing, .. } = self.smoothing;
+            let row = self.row;
+            let mut gaps = Rational::new();
+            if smoothing < 1.0 {
+                gaps += (Rational::from(1) - exact(smoothing)) * exact_difference(row.max, row.logits[target]);
+            }
+            if smoothing > 0.0 {
+                let count = Rational::from(row.logits.len() as u64);
+                let sum = exact(row.max) * &count - exact_sum(row.logits.iter().copied());
+                gaps += exact(smoothing) * sum / count;
+            }
+            gaps
+        })
+    }
+
+    fn direction_value(&self, j: usize) -> f64 {
+        self.case.direction().map_or(0.0, |direction| direction[j])
+    }
+
+    fn direction(&self, j: usize) -> Rational {
+        exact(self.direction_value(j))
+    }
+
+    fn exact_total<'b>(&self, products: &'b Products) -> &'b Rational {
+        products.exact_total.get_or_init(|| exact_sum(self.case.direction().unwrap_or(&[]).iter().copied()))
+    }
+
+    fn exact_sums<'b>(&self, products: &'b Products) -> &'b [Rational] {
+        products.exact_sums.get_or_init(|| exact_group_sums(self.row, self.case.direction().unwrap_or(&[])))
+    }
+
+    fn deviation_ball(&self, j: usize) -> Ball {
+        let Some(products) = &self.products else { return Ball::ZERO };
+        Ball::exact(self.direction_value(j)) - products.mean0 + products.remainder / self.row.total
+    }
+
+    fn deviation_interval(&self, j: usize, level: &Level) -> Interval {
+        let Some(products) = &self.products else { return Interval::zero(level.bits) };
+        let sums = self.exact_sums(products);
+        let mean0 = Rational::from(&sums[0] / self.row.counts[0]);
+        let base = Interval::rational(level.bits, &(self.direction(j) - &mean0));
+        let remainder = products.shared[level.index].get_or_init(|| {
+            let coefficients: Vec<Rational> =
+                sums.iter().zip(&self.row.counts).map(|(sum, &count)| Rational::from(&mean0 * count) - sum).collect();
+            level.weighted_sum(self.row, &coefficients).div_positive(&level.total)
+        });
+        base.add(remainder)
+    }
+
+    /// `p_j (g_j - c)` of a maximum as its limit plus a remainder of known sign. With `N = sum of nu_g w_g`,
+    /// `nu_g = m_g g_j - sum_g` and `N_0 = nu_0`, the output is `N / S^2`, and
+    /// `N / S^2 - N_0 / m_0^2 = (sum over g >= 1 of w_g (m_0^2 nu_g - 2 N_0 m_0 m_g) - N_0 sigma^2) / (m_0 S)^2`.
+    fn top_product_interval(&self, j: usize, level: &Level) -> Interval {
+        let Some(products) = &self.products else { return Interval::zero(level.bits) };
+        let bits = level.bits;
+        let own = self.direction(j);
+        let top_count = Rational::from(self.row.counts[0]);
+        let sums = self.exact_sums(products);
+        let nu = |g: usize| Rational::from(&own * self.row.counts[g]) - &sums[g];
+        let top = nu(0);
+        let coefficients: Vec<Rational> = (0..self.row.groups())
+            .map(|g| {
+                Rational::from(&top_count * &top_count) * nu(g)
+                    - Rational::from(2) * &top * &top_count * self.row.counts[g]
+            })
+            .collect();
+        let square = level.sigma.mul(&level.sigma).mul(&Interval::rational(bits, &-top.clone()));
+        let numerator = level.weighted_sum(self.row, &coefficients).add(&square);
+        let scale = level.total.mul(&Interval::rational(bits, &top_count));
+        let limit = top / Rational::from(&top_count * &top_count);
+        Interval::rational(bits, &limit).add(&numerator.div_positive(&scale.mul(&scale)))
+    }
+}
+
+impl Products {
+    fn new(row: &Row, direction: &[f64]) -> Self {
+        let mut sums = vec![Ball::ZERO; row.groups()];
+        let mut total = Ball::ZERO;
+        for (&group, &g) in row.group.iter().zip(direction) {
+            total = total + Ball::exact(g);
+            if group != MASKED {
+                let sum = &mut sums[group as usize];
+                *sum = if row.counts[group as usize] == 1 { Ball::exact(g) } else { *sum + Ball::exact(g) };
+            }
+        }
+        let mean = |g: usize| match row.counts[g] {
+            1 => sums[g],
+            count => sums[g] / Ball::exact(f64::from(count)),
+        };
+        let mean0 = mean(0);
+        let mut remainder = Ball::ZERO;
+        for g in 1..row.groups() {
+            let count = row.counts[g];
+            let expected = if count == 1 { mean0 } else { mean0 * Ball::exact(f64::from(count)) };
+            remainder = remainder + row.weights[g].ball * (expected - sums[g]);
+        }
+        let exact_sums = OnceCell::new();
+        let common_mean = if (1..row.groups()).any(|g| (mean(g) - mean0).is_not_zero()) {
+            None
+        } else {
+            let sums = exact_sums.get_or_init(|| exact_group_sums(row, direction));
+            let mean0 = Rational::from(&sums[0] / row.counts[0]);
+            let is_common = sums.iter().zip(&row.counts).all(|(sum, &count)| Rational::from(&mean0 * count) == *sum);
+            is_common.then_some(mean0)
+        };
+        Self {
+            exact_sums,
+            mean0,
+            remainder,
+            total,
+            exact_total: OnceCell::new(),
+            common_mean,
+            shared: Default::default(),
+        }
+    }
+}
+
+/// `(1 - e) d_t + (e / n) sum d_i` as a ball. With `e = 1` the first term is absent, with `e = 0` the second.
+fn gaps(row: &Row, target: usize, smoothing: f64) -> Ball {
+    let mut gaps = Ball::ZERO;
+    if row.group[target] != MASKED && smoothing < 1.0 {
+        gaps = gaps + Ball::difference(1.0, smoothing) * row.gap(target);
+    }
+    if smoothing > 0.0 && row.finite == row.logits.len() {
+        let sum = (0..row.logits.len()).fold(Ball::ZERO, |sum, j| sum + row.gap(j));
+        gaps = gaps + Ball::exact(smoothing) * sum / Ball::exact(row.logits.len() as f64);
+    }
+    gaps
+}
+
+/// `q_j = (1 - e) [j = target] + e / n`.
+pub(super) fn target_probability(case: &Case, j: usize) -> Rational {
+    let (target, smoothing) = case.target().unwrap_or((0, 0.0));
+    let spread = exact(smoothing) / Rational::from(case.logits().len() as u64);
+    if j == target { spread + (Rational::from(1) - exact(smoothing)) } else { spread }
+}
+
+/// A finite `f64` as a rational number.
+pub(super) fn exact(x: f64) -> Rational {
+    Rational::from_f64(x).unwrap_or_default()
+}
+
+fn exact_difference(a: f64, b: f64) -> Rational {
+    exact(a) - exact(b)
+}
+
+/// The exact sum of finite numbers. Every `f64` and every sum of 2^40 of them is a multiple of 2^-1074 below 2^1064.
+pub(super) fn exact_sum(values: impl Iterator<Item = f64>) -> Rational {
+    let mut sum = Float::with_val(1074 + 1064, 0);
+    for value in values {
+        sum += value;
+    }
+    sum.to_rational().unwrap_or_default()
+}
+
+fn exact_group_sums(row: &Row, direction: &[f64]) -> Vec<Rational> {
+    let mut members: Vec<Vec<f64>> = vec![Vec::new(); row.groups()];
+    for (&group, &g) in row.group.iter().zip(direction) {
+        if group != MASKED {
+            members[group as usize].push(g);
+        }
+    }
+    members
+        .into_iter()
+        .map(|values| if let [value] = values[..] { exact(value) } else { exact_sum(values.into_iter()) })
+        .collect()
+}
+
+/// The intersection of two enclosures of one number.
+fn narrower(a: Interval, b: Interval) -> Interval {
+    Interval { low: if a.low > b.low { a.low } else { b.low }, high: if a.high < b.high { a.high } else { b.high } }
+}

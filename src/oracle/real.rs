@@ -1,0 +1,216 @@
+//! The truth of one output as the judge needs it: correctly rounded, and how far off that rounding is.
+//!
+//! A real number is decided when everything that is said of it is certain: the number of the format it rounds to, the binade it
+//! lies in (which fixes its ulp), and its distance from the rounded number to [`SHOWN_BITS`] bits behind the binary point of
+//! an ulp figure.
+
+use super::ball::Ball;
+use super::interval::Interval;
+use crate::dtype::{Format, exponent, ldexp};
+use crate::magnitude::Magnitude;
+use rug::{Float, Integer, Rational, float::Round};
+use std::cmp::Ordering;
+
+/// An enclosure is narrow enough when it is narrower than `2^-40` ulp.
+pub(crate) const SHOWN_BITS: i32 = 40;
+
+/// An exact value, relative to a format.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Real {
+    /// The exact value rounded once, ties to even; infinite where it overflows, and then `residual` is 0.
+    pub rounded: f64,
+    /// `(exact - rounded) / ulp(exact)`.
+    pub residual: f64,
+    /// `log2` of `ulp(exact)`; where the value overflows, that of the last binade.
+    pub unit: i32,
+}
+
+impl Real {
+    /// An upper bound of the absolute value; where it overflows, `2^(emax + 1)`.
+    pub fn magnitude(&self, format: Format) -> Magnitude {
+        if self.rounded.is_infinite() {
+            return Magnitude::power_of_two(format.emax + 1);
+        }
+        Magnitude::from(self.rounded) + Magnitude::scaled(self.residual, self.unit)
+    }
+
+    /// Whether the exact value is 0.
+    pub fn is_zero(&self) -> bool {
+        self.rounded == 0.0 && self.residual == 0.0
+    }
+
+    fn overflow(sign: f64, format: Format) -> Self {
+        Self { rounded: f64::INFINITY.copysign(sign), residual: 0.0, unit: format.ulp_exponent(format.emax) }
+    }
+
+    /// From an integer number of units and a residual, `integer + residual` units in all, with the sign of `sign`.
+    fn from_units(mut integer: f64, mut residual: f64, unit: i32, sign: f64, format: Format) -> Self {
+        if residual > 0.5 {
+            (integer, residual) = (integer + 1.0, residual - 1.0);
+        } else if residual < -0.5 {
+            (integer, residual) = (integer - 1.0, residual + 1.0);
+        }
+        if integer == 0.0 {
+            return Self { rounded: 0.0f64.copysign(sign), residual, unit };
+        }
+        let rounded = ldexp(integer, unit);
+        if rounded.abs() > format.largest() { Self::overflow(sign, format) } else { Self { rounded, residual, unit } }
+    }
+
+    /// Decides from a ball; none where the ball does not decide.
+    pub(super) fn from_ball(ball: Ball, format: Format) -> Option<Self> {
+        let Ball { high, low, radius } = ball;
+        let least = format.least_exponent();
+        if !(high.is_finite() && radius.is_finite()) {
+            return None;
+        }
+        if high.abs() + radius < ldexp(1.0, least - 2 * SHOWN_BITS) {
+            // So far below the least number that even the sign is of no account.
+            return (radius > 0.0).then_some(Self { rounded: 0.0, residual: 0.0, unit: least });
+        }
+        if high == 0.0 {
+            return None;
+        }
+        // What lies beyond `high`, counted away from 0.
+        let (top, below) = (high.abs(), low * high.signum());
+        let mut binade = exponent(high);
+        if top == ldexp(1.0, binade) && below < 0.0 {
+            binade -= 1;
+        }
+        if binade >= format.emin {
+            let above_floor = (top - ldexp(1.0, binade)) + below;
+            let below_ceiling = (ldexp(1.0, binade) - (top - ldexp(1.0, binade))) - below;
+            if !(above_floor >= radius || binade == format.emin)
+                || below_ceiling.partial_cmp(&radius) != Some(Ordering::Greater)
+            {
+                return None;
+            }
+        }
+        let unit = format.ulp_exponent(binade);
+        let scaled = ldexp(high, -unit);
+        let integer = scaled.round_ties_even();
+        let residual = (scaled - integer) + ldexp(low, -unit);
+        let uncertainty = ldexp(radius, -unit);
+        // The last term covers the rounding of `residual` itself.
+        let decided =
+            uncertainty < ldexp(1.0, -SHOWN_BITS) && (0.5 - residual.abs()).abs() > uncertainty + 4.0 * f64::EPSILON;
+        decided.then(|| Self::from_units(integer, residual, unit, high, format))
+    }
+
+    /// Decides from an open interval (or from a single point, if its ends are equal); none where it does not decide.
+    pub(super) fn from_interval(interval: &Interval, format: Format) -> Option<Self> {
+        let (low, high) = (&interval.low, &interval.high);
+        if !low.is_finite() || !high.is_finite() {
+            // An end beyond MPFR's range: far beyond any format, if both ends agree in sign.
+            return None;
+        }
+        // Half an ulp above the largest finite number: there and beyond, the value rounds to infinity.
+        let threshold = Float::with_val(64, ldexp(2.0 - ldexp(1.0, -(format.precision as i32)), format.emax));
+        if *low >= threshold {
+            return Some(Self::overflow(1.0, format));
+        }
+        if -high.clone() >= threshold {
+            return Some(Self::overflow(-1.0, format));
+        }
+        if low == high {
+            return Edge::of(low, 0, format).map(|edge| edge.real(low, format));
+        }
+        let (from_low, from_high) = (Edge::of(low, 1, format)?, Edge::of(high, -1, format)?);
+        let width = Float::with_val_round(64, high - low, Round::Up).0;
+        let narrow = |unit: i32, bits: i32| width.get_exp().is_none_or(|e| e < unit - bits);
+        if from_low.integer == 0.0 && from_high.integer == 0.0 && from_low.unit == from_high.unit {
+            // Rounds to 0. The sign is known where the interval does not cross 0, and else of no account.
+            let sign = if *high <= 0 { -1.0 } else { 1.0 };
+            let crosses = *low < 0 && *high > 0;
+            if !narrow(from_low.unit, if crosses { 2 * SHOWN_BITS } else { SHOWN_BITS }) {
+                return None;
+            }
+            let edge = Edge { sign, ..from_low };
+            return Some(edge.real(&interval.middle(), format));
+        }
+        let agree = from_low.integer == from_high.integer && from_low.unit == from_high.unit;
+        (agree && narrow(from_low.unit, SHOWN_BITS)).then(|| from_low.real(&interval.middle(), format))
+    }
+
+    /// Rounds a rational number.
+    pub(super) fn from_rational(value: &Rational, format: Format) -> Self {
+        if value.cmp0() == Ordering::Equal {
+            return Self { rounded: 0.0, residual: 0.0, unit: format.least_exponent() };
+        }
+        let sign = if value.cmp0() == Ordering::Less { -1.0 } else { 1.0 };
+        let magnitude = Rational::from(value.abs_ref());
+        // floor(log2) is the difference of the lengths, or one less.
+        let guess = magnitude.numer().significant_bits() as i32 - magnitude.denom().significant_bits() as i32;
+        let binade = if power_of_two(guess) > magnitude { guess - 1 } else { guess };
+        if binade > format.emax {
+            return Self::overflow(sign, format);
+        }
+        let unit = format.ulp_exponent(binade);
+        let scaled = Rational::from(&magnitude * power_of_two(-unit));
+        let mut integer = Integer::from(scaled.floor_ref());
+        let rest = Rational::from(&scaled - &integer);
+        let up = match rest.cmp(&Rational::from((1, 2))) {
+            Ordering::Less => false,
+            Ordering::Equal => integer.is_odd(),
+            Ordering::Greater => true,
+        };
+        integer += i32::from(up);
+        let residual = Rational::from(&scaled - &integer).to_f64();
+        let residual = if residual == 0.0 && scaled != integer { f64::MIN_POSITIVE } else { residual };
+        Self::from_units(sign * integer.to_f64(), sign * residual, unit, sign, format)
+    }
+}
+
+fn power_of_two(exponent: i32) -> Rational {
+    let one = Rational::from(1);
+    if exponent >= 0 { one << exponent as u32 } else { one >> exponent.unsigned_abs() }
+}
+
+/// Where an end of an interval rounds, seen from inside the interval.
+struct Edge {
+    /// The rounded number, in units.
+    integer: f64,
+    /// `log2` of the ulp.
+    unit: i32,
+    sign: f64,
+}
+
+impl Edge {
+    /// `x` plus an infinitesimal of the sign of `inward` (or `x` itself, if 0).
+    fn of(x: &Float, inward: i32, format: Format) -> Option<Self> {
+        let Some(e) = x.get_exp() else {
+            let sign = if inward < 0 { -1.0 } else { 1.0 };
+            return Some(Self { integer: 0.0, unit: format.least_exponent(), sign });
+        };
+        let sign = if x.is_sign_negative() { -1.0 } else { 1.0 };
+        let shrinking = f64::from(inward) * sign < 0.0;
+        let is_power = x.cmp_abs(&(Float::with_val(2, 1) << (e - 1))) == Some(Ordering::Equal);
+        let binade = if shrinking && is_power { e - 2 } else { e - 1 };
+        if binade > format.emax {
+            return None; // just below the overflow threshold on one side only
+        }
+        let unit = format.ulp_exponent(binade);
+        let scaled = Float::with_val(x.prec(), x >> unit);
+        let nearest = scaled.clone().round_even();
+        let rest = Float::with_val(x.prec(), &scaled - &nearest);
+        let mut integer = nearest.to_f64();
+        if rest == 0.5 && inward > 0 {
+            integer += 1.0;
+        } else if rest == -0.5 && inward < 0 {
+            integer -= 1.0;
+        }
+        Some(Self { integer, unit, sign })
+    }
+
+    fn real(&self, value: &Float, format: Format) -> Real {
+        let scaled = Float::with_val(value.prec(), value >> self.unit);
+        let rest = Float::with_val(value.prec() + 64, &scaled - self.integer);
+        let residual = rest.to_f64();
+        let residual = if residual == 0.0 && !rest.is_zero() {
+            f64::MIN_POSITIVE.copysign(if rest.is_sign_negative() { -1.0 } else { 1.0 })
+        } else {
+            residual
+        };
+        Real::from_units(self.integer, residual, self.unit, self.sign, format)
+    }
+}

@@ -1,0 +1,339 @@
+//! One row of finite (or -inf) logits, prepared once for all ops: equal logits grouped, one exponential for each group.
+//!
+//! Notation: `a` the maximum, `d = a - z >= 0`, `w = exp(-d)`, group 0 the maxima (`m_0` of them, `w = 1`), `sigma` the sum of
+//! `w` over all other groups, `S = m_0 + sigma`, `s = S - 1` the sum without one maximum, `log S = log1p(s)`. Sums are made of
+//! positive terms only, so nothing cancels.
+
+use super::Anatomy;
+use super::ball::Ball;
+use super::interval::Interval;
+use crate::dtype::Dtype;
+use crate::magnitude::Magnitude;
+use rug::{Float, Rational, float::Round};
+use std::cell::OnceCell;
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+/// The precisions of Ziv's loop, in bits. The first is that of the exponentials that every row pays for; the last is the cap,
+/// after which an output is undecided.
+pub(crate) const PRECISIONS: [u32; 6] = [128, 256, 512, 1024, 2048, 4096];
+
+/// The group of a logit of -inf.
+pub(crate) const MASKED: u32 = u32::MAX;
+
+/// Beyond this many powers of two, `2^-x` is below MPFR's exponent range (2^30) with room for products and quotients.
+const UNREACHABLE: f64 = (1u64 << 29) as f64;
+
+/// The bits that a ball's exponential keeps: those of a double-double.
+const BALL_BITS: i32 = 105;
+
+/// A row with at least one finite logit and none that is NaN or +inf.
+pub(crate) struct Row {
+    pub dtype: Dtype,
+    pub logits: Arc<[f64]>,
+    /// The largest logit.
+    pub max: f64,
+    /// The number of finite logits.
+    pub finite: usize,
+    /// For each logit the index of its group, or [`MASKED`].
+    pub group: Vec<u32>,
+    /// For each group its logit; descending.
+    pub values: Vec<f64>,
+    /// For each group the number of its logits.
+    pub counts: Vec<u32>,
+    /// For each group its weight.
+    pub weights: Vec<Weight>,
+    /// The sum of the weights of all groups but the first.
+    pub sigma: Ball,
+    /// The sum of all weights.
+    pub total: Ball,
+    /// `log S`.
+    pub log_total: Ball,
+    levels: [OnceCell<Level>; PRECISIONS.len()],
+    anatomy: OnceCell<Arc<Anatomy>>,
+}
+
+/// The weight `exp(-d)` of a group.
+pub(crate) struct Weight {
+    /// The MPFR value at the first precision; none where it is too small to matter there, and for the maximum.
+    value: Option<Float>,
+    /// `exp(-d) < 2^-below`.
+    below: f64,
+    pub ball: Ball,
+    /// An upper bound, within `2^-50` relative where the exponential was computed.
+    pub magnitude: Magnitude,
+}
+
+/// The weights as MPFR intervals of one precision.
+pub(crate) struct Level {
+    /// Its place in [`PRECISIONS`].
+    pub index: usize,
+    pub bits: u32,
+    /// For each group its weight.
+    pub weights: Vec<Interval>,
+    pub sigma: Interval,
+    pub total: Interval,
+    pub log_total: Interval,
+}
+
+impl Row {
+    /// Prepares a row: groups, exponentials at the first precision, sums.
+    pub fn new(dtype: Dtype, logits: Arc<[f64]>) -> Self {
+        let mut order: Vec<u32> = (0..logits.len() as u32).filter(|&j| logits[j as usize].is_finite()).collect();
+        order.sort_unstable_by(|&i, &j| logits[j as usize].total_cmp(&logits[i as usize]));
+        let mut group = vec![MASKED; logits.len()];
+        let (mut values, mut counts): (Vec<f64>, Vec<u32>) = (Vec::new(), Vec::new());
+        for &j in &order {
+            let z = logits[j as usize];
+            // Compared as numbers: 0 and -0 are one group.
+            if values.last() == Some(&z) {
+                if let Some(count) = counts.last_mut() {
+                    *count += 1;
+                }
+            } else {
+                values.push(z);
+                counts.push(1);
+            }
+            group[j as usize] = values.len() as u32 - 1;
+        }
+        let max = values[0];
+        let enough = enough_bits(dtype);
+        let mut scratch = Float::new(PRECISIONS[0] + 64);
+        let weights: Vec<Weight> = values.iter().map(|&z| Weight::new(max, z, enough, &mut scratch)).collect();
+        let mut sigma = Ball::ZERO;
+        for (weight, &count) in weights.iter().zip(&counts).skip(1) {
+            sigma = sigma + if count == 1 { weight.ball } else { weight.ball * Ball::exact(f64::from(count)) };
+        }
+        let total = Ball::exact(f64::from(counts[0])) + sigma;
+        let log_total = log1p(Ball::exact(f64::from(counts[0] - 1)) + sigma);
+        Self {
+            dtype,
+            max,
+            finite: order.len(),
+            group,
+            values,
+            counts,
+            weights,
+            sigma,
+            total,
+            log_total,
+            levels: Default::default(),
+            anatomy: OnceCell::new(),
+            logits,
+        }
+    }
+
+    /// The weights as intervals of precision `PRECISIONS[index]`, computed when first asked for.
+    pub fn level(&self, index: usize) -> &Level {
+        self.levels[index].get_or_init(|| Level::new(self, index))
+    }
+
+    /// What the error bounds need of the row.
+    pub fn anatomy(&self) -> &Arc<Anatomy> {
+        self.anatomy.get_or_init(|| Arc::new(Anatomy::new(self)))
+    }
+
+    /// The number of groups of distinct finite logits.
+    pub fn groups(&self) -> usize {
+        self.values.len()
+    }
+
+    /// `d` of a logit, exactly, at any precision that holds it.
+    pub fn gap(&self, j: usize) -> Ball {
+        Ball::difference(self.max, self.logits[j])
+    }
+
+    /// The sign of `sum over g >= 1 of coefficient(g) * w_g`, where the weights themselves are out of MPFR's range: that of
+    /// the sum divided by the first weight that counts.
+    fn sign_beyond_reach(&self, bits: u32, coefficients: &[Rational]) -> Ordering {
+        let Some(first) = (1..self.groups()).find(|&g| coefficients[g].cmp0() != Ordering::Equal) else {
+            return Ordering::Equal;
+        };
+        let mut sum = Interval::rational(bits, &coefficients[first]);
+        for (g, coefficient) in coefficients.iter().enumerate().skip(first + 1) {
+            let weight = exponential(bits, self.values[first], self.values[g]);
+            sum = sum.add(&weight.mul(&Interval::rational(bits, coefficient)));
+        }
+        if sum.is_positive() {
+            Ordering::Greater
+        } else if sum.is_negative() {
+            Ordering::Less
+        } else {
+            Ordering::Equal
+        }
+    }
+}
+
+/// Powers of two below 1 from which on a weight decides nothing at the first precision: below the precision, and so far below
+/// the least number of the dtype that even the largest cotangent cannot lift it there.
+fn enough_bits(dtype: Dtype) -> f64 {
+    let format = dtype.format();
+    let to_least = format.emax + 4 - format.least_exponent() + 2 * super::real::SHOWN_BITS;
+    f64::from(to_least.max(PRECISIONS[0] as i32 + 64))
+}
+
+impl Weight {
+    fn new(max: f64, z: f64, enough: f64, scratch: &mut Float) -> Self {
+        if z == max {
+            return Self { value: None, below: 0.0, ball: Ball::exact(1.0), magnitude: Magnitude::from(1.0) };
+        }
+        let below = powers_below(max, z);
+        if below > enough {
+            let magnitude = Magnitude::power_of_two(-below.min(UNREACHABLE) as i32);
+            let ball = Ball { high: 0.0, low: 0.0, radius: magnitude.to_f64().max(f64::from_bits(1)) };
+            return Self { value: None, below, ball, magnitude };
+        }
+        let bits = PRECISIONS[0];
+        let value = exp_of_difference(bits, z, max, scratch);
+        let (high, e) = value.to_f64_exp();
+        // Scaled to [0.5, 1], so that the low part is not lost to underflow.
+        let mut rest = value.clone();
+        rest >>= e;
+        rest -= high;
+        let low = rest.to_f64();
+        let magnitude = Magnitude::scaled(high, e).inflated(0);
+        let ball = Ball {
+            high: crate::dtype::ldexp(high, e),
+            low: crate::dtype::ldexp(low, e),
+            radius: crate::dtype::ldexp(1.0, e - BALL_BITS) + f64::from_bits(4),
+        };
+        Self { value: Some(value), below, ball, magnitude }
+    }
+}
+
+/// `x` such that `exp(z - max) < 2^-x`, and not much less.
+fn powers_below(max: f64, z: f64) -> f64 {
+    // The factor covers the rounding of the difference and of the product.
+    (max - z) * (std::f64::consts::LOG2_E * (1.0 - 1e-12))
+}
+
+/// `exp(a - b)` to `bits`, with a relative error below `2^(2 - bits)`: the difference is kept to 64 bits more, and it is below
+/// 2^31 wherever the exponential is in range.
+fn exp_of_difference(bits: u32, a: f64, b: f64, scratch: &mut Float) -> Float {
+    use rug::Assign;
+    scratch.set_prec(bits + 64);
+    scratch.assign(a);
+    *scratch -= b;
+    Float::with_val(bits, scratch.exp_ref())
+}
+
+/// `exp(z - max)` as an interval: of relative width `2^(3 - bits)`, or `(0, 2^-UNREACHABLE)`.
+fn exponential(bits: u32, max: f64, z: f64) -> Interval {
+    let below = powers_below(max, z);
+    if below > UNREACHABLE {
+        return Interval::positive_below(bits, -(UNREACHABLE as i32));
+    }
+    widened(&exp_of_difference(bits, z, max, &mut Float::new(bits + 64)), bits)
+}
+
+/// The interval of a positive number known with a relative error of `2^(2 - bits)`.
+fn widened(value: &Float, bits: u32) -> Interval {
+    let mut radius = Float::with_val(8, 1);
+    radius <<= value.get_exp().unwrap_or(0) + 2 - bits as i32;
+    Interval {
+        low: Float::with_val_round(bits, value - &radius, Round::Down).0,
+        high: Float::with_val_round(bits, value + &radius, Round::Up).0,
+    }
+}
+
+/// `log(1 + x)` of a non-negative ball. Its derivative is at most 1, and `log1p(x) >= x / (1 + x)`.
+fn log1p(x: Ball) -> Ball {
+    if x.high == 0.0 {
+        // 0, or so small that it equals its logarithm within the radius.
+        return x;
+    }
+    let mut value = Float::with_val(PRECISIONS[0], x.high);
+    value += x.low;
+    value.ln_1p_mut();
+    let high = value.to_f64();
+    value -= high;
+    Ball {
+        high,
+        low: value.to_f64(),
+        radius: (x.radius + high * crate::dtype::ldexp(1.0, -BALL_BITS)) * (1.0 + 1e-15) + f64::from_bits(4),
+    }
+}
+
+impl Level {
+    fn new(row: &Row, index: usize) -> Self {
+        let bits = PRECISIONS[index];
+        let weights: Vec<Interval> = (0..row.groups())
+            .map(|g| match &row.weights[g] {
+                _ if g == 0 => Interval::enclose(bits, 1u32),
+                Weight { value: Some(value), .. } if index == 0 => widened(value, bits),
+                weight if index == 0 => Interval::positive_below(bits, -weight.below.min(UNREACHABLE) as i32),
+                _ => exponential(bits, row.max, row.values[g]),
+            })
+            .collect();
+        let mut sigma = Interval::zero(bits);
+        for (weight, &count) in weights.iter().zip(&row.counts).skip(1) {
+            sigma = sigma.add(&weight.mul(&Interval::enclose(bits, count)));
+        }
+        let total = sigma.add(&Interval::enclose(bits, row.counts[0]));
+        let log_total = sigma.add(&Interval::enclose(bits, row.counts[0] - 1)).log1p();
+        Self { index, bits, weights, sigma, total, log_total }
+    }
+
+    /// `p` of a group.
+    pub fn probability(&self, group: usize) -> Interval {
+        self.weights[group].div_positive(&self.total)
+    }
+
+    /// `sum over g >= 1 of coefficient(g) * w_g`; element 0 of the coefficients is not used. Its sign is known from the
+    /// largest weight that counts even where all weights are out of range.
+    pub fn weighted_sum(&self, row: &Row, coefficients: &[Rational]) -> Interval {
+        let mut sum = Interval::zero(self.bits);
+        for (weight, coefficient) in self.weights.iter().zip(coefficients).skip(1) {
+            if coefficient.cmp0() != Ordering::Equal {
+                sum = sum.add(&weight.mul(&Interval::rational(self.bits, coefficient)));
+            }
+        }
+        if sum.low < 0 && sum.high > 0 {
+            match row.sign_beyond_reach(self.bits, coefficients) {
+                Ordering::Greater => sum.low = Float::with_val(self.bits, 0),
+                Ordering::Less => sum.high = Float::with_val(self.bits, 0),
+                Ordering::Equal => {}
+            }
+        }
+        sum
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_logits_share_a_group_and_masks_have_none() {
+        let row = Row::new(Dtype::F32, vec![1.0, -0.0, f64::NEG_INFINITY, 0.0, 1.0].into());
+        assert_eq!(row.group, [0, 1, MASKED, 1, 0]);
+        assert_eq!((row.values.as_slice(), row.counts.as_slice(), row.finite), (&[1.0, 0.0][..], &[2, 2][..], 4));
+    }
+
+    #[test]
+    fn the_ball_lies_inside_every_level() {
+        let row = Row::new(Dtype::F64, vec![3.5, 1.25, -40.0, 3.5, 2.0].into());
+        for index in 0..PRECISIONS.len() {
+            let level = row.level(index);
+            for (ball, interval) in
+                [(row.sigma, &level.sigma), (row.total, &level.total), (row.log_total, &level.log_total)]
+            {
+                let centre = Float::with_val(300, ball.high) + ball.low;
+                assert!(Float::with_val(300, &centre - ball.radius) < interval.high);
+                assert!(Float::with_val(300, &centre + ball.radius) > interval.low);
+                assert!(ball.radius < ball.high * 1e-30);
+                let width = Float::with_val(64, &interval.high - &interval.low);
+                assert!(width < Float::with_val(64, 1) >> (level.bits as i32 - 10));
+            }
+        }
+    }
+
+    #[test]
+    fn weights_beyond_reach_cost_no_exponential() {
+        let row = Row::new(Dtype::F32, vec![0.0, -1000.0, -3e38].into());
+        assert!(row.weights.iter().all(|weight| weight.value.is_none()));
+        assert!(row.level(0).weights[1].is_positive());
+        let deep = row.level(1);
+        assert!(deep.weights[1].low > 0 && deep.weights[2].low == 0);
+    }
+}
