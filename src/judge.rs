@@ -16,6 +16,7 @@ mod error;
 mod relation;
 mod verdict;
 
+pub(crate) use bound::value_of as due_value;
 pub use bound::Bounds;
 pub use error::OutputError;
 pub use relation::Relation;

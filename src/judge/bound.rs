@@ -256,7 +256,7 @@ impl<'a> Row<'a> {
 }
 
 /// The finite value that is due, if there is one.
-pub(super) fn value_of(due: &Due) -> Option<&Real> {
+pub(crate) fn value_of(due: &Due) -> Option<&Real> {
     use crate::oracle::Accepted;
     match due {
         Due::Real(real) => Some(real),

@@ -1,0 +1,149 @@
+//! Counts and extremes of a cell, made so that merging them is commutative and associative: the same cases give the same
+//! numbers in whatever order and on however many threads they were run.
+
+use crate::case::Case;
+use crate::judge::{Grade, HISTOGRAM_BINS, Judgement, Verdict, mean_of_fixed_point};
+use crate::results::Point;
+use std::collections::BTreeMap;
+
+/// The longest case that is kept as the worst of its cell: longer ones are found again by their index.
+const LONGEST_KEPT: usize = 64;
+
+/// What is counted for one (kernel, op, dtype, family).
+#[derive(Debug, Clone)]
+pub(super) struct Tally {
+    pub cases: u64,
+    pub outputs: u64,
+    pub verdicts: [u64; Verdict::ALL.len()],
+    pub grades: [u64; Grade::ALL.len()],
+    pub max_ulp: f64,
+    pub max_ratio: f64,
+    signed_sum: i128,
+    measured: u64,
+    histogram: [u64; HISTOGRAM_BINS],
+    worst: Option<Worst>,
+}
+
+#[derive(Debug, Clone)]
+struct Worst {
+    ratio: f64,
+    index: u64,
+    case: Case,
+}
+
+impl Default for Tally {
+    fn default() -> Self {
+        Self {
+            cases: 0,
+            outputs: 0,
+            verdicts: [0; Verdict::ALL.len()],
+            grades: [0; Grade::ALL.len()],
+            max_ulp: 0.0,
+            max_ratio: 0.0,
+            signed_sum: 0,
+            measured: 0,
+            histogram: [0; HISTOGRAM_BINS],
+            worst: None,
+        }
+    }
+}
+
+impl Tally {
+    /// Counts a judged case.
+    pub fn add(&mut self, index: u64, case: &Case, judgement: &Judgement) {
+        self.cases += 1;
+        self.outputs += judgement.outputs;
+        self.verdicts[judgement.verdict as usize] += 1;
+        add_each(&mut self.grades, &judgement.grades);
+        add_each(&mut self.histogram, &judgement.histogram);
+        self.max_ulp = self.max_ulp.max(judgement.max_ulp);
+        self.max_ratio = self.max_ratio.max(judgement.max_ratio);
+        self.signed_sum += judgement.signed_sum;
+        self.measured += judgement.measured;
+        if judgement.max_ratio > 0.0 && case.logits().len() <= LONGEST_KEPT && self.is_worst(judgement.max_ratio, index) {
+            self.worst = Some(Worst { ratio: judgement.max_ratio, index, case: case.clone() });
+        }
+    }
+
+    /// Adds the counts of other cases of the same cell.
+    pub fn merge(&mut self, other: Tally) {
+        self.cases += other.cases;
+        self.outputs += other.outputs;
+        add_each(&mut self.verdicts, &other.verdicts);
+        add_each(&mut self.grades, &other.grades);
+        add_each(&mut self.histogram, &other.histogram);
+        self.max_ulp = self.max_ulp.max(other.max_ulp);
+        self.max_ratio = self.max_ratio.max(other.max_ratio);
+        self.signed_sum += other.signed_sum;
+        self.measured += other.measured;
+        if let Some(worst) = other.worst.filter(|worst| self.is_worst(worst.ratio, worst.index)) {
+            self.worst = Some(worst);
+        }
+    }
+
+    /// Whether a case with this ratio is worse than the one that is kept; of equal ones the first counts.
+    fn is_worst(&self, ratio: f64, index: u64) -> bool {
+        self.worst.as_ref().is_none_or(|worst| ratio > worst.ratio || (ratio == worst.ratio && index < worst.index))
+    }
+
+    pub fn verdict_counts(&self) -> BTreeMap<Verdict, u64> {
+        Verdict::ALL.into_iter().zip(self.verdicts).filter(|&(_, count)| count > 0).collect()
+    }
+
+    pub fn grade_counts(&self) -> BTreeMap<Grade, u64> {
+        Grade::ALL.into_iter().zip(self.grades).filter(|&(_, count)| count > 0).collect()
+    }
+
+    pub fn mean_signed_ulp(&self) -> f64 {
+        mean_of_fixed_point(self.signed_sum, self.measured)
+    }
+
+    pub fn ulp_histogram(&self) -> Vec<u64> {
+        let used = self.histogram.iter().rposition(|&count| count > 0).map_or(0, |last| last + 1);
+        self.histogram[..used].to_vec()
+    }
+
+    pub fn worst_text(&self) -> Option<String> {
+        self.worst.as_ref().map(|worst| worst.case.to_string())
+    }
+}
+
+fn add_each(counts: &mut [u64], others: &[u64]) {
+    for (count, other) in counts.iter_mut().zip(others) {
+        *count += other;
+    }
+}
+
+/// The curve of one (kernel, op, dtype): in each bin of the input's size the output with the largest ratio.
+#[derive(Debug, Clone, Default)]
+pub(super) struct CurveTally {
+    points: BTreeMap<i32, (f64, f64, f64)>,
+}
+
+impl CurveTally {
+    /// Takes the worst output of a case; `size` is `floor(log2)` of the row's largest finite |logit|.
+    pub fn add(&mut self, size: i32, judgement: &Judgement) {
+        let Some(worst) = &judgement.worst else { return };
+        let judged = &worst.judged;
+        let ulps = judged.ulps.map_or(if judgement.verdict.is_failure() { f64::INFINITY } else { 0.0 }, f64::abs);
+        self.take(size, (judged.ratio, ulps, judged.bound_ulps));
+    }
+
+    pub fn merge(&mut self, other: CurveTally) {
+        for (size, point) in other.points {
+            self.take(size, point);
+        }
+    }
+
+    fn take(&mut self, size: i32, point: (f64, f64, f64)) {
+        let kept = self.points.entry(size).or_insert(point);
+        let order = kept.0.total_cmp(&point.0).then(kept.1.total_cmp(&point.1)).then(kept.2.total_cmp(&point.2));
+        if order.is_lt() {
+            *kept = point;
+        }
+    }
+
+    pub fn into_points(self) -> Vec<Point> {
+        self.points.into_iter().map(|(x, (_, ulp, bound_ulp))| Point { x, ulp, bound_ulp }).collect()
+    }
+}
