@@ -13,6 +13,7 @@ use std::sync::Arc;
 mod codec;
 
 pub use codec::MAX_DECODED_LOGITS;
+pub(crate) use codec::largest_direction;
 
 /// One input of one op in one dtype. Cloning is cheap in the logits, which cases of several ops share.
 #[derive(Clone, PartialEq)]

@@ -1,0 +1,236 @@
+//! What an op takes besides the logits, in families of its own: targets, label smoothings, and directions (cotangents and
+//! tangents). One registry each; a family of logits may prefer an entry.
+
+use super::draw::Draw;
+use super::families::finite_value;
+use super::solve::Softmax;
+use crate::case::{Extra, largest_direction};
+use crate::dtype::{Dtype, Format, ldexp};
+use crate::op::{Op, Takes};
+
+/// What the functions below know: the op, the logits, and where to draw from.
+struct Context<'a> {
+    draw: &'a mut Draw,
+    op: Op,
+    dtype: Dtype,
+    format: Format,
+    logits: &'a [f64],
+}
+
+/// Picks a class; `None` where the row has none of its kind.
+type Target = fn(&mut Context) -> Option<usize>;
+
+/// Picks a label smoothing for a target class; what is outside [0, 1] or NaN becomes 0.
+type Smoothing = fn(&mut Context, usize) -> f64;
+
+/// Makes one value per logit; `f64` is a power of two, at most 1, that keeps values of up to 16 within the largest allowed.
+type Direction = fn(&mut Context, f64) -> Vec<f64>;
+
+static TARGETS: [(&str, Target); 7] = [
+    ("max", |c| best(c.logits, |a, b| a > b, None)),
+    ("min", |c| best(c.logits, |a, b| a < b, None)),
+    ("first", |_| Some(0)),
+    ("last", |c| c.logits.len().checked_sub(1)),
+    ("random", |c| Some(c.draw.index(c.logits.len()))),
+    ("masked", |c| c.logits.iter().position(|&z| z == f64::NEG_INFINITY)),
+    ("second_largest", |c| best(c.logits, |a, b| a > b, best(c.logits, |a, b| a > b, None))),
+];
+
+/// Name, weight (how often it is drawn, relative to the others), function.
+static SMOOTHINGS: [(&str, u64, Smoothing); 8] = [
+    ("zero", 5, |_, _| 0.0),
+    ("tenth", 3, |_, _| 0.1),
+    ("one", 2, |_, _| 1.0),
+    ("thousandth", 1, |_, _| 1e-3),
+    ("least_positive", 2, |c, _| c.format.least()),
+    ("random", 1, |c, _| c.draw.uniform()),
+    ("one_less_ulp", 1, |c, _| c.format.step(1.0, -1)),
+    ("matching", 1, matching),
+];
+
+static DIRECTIONS: [(&str, Direction); 11] = [
+    ("one_hot", one_hot),
+    ("ones", |c, unit| vec![c.draw.sign() * unit; c.logits.len()]),
+    ("normal", |c, unit| each(c, |draw| unit * draw.normal())),
+    ("mixed_exponents", mixed_exponents),
+    ("alternating", |c, unit| (0..c.logits.len()).map(|i| if i % 2 == 0 { unit } else { -unit }).collect()),
+    ("zero_sum", zero_sum),
+    ("group_means", group_means),
+    ("large", large),
+    ("tiny", tiny),
+    ("zeros", |c, _| vec![0.0; c.logits.len()]),
+    ("cancelling", cancelling),
+];
+
+/// Families of logits that are made for one kind of target (always taken) or of smoothing (taken every other time).
+const PREFERRED_TARGETS: [(&str, &str); 1] = [("confident_wrong", "min")];
+const PREFERRED_SMOOTHINGS: [(&str, &str); 1] = [("cancellation", "matching")];
+
+/// What `op` takes besides these logits; `None` where there is no class to be the target.
+pub(super) fn extra(
+    draw: &mut Draw,
+    op: Op,
+    dtype: Dtype,
+    family: &str,
+    logits: &[f64],
+    target: Option<usize>,
+) -> Option<Extra> {
+    let mut c = Context { draw, op, dtype, format: dtype.format(), logits };
+    match op.takes() {
+        Takes::Logits => Some(Extra::None),
+        Takes::Target if logits.is_empty() => None,
+        Takes::Target => {
+            let class = target.unwrap_or_else(|| pick_target(&mut c, family));
+            // A target from a file may be no class of this row; then no smoothing is looked for either.
+            let label_smoothing = if class < logits.len() { pick_smoothing(&mut c, family, class) } else { 0.0 };
+            Some(Extra::Target { class, label_smoothing })
+        }
+        Takes::Cotangent | Takes::Tangent => {
+            let (_, make) = DIRECTIONS[c.draw.index(DIRECTIONS.len())];
+            Some(Extra::Direction(pick_direction(&mut c, make).into()))
+        }
+    }
+}
+
+fn preferred<'a>(table: &[(&str, &'a str)], family: &str) -> Option<&'a str> {
+    table.iter().find(|(name, _)| *name == family).map(|&(_, preferred)| preferred)
+}
+
+fn pick_target(c: &mut Context, family: &str) -> usize {
+    let any = c.draw.index(TARGETS.len());
+    let place = preferred(&PREFERRED_TARGETS, family)
+        .and_then(|wanted| TARGETS.iter().position(|(name, _)| *name == wanted))
+        .unwrap_or(any);
+    TARGETS[place].1(c).unwrap_or_else(|| c.draw.index(c.logits.len()))
+}
+
+fn pick_smoothing(c: &mut Context, family: &str, class: usize) -> f64 {
+    let wanted = preferred(&PREFERRED_SMOOTHINGS, family).filter(|_| c.draw.chance(2));
+    let mut place = c.draw.below(SMOOTHINGS.iter().map(|(_, weight, _)| weight).sum());
+    let drawn = SMOOTHINGS.iter().find(|&&(_, weight, _)| {
+        let found = place < weight;
+        place = place.saturating_sub(weight);
+        found
+    });
+    let chosen = wanted.and_then(|wanted| SMOOTHINGS.iter().find(|(name, _, _)| *name == wanted)).or(drawn);
+    let smoothing = chosen.map_or(0.0, |(_, _, make)| c.dtype.round(make(c, class)));
+    if (0.0..=1.0).contains(&smoothing) { smoothing } else { 0.0 }
+}
+
+fn pick_direction(c: &mut Context, make: Direction) -> Vec<f64> {
+    let limit = largest_direction(c.dtype, c.logits.len());
+    let mut values = make(c, (limit / 16.0).min(1.0));
+    for value in &mut values {
+        *value = finite_value(c.dtype, value.clamp(-limit, limit));
+    }
+    values
+}
+
+/// The first index whose logit is better than all before it, `except` left out; `None` where all are NaN.
+fn best(logits: &[f64], better: fn(f64, f64) -> bool, except: Option<usize>) -> Option<usize> {
+    let candidates = (0..logits.len()).filter(|&i| Some(i) != except && !logits[i].is_nan());
+    candidates.reduce(|found, i| if better(logits[i], logits[found]) { i } else { found })
+}
+
+/// The smoothing with which `p_j - q_j` cancels for some j, found from the logits: `q_j = e / n` beside the class, and
+/// `1 - e (n - 1) / n` at it.
+fn matching(c: &mut Context, class: usize) -> f64 {
+    let n = c.logits.len() as f64;
+    let Some(softmax) = Softmax::of(c.logits) else { return 0.0 };
+    let other = c.draw.index(c.logits.len());
+    let beside = n * softmax.p(other);
+    let smoothing = if other != class && beside <= 1.0 { beside } else { softmax.rest(class) * n / (n - 1.0) };
+    let steps = if c.draw.chance(2) { c.draw.between(-2, 2) } else { 0 };
+    // One logit alone has 0 / 0 here, and step keeps NaN.
+    c.format.step(c.dtype.round(smoothing), steps)
+}
+
+fn each(c: &mut Context, mut value: impl FnMut(&mut Draw) -> f64) -> Vec<f64> {
+    (0..c.logits.len()).map(|_| value(c.draw)).collect()
+}
+
+fn one_hot(c: &mut Context, unit: f64) -> Vec<f64> {
+    let mut values = vec![0.0; c.logits.len()];
+    // At the maximum (where the output cancels) every other time.
+    let at = if c.draw.chance(2) { best(c.logits, |a, b| a > b, None) } else { None };
+    let at = at.unwrap_or_else(|| c.draw.index(c.logits.len()));
+    if let Some(value) = values.get_mut(at) {
+        *value = c.draw.sign() * unit;
+    }
+    values
+}
+
+fn mixed_exponents(c: &mut Context, _: f64) -> Vec<f64> {
+    let most = crate::dtype::exponent(largest_direction(c.dtype, c.logits.len())) - 1;
+    let least = c.draw.choose(&[c.format.least_exponent(), -20]).min(most);
+    each(c, |draw| draw.sign() * draw.log_uniform(least, most))
+}
+
+/// Pairs `x, -x` in a random order, an odd one 0; every other time one value is a step off, and the sum is one ulp of it.
+fn zero_sum(c: &mut Context, unit: f64) -> Vec<f64> {
+    let n = c.logits.len();
+    let mut values = vec![0.0; n];
+    for pair in values.chunks_exact_mut(2) {
+        let x = c.dtype.round(unit * c.draw.normal());
+        pair.copy_from_slice(&[x, -x]);
+    }
+    c.draw.shuffle(&mut values);
+    if n > 0 && c.draw.chance(2) {
+        let at = c.draw.index(n);
+        values[at] = c.format.step(values[at], 1);
+    }
+    values
+}
+
+/// Values with the same mean in every group of equal logits, exactly: `mean + x` and `mean - x` in pairs, an odd one `mean`.
+/// Then `sum p_i g_i` is that mean, though neither p nor g need be simple.
+fn group_means(c: &mut Context, unit: f64) -> Vec<f64> {
+    let mean = unit * c.draw.between(-4, 4) as f64;
+    let mut order: Vec<usize> = (0..c.logits.len()).collect();
+    // Adding 0 makes one zero of both.
+    let key = |i: usize| c.logits[i] + 0.0;
+    order.sort_by(|&i, &j| key(i).total_cmp(&key(j)));
+    let mut values = vec![mean; order.len()];
+    for group in order.chunk_by(|&i, &j| key(i) == key(j)) {
+        for pair in group.chunks_exact(2) {
+            let x = unit * c.draw.between(-8, 8) as f64;
+            values[pair[0]] = mean + x;
+            values[pair[1]] = mean - x;
+        }
+    }
+    values
+}
+
+fn large(c: &mut Context, _: f64) -> Vec<f64> {
+    let limit = largest_direction(c.dtype, c.logits.len());
+    let share = c.draw.choose(&[1, 2]);
+    each(c, |draw| draw.sign() * if draw.chance(share) { limit } else { limit * draw.uniform() })
+}
+
+fn tiny(c: &mut Context, _: f64) -> Vec<f64> {
+    let least = c.format.least_exponent();
+    let most = c.draw.choose(&[least, c.format.emin, c.format.emin + 8]);
+    each(c, |draw| draw.sign() * draw.log_uniform(least, most))
+}
+
+/// Solves for the value at one j that makes the output at j cancel: `g_j = sum p_i g_i`, or `g_j = p_j sum g_i` for the
+/// product that has this difference; both take the other terms over `1 - p_j`.
+fn cancelling(c: &mut Context, unit: f64) -> Vec<f64> {
+    let mut values = each(c, |draw| unit * draw.normal());
+    values.iter_mut().for_each(|g| *g = c.dtype.round(*g));
+    let Some(softmax) = Softmax::of(c.logits) else { return values };
+    let largest = best(c.logits, |a, b| a > b, None).filter(|_| c.draw.chance(2));
+    let j = largest.unwrap_or_else(|| c.draw.index(values.len()));
+    let others = if c.op == Op::LogSoftmaxVjp {
+        let sum: f64 = values.iter().enumerate().filter(|&(i, _)| i != j).map(|(_, g)| g).sum();
+        softmax.p(j) * sum
+    } else {
+        softmax.mean_without(j, &values)
+    };
+    let solved = others / softmax.rest(j);
+    if solved.abs() < ldexp(unit, 4) {
+        let steps = if c.draw.chance(2) { c.draw.between(-2, 2) } else { 0 };
+        values[j] = c.format.step(c.dtype.round(solved), steps);
+    }
+    values
+}
