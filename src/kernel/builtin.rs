@@ -1,1 +1,137 @@
-//! Built-in kernels.
+//! The kernels that come with the crate: correct ones, unstable ones as they are often written, and planted defects.
+//!
+//! All are one kernel, the textbook, cut into small steps (`recipe`); each of the others overrides the steps in which it
+//! differs. `stable` holds the correct kernels, `unstable` those that break where everybody's first version breaks, `defects`
+//! those that are wrong in one line. To add a kernel, write its steps there and one line in the registry below.
+
+use super::{Claims, Kernel, Outcome};
+use crate::case::Case;
+use crate::dtype::Dtype;
+use crate::op::Op;
+use recipe::Recipe;
+
+mod defects;
+mod recipe;
+mod stable;
+mod unstable;
+
+/// A kernel of the registry.
+pub struct Builtin {
+    name: &'static str,
+    summary: &'static str,
+    defect: Option<Defect>,
+    trusted: bool,
+    supports: fn(Op, Dtype) -> bool,
+    claims: fn(Op, Dtype) -> Claims,
+    run: fn(&Case) -> Outcome,
+}
+
+/// A defect that was planted in a kernel, so that the harness can be seen to find it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Defect {
+    /// Its class in the catalogue of defects seen in real kernels: `C01` to `C40`.
+    pub class: &'static str,
+    /// What it does to whom, in one line.
+    pub story: &'static str,
+    /// The names of the families of inputs that expose it, each by itself.
+    pub families: &'static [&'static str],
+}
+
+impl Builtin {
+    const fn of<R: Recipe>() -> Self {
+        Self {
+            name: R::NAME,
+            summary: R::SUMMARY,
+            defect: R::DEFECT,
+            trusted: R::TRUSTED,
+            supports: R::supports,
+            claims: R::claims,
+            run: recipe::run::<R>,
+        }
+    }
+
+    /// The name, as on the command line; that of a planted defect starts with `defect/`.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// What the kernel does, in one line.
+    pub fn summary(&self) -> &'static str {
+        self.summary
+    }
+
+    /// The defect that is planted in it, if one is.
+    pub fn defect(&self) -> Option<Defect> {
+        self.defect
+    }
+
+    /// Whether it is a correct kernel: a failing verdict on it is an error of the harness.
+    pub fn is_trusted(&self) -> bool {
+        self.trusted
+    }
+}
+
+impl Kernel for Builtin {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn supports(&self, op: Op, dtype: Dtype) -> bool {
+        (self.supports)(op, dtype)
+    }
+
+    fn claims(&self, op: Op, dtype: Dtype) -> Claims {
+        (self.claims)(op, dtype)
+    }
+
+    fn run(&self, case: &Case) -> Outcome {
+        (self.run)(case)
+    }
+}
+
+/// Every built-in kernel: unstable ones, correct ones, planted defects by class.
+pub fn all() -> &'static [Builtin] {
+    static ALL: [Builtin; 32] = [
+        Builtin::of::<unstable::Naive>(),
+        Builtin::of::<unstable::Unfused>(),
+        Builtin::of::<unstable::DivisionFree>(),
+        Builtin::of::<stable::Shifted>(),
+        Builtin::of::<stable::Log1p>(),
+        Builtin::of::<stable::Online>(),
+        Builtin::of::<stable::Pairwise>(),
+        Builtin::of::<stable::Compensated>(),
+        Builtin::of::<defects::LseUnguardedInfinity>(),
+        Builtin::of::<defects::LseWrongInfinity>(),
+        Builtin::of::<defects::MaskedByLength>(),
+        Builtin::of::<defects::MaskedUniform>(),
+        Builtin::of::<defects::UnguardedOnline>(),
+        Builtin::of::<defects::MaskedStateZero>(),
+        Builtin::of::<defects::WrongRescale>(),
+        Builtin::of::<defects::MaxStartsAtZero>(),
+        Builtin::of::<defects::MaxSkipsTail>(),
+        Builtin::of::<defects::FiniteMaskSentinel>(),
+        Builtin::of::<defects::NanDroppingMax>(),
+        Builtin::of::<defects::HalfSum>(),
+        Builtin::of::<defects::SubtractLse>(),
+        Builtin::of::<defects::LowPrecisionStore>(),
+        Builtin::of::<defects::GradientThroughDivision>(),
+        Builtin::of::<defects::ZeroTimesLogZero>(),
+        Builtin::of::<defects::SmoothingOfMasked>(),
+        Builtin::of::<defects::EpsilonInLog>(),
+        Builtin::of::<defects::MaxClipped>(),
+        Builtin::of::<defects::ExpClamped>(),
+        Builtin::of::<defects::Base2Lse>(),
+        Builtin::of::<defects::PaddedWithZero>(),
+        Builtin::of::<defects::EmptyPanics>(),
+        Builtin::of::<defects::NarrowIndex>(),
+    ];
+    &ALL
+}
+
+/// The built-in kernel of this name.
+pub fn find(name: &str) -> Option<&'static Builtin> {
+    all().iter().find(|kernel| kernel.name == name)
+}
+
+#[cfg(test)]
+mod tests;

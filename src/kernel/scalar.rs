@@ -53,6 +53,21 @@ pub trait Real:
     fn is_infinite(self) -> bool {
         self == Self::NEG_INFINITY || -self == Self::NEG_INFINITY
     }
+
+    /// Whether this is a number: neither NaN nor an infinity.
+    fn is_finite(self) -> bool {
+        !self.is_nan() && !self.is_infinite()
+    }
+
+    /// The magnitude.
+    fn abs(self) -> Self {
+        if self < Self::ZERO { -self } else { self }
+    }
+
+    /// The larger of the two; NaN if either is, as IEEE 754-2019 `maximum` and not as `f32::max`, which drops NaN.
+    fn larger(self, other: Self) -> Self {
+        if other > self || other.is_nan() { other } else { self }
+    }
 }
 
 macro_rules! element {

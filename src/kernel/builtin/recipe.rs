@@ -1,0 +1,261 @@
+//! The textbook softmax kernel as small steps, and how a case is run on a kernel that changes some of them.
+//!
+//! A kernel is a type without data that implements [`Recipe`]. The provided methods are the textbook: subtract the maximum,
+//! exponentiate, add up, divide (Blanchard, D. Higham, N. Higham, "Accurately computing the log-sum-exp and softmax
+//! functions", IMA J. Numer. Anal. 41(4), 2021). What a kernel overrides is all that sets it apart.
+//!
+//! Terms, used throughout: `z` the logits, `a` their maximum, `w_i = exp(z_i - a)` the weights, `S` the sum of the weights,
+//! `p_i = w_i / S`, `d_i = a - z_i` the distances, `e` the label smoothing, `q` the target distribution. The type `A` is what a
+//! kernel computes in: every operation is rounded to it. The storage dtype is that of the case.
+
+use super::Defect;
+use crate::case::Case;
+use crate::dtype::Dtype;
+use crate::kernel::{Claims, Outcome, Real};
+use crate::op::Op;
+use half::{bf16, f16};
+
+/// What a kernel is given: one row, and what its op takes besides, in the type it computes in.
+#[derive(Clone, Copy)]
+pub(super) struct Row<'a, A> {
+    /// The logits.
+    pub logits: &'a [A],
+    /// The true class; 0 where the op takes none.
+    pub target: usize,
+    /// The label smoothing; 0 where the op takes none.
+    pub label_smoothing: A,
+    /// The cotangent or tangent; empty where the op takes none.
+    pub direction: &'a [A],
+    /// The storage dtype: of the inputs, of the outputs, and of buffers in between that a kernel rounds to.
+    pub dtype: Dtype,
+}
+
+impl<A: Real> Row<'_, A> {
+    /// The number of logits, rounded to the type.
+    pub fn count(&self) -> A {
+        A::from_f64(self.logits.len() as f64)
+    }
+}
+
+/// What one pass over the logits leaves for all ops.
+pub(super) struct Normalizer<A> {
+    /// `a`, what was subtracted.
+    pub max: A,
+    /// `S`, relative to `max`.
+    pub sum: A,
+    /// `log S`.
+    pub log_sum: A,
+}
+
+/// A kernel: its name, what it says of itself, and the steps in which it differs from the textbook. Steps come first, then
+/// what is made of them. Every step is given the row, so that it may depend on anything in it.
+pub(super) trait Recipe {
+    /// The name in the registry.
+    const NAME: &'static str;
+    /// What the kernel does, in one line.
+    const SUMMARY: &'static str;
+    /// The defect that is planted in it.
+    const DEFECT: Option<Defect> = None;
+    /// Whether it is a correct kernel, which must pass on every input.
+    const TRUSTED: bool = false;
+    /// Whether it computes in the storage dtype even where that is a half dtype; otherwise in [`Dtype::accumulator`].
+    const IN_STORAGE_DTYPE: bool = false;
+
+    /// Whether the kernel is offered for an op in a dtype.
+    fn supports(_: Op, _: Dtype) -> bool {
+        true
+    }
+
+    /// What the kernel declares. A defect declares what the kernel it was planted in does.
+    fn claims(_: Op, dtype: Dtype) -> Claims {
+        Claims { shifted: true, sequential: true, elementwise_monotone: monotone_exp(dtype), ..Claims::default() }
+    }
+
+    /// `e^x`.
+    fn exp<A: Real>(_: &Row<A>, x: A) -> A {
+        x.exp()
+    }
+
+    /// The natural logarithm.
+    fn log<A: Real>(_: &Row<A>, x: A) -> A {
+        x.ln()
+    }
+
+    /// Adds up. Every sum passes here: of weights, of distances, of products.
+    fn sum<A: Real>(_: &Row<A>, terms: &[A]) -> A {
+        terms.iter().fold(A::ZERO, |sum, &term| sum + term)
+    }
+
+    /// `a`: NaN if any logit is, minus infinity if there is none.
+    fn maximum<A: Real>(row: &Row<A>) -> A {
+        row.logits.iter().fold(A::NEG_INFINITY, |max, &z| max.larger(z))
+    }
+
+    /// `w`, the weight of a logit: 0 where `z - a` is minus infinity, as for a masked class or where it overflows.
+    fn weight<A: Real>(row: &Row<A>, z: A, max: A) -> A {
+        Self::exp(row, z - max)
+    }
+
+    /// The maximum, and the sum of the weights. An infinite maximum makes the sum NaN, through `inf - inf`.
+    fn normalizer<A: Real>(row: &Row<A>) -> Normalizer<A> {
+        let max = Self::maximum(row);
+        let weights: Vec<A> = row.logits.iter().map(|&z| Self::weight(row, z, max)).collect();
+        let sum = Self::sum(row, &weights);
+        Normalizer { max, sum, log_sum: Self::log(row, sum) }
+    }
+
+    /// `p` of a logit.
+    fn probability<A: Real>(row: &Row<A>, z: A, normalizer: &Normalizer<A>) -> A {
+        Self::weight(row, z, normalizer.max) / normalizer.sum
+    }
+
+    /// `log p` of a logit.
+    fn log_probability<A: Real>(_: &Row<A>, z: A, normalizer: &Normalizer<A>) -> A {
+        (z - normalizer.max) - normalizer.log_sum
+    }
+
+    /// `sum q_i x_i`. A term whose factor is 0 is absent: `0 * inf` must not be formed where a class is masked.
+    fn expected<A: Real>(row: &Row<A>, values: &[A]) -> A {
+        let smoothing = row.label_smoothing;
+        let mut expected = A::ZERO;
+        if smoothing != A::ONE {
+            expected += (A::ONE - smoothing) * values[row.target];
+        }
+        if smoothing != A::ZERO {
+            // Not (e / n) * sum: e / n may underflow to 0, and the sum may be infinite.
+            expected += smoothing * (Self::sum(row, values) / row.count());
+        }
+        expected
+    }
+
+    /// `q_j`.
+    fn target_mass<A: Real>(row: &Row<A>, class: usize) -> A {
+        let spread = row.label_smoothing / row.count();
+        if class == row.target { (A::ONE - row.label_smoothing) + spread } else { spread }
+    }
+
+    /// `p_j - q_j`, one element of the gradient of the cross-entropy.
+    fn gradient<A: Real>(row: &Row<A>, class: usize, probability: A) -> A {
+        probability - Self::target_mass(row, class)
+    }
+
+    /// What the backward pass finds of the probabilities that the forward pass left.
+    fn saved<A: Real>(_: &Row<A>, probabilities: Vec<A>) -> Vec<A> {
+        probabilities
+    }
+
+    /// `sum p_i v_i` for the cotangent or tangent `v`.
+    fn mean<A: Real>(row: &Row<A>, probabilities: &[A]) -> A {
+        let terms: Vec<A> = probabilities.iter().zip(row.direction).map(|(&p, &v)| p * v).collect();
+        Self::sum(row, &terms)
+    }
+
+    /// The Jacobian of softmax times the cotangent or tangent: `p_j (v_j - sum p_i v_i)`. The Jacobian is symmetric.
+    fn jacobian_product<A: Real>(row: &Row<A>, probabilities: &[A]) -> Vec<A> {
+        let mean = Self::mean(row, probabilities);
+        probabilities.iter().zip(row.direction).map(|(&p, &v)| p * (v - mean)).collect()
+    }
+
+    /// `a + log S`. An infinite maximum is the answer itself.
+    fn logsumexp<A: Real>(row: &Row<A>) -> A {
+        let Normalizer { max, log_sum, .. } = Self::normalizer(row);
+        if max.is_infinite() { max } else { max + log_sum }
+    }
+
+    /// `p_j`.
+    fn softmax<A: Real>(row: &Row<A>) -> Vec<A> {
+        let normalizer = Self::normalizer(row);
+        row.logits.iter().map(|&z| Self::probability(row, z, &normalizer)).collect()
+    }
+
+    /// `log p_j`.
+    fn log_softmax<A: Real>(row: &Row<A>) -> Vec<A> {
+        let normalizer = Self::normalizer(row);
+        row.logits.iter().map(|&z| Self::log_probability(row, z, &normalizer)).collect()
+    }
+
+    /// `log S + (1 - e) d_t + (e / n) sum d_i`: a sum of terms that are not negative, so nothing cancels.
+    fn cross_entropy<A: Real>(row: &Row<A>) -> A {
+        let Normalizer { max, log_sum, .. } = Self::normalizer(row);
+        let distances: Vec<A> = row.logits.iter().map(|&z| max - z).collect();
+        log_sum + Self::expected(row, &distances)
+    }
+
+    /// `p_j - q_j`.
+    fn cross_entropy_grad<A: Real>(row: &Row<A>) -> Vec<A> {
+        let probabilities = Self::saved(row, Self::softmax(row));
+        probabilities.iter().enumerate().map(|(class, &p)| Self::gradient(row, class, p)).collect()
+    }
+
+    /// `p_j (g_j - sum p_i g_i)`.
+    fn softmax_vjp<A: Real>(row: &Row<A>) -> Vec<A> {
+        Self::jacobian_product(row, &Self::saved(row, Self::softmax(row)))
+    }
+
+    /// `p_j (v_j - sum p_i v_i)`.
+    fn softmax_jvp<A: Real>(row: &Row<A>) -> Vec<A> {
+        Self::jacobian_product(row, &Self::softmax(row))
+    }
+
+    /// `g_j - p_j sum g_i`.
+    fn log_softmax_vjp<A: Real>(row: &Row<A>) -> Vec<A> {
+        let probabilities = Self::saved(row, Self::softmax(row));
+        let total = Self::sum(row, row.direction);
+        probabilities.iter().zip(row.direction).map(|(&p, &g)| g - p * total).collect()
+    }
+
+    /// `v_j - sum p_i v_i`.
+    fn log_softmax_jvp<A: Real>(row: &Row<A>) -> Vec<A> {
+        let mean = Self::mean(row, &Self::softmax(row));
+        row.direction.iter().map(|&v| v - mean).collect()
+    }
+}
+
+/// The loss as `-sum q_i log p_i`, for kernels that go through log-probabilities; they cancel where `p_t` is near 1.
+pub(super) fn loss_of_log_probabilities<R: Recipe, A: Real>(row: &Row<A>) -> A {
+    -R::expected(row, &R::log_softmax(row))
+}
+
+/// Whether the platform's exp, in the type that `dtype` is computed in, never decreases.
+///
+/// glibc's and musl's f32 exp is one piece of code; compared at every pair of neighbours in [-104, 0] it never decreases. Its
+/// f64 exp is claimed by no one: near 0 neighbours lie closer together than its error before rounding.
+fn monotone_exp(dtype: Dtype) -> bool {
+    dtype.accumulator() == Dtype::F32 && cfg!(any(target_env = "gnu", target_env = "musl"))
+}
+
+/// Runs a case: its values, which are exact in the type that the kernel computes in; the op; one rounding to the dtype.
+pub(super) fn run<R: Recipe>(case: &Case) -> Outcome {
+    Outcome::Outputs(match case.dtype() {
+        Dtype::F16 if R::IN_STORAGE_DTYPE => run_in::<R, f16>(case),
+        Dtype::Bf16 if R::IN_STORAGE_DTYPE => run_in::<R, bf16>(case),
+        Dtype::F16 | Dtype::Bf16 | Dtype::F32 => run_in::<R, f32>(case),
+        Dtype::F64 => run_in::<R, f64>(case),
+    })
+}
+
+fn run_in<R: Recipe, A: Real>(case: &Case) -> Vec<f64> {
+    let read = |values: &[f64]| -> Vec<A> { values.iter().map(|&x| A::from_f64(x)).collect() };
+    let logits = read(case.logits());
+    let direction = read(case.direction().unwrap_or(&[]));
+    let (target, smoothing) = case.target().unwrap_or((0, 0.0));
+    let row = Row {
+        logits: &logits,
+        target,
+        label_smoothing: A::from_f64(smoothing),
+        direction: &direction,
+        dtype: case.dtype(),
+    };
+    let outputs = match case.op() {
+        Op::LogSumExp => vec![R::logsumexp(&row)],
+        Op::Softmax => R::softmax(&row),
+        Op::LogSoftmax => R::log_softmax(&row),
+        Op::CrossEntropy => vec![R::cross_entropy(&row)],
+        Op::CrossEntropyGrad => R::cross_entropy_grad(&row),
+        Op::SoftmaxVjp => R::softmax_vjp(&row),
+        Op::SoftmaxJvp => R::softmax_jvp(&row),
+        Op::LogSoftmaxVjp => R::log_softmax_vjp(&row),
+        Op::LogSoftmaxJvp => R::log_softmax_jvp(&row),
+    };
+    outputs.into_iter().map(|x| case.dtype().round(x.to_f64())).collect()
+}

@@ -1,0 +1,482 @@
+//! Tests of the built-in kernels: against values known by hand, on every special value, on what they claim, and that each
+//! planted defect shows where it should and nowhere else.
+
+use super::{all, find};
+use crate::case::{Case, Extra};
+use crate::dtype::Dtype;
+use crate::kernel::{Kernel, Outcome, run};
+use crate::op::{Op, Takes};
+use std::collections::BTreeSet;
+
+const INF: f64 = f64::INFINITY;
+const NAN: f64 = f64::NAN;
+
+const CORRECT: [&str; 5] = ["shifted", "log1p", "online", "pairwise", "compensated"];
+const UNSTABLE: [&str; 3] = ["naive", "unfused", "division_free"];
+
+fn outputs(kernel: &str, case: &Case) -> Vec<f64> {
+    match run(find(kernel).unwrap(), case) {
+        Outcome::Outputs(outputs) => {
+            assert_eq!(outputs.len(), case.op().outputs(case.logits().len()), "{kernel}: {case}");
+            outputs
+        }
+        Outcome::Panicked(message) => panic!("{kernel} on {case}: {message}"),
+    }
+}
+
+fn on(kernel: &str, text: &str) -> Vec<f64> {
+    outputs(kernel, &Case::parse(text).unwrap())
+}
+
+fn bits(dtype: Dtype, values: &[f64]) -> Vec<u64> {
+    values.iter().map(|&x| dtype.to_bits(x)).collect()
+}
+
+/// A case of any op; the target, smoothing and direction are used where the op takes them.
+fn case(op: Op, dtype: Dtype, logits: &[f64], target: usize, smoothing: f64, direction: &[f64]) -> Case {
+    let extra = match op.takes() {
+        Takes::Logits => Extra::None,
+        Takes::Target => Extra::Target { class: target, label_smoothing: smoothing },
+        Takes::Cotangent | Takes::Tangent => Extra::Direction(direction.into()),
+    };
+    Case::new(op, dtype, logits.to_vec(), extra).unwrap()
+}
+
+/// A direction of `n` small integers, none of them 0.
+fn direction(n: usize) -> Vec<f64> {
+    [1.0, -2.0, 4.0, 3.0].into_iter().cycle().take(n).collect()
+}
+
+/// log(e + e^2 + e^3).
+const LSE_123: f64 = 3.407605964444380;
+/// softmax [1, 2, 3].
+const SOFTMAX_123: [f64; 3] = [0.0900305731703804, 0.2447284710547976, 0.6652409557748218];
+
+/// What a case must give whose logits are 1, 2 and 3, once each in any order, and any number of -inf.
+fn known(case: &Case) -> Vec<f64> {
+    let z = case.logits();
+    let n = z.len() as f64;
+    let p: Vec<f64> = z.iter().map(|&z| if z == -INF { 0.0 } else { SOFTMAX_123[z as usize - 1] }).collect();
+    let (target, e) = case.target().unwrap_or((0, 0.0));
+    let g = case.direction().unwrap_or(&[]);
+    let mean: f64 = p.iter().zip(g).map(|(p, g)| p * g).sum();
+    let total: f64 = g.iter().sum();
+    match case.op() {
+        Op::LogSumExp => vec![LSE_123],
+        Op::Softmax => p,
+        Op::LogSoftmax => z.iter().map(|z| z - LSE_123).collect(),
+        Op::CrossEntropy => {
+            let at_target = if e == 1.0 { 0.0 } else { (1.0 - e) * (LSE_123 - z[target]) };
+            let everywhere = if e == 0.0 { 0.0 } else { e * (LSE_123 - z.iter().sum::<f64>() / n) };
+            vec![at_target + everywhere]
+        }
+        Op::CrossEntropyGrad => (0..z.len()).map(|j| p[j] - e / n - if j == target { 1.0 - e } else { 0.0 }).collect(),
+        Op::SoftmaxVjp | Op::SoftmaxJvp => p.iter().zip(g).map(|(p, g)| p * (g - mean)).collect(),
+        Op::LogSoftmaxVjp => p.iter().zip(g).map(|(p, g)| g - p * total).collect(),
+        Op::LogSoftmaxJvp => g.iter().map(|v| v - mean).collect(),
+    }
+}
+
+/// Within a few roundings of values of size 10, which is what these rows are made of.
+fn assert_close(kernel: &str, case: &Case, got: &[f64], want: &[f64]) {
+    let tolerance = 10.0 * 4.0 * case.dtype().format().unit_roundoff();
+    for (j, (&got, &want)) in got.iter().zip(want).enumerate() {
+        let close = if want.is_finite() { (got - want).abs() <= tolerance } else { got == want };
+        assert!(close, "{kernel} on {case}: output {j} is {got}, not {want}");
+    }
+}
+
+#[test]
+fn the_registry_is_consistent() {
+    let names: BTreeSet<&str> = all().iter().map(|kernel| kernel.name()).collect();
+    assert_eq!(names.len(), all().len(), "names are unique");
+    let trusted: Vec<&str> = all().iter().filter(|kernel| kernel.is_trusted()).map(|kernel| kernel.name()).collect();
+    assert_eq!(trusted, CORRECT);
+    assert!(UNSTABLE.iter().all(|name| names.contains(name)));
+    for kernel in all() {
+        assert!(std::ptr::eq(find(kernel.name()).unwrap(), kernel));
+        assert_eq!(kernel.name().starts_with("defect/"), kernel.defect().is_some(), "{}", kernel.name());
+        assert!(!kernel.summary().is_empty() && !kernel.summary().contains('\n'));
+        if let Some(defect) = kernel.defect() {
+            let number = defect.class.strip_prefix('C').and_then(|number| number.parse::<u32>().ok());
+            assert!(number.is_some_and(|number| (1..=40).contains(&number)), "{defect:?}");
+            assert!(!defect.families.is_empty() && !defect.story.contains('\n'), "{defect:?}");
+        }
+    }
+    let classes: BTreeSet<&str> = all().iter().filter_map(|kernel| Some(kernel.defect()?.class)).collect();
+    assert!(classes.len() >= 12, "{classes:?}");
+    assert!(find("softmax").is_none());
+}
+
+#[test]
+fn every_kernel_gives_known_values_in_every_op_and_dtype() {
+    let mut checked = 0;
+    for kernel in CORRECT.into_iter().chain(UNSTABLE) {
+        for dtype in Dtype::ALL {
+            for op in Op::ALL {
+                assert!(find(kernel).unwrap().supports(op, dtype));
+                for logits in [[1.0, 2.0, 3.0], [3.0, 1.0, 2.0]] {
+                    for (target, smoothing) in [(0, 0.0), (1, 0.125), (2, 1.0)] {
+                        let case = case(op, dtype, &logits, target, smoothing, &direction(3));
+                        assert_close(kernel, &case, &outputs(kernel, &case), &known(&case));
+                        checked += 1;
+                    }
+                }
+            }
+        }
+    }
+    assert_eq!(checked, 8 * 4 * 9 * 6);
+}
+
+#[test]
+fn ties_and_single_logits_are_exact() {
+    for kernel in CORRECT {
+        for dtype in Dtype::ALL {
+            let ties = |op, e| outputs(kernel, &case(op, dtype, &[-5.0; 4], 1, e, &[1.0, 2.0, 3.0, 6.0]));
+            assert_eq!(ties(Op::Softmax, 0.0), [0.25; 4]);
+            assert_eq!(ties(Op::LogSoftmax, 0.0), [dtype.round(-(4.0f64.ln())); 4]);
+            assert_eq!(ties(Op::CrossEntropy, 0.25), [dtype.round(4.0f64.ln())]);
+            assert_eq!(ties(Op::CrossEntropyGrad, 0.0), [0.25, -0.75, 0.25, 0.25]);
+            assert_eq!(ties(Op::CrossEntropyGrad, 1.0), [0.0; 4]);
+            assert_eq!(ties(Op::SoftmaxVjp, 0.0), [-0.5, -0.25, 0.0, 0.75]);
+            assert_eq!(ties(Op::SoftmaxJvp, 0.0), [-0.5, -0.25, 0.0, 0.75]);
+            assert_eq!(ties(Op::LogSoftmaxVjp, 0.0), [-2.0, -1.0, 0.0, 3.0]);
+            assert_eq!(ties(Op::LogSoftmaxJvp, 0.0), [-2.0, -1.0, 0.0, 3.0]);
+            let single = |op| outputs(kernel, &case(op, dtype, &[-7.0], 0, 0.0, &[3.0]));
+            for (op, want) in Op::ALL.into_iter().zip([-7.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]) {
+                assert_eq!(single(op), [want], "{kernel} {op} {dtype}");
+            }
+        }
+    }
+}
+
+/// The five ways to break that everybody meets first, and the kernel that cures each.
+#[test]
+fn unstable_kernels_break_where_they_are_known_to() {
+    let row = "softmax f32 [1000, 0]";
+    let naive = on("naive", row);
+    assert!(naive[0].is_nan() && naive[1] == 0.0, "{naive:?}");
+    assert_eq!(on("shifted", row), [1.0, 0.0]);
+
+    let row = "log_softmax f32 [0, -200]";
+    assert_eq!(on("unfused", row), [0.0, -INF]);
+    assert_eq!(on("shifted", row), [0.0, -200.0]);
+
+    // A loss of log 0, where the true one is only large.
+    let row = "cross_entropy f32 [1000, 0] target=1";
+    assert_eq!(on("unfused", row), [INF]);
+    assert_eq!(on("shifted", row), [1000.0]);
+
+    // The gradient of a confident row vanishes: 1 - p is below half an ulp of 1. Its truth is -1 / (1 + e^20).
+    let row = "cross_entropy_grad f32 [20, 0] target=0";
+    assert_eq!(on("shifted", row)[0], 0.0);
+    assert!((on("log1p", row)[0] / -2.0611536181902037e-9 - 1.0).abs() < 1e-6);
+
+    // log 2 is absorbed by 1e8.
+    let row = "cross_entropy f32 [1e8, 1e8] target=0";
+    assert_eq!(on("division_free", row), [0.0]);
+    assert_eq!(on("shifted", row), [f64::from(std::f32::consts::LN_2)]);
+
+    // In f16, exp overflows above 11.09 and a sum of ones stops at 2048.
+    assert!(on("naive", "softmax f16 [12, 0]")[0].is_nan());
+    assert_eq!(on("naive", "logsumexp f16 [0*4096]"), on("shifted", "logsumexp f16 [0*2048]"));
+    assert_ne!(on("shifted", "logsumexp f16 [0*4096]"), on("shifted", "logsumexp f16 [0*2048]"));
+}
+
+#[test]
+fn the_log_of_the_sum_keeps_its_digits_where_the_maximum_dominates() {
+    // log(1 + e^-20), e^-30.
+    for (row, want) in [
+        ("logsumexp f32 [0, -20]", 2.0611536181902037e-9),
+        ("cross_entropy f32 [30, 0] target=0", 9.357622968839862e-14),
+    ] {
+        assert!((on("log1p", row)[0] / want - 1.0).abs() < 1e-6, "{row}");
+        assert_eq!(on("shifted", row), [0.0]);
+    }
+}
+
+#[test]
+fn correct_kernels_answer_special_values() {
+    for kernel in CORRECT {
+        for dtype in Dtype::ALL {
+            for op in Op::ALL {
+                let answers = |logits: &[f64]| -> Vec<Vec<f64>> {
+                    let smoothings = if op.takes() == Takes::Target { &[0.0, 0.125, 1.0][..] } else { &[0.0] };
+                    let targets = if op.takes() == Takes::Target { 0..logits.len() } else { 0..1 };
+                    targets
+                        .flat_map(|target| smoothings.iter().map(move |&e| (target, e)))
+                        .map(|(target, e)| {
+                            outputs(kernel, &case(op, dtype, logits, target, e, &direction(logits.len())))
+                        })
+                        .collect()
+                };
+                let all_nan = |logits: &[f64]| {
+                    for answer in answers(logits) {
+                        assert!(answer.iter().all(|x| x.is_nan()), "{kernel} {op} {dtype} {logits:?}: {answer:?}");
+                    }
+                };
+                // NaN wherever it stands and whatever stands beside it.
+                for rest in [1.0, -INF, INF] {
+                    for n in [1, 2, 3, 9] {
+                        for index in 0..n {
+                            let mut logits = vec![rest; n];
+                            logits[index] = NAN;
+                            all_nan(&logits);
+                            logits[0] = if index == 0 { NAN } else { 2.0 };
+                            all_nan(&logits);
+                        }
+                    }
+                }
+                // +inf, one or several: the limit for the log-sum-exp, and as in all major frameworks NaN for the rest.
+                for logits in [&[INF][..], &[INF, 0.0], &[0.0, INF, -INF], &[INF, INF], &[-INF, INF, 1.0, INF]] {
+                    if op == Op::LogSumExp {
+                        assert_eq!(answers(logits), [[INF]], "{kernel} {dtype} {logits:?}");
+                    } else {
+                        all_nan(logits);
+                    }
+                }
+                // Fully masked, at every length alike.
+                for n in [1, 2, 7, 8, 9, 127, 128, 129] {
+                    if op == Op::LogSumExp {
+                        assert_eq!(answers(&vec![-INF; n]), [[-INF]], "{kernel} {dtype} {n}");
+                    } else {
+                        all_nan(&vec![-INF; n]);
+                    }
+                }
+                // No logit.
+                if op == Op::LogSumExp {
+                    assert_eq!(answers(&[]), [[-INF]]);
+                } else if op.takes() != Takes::Target {
+                    assert_eq!(answers(&[]), [[0.0; 0]]);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn correct_kernels_mask_exactly() {
+    for kernel in CORRECT {
+        for dtype in Dtype::ALL {
+            let least = dtype.format().least();
+            for logits in [&[-INF, 1.0, 2.0, 3.0][..], &[3.0, -INF, -INF, 1.0, 2.0], &[2.0, 1.0, 3.0, -INF]] {
+                let g = direction(logits.len());
+                for op in Op::ALL {
+                    let targets = if op.takes() == Takes::Target { logits.len() } else { 1 };
+                    for (target, e) in (0..targets).flat_map(|t| [0.0, 0.125, 1.0, least].map(|e| (t, e))) {
+                        let case = case(op, dtype, logits, target, e, &g);
+                        let got = outputs(kernel, &case);
+                        let want = known(&case);
+                        assert_close(kernel, &case, &got, &want);
+                        for j in (0..got.len()).filter(|_| !op.is_scalar()).filter(|&j| logits[j] == -INF) {
+                            let exact = match op {
+                                Op::LogSoftmaxJvp => continue,
+                                // e / n and 1 - e + e / n are rounded; only these two are known without computing.
+                                Op::CrossEntropyGrad if e == 0.0 => want[j],
+                                Op::CrossEntropyGrad => continue,
+                                _ => want[j],
+                            };
+                            assert_eq!(got[j], exact, "{kernel} on {case}: output {j}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Differences and sums of logits that overflow the type give weight 0 and an infinite distance, never NaN.
+#[test]
+fn overflowing_differences_are_no_nan() {
+    for kernel in CORRECT {
+        assert_eq!(on(kernel, "softmax f32 [3e38, -3e38]"), [1.0, 0.0]);
+        assert_eq!(on(kernel, "softmax f64 [-1.7e308, 1.7e308, -inf]"), [0.0, 1.0, 0.0]);
+        assert_eq!(on(kernel, "log_softmax f32 [3e38, -3e38]"), [0.0, -INF]);
+        assert_eq!(on(kernel, "cross_entropy f32 [3e38, -3e38] target=0"), [0.0]);
+        assert_eq!(on(kernel, "cross_entropy f32 [3e38, -3e38] target=1"), [INF]);
+        assert_eq!(on(kernel, "cross_entropy f32 [3e38, -3e38, -3e38, -inf] target=0 label_smoothing=0x1p-149"), [INF]);
+        assert_eq!(on(kernel, "softmax_vjp f32 [3e38, -3e38, -inf] cotangent=[1, -2, 4]"), [0.0; 3]);
+    }
+}
+
+/// A row in which plain summation loses digits steadily, in the same direction: 65535 equal terms beside the maximum.
+#[test]
+fn sums_are_as_accurate_as_claimed() {
+    let case = Case::parse("logsumexp f32 [0, -2.3*65535]").unwrap();
+    let truth = {
+        let weight = f64::from(case.logits()[1] as f32).exp();
+        (65535.0 * weight).ln_1p()
+    };
+    let u = Dtype::F32.format().unit_roundoff();
+    let error = |kernel: &str| {
+        // The error of the sum, which becomes an absolute error of its logarithm.
+        (outputs(kernel, &case)[0] - truth).abs() / u
+    };
+    // Rounding the result itself costs up to u |y| = 9 u, exp of each weight 2 u, log 2 u of itself.
+    let (rest, n) = (truth + 2.0 + 2.0 * truth, 65536.0);
+    for kernel in CORRECT {
+        let claims = find(kernel).unwrap().claims(Op::LogSumExp, Dtype::F32);
+        let bound = rest + claims.sum.roundings(n as usize);
+        assert!(error(kernel) <= bound, "{kernel}: {} u, above {bound} u", error(kernel));
+    }
+    assert!(error("shifted") > 10.0 * error("compensated"), "{} {}", error("shifted"), error("compensated"));
+    assert!(error("shifted") > 10.0 * error("pairwise"), "{} {}", error("shifted"), error("pairwise"));
+}
+
+/// A stream of numbers for tests; Knuth's multiplier.
+struct Stream(u64);
+
+impl Stream {
+    fn next(&mut self, below: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (self.0 >> 33) % below
+    }
+}
+
+/// What the kernels claim of their shape holds bit for bit, on rows whose shifts are exact in every dtype.
+#[test]
+fn claims_hold_bit_for_bit() {
+    let mut stream = Stream(7);
+    let mut checked = [0; 3];
+    for _ in 0..2_000 {
+        let n = 1 + stream.next(40) as usize;
+        let row: Vec<f64> = (0..n).map(|_| stream.next(128) as f64 / 4.0 - 16.0).collect();
+        let moved: Vec<f64> = row.iter().map(|z| z + 8.0).collect();
+        let g = direction(n);
+        let target = stream.next(n as u64) as usize;
+        for kernel in all().iter().filter(|kernel| kernel.defect().is_none()) {
+            let name = kernel.name();
+            let dtype = Dtype::ALL[stream.next(4) as usize];
+            let op = Op::ALL[stream.next(9) as usize];
+            let claims = kernel.claims(op, dtype);
+            let answer = |logits: &[f64], target, g: &[f64]| outputs(name, &case(op, dtype, logits, target, 0.0, g));
+            let got = answer(&row, target, &g);
+            if claims.shifted {
+                if op != Op::LogSumExp {
+                    let shifted = answer(&moved, target, &g);
+                    assert_eq!(bits(dtype, &got), bits(dtype, &shifted), "{name} {op} {dtype} {row:?}");
+                }
+                let max = row.iter().copied().fold(-INF, f64::max);
+                let in_range = |x: f64| match op {
+                    Op::LogSumExp => x >= max,
+                    Op::Softmax => (0.0..=1.0).contains(&x),
+                    Op::LogSoftmax => x <= 0.0,
+                    Op::CrossEntropy => x >= 0.0,
+                    _ => true,
+                };
+                assert!(got.iter().all(|&x| in_range(x)), "{name} {op} {dtype} {row:?}: {got:?}");
+                checked[0] += 1;
+            }
+            if claims.sequential {
+                let [front, front_g] =
+                    [(&row, -INF), (&g, 0.0)].map(|(rest, first)| [&[first][..], &rest[..]].concat());
+                let [back, back_g] = [(&row, -INF), (&g, 0.0)].map(|(rest, last)| [&rest[..], &[last]].concat());
+                let inner = |x: Vec<f64>, at: usize| if op.is_scalar() { x } else { x[at..at + n].to_vec() };
+                let in_front = inner(answer(&front, target + 1, &front_g), 1);
+                let behind = inner(answer(&back, target, &back_g), 0);
+                assert_eq!(bits(dtype, &got), bits(dtype, &in_front), "{name} {op} {dtype} {row:?}");
+                assert_eq!(bits(dtype, &got), bits(dtype, &behind), "{name} {op} {dtype} {row:?}");
+                checked[1] += 1;
+            }
+            if claims.elementwise_monotone && op == Op::Softmax {
+                for (i, j) in (0..n).flat_map(|i| (0..n).map(move |j| (i, j))) {
+                    assert!(row[i] <= row[j] || got[i] >= got[j], "{name} {dtype} {row:?}: {got:?}");
+                }
+                checked[2] += 1;
+            }
+        }
+    }
+    assert!(checked[0] > 5_000 && checked[1] > 5_000, "{checked:?}");
+    assert!(checked[2] > 500 || !cfg!(target_env = "gnu"), "{checked:?}");
+}
+
+/// For each planted defect a case on which it differs from the textbook, and one on which it does not: the shape of row that
+/// ordinary tests draw. None where the defect is of a kind that ordinary rows show.
+const EXPOSED: [(&str, &str, Option<&str>); 24] = [
+    ("lse-unguarded-infinity", "logsumexp f32 [-inf, -inf]", Some("logsumexp f32 [1, -2, 3]")),
+    ("lse-wrong-infinity", "logsumexp f32 [inf, 0]", Some("logsumexp f32 [-inf, -inf]")),
+    ("masked-by-length", "softmax f32 [-inf*127]", Some("softmax f32 [-inf*128]")),
+    ("masked-uniform", "softmax f32 [-inf, -inf]", Some("softmax f32 [-inf, 1]")),
+    ("unguarded-online", "softmax f32 [-inf, 1, 2]", Some("softmax f32 [2, 1, -inf]")),
+    ("masked-state-zero", "softmax f32 [-inf, -200, -201]", Some("softmax f32 [2, 1, -inf]")),
+    ("wrong-rescale", "softmax f32 [1, 2, 3]", None),
+    ("max-starts-at-zero", "softmax f32 [-150, -151]", Some("softmax f32 [1, -2, 3]")),
+    ("max-skips-tail", "softmax f32 [0*16, 120, 0, 0]", Some("softmax f32 [1, -2, 3]")),
+    ("finite-mask-sentinel", "softmax f32 [-2e4, -2e4]", Some("softmax f32 [-200, -201]")),
+    ("nan-dropping-max", "logsumexp f32 [nan, -inf]", Some("logsumexp f32 [nan, 0]")),
+    ("half-sum", "softmax f16 [0*4096]", Some("softmax f16 [0, 0]")),
+    ("subtract-lse", "log_softmax f32 [1e8, 1e8]", Some("log_softmax f32 [0, 0]")),
+    ("low-precision-store", "cross_entropy_grad f32 [7, 0] target=0", Some("softmax f32 [7, 0]")),
+    (
+        "gradient-through-division",
+        "log_softmax_vjp f32 [0, -inf] cotangent=[1, 2]",
+        Some("log_softmax_vjp f32 [0, 0] cotangent=[1, 2]"),
+    ),
+    ("zero-times-log-zero", "cross_entropy f32 [0, -inf] target=0", Some("cross_entropy f32 [1, -2, 3] target=1")),
+    ("smoothing-of-masked", "cross_entropy f32 [0, -inf] target=0", Some("cross_entropy f32 [1, -2, 3] target=1")),
+    ("epsilon-in-log", "cross_entropy f32 [30, 0] target=1", Some("cross_entropy f32 [0, 0] target=1")),
+    ("max-clipped", "softmax f32 [-170, -171]", Some("softmax f32 [-10, -11]")),
+    ("exp-clamped", "softmax f32 [0, -inf]", Some("softmax f32 [1, -2, 3]")),
+    ("base2-lse", "logsumexp f32 [1, 2, 3]", Some("softmax f32 [1, 2, 3]")),
+    ("padded-with-zero", "softmax f32 [-5, -5, -5]", Some("softmax f32 [1, 2, 3, 4, 5, 6, 7, 8]")),
+    ("empty-panics", "softmax f32 []", Some("softmax f32 [1, -2, 3]")),
+    ("narrow-index", "softmax f32 [0*256]", Some("softmax f32 [0*255]")),
+];
+
+#[test]
+fn every_defect_shows_where_it_should_and_only_there() {
+    let planted: Vec<&str> =
+        all().iter().filter(|kernel| kernel.defect().is_some()).map(|kernel| kernel.name()).collect();
+    assert_eq!(planted, EXPOSED.map(|(name, ..)| format!("defect/{name}")));
+    let differs = |name: &str, text: &str| {
+        let case = Case::parse(text).unwrap();
+        match run(find(&format!("defect/{name}")).unwrap(), &case) {
+            Outcome::Outputs(got) => bits(case.dtype(), &got) != bits(case.dtype(), &outputs("shifted", &case)),
+            Outcome::Panicked(_) => true,
+        }
+    };
+    for (name, exposing, ordinary) in EXPOSED {
+        assert!(differs(name, exposing), "{name} does not show on {exposing}");
+        if let Some(ordinary) = ordinary {
+            assert!(!differs(name, ordinary), "{name} shows on {ordinary}");
+        }
+    }
+}
+
+/// How the defects fail, where the way they fail is the point.
+#[test]
+fn defects_fail_as_their_stories_say() {
+    assert!(on("defect/lse-unguarded-infinity", "logsumexp f32 [inf, 0]")[0].is_nan());
+    assert_eq!(on("defect/masked-uniform", "softmax f32 [-inf*4]"), [0.25; 4]);
+    assert_eq!(on("defect/masked-by-length", "softmax f32 [-inf*127]"), [0.0; 127]);
+    assert!(on("defect/unguarded-online", "softmax f32 [-inf, 1]")[1].is_nan());
+    assert_eq!(on("defect/nan-dropping-max", "logsumexp f32 [nan, inf]"), [INF]);
+    assert_eq!(on("defect/half-sum", "logsumexp bf16 [0*4096]"), on("shifted", "logsumexp bf16 [0*256]"));
+    assert_eq!(on("defect/low-precision-store", "cross_entropy_grad f32 [7, 0] target=0")[0], 0.0);
+    assert!(on("defect/gradient-through-division", "log_softmax_vjp f32 [0, -200] cotangent=[1, 2]")[1].is_nan());
+    assert!(on("defect/epsilon-in-log", "cross_entropy f32 [100, 0] target=1")[0] < 18.5);
+    assert!(on("defect/exp-clamped", "softmax bf16 [0, -inf]")[1] > 0.0);
+    assert!(matches!(
+        run(find("defect/empty-panics").unwrap(), &Case::parse("logsumexp f32 []").unwrap()),
+        Outcome::Panicked(message) if message.contains("index out of bounds")
+    ));
+}
+
+/// Any case that a fuzzer can make: every kernel answers, with as many values of the dtype as the op has outputs.
+#[test]
+fn no_kernel_panics_on_any_bytes() {
+    let mut stream = Stream(1);
+    for _ in 0..4_000 {
+        let length = stream.next(120);
+        let bytes: Vec<u8> = (0..length).map(|_| stream.next(256) as u8).collect();
+        let case = Case::decode(&bytes);
+        for kernel in all().iter().filter(|kernel| kernel.supports(case.op(), case.dtype())) {
+            if kernel.name() == "defect/empty-panics" && case.logits().is_empty() {
+                continue;
+            }
+            for x in outputs(kernel.name(), &case) {
+                assert!(case.dtype().holds(x), "{} on {case}: {x}", kernel.name());
+            }
+        }
+    }
+}
