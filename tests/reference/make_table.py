@@ -1,0 +1,880 @@
+#!/usr/bin/env python3
+"""Writes table.txt: the truth of some thousands of cases, from an arithmetic that shares nothing with the crate.
+
+    python3 -m venv venv && venv/bin/pip install python-flint==0.9.0
+    venv/bin/python tests/reference/make_table.py            # writes tests/reference/table.txt
+
+Made with Python 3.11.7 and python-flint 0.9.0 (FLINT's Arb: ball arithmetic with exponents of any size). The table is the
+same, byte for byte, every time: each row is drawn from a stream named by SEED, kind, dtype, op and number.
+
+How the truth is found. Every output is a quotient N / S^k, or a logarithm log X, of *exponential sums*: finite sums of
+c exp(r) with rational c and r. Such a sum is kept as a table from exponent to coefficient, so equal exponents meet and
+cancel exactly. By Lindemann-Weierstrass a sum with any coefficient left is not 0, so a ball of growing precision must at
+last exclude 0 and show its sign. With that:
+
+* A ball for the output decides its rounding, unless a boundary of the rounding (a midpoint m) lies in the ball.
+* Then the output is compared with m by the sign of N - m S^k, or of X - exp(m), once more an exponential sum.
+  An empty sum means the output *is* m: a tie. A sum whose largest term is exp(-1e300) says on which side of m the
+  output lies, though no precision could tell. Nothing has to know beforehand which outputs are rational.
+
+Terms: an exponential sum is a dict {exponent: coefficient} of fmpq. A logit is a Python float that equals a value of its
+dtype. Special values follow the strict reading: the limit where one exists as the non-finite logits are approached
+independently of one another, NaN where none does.
+
+Format of a line: the case as the crate prints it, a tab, then an output for each class (or one), separated by commas.
+An output is `digits:rounded`. Digits: 30 significant ones, to nearest, ties to even (`0`, `inf`, `-inf`, `nan`; `tiny+` or
+`tiny-` for 0 < |value| < 1e-100000). Rounded: the hex float of the value rounded once to the dtype.
+"""
+
+import math
+import os
+import random
+import sys
+from functools import cmp_to_key
+
+from flint import arb, ctx, fmpq
+
+SEED = "softmax family reference 1"
+# Bits at which the balls start, and where the search gives up with an error. 2^-4300 is about e^-3000.
+START_BITS, LAST_BITS = 192, 100_000
+# Below this power of ten a value is not printed.
+TINY_POWER = -100_000
+DIGITS = 30
+
+# ------------------------------------------------------------------------------------------------ formats and rounding
+
+
+class Format:
+    """A binary format: bits of the significand, exponents of the least normal and of the largest binade."""
+
+    def __init__(self, name, precision, emin, emax):
+        self.name, self.p, self.emin, self.emax = name, precision, emin, emax
+        self.half = 1 << (precision - 1)
+        # Places are counted from 0 (zero) through the subnormals up; infinity has the place after the largest.
+        self.infinite_place = (emax - emin + 2) * self.half
+
+    def place(self, q):
+        """The place of the value nearest to the rational q >= 0, ties to even."""
+        a, b = int(q.p), int(q.q)
+        if a == 0:
+            return 0
+        e = a.bit_length() - b.bit_length()
+        if (a < b << e) if e >= 0 else (a << -e < b):
+            e -= 1
+        e = max(e, self.emin)
+        unit = e - self.p + 1
+        k = half_even(a << max(-unit, 0), b << max(unit, 0))
+        return min((e - self.emin) * self.half + k, self.infinite_place)
+
+    def value(self, place):
+        """The rational at a place; 2^(emax + 1) stands for infinity, so midpoints to it come out right."""
+        if place < self.half:
+            return power_of_two(self.emin - self.p + 1) * place
+        e = place // self.half - 1
+        return power_of_two(self.emin - self.p + 1 + e) * (place - e * self.half)
+
+    def number(self, place):
+        """The Python float at a place, negative places counting down."""
+        magnitude = abs(place)
+        if magnitude >= self.infinite_place:
+            x = math.inf
+        else:
+            q = self.value(magnitude)
+            x = int(q.p) / int(q.q)
+        return -x if place < 0 else x
+
+    def round(self, x):
+        """The nearest value to a float or rational, as a float."""
+        if isinstance(x, float) and (x == 0.0 or not math.isfinite(x)):
+            return x
+        q = rational(x) if isinstance(x, float) else fmpq(x)
+        return math.copysign(self.number(self.place(abs(q))), -1.0 if q < 0 else 1.0)
+
+    def step(self, x, steps):
+        """The value `steps` places above x, never beyond the largest."""
+        place = self.place(rational(abs(x)))
+        place = (-place if x < 0 else place) + steps
+        limit = self.infinite_place - 1
+        return self.number(max(-limit, min(limit, place)))
+
+    @property
+    def largest(self):
+        return self.number(self.infinite_place - 1)
+
+    @property
+    def least(self):
+        return self.number(1)
+
+
+FORMATS = [
+    Format("f16", 11, -14, 15),
+    Format("bf16", 8, -126, 127),
+    Format("f32", 24, -126, 127),
+    Format("f64", 53, -1022, 1023),
+]
+
+
+def half_even(a, b):
+    """The integer nearest to a / b, ties to even; a >= 0, b > 0."""
+    k, rest = divmod(a, b)
+    return k + (2 * rest > b or (2 * rest == b and k % 2 == 1))
+
+
+def power_of_two(e):
+    return fmpq(1 << e) if e >= 0 else fmpq(1, 1 << -e)
+
+
+def rational(x):
+    return fmpq(*x.as_integer_ratio())
+
+
+def hex_text(negative, q):
+    """The hex float of a rational q >= 0 with a power of two below and at most 53 bits above."""
+    sign = "-" if negative else ""
+    if q == 0:
+        return sign + "0x0p+0"
+    a, b = int(q.p), int(q.q)
+    e = a.bit_length() - 1
+    fraction = f"{(a << 52 >> e) - (1 << 52):013x}".rstrip("0")
+    assert b & (b - 1) == 0 and (e <= 52 or a % (1 << (e - 52)) == 0)
+    e -= b.bit_length() - 1
+    return f"{sign}0x1{'.' if fraction else ''}{fraction}p{e:+d}"
+
+
+def hex_float(x):
+    if math.isnan(x):
+        return "nan"
+    if math.isinf(x):
+        return "inf" if x > 0 else "-inf"
+    return hex_text(math.copysign(1.0, x) < 0, rational(abs(x)))
+
+
+def decimal(q):
+    """(k, e): q > 0 is nearest to k 10^(e - 29) with 10^29 <= k < 10^30, ties to even."""
+    a, b = int(q.p), int(q.q)
+    e = math.floor((a.bit_length() - b.bit_length()) * math.log10(2))
+    ten = 10 ** abs(e)
+    # The estimate is off by one place at most; move it until 10^e <= q < 10^(e + 1).
+    while (a < b * 10**e) if e >= 0 else (a * 10**-e < b):
+        e -= 1
+    while (a >= b * 10 ** (e + 1)) if e + 1 >= 0 else (a * 10 ** -(e + 1) >= b):
+        e += 1
+    shift = DIGITS - 1 - e
+    k = half_even(a * 10 ** max(shift, 0), b * 10 ** max(-shift, 0))
+    return (k // 10, e + 1) if k == 10**DIGITS else (k, e)
+
+
+def decimal_value(k, e):
+    shift = e - DIGITS + 1
+    return fmpq(k * 10**shift) if shift >= 0 else fmpq(k, 10**-shift)
+
+
+# ---------------------------------------------------------------------------------------------------- exponential sums
+
+
+def collect(terms):
+    """The exponential sum of pairs (exponent, coefficient)."""
+    total = {}
+    for exponent, coefficient in terms:
+        kept = total.get(exponent, 0) + coefficient
+        if kept == 0:
+            total.pop(exponent, None)
+        else:
+            total[exponent] = kept
+    return total
+
+
+def scale(factor, x):
+    return [(r, factor * c) for r, c in x.items()]
+
+
+def product(x, y):
+    return collect((r + s, c * d) for r, c in x.items() for s, d in y.items())
+
+
+EXPONENTIALS = {}
+
+
+def exponential(r):
+    """exp of a rational as a ball at the present precision, remembered for the case at hand."""
+    key = (ctx.prec, r)
+    if key not in EXPONENTIALS:
+        EXPONENTIALS[key] = arb(r).exp()
+    return EXPONENTIALS[key]
+
+
+def leading(x):
+    return max(x, key=cmp_to_key(lambda r, s: -1 if r < s else int(r > s)))
+
+
+def scaled_ball(x):
+    """(r, ball): the sum x, not empty, is exp(r) times a number in the ball."""
+    top = leading(x)
+    ball = arb(0)
+    for r, c in x.items():
+        ball += arb(c) * exponential(r - top)
+    return top, ball
+
+
+def sign(x):
+    """The sign of an exponential sum."""
+    if not x:
+        return 0
+    bits = START_BITS
+    while bits <= LAST_BITS:
+        ctx.prec = bits
+        _, ball = scaled_ball(x)
+        if ball > 0:
+            return 1
+        if ball < 0:
+            return -1
+        bits *= 2
+    raise AssertionError(f"no sign for {x}")
+
+
+# --------------------------------------------------------------------------------------------------------------- values
+
+
+class Quotient:
+    """numerator / denominator^power, of exponential sums; the denominator is positive."""
+
+    def __init__(self, numerator, denominator, power=1):
+        self.numerator, self.denominator, self.power = numerator, denominator, power
+
+    def sign(self):
+        return sign(self.numerator)
+
+    def ball(self):
+        r, top = scaled_ball(self.numerator)
+        s, bottom = scaled_ball(self.denominator)
+        return arb(r - s * self.power).exp() * top / bottom**self.power
+
+    def compare(self, m):
+        """The sign of this minus the rational m."""
+        below = self.denominator
+        for _ in range(self.power - 1):
+            below = product(below, self.denominator)
+        return sign(collect([*self.numerator.items(), *scale(-m, below)]))
+
+
+class Logarithm:
+    """log of an exponential sum whose coefficients are positive integers."""
+
+    def __init__(self, argument):
+        self.argument = argument
+
+    def sign(self):
+        return self.compare(fmpq(0))
+
+    def ball(self):
+        top = leading(self.argument)
+        rest = {r: c for r, c in self.argument.items() if r != top}
+        count = self.argument[top]
+        if count != 1:
+            _, inside = scaled_ball(self.argument)
+            logarithm = inside.log()
+        elif rest:
+            # Alone at the top: log(exp(top) + rest) = top + log1p(rest / exp(top)).
+            r, ball = scaled_ball(rest)
+            logarithm = (exponential(r - top) * ball).log1p()
+        else:
+            logarithm = arb(0)
+        return arb(top) + logarithm if top != 0 else logarithm
+
+    def compare(self, m):
+        return sign(collect([*self.argument.items(), (m, fmpq(-1))]))
+
+
+def exact(q):
+    return Quotient(collect([(fmpq(0), fmpq(q))]), {fmpq(0): fmpq(1)})
+
+
+TIES = {"digits": 0, "dtype": 0}
+STICKY = {"digits": 0, "dtype": 0}
+
+
+def endpoints(ball):
+    """The ball's ends, of magnitudes, as rationals."""
+    ends = []
+    for end in (ball.lower(), ball.upper()):
+        mantissa, e = end.man_exp()
+        ends.append(fmpq(mantissa) * power_of_two(int(e)))
+    return ends
+
+
+def between(value, negative, low, high, kind):
+    """0 if |value| rounds as low, 1 if as high, None if it is the midpoint of these two neighbours."""
+    middle = (low + high) / 2
+    side = value.compare(-middle if negative else middle) * (-1 if negative else 1)
+    (STICKY if side else TIES)[kind] += 1
+    return {-1: 0, 1: 1, 0: None}[side]
+
+
+def describe(value, form):
+    """`digits:rounded` of a value: a float that is not finite, or a Quotient or Logarithm."""
+    if isinstance(value, float):
+        return f"{hex_float(value)}:{hex_float(value)}"
+    which = value.sign()
+    if which == 0:
+        return "0:0x0p+0"
+    negative = which < 0
+    bits = START_BITS
+    while bits <= LAST_BITS:
+        ctx.prec = bits
+        # Both texts come from this ball, or the loop goes on.
+        ball = value.ball() * which
+        ctx.prec = bits + 64
+        text = from_ball(value, negative, ball, form) if ball > 0 else None
+        if text is not None:
+            return text
+        bits *= 2
+    raise AssertionError("undecided")
+
+
+def from_ball(value, negative, ball, form):
+    minus = "-" if negative else ""
+    tiny = arb(10) ** TINY_POWER
+    if ball < tiny:
+        return f"tiny{minus or '+'}:{hex_text(negative, fmpq(0))}"
+    if not ball > tiny:
+        return None
+    low, high = endpoints(ball)
+    if (high - low) * (1 << 150) > low:
+        return None
+    (k, e), (l, f) = decimal(low), decimal(high)
+    if (k, e) != (l, f):
+        below, above = decimal_value(k, e), decimal_value(l, f)
+        if above - below != decimal_value(1, e):
+            return None
+        side = between(value, negative, below, above, "digits")
+        if side == 1 or (side is None and k % 2 == 1):
+            k, e = l, f
+    place, other = form.place(low), form.place(high)
+    if place != other:
+        if other != place + 1:
+            return None
+        side = between(value, negative, form.value(place), form.value(other), "dtype")
+        place = other if side == 1 or (side is None and place % 2 == 1) else place
+    digits = str(k)
+    rounded = minus + "inf" if place == form.infinite_place else hex_text(negative, form.value(place))
+    return f"{minus}{digits[0]}.{digits[1:]}e{e}:{rounded}"
+
+
+# ------------------------------------------------------------------------------------------------------------------ ops
+
+OPS = [
+    "logsumexp", "softmax", "log_softmax", "cross_entropy", "cross_entropy_grad",
+    "softmax_vjp", "softmax_jvp", "log_softmax_vjp", "log_softmax_jvp",
+]  # fmt: skip
+TAKES_TARGET = {"cross_entropy", "cross_entropy_grad"}
+SCALAR = {"logsumexp", "cross_entropy"}
+DIRECTION = {
+    "softmax_vjp": "cotangent", "log_softmax_vjp": "cotangent",
+    "softmax_jvp": "tangent", "log_softmax_jvp": "tangent",
+}  # fmt: skip
+INF, NAN = math.inf, math.nan
+
+
+def truth(op, z, target=None, smoothing=None, direction=None):
+    """The outputs of an op, each a float that is not finite, a Quotient or a Logarithm."""
+    n = len(z)
+    outputs = 1 if op in SCALAR else n
+    if any(map(math.isnan, z)):
+        return [NAN] * outputs
+    up = [i for i in range(n) if z[i] == INF]
+    finite = [i for i in range(n) if math.isfinite(z[i])]
+    # `live` are the classes that share the probability in the limit. Where the shares are free (several +inf, or nothing
+    # above -inf), they run through the whole simplex of `live`, and an output has a limit only if it is constant on it.
+    live = up or finite or list(range(n))
+    free = not finite and len(live) > 1 or len(up) > 1
+    if op == "logsumexp":
+        if up:
+            return [INF]
+        return [Logarithm(collect((rational(z[i]), fmpq(1)) for i in finite))] if finite else [-INF]
+    if n == 0:
+        return []
+    if op in TAKES_TARGET:
+        e = rational(smoothing)
+        q = [(1 - e) * (j == target) + e / n for j in range(n)]
+    # One live class: its logit may as well be 0. (Shares are free only where this sum is not used.)
+    level = {i: rational(z[i]) if math.isfinite(z[i]) else fmpq(0) for i in live}
+    total = collect((level[i], fmpq(1)) for i in live)
+
+    if op == "softmax":
+        if free:
+            return [NAN if j in level else exact(0) for j in range(n)]
+        return [Quotient({level[j]: fmpq(1)} if j in level else {}, total) for j in range(n)]
+    if op == "log_softmax":
+        results = []
+        for j in range(n):
+            if j not in level:
+                results.append(-INF)
+            elif free:
+                results.append(NAN)
+            else:
+                results.append(Negative(Logarithm(collect((level[i] - level[j], fmpq(1)) for i in live))))
+        return results
+    if op == "cross_entropy":
+        weighted = [j for j in range(n) if q[j] != 0]
+        if any(j not in level for j in weighted):
+            return [INF]
+        if free:
+            return [NAN]
+        mean = sum((q[j] * level[j] for j in weighted), fmpq(0))
+        return [Logarithm(collect((level[i] - mean, fmpq(1)) for i in live))]
+    if op == "cross_entropy_grad":
+        if free:
+            return [NAN if j in level else exact(-q[j]) for j in range(n)]
+        own = [[(level[j], fmpq(1))] if j in level else [] for j in range(n)]
+        return [Quotient(collect(own[j] + scale(-q[j], total)), total) for j in range(n)]
+    g = [rational(x) for x in direction]
+    if op in ("softmax_vjp", "softmax_jvp"):
+        if free:
+            constant = len({g[i] for i in live}) == 1
+            return [exact(0) if j not in level or constant else NAN for j in range(n)]
+        # p_j (g_j - sum p_i g_i) = w_j sum w_i (g_j - g_i) / S^2
+        return [
+            Quotient(collect((level[j] + level[i], g[j] - g[i]) for i in live) if j in level else {}, total, 2)
+            for j in range(n)
+        ]
+    if op == "log_softmax_vjp":
+        whole = sum(g, fmpq(0))
+        if free:
+            return [exact(g[j]) if j not in level or whole == 0 else NAN for j in range(n)]
+        own = [[(level[j], -whole)] if j in level else [] for j in range(n)]
+        return [Quotient(collect(own[j] + scale(g[j], total)), total) for j in range(n)]
+    assert op == "log_softmax_jvp"
+    if free:
+        constant = len({g[i] for i in live}) == 1
+        return [exact(g[j] - g[live[0]]) if constant else NAN for j in range(n)]
+    return [Quotient(collect((level[i], g[j] - g[i]) for i in live), total) for j in range(n)]
+
+
+class Negative:
+    def __init__(self, value):
+        self.value = value
+
+    def sign(self):
+        return -self.value.sign()
+
+    def ball(self):
+        return -self.value.ball()
+
+    def compare(self, m):
+        return -self.value.compare(-m)
+
+
+# -------------------------------------------------------------------------------------------------------------- rows
+# A kind makes one row of logits from (format, random stream, number of the row, longest wanted).
+
+
+def clip(f, x):
+    """x rounded to the format, within its finite range."""
+    if isinstance(x, float) and not math.isfinite(x):
+        return math.copysign(f.largest, x)
+    x = f.round(x)
+    return x if math.isfinite(x) else math.copysign(f.largest, x)
+
+
+def short(r, most=4):
+    return r.choice([2, 2, 3, 3, 4][: most + 1])
+
+
+def shuffled(r, row):
+    row = list(row)
+    r.shuffle(row)
+    return row
+
+
+def ordinary(f, r, k):
+    return [f.round(r.gauss(0, 3)) for _ in range(short(r))]
+
+
+def log_uniform(f, r, low=None):
+    e = r.uniform(f.emin - f.p if low is None else low, f.emax + 0.99)
+    return clip(f, r.choice([-1, 1]) * math.ldexp(2 ** (e - math.floor(e)), math.floor(e)) if e < 1024 else f.largest)
+
+
+def wide(f, r, k):
+    return [log_uniform(f, r) for _ in range(short(r))]
+
+
+def bits(f, r, k):
+    row = [f.number(r.randrange(-f.infinite_place + 1, f.infinite_place)) for _ in range(short(r))]
+    if k % 3 == 2:
+        row[r.randrange(len(row))] = r.choice([NAN, INF, -INF])
+    return row
+
+
+# Where exp of a logit overflows, stops being normal, and rounds to 0.
+THRESHOLDS = {
+    "f16": (11.0899, 11.0901, -9.704, -17.329), "bf16": (88.7189, 88.7209, -87.337, -92.882),
+    "f32": (88.7228, 88.72284, -87.337, -103.972), "f64": (709.7827, 709.78272, -708.396, -745.133),
+}  # fmt: skip
+
+
+def thresholds(f, r, k):
+    exact_points = [
+        math.log(2) * (f.emax + 1), math.log(2) * f.emin, math.log(2) * (f.emin - f.p), *THRESHOLDS[f.name]
+    ]  # fmt: skip
+    x = exact_points[k % len(exact_points)]
+    row = [f.step(f.round(x), r.randint(-2, 2))]
+    row += [r.choice([0.0, -row[0], f.step(row[0], r.randint(-3, 3)), f.round(r.gauss(0, 1))]) for _ in range(r.choice([1, 1, 2]))]
+    return shuffled(r, row)
+
+
+def offset(f, r, k):
+    top = [f.largest, 2.0 ** (f.p - 1), 2.0**f.p, 2.0 ** (f.p + 1), math.sqrt(f.largest), 1000.0, f.largest / 2]
+    base = clip(f, top[k % len(top)]) * r.choice([-1.0, 1.0])
+    return [f.step(base, r.randint(-3, 3)) for _ in range(short(r))]
+
+
+def ties(f, r, k):
+    x = f.round(r.gauss(0, 5)) if k % 2 else log_uniform(f, r)
+    n = r.choice([2, 3, 3, 5, 6, 7])
+    m = n if k % 3 == 0 else r.randint(1, n - 1) + (n > 2)
+    return shuffled(r, [x] * min(m, n) + [clip(f, x - abs(r.gauss(0, 4)))] * (n - min(m, n)))
+
+
+def dominant(f, r, k):
+    unit = f.p * math.log(2)
+    gap = [unit, unit + r.uniform(-2, 2), 2 * unit, 3 * unit, 200.0, r.uniform(1, 3000), 3000.0, 700.0][k % 8]
+    top = r.choice([0.0, 0.0, 1.0, f.round(r.gauss(0, 3))])
+    return shuffled(r, [top] + [f.round(top - gap - r.choice([0, 0, 1, 0.5])) for _ in range(r.choice([1, 1, 2]))])
+
+
+def far(f, r, k):
+    gap = [1e4, 1e5, 1e6, 7e8, 7.5e8, 1e10, 1e300, 2e5, 2.3e5][k % 9]
+    top = r.choice([0.0, 0.0, 1.0, f.round(r.gauss(0, 3)), -0.5])
+    return shuffled(r, [top] * r.choice([1, 1, 1, 2]) + [clip(f, top - gap)] * r.choice([1, 1, 2]))
+
+
+def near_zero_sum(f, r, k):
+    """logsumexp near 0: all but the first drawn, the first found by bisection over the places of the format."""
+    rest = [f.round(-abs(r.gauss(0, 4)) - 0.8) for _ in range(r.choice([1, 1, 2, 3]))]
+    room = 1 - math.fsum(map(math.exp, rest))
+    if room <= 0:
+        rest, room = rest[:1], 1 - math.exp(rest[0])
+    low, high = -f.infinite_place + 1, 0
+    while high - low > 1:
+        middle = (low + high) // 2
+        if f.number(middle) < -1e4 or math.exp(f.number(middle)) < room:
+            low = middle
+        else:
+            high = middle
+    return shuffled(r, [f.step(f.number(high), [0, 0, -1, 1][k % 4])] + rest)
+
+
+def all_negative(f, r, k):
+    level = {"f16": -20, "bf16": -170, "f32": -170, "f64": -800}[f.name] * r.choice([1, 1, 5])
+    return [f.round(level + r.gauss(0, 1.5)) for _ in range(short(r))]
+
+
+def spike(f, r, k):
+    row = [f.round(r.gauss(0, 1)) for _ in range(r.choice([3, 4, 5]))]
+    row[k % len(row)] = f.round([20.0, 120.0, 1000.0, 50.0][k % 4])
+    return row
+
+
+def staircase(f, r, k):
+    step = [0.5, 2.0, 11.0, 90.0][k % 4]
+    row = [f.round(step * i) for i in range(r.choice([3, 4, 5]))]
+    return row if r.random() < 0.7 else row[::-1]
+
+
+def masked(f, r, k):
+    row = [f.round(r.gauss(0, 3)) for _ in range(short(r))]
+    dead = r.choice([1, 1, 2])
+    return [[-INF] * dead + row, row + [-INF] * dead, shuffled(r, row + [-INF] * dead), [row[0]] + [-INF] * dead][k % 4]
+
+
+def fully_masked(f, r, k):
+    return [-INF] * [1, 2, 3, 7][k % 4]
+
+
+def one_infinity(f, r, k):
+    rest = [[f.round(r.gauss(0, 3)) for _ in range(r.choice([1, 2, 3]))], [], [-INF, 0.0], [-INF] * 2][k % 4]
+    return shuffled(r, [INF] + rest)
+
+
+def infinities(f, r, k):
+    rest = [[f.round(r.gauss(0, 3)) for _ in range(r.choice([1, 2]))], [], [-INF, 1.0], [-INF]][k % 4]
+    return shuffled(r, [INF] * r.choice([2, 2, 3]) + rest)
+
+
+def not_a_number(f, r, k):
+    rest = [[1.0, 2.0], [], [INF, 0.0], [-INF], [-INF, INF]][k % 5]
+    return shuffled(r, [NAN] + rest)
+
+
+def subnormal(f, r, k):
+    return [f.number(r.choice([r.randint(-3, 3), r.randrange(-f.half, f.half)])) for _ in range(short(r))]
+
+
+def signed_zeros(f, r, k):
+    row = [r.choice([0.0, -0.0]) for _ in range(short(r))]
+    return row + [[], [-0.0], [f.least], [f.round(-1.0)]][k % 4]
+
+
+def extreme(f, r, k):
+    row = [f.step(r.choice([-1, 1]) * f.largest, r.choice([0, 1, 2, -1, -2])) for _ in range(short(r))]
+    return row + [[], [0.0], [1.0]][k % 3]
+
+
+def empty(f, r, k):
+    return []
+
+
+def single(f, r, k):
+    return [[0.0, -0.0, f.largest, -f.largest, f.least, f.round(r.gauss(0, 10)), log_uniform(f, r)][k % 7]]
+
+
+def pair(f, r, k):
+    a = log_uniform(f, r, -4) if k % 2 else f.round(r.gauss(0, 5))
+    return [a, f.round(r.gauss(0, 5))]
+
+
+def whole_power(f, r, k):
+    """S a power of two, and just above."""
+    m = r.choice([2, 4])
+    x = f.round(r.choice([0.0, 1.0, r.gauss(0, 3)]))
+    gap = [f.p * math.log(2), 40.0, 100.0, 1e4, 1e10, 0.0][k % 6]
+    return [x] * m + ([clip(f, x - gap)] if gap else [])
+
+
+def grouped(f, r, k):
+    """Few distinct logits, each several times."""
+    values = [f.round(r.gauss(0, 2)) for _ in range(r.choice([1, 2, 2]))]
+    return [x for x in values for _ in range(r.choice([2, 3]) if len(values) < 3 else 2)]
+
+
+def close(f, r, k):
+    """One class above the rest, which lie far below: outputs are simple rationals and a little."""
+    m = r.choice([1, 1, 2, 3])
+    gap = [50.0, 200.0, 1000.0, 3000.0, 3e4, 1e10, 1e300][k % 7]
+    return [0.0] * m + [clip(f, -gap)] * r.choice([1, 1, 2])
+
+
+def longer(f, r, k):
+    n = r.choice([8, 9, 15, 17]) if f.name == "f64" else r.choice([8, 16, 20, 24])
+    return [f.round(r.gauss(0, 4)) for _ in range(n)]
+
+
+KINDS = [
+    # (kind, rows of each op and dtype)
+    (ordinary, 3), (wide, 3), (bits, 3), (thresholds, 4), (offset, 4), (ties, 3), (dominant, 5), (far, 5),
+    (near_zero_sum, 3), (all_negative, 2), (spike, 2), (staircase, 2), (masked, 4), (fully_masked, 2),
+    (one_infinity, 2), (infinities, 2), (not_a_number, 1), (subnormal, 3), (signed_zeros, 1), (extreme, 3),
+    (empty, 1), (single, 2), (pair, 3), (whole_power, 2), (grouped, 4), (close, 4), (longer, 1),
+]  # fmt: skip
+
+
+def a_direction(f, r, z):
+    n = len(z)
+    kind = r.randrange(9)
+    if kind == 0:
+        return [float(i == r_i) for r_i in [r.randrange(max(n, 1))] for i in range(n)]
+    if kind == 1:
+        return [1.0] * n
+    if kind in (2, 3):
+        return [f.round(r.gauss(0, 2)) for _ in range(n)]
+    if kind == 4:
+        # Mixed exponents, as far apart as the format allows; an eighth of the range away from overflow.
+        return [r.choice([-1, 1]) * 2.0 ** r.randint(f.emin - f.p + 1, f.emax - 4) for _ in range(n)]
+    if kind == 5:
+        return [float(r.randint(-9, 9)) for _ in range(n)]
+    if kind == 6:
+        # Equal logits form a group; every group gets the same mean: x + d and x - d in pairs, x for the odd one.
+        x, d = float(r.randint(-4, 4)), [1.0, 2.0, 0.5]
+        row, waiting = [x] * n, {}
+        for i, value in enumerate(z):
+            if value in waiting:
+                j, by = waiting.pop(value), r.choice(d)
+                row[i], row[j] = x + by, x - by
+            else:
+                waiting[value] = i
+        return row
+    if kind == 7:
+        row = [float(r.randint(-7, 7)) for _ in range(max(n - 1, 0))]
+        return (row + [-sum(row)])[:n] if n > 1 else [0.0] * n
+    # A difference of two that is a midpoint of the format: 2^p + odd, and 2^p's neighbours.
+    row = [r.choice([2.0**f.p + 2 * r.randint(0, 7), 1.0, -1.0, 3.0, 0.5]) if 2 ** (f.p + 1) < f.largest else 1.0 for _ in range(n)]
+    return [f.round(x) for x in row]
+
+
+def a_smoothing(f, r):
+    return r.choice([0.0, 0.0, 1.0, f.round(0.1), f.round(0.1), f.least, 0.75, 0.5, f.round(0.3), f.step(1.0, -1), f.round(r.random())])
+
+
+def a_target(r, z):
+    order = sorted(range(len(z)), key=lambda i: -INF if math.isnan(z[i]) else z[i])
+    return r.choice([order[0], order[-1], r.randrange(len(z))])
+
+
+# --------------------------------------------------------------------------------------------------------- named traps
+
+
+def named():
+    """The traps, with every number rounded to the format."""
+    for op, f, z, target, smoothing, direction in traps():
+        yield op, f, [f.round(x) for x in z], target, smoothing, direction and [f.round(x) for x in direction]
+
+
+def traps():
+    """Cases that are known to be hard: (op, format, z, target, smoothing, direction)."""
+    f16, bf16, f32, f64 = FORMATS
+    both = [0.0, -200.0], [0.0, -3000.0]
+    for f in FORMATS:
+        for z in both:
+            for op in ("softmax", "log_softmax", "logsumexp"):
+                yield op, f, z, None, None, None
+            for t in (0, 1):
+                for e in (0.0, 1.0, f.round(0.1), f.least):
+                    yield "cross_entropy", f, z, t, e, None
+                    yield "cross_entropy_grad", f, z, t, e, None
+        z = [0.0, -3000.0]
+        for g in ([1.0, 0.0], [0.0, 1.0], [1.0, -1.0], [1.0, 1.0]):
+            for op in DIRECTION:
+                yield op, f, z, None, None, g
+        # p_t - q_t is 1/2 - tiny - 1/2.
+        for low in (-3000.0, -50.0, -65504.0, -1e10, -1e300):
+            if abs(low) <= f.largest:
+                low = f.round(low)
+                for t in (0, 2):
+                    yield "cross_entropy_grad", f, [0.0, 0.0, low], t, 0.75, None
+                    yield "cross_entropy", f, [0.0, 0.0, low], t, 0.75, None
+                for g in ([3.0, 1.0, 5.0], [3.0, 1.0, -5.0], [3.0, 1.0, 2.0]):
+                    for op in DIRECTION:
+                        yield op, f, [0.0, 0.0, low], None, None, g
+        yield "log_softmax_jvp", f, [0.0, f.round(-3000.0), f.round(-3001.0)], None, None, [0.0, 1.0, -2.0]
+        # With e = 3/4 and n = 3 the target has 1/2 and the others 1/4: ties and near ties with p.
+        for z in ([0.0, 0.0, 0.0], [f.round(math.log(2)), 0.0, 0.0], [0.0, 0.0, -INF], [0.0, -INF, -INF]):
+            for t in (0, 2):
+                yield "cross_entropy_grad", f, z, t, 0.75, None
+        # sum d_i e/n is not dyadic.
+        for z in ([0.0, -1.0, -3.0], [5.0, 0.0, 1.0, 0.0, 0.0], [0.0, 1000.0, 3.0], [0.0, -1.0, f.round(-2e4)]):
+            for e in (1.0, 0.75, f.round(0.1), f.step(1.0, -1)):
+                yield "cross_entropy", f, z, len(z) - 1, e, None
+        # A midpoint and a little: the largest integer of the format with a spacing of 2, and half a spacing more.
+        top = 2.0**f.p
+        if f is not f16:
+            for low in (-1.0, 0.0, 1.0, 2.0 - top):
+                yield "cross_entropy", f, [top, low], 1, 0.0, None
+                yield "logsumexp", f, [top, low], None, None, None
+                yield "log_softmax", f, [top, low], None, None, None
+        # Differences of tangents at a midpoint, with p one-hot up to exp(-3000) and beyond.
+        for low in (-3000.0, -1e10, -1e300):
+            if abs(low) <= f.largest:
+                for v in ([-1.0, top, 0.0], [1.0, top, 4.0], [-top / 2, top / 2 + 1, 1.0]):
+                    if f is not f16:
+                        yield "log_softmax_jvp", f, [0.0, f.round(low), f.round(2 * low) if abs(low) < 1e300 else -1.5e300], None, None, v
+        # The cotangents as great as they may be.
+        great = f.largest / 8
+        for op in DIRECTION:
+            yield op, f, [0.0, -1.0, 2.0], None, None, [great, -great, great]
+        # Several +inf, or nothing but -inf, with an output that is the same however the shares fall.
+        for z in ([INF, INF, 0.0], [-INF, -INF], [INF, 1.0, -INF, INF]):
+            n = len(z)
+            for g in ([3.0] * n, [3.0 if x == INF else 1.0 for x in z], [1.0, -1.0] + [0.0] * (n - 2)):
+                for op in DIRECTION:
+                    yield op, f, z, None, None, g
+            for t in range(2):
+                for e in (0.0, 0.5):
+                    yield "cross_entropy", f, z, t, e, None
+    yield "cross_entropy", f32, [16777216.0, -1.0], 1, 0.0, None
+    yield "log_softmax", f16, [4096.0, -2.0], None, None, None
+    yield "log_softmax", f16, [4096.0, 2.0], None, None, None
+    for op in DIRECTION:
+        yield op, f16, [0.0, 0.0, 0.0], None, None, [9216.0, -9.0, 0.0]
+        yield op, f16, [0.0, 0.0, -INF], None, None, [9216.0, -9.0, 0.0]
+    # Rows of some length; runs keep their text short.
+    for f in FORMATS:
+        r = random.Random(f"{SEED} long {f.name}")
+        for n in (33, 60, 200):
+            z = [f.round(r.gauss(0, 2)) for _ in range(n)]
+            if n == 200 and f is f64:
+                z = [f.round(round(x * 16) / 16) for x in z]
+            yield "logsumexp", f, z, None, None, None
+            yield "cross_entropy", f, z, r.randrange(n), f.round(0.1), None
+        for op in ("softmax", "log_softmax"):
+            yield op, f, [f.round(r.gauss(0, 3)) for _ in range(60 if f is f16 else 30)], None, None, None
+        z = [0.0] * 50 + [-1.0] * 10
+        yield "log_softmax_jvp", f, z, None, None, [1.0] * 30 + [-1.0] * 30
+    yield "softmax", f16, [0.0] * 100 + [f16.round(0.1 * i) for i in range(60)] + [-3.0] * 40, None, None, None
+    # p_j near q_j, where the gradient cancels: p_t = q_t solved for z_t, and its neighbours.
+    for f in FORMATS:
+        for n in (2, 3, 4):
+            for e in (0.5, 0.75, f.round(0.1), f.round(0.3)):
+                share = (1 - e) + e / n
+                x = f.round(math.log(share * (n - 1) / (1 - share)))
+                for steps in (-1, 0, 1) if n == 3 else (0,):
+                    yield "cross_entropy_grad", f, [f.step(x, steps)] + [0.0] * (n - 1), 0, e, None
+
+
+# ------------------------------------------------------------------------------------------------------------- the table
+
+
+def values_text(values):
+    """Runs of three and more equal values, bit for bit, as value*count."""
+    words, i = [], 0
+    while i < len(values):
+        word, j = hex_float(values[i]), i
+        while j < len(values) and hex_float(values[j]) == word:
+            j += 1
+        words += [word] * (j - i) if j - i < 3 else [f"{word}*{j - i}"]
+        i = j
+    return ", ".join(words)
+
+
+def case_text(op, f, z, target, smoothing, direction):
+    text = f"{op} {f.name} [{values_text(z)}]"
+    if op in TAKES_TARGET:
+        text += f" target={target} label_smoothing={hex_float(smoothing)}"
+    if op in DIRECTION:
+        text += f" {DIRECTION[op]}=[{values_text(direction)}]"
+    return text
+
+
+def drawn():
+    for kind, rows in KINDS:
+        for f in FORMATS:
+            for op in OPS:
+                for k in range(rows):
+                    r = random.Random(f"{SEED} {kind.__name__} {f.name} {op} {k}")
+                    # The number of a row starts elsewhere for each op, so that few rows still meet all variants.
+                    z = kind(f, r, k + rows * OPS.index(op))
+                    if op in TAKES_TARGET and not z:
+                        continue
+                    target = a_target(r, z) if op in TAKES_TARGET else None
+                    smoothing = a_smoothing(f, r) if op in TAKES_TARGET else None
+                    direction = a_direction(f, r, z) if op in DIRECTION else None
+                    yield op, f, z, target, smoothing, direction
+
+
+def main():
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "table.txt")
+    lines, seen = [], set()
+    for case in (*named(), *drawn()):
+        text = case_text(*case)
+        if text in seen:
+            continue
+        seen.add(text)
+        op, f, z, target, smoothing, direction = case
+        for x in [*z, *(direction or []), *([smoothing] if smoothing is not None else [])]:
+            assert not math.isfinite(x) or f.round(x) == x, (text, x)
+        EXPONENTIALS.clear()
+        try:
+            outputs = [describe(value, f) for value in truth(op, z, target, smoothing, direction)]
+        except Exception:
+            print(text, file=sys.stderr)
+            raise
+        lines.append(f"{text}\t{','.join(outputs)}\n")
+    with open(path, "w", encoding="ascii", newline="\n") as table:
+        table.writelines(lines)
+    size = sum(map(len, lines))
+    print(f"{len(lines)} cases, {sum(l.count(':') for l in lines)} outputs, {size} bytes; ties {TIES}, beside a midpoint {STICKY}")
+    assert len(lines) >= 2500 and size <= 1 << 20
+
+
+if __name__ == "__main__":
+    main()
