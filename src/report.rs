@@ -1,1 +1,155 @@
-//! Reports.
+//! Reports: from [`Results`] to files that people and programs read.
+//!
+//! | file | for |
+//! |---|---|
+//! | `results.json` | programs: everything, byte-identical for equal results ([`json`]) |
+//! | `run.json` | whoever asks when and where: time, machine, command line |
+//! | `summary.md` | a terminal, a pull request, a CI summary ([`markdown`]) |
+//! | `index.html` | a person with a browser and no network ([`html`]) |
+//!
+//! [`write`] makes all of them before it touches the first, so that a failed run leaves the older report as it was. What both
+//! human forms count and sort alike is in `view`.
+
+use crate::error::{Error, Result};
+use crate::results::{Results, RunInfo};
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+pub mod html;
+pub mod json;
+pub mod markdown;
+mod view;
+
+#[cfg(test)]
+mod sample;
+
+/// The name of the file with the results, inside a report's folder.
+pub const RESULTS_FILE: &str = "results.json";
+/// The name of the file with what is known of the run and is no result.
+pub const RUN_FILE: &str = "run.json";
+/// The name of the summary in Markdown.
+pub const SUMMARY_FILE: &str = "summary.md";
+/// The name of the page.
+pub const PAGE_FILE: &str = "index.html";
+
+/// Writes `results.json`, `run.json` (if there is a `run`), `summary.md` and `index.html` into `dir`, and returns their paths.
+///
+/// Each file is written whole or not at all: a temporary file in the same folder, synced, then renamed. All of them are
+/// complete on disk before the first is renamed. A `run.json` of an earlier run is left alone if there is no `run`.
+///
+/// # Errors
+/// What [`prepare`] refuses, a folder in the place of one of the files, a full disk, or any other failure to write.
+pub fn write(dir: &Path, results: &Results, run: Option<&RunInfo>) -> Result<Vec<PathBuf>> {
+    let mut contents = vec![(RESULTS_FILE, json::text(results)?)];
+    if let Some(run) = run {
+        contents.push((RUN_FILE, json::run_text(run)?));
+    }
+    contents.push((SUMMARY_FILE, markdown::summary(results, run)));
+    contents.push((PAGE_FILE, html::page(results, run)));
+
+    prepare(dir)?;
+    let targets: Vec<PathBuf> = contents.iter().map(|(name, _)| dir.join(name)).collect();
+    if let Some(target) = targets.iter().find(|target| target.is_dir()) {
+        return Err(Error::harness(format!(
+            "cannot write {}: a folder of that name is in the way; move it, or choose another folder with --out",
+            target.display()
+        )));
+    }
+    let mut staged = Vec::new();
+    for ((_, text), target) in contents.iter().zip(&targets) {
+        staged.push(stage(dir, text.as_bytes()).map_err(|error| cannot_write(target, &error))?);
+    }
+    for (file, target) in staged.into_iter().zip(&targets) {
+        file.persist(target).map_err(|error| cannot_write(target, &error.error))?;
+    }
+    // Makes the renames last through a power cut. Not every file system can sync a folder; the files are whole either way.
+    let _ = fs::File::open(dir).and_then(|folder| folder.sync_all());
+    Ok(targets)
+}
+
+/// Makes the folder `dir` unless it exists, and tries that a file can be made in it. Call it before long work, so that a
+/// report that cannot be written is known at once.
+///
+/// # Errors
+/// `dir` is a file, its parent does not exist, or nothing can be written there.
+pub fn prepare(dir: &Path) -> Result<()> {
+    let refuse = |reason: String| Err(Error::harness(format!("cannot write a report to {}: {reason}", dir.display())));
+    match fs::metadata(dir) {
+        Ok(found) if !found.is_dir() => return refuse("it is a file; choose a folder with --out".into()),
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => match fs::create_dir(dir) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let parent = dir.parent().unwrap_or(dir);
+                return refuse(format!(
+                    "the folder {} does not exist; create it, or choose another with --out",
+                    parent.display()
+                ));
+            }
+            Err(error) => return refuse(reason(&error)),
+        },
+        Err(error) => return refuse(reason(&error)),
+    }
+    match builder().tempfile_in(dir) {
+        Ok(_) => Ok(()),
+        Err(error) => refuse(reason(&error)),
+    }
+}
+
+/// Reads results again: `path` is a file, or a folder with a `results.json`.
+///
+/// # Errors
+/// One line that names the file and says what is wrong: it is missing, it is no JSON (with line and column), it is of
+/// another or a newer schema, or a value in it is not what it should be.
+pub fn read(path: &Path) -> Result<Results> {
+    let path = if path.is_dir() { path.join(RESULTS_FILE) } else { path.to_owned() };
+    let bytes = fs::read(&path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => {
+            Error::file(&path, "no such file; name a results.json, or a folder that `logitfuzz run --out` wrote")
+        }
+        _ => Error::file(&path, error),
+    })?;
+    json::parse(&bytes).map_err(|reason| Error::file(&path, reason))
+}
+
+/// A temporary file that people may read once it has its name (temporary files are private by default).
+fn builder() -> tempfile::Builder<'static, 'static> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".logitfuzz-");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        /// Read and write for all, less what the user's umask takes away: as any newly made file.
+        const PLAIN_FILE: u32 = 0o666;
+        builder.permissions(fs::Permissions::from_mode(PLAIN_FILE));
+    }
+    builder
+}
+
+fn stage(dir: &Path, bytes: &[u8]) -> io::Result<tempfile::NamedTempFile> {
+    let mut file = builder().tempfile_in(dir)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    Ok(file)
+}
+
+fn cannot_write(target: &Path, error: &io::Error) -> Error {
+    Error::harness(format!("cannot write {}: {}", target.display(), reason(error)))
+}
+
+/// What went wrong and what to do, in words.
+fn reason(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            format!("the disk is full ({error}); free some space, or choose another folder with --out")
+        }
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            format!("it is not writable ({error}); choose another folder with --out")
+        }
+        _ => format!("{error}; choose another folder with --out"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,524 @@
+//! `index.html`: one page that a browser opens from disk, without network and, but for its conveniences, without JavaScript.
+//!
+//! From the outside in: a sentence, the matrices (one for each dtype), the findings, then each kernel with its drawings, then
+//! settings. Links lead from an entry of a matrix to the slot's drawing and the families that broke it. Everything that
+//! comes from results is escaped by [`escape`]; the page forbids itself any request.
+
+use super::view::{KernelView, Ranked, Slot, Tally, View, count, plural, plural_u64, ratio, short};
+use crate::dtype::{Dtype, text};
+use crate::judge::{Grade, Verdict};
+use crate::op::Op;
+use crate::results::{Cell, Results, RunInfo};
+use std::fmt::Write as _;
+
+mod plot;
+
+const STYLE: &str = include_str!("html/page.css");
+const SCRIPT: &str = include_str!("html/page.js");
+
+/// Findings shown for a kernel, the most telling first; the others are in `results.json`. They keep the page within 5 MB.
+const FINDINGS_SHOWN: usize = 200;
+/// The same for a planted defect, which is there to be caught and not to be studied.
+const PLANTED_FINDINGS_SHOWN: usize = 20;
+/// Values of a row shown at once; more are folded.
+const VALUES_SHOWN: usize = 10;
+/// Values of a row in the page at all.
+const VALUES_KEPT: usize = 256;
+/// Characters of a replay command in the page; a longer one (a long row) is read from `results.json`.
+const REPLAY_KEPT: usize = 4000;
+/// Families of a slot shown at once; more are folded.
+const FAMILIES_SHOWN: usize = 4;
+
+/// Writes to a string, which cannot fail.
+macro_rules! put {
+    ($out:expr, $($arg:tt)*) => { let _ = write!($out, $($arg)*); };
+}
+
+/// The page. A pure function of its arguments.
+pub fn page(results: &Results, run: Option<&RunInfo>) -> String {
+    let view = View::new(results);
+    let mut out = String::new();
+    put!(
+        out,
+        "<!doctype html>\n<html lang=en>\n<head>\n<meta charset=utf-8>\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:\">\n\
+         <meta name=viewport content=\"width=device-width, initial-scale=1\">\n<link rel=icon href=\"data:,\">\n\
+         <title>logitfuzz report</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n\
+         <header><div><h1>logitfuzz</h1><nav><a href=\"#matrix\">Matrix</a> <a href=\"#findings\">Findings</a> \
+         <a href=\"#kernels\">Kernels</a> <a href=\"#settings\">Settings</a></nav>\
+         <input id=filter class=js-only type=search placeholder=\"Filter: kernel, op, dtype, family, verdict\" aria-label=\"Filter\">\
+         <button id=theme class=js-only type=button>Theme: auto</button></div></header>\n<main>\n"
+    );
+    if !results.complete {
+        out += "<p class=banner role=status>Interrupted: partial results. The counts below are of the cases that were run until then.</p>\n";
+    }
+    put!(out, "<p class=lead>{}</p>\n", view.headline(|name| format!("<code>{}</code>", escape(name))));
+    let tally = view.tally();
+    put!(
+        out,
+        "<p class=soft>{} in {} of (kernel, op, dtype, family), seed {}.</p>\n",
+        plural_u64(tally.cases, "case"),
+        plural(results.cells.len(), "cell"),
+        results.settings.seed
+    );
+    legend(&mut out);
+    matrices(&mut out, &view);
+    findings(&mut out, &view);
+    kernels(&mut out, &view);
+    settings(&mut out, results, run);
+    put!(out, "</main>\n<footer>Made by logitfuzz {} from results.json; it loads nothing.</footer>\n", escape(&results.provenance.logitfuzz));
+    put!(out, "<script>\n{SCRIPT}</script>\n</body>\n</html>\n");
+    out
+}
+
+/// Text for HTML, in elements and in quoted attributes.
+fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out += "&amp;",
+            '<' => out += "&lt;",
+            '>' => out += "&gt;",
+            '"' => out += "&quot;",
+            '\'' => out += "&#39;",
+            _ => out.push(c),
+        }
+    }
+    out
+}
+
+/// The style class and the sign of a verdict: colour never stands alone.
+const fn tone(verdict: Verdict) -> (&'static str, &'static str) {
+    match verdict {
+        Verdict::Pass => ("pass", "✓"),
+        Verdict::Undecided => ("open", "?"),
+        Verdict::Inconsistent | Verdict::Relation | Verdict::Inaccurate | Verdict::Sign => ("off", "▲"),
+        Verdict::Range | Verdict::Zero | Verdict::Inf | Verdict::Nan | Verdict::Swallowed => ("wrong", "✕"),
+        Verdict::Unwritten
+        | Verdict::InputChanged
+        | Verdict::OutOfBounds
+        | Verdict::Panic
+        | Verdict::Hang
+        | Verdict::Crash => ("died", "■"),
+    }
+}
+
+/// The class and the words of a verdict, or of none.
+fn words(verdict: Option<Verdict>) -> (&'static str, String) {
+    match verdict {
+        Some(verdict) => {
+            let (class, sign) = tone(verdict);
+            (class, format!("{sign} {verdict}"))
+        }
+        None => ("none", "– not run".to_owned()),
+    }
+}
+
+fn pill(verdict: Option<Verdict>) -> String {
+    let (class, words) = words(verdict);
+    format!("<span class=\"pill {class}\">{words}</span>")
+}
+
+/// A ratio in words of the page: `∞` for an infinite one, a dash for none.
+fn ratio_text(value: Option<f64>) -> String {
+    match value {
+        None => "–".into(),
+        Some(x) if x.is_infinite() => "∞".into(),
+        Some(x) => ratio(x),
+    }
+}
+
+/// A number of ulps: `∞` if infinite.
+fn ulps(x: f64) -> String {
+    if x.is_infinite() { "∞".into() } else { short(x) }
+}
+
+/// The anchor of a slot.
+fn anchor(kernel: usize, dtype: Dtype, op: Op) -> String {
+    format!("k{kernel}-{dtype}-{op}")
+}
+
+const fn in_words(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Pass => "as good as the textbook algorithm on this input, or exactly the special value that is due",
+        Verdict::Undecided => "the oracle reached its precision cap: neither passed nor failed",
+        Verdict::Inconsistent => "the same kind of non-finite row is answered differently at another length",
+        Verdict::Relation => "something that must hold between outputs does not, such as probabilities that sum to 1",
+        Verdict::Inaccurate => "the error is larger than the textbook algorithm could make on this input",
+        Verdict::Sign => "the wrong sign, by more than the bound",
+        Verdict::Range => "outside what the op can return, such as a probability above 1 or a negative loss",
+        Verdict::Zero => "0 where there is a value that the dtype can hold",
+        Verdict::Inf => "infinite where the value is finite",
+        Verdict::Nan => "NaN where there is a value",
+        Verdict::Swallowed => "a number where NaN is due, or the wrong number where an infinity is due",
+        Verdict::Unwritten => "an output that was never written",
+        Verdict::InputChanged => "the kernel changed its input",
+        Verdict::OutOfBounds => "a write outside the output",
+        Verdict::Panic => "the kernel panicked",
+        Verdict::Hang => "the kernel did not answer in time",
+        Verdict::Crash => "the kernel's process died",
+    }
+}
+
+const fn grade_in_words(grade: Grade) -> &'static str {
+    match grade {
+        Grade::Tight => "within the smaller bound that a kernel earns by using log1p",
+        Grade::Textbook => "within the bound of the textbook algorithm: subtract the maximum, then exp, sum, log",
+        Grade::LongSum => "within the bound only because the row is so long that a plain sum may lose half of its digits",
+    }
+}
+
+fn legend(out: &mut String) {
+    out.push_str(
+        "<details class=box><summary>How to read this page</summary>\n\
+         <p>Every output is compared with its exact value, computed in as many digits as it takes. The <b>error</b> is counted in \
+         <b>ulps</b>: the distance between neighbouring numbers of the dtype at the exact value. A perfectly rounded result is off by at \
+         most 0.5.</p>\n\
+         <p>The <b>bound</b> is the error that the textbook algorithm can make on this very input, so hard inputs are forgiven what they \
+         cost any careful kernel, and nothing more. The <b>ratio</b> is error over bound: up to 1 is as good as the textbook, above 1 is \
+         worse, and ∞ means that there is no finite error to speak of. A matrix shows the worst verdict and the largest ratio of all \
+         families of inputs. Below, a verdict counts cases (a case has the worst verdict of its outputs), a grade counts outputs.</p>\n\
+         <div class=legend>\n",
+    );
+    for verdict in Verdict::ALL {
+        put!(out, "<div><span>{}</span><span>{}</span></div>\n", pill(Some(verdict)), in_words(verdict));
+    }
+    put!(out, "<div><span>{}</span><span>selected, but the run was interrupted or the kernel given up on</span></div>\n", pill(None));
+    out.push_str("</div>\n<p>Grades of outputs that pass:</p>\n<div class=legend>\n");
+    for grade in Grade::ALL {
+        put!(out, "<div><b>{grade}</b><span>{}</span></div>\n", grade_in_words(grade));
+    }
+    out.push_str("</div></details>\n");
+}
+
+fn matrices(out: &mut String, view: &View) {
+    out.push_str("<h2 id=matrix>Matrix</h2>\n<p class=soft>Worst verdict and largest error / bound. Choose an entry for the families of inputs that broke it.</p>\n");
+    for &dtype in &view.dtypes {
+        put!(out, "<h3>{dtype}</h3>\n");
+        if view.group(false).next().is_some() {
+            matrix(out, view, dtype, false);
+        }
+        let planted = view.group(true).count();
+        if planted > 0 {
+            let caught = |kernel: &KernelView| {
+                kernel.slots.iter().any(|(&(of, _), slot)| of == dtype && slot.tally.failures() > 0)
+            };
+            let caught = view.group(true).filter(|(_, kernel)| caught(kernel)).count();
+            put!(out, "<details class=\"folded group\"{}>", if view.group(false).next().is_none() { " open" } else { "" });
+            put!(out, "<summary>{}, {caught} caught in {dtype}</summary>\n", plural(planted, "planted defect"));
+            matrix(out, view, dtype, true);
+            out.push_str("</details>\n");
+        }
+    }
+}
+
+/// A name that may be broken after its underscores.
+fn breakable(op: Op) -> String {
+    op.name().replace('_', "_<wbr>")
+}
+
+fn matrix(out: &mut String, view: &View, dtype: Dtype, planted: bool) {
+    out.push_str("<table class=matrix><thead><tr><th scope=col>kernel</th>");
+    for &op in &view.ops {
+        put!(out, "<th scope=col>{}</th>", breakable(op));
+    }
+    out.push_str("</tr></thead><tbody>\n");
+    for (index, kernel) in view.group(planted) {
+        let name = escape(kernel.name);
+        put!(out, "<tr data-k=\"{name}\"><th scope=row><a href=\"#k{index}\"><code>{name}</code></a></th>");
+        for &op in &view.ops {
+            let op_label = format!("<span class=op>{}</span>", breakable(op));
+            match kernel.slots.get(&(dtype, op)) {
+                Some(slot) => {
+                    let (class, words) = words(slot.tally.worst());
+                    put!(out, "<td class={class}><a href=\"#{}\">{op_label}<b>{words}</b>", anchor(index, dtype, op));
+                    put!(out, "<i>{}</i>", ratio_text(slot.tally.max_ratio));
+                    let (undecided, not_run) = (slot.tally.undecided(), slot.tally.not_run);
+                    if undecided > 0 {
+                        put!(out, "<i>{} undecided</i>", count(undecided));
+                    }
+                    if not_run > 0 {
+                        put!(out, "<i>{} not run</i>", count(not_run));
+                    }
+                    out.push_str("</a></td>");
+                }
+                None if view.results.complete => {
+                    put!(out, "<td class=soft><span>{op_label}no such op</span></td>");
+                }
+                None => {
+                    put!(out, "<td class=none><span>{op_label}– not run</span></td>");
+                }
+            }
+        }
+        out.push_str("</tr>\n");
+    }
+    out.push_str("</tbody></table>\n");
+}
+
+fn findings(out: &mut String, view: &View) {
+    out.push_str("<h2 id=findings>Findings</h2>\n");
+    if view.results.findings.is_empty() {
+        out.push_str("<p>None: no case failed.</p>\n");
+        return;
+    }
+    out.push_str("<p class=soft>Failing inputs, each made as small as it gets while it still fails in the same way. The first of each kind come first.</p>\n");
+    for planted in [false, true] {
+        let group: Vec<_> = view.group(planted).filter(|(_, kernel)| !kernel.findings.is_empty()).collect();
+        if group.is_empty() {
+            continue;
+        }
+        if planted {
+            put!(out, "<details class=\"folded group\"><summary>Findings of {}</summary>\n", plural(group.len(), "planted defect"));
+        }
+        for (position, (index, kernel)) in group.into_iter().enumerate() {
+            let open = if position == 0 && !planted { " open" } else { "" };
+            put!(
+                out,
+                "<details class=\"box group\"{open}><summary><code>{}</code>{}<small class=end>{} of {}</small></summary>\n",
+                escape(kernel.name),
+                pill(kernel.findings.first().map(|ranked| ranked.finding.verdict)),
+                plural(kernel.findings.len(), "finding"),
+                plural(kernel.kinds(), "kind"),
+            );
+            let shown = if planted { PLANTED_FINDINGS_SHOWN } else { FINDINGS_SHOWN };
+            for (number, ranked) in kernel.findings.iter().take(shown).enumerate() {
+                finding(out, ranked, &format!("f{index}-{number}"), number == 0 && !open.is_empty());
+            }
+            if let Some(rest) = kernel.findings.len().checked_sub(shown).filter(|&rest| rest > 0) {
+                put!(out, "<p class=soft>{} more in results.json.</p>\n", count(rest as u64));
+            }
+            out.push_str("</details>\n");
+        }
+        if planted {
+            out.push_str("</details>\n");
+        }
+    }
+}
+
+fn finding(out: &mut String, ranked: &Ranked, id: &str, open: bool) {
+    let f = ranked.finding;
+    put!(
+        out,
+        "<details class=finding id={id}{} data-k=\"{} {} {} {} {} {}\"><summary>{}<b>{}</b><span>{}</span><span class=soft>{}</span>\
+         <span class=num>{}</span></summary><div>\n",
+        if open { " open" } else { "" },
+        escape(&f.kernel),
+        f.op,
+        f.dtype,
+        escape(&f.family),
+        f.verdict,
+        escape(&f.cause),
+        pill(Some(f.verdict)),
+        f.op,
+        f.dtype,
+        escape(&f.cause.replace('_', " ")),
+        if f.ulp.is_finite() { format!("{} ulps, ratio {}", ulps(f.ulp), ratio_text(Some(f.ratio))) } else { String::new() },
+    );
+    put!(out, "<p>{}</p>\n<dl class=facts>", escape(&f.explanation));
+    values(out, &format!("logits, n = {}", f.len), &f.logits, f.dtype);
+    if let Some(target) = f.target {
+        put!(out, "<dt>target</dt><dd>{target}</dd>");
+    }
+    if let Some(smoothing) = &f.label_smoothing {
+        put!(out, "<dt>label smoothing</dt><dd>{}</dd>", both(smoothing, f.dtype));
+    }
+    if let Some(direction) = &f.cotangent {
+        values(out, "cotangent", direction, f.dtype);
+    }
+    if let Some(direction) = &f.tangent {
+        values(out, "tangent", direction, f.dtype);
+    }
+    if let Some(index) = f.index {
+        put!(out, "<dt>worst output</dt><dd>{}</dd>", if f.op.is_scalar() { "the only one".into() } else { format!("index {index}") });
+    }
+    put!(
+        out,
+        "<dt>exact value</dt><dd><code>{}</code></dd><dt>in {}</dt><dd>{}</dd>\
+         <dt>kernel returned</dt><dd><b>{}</b> <code class=soft>{}</code></dd>\
+         <dt>error</dt><dd>{} ulps; the bound is {}; ratio {}</dd>\
+         <dt>found in</dt><dd>family {}, case {}</dd></dl>\n",
+        escape(&f.exact),
+        f.dtype,
+        both(&f.rounded, f.dtype),
+        escape(&f.got_decimal),
+        escape(&f.got),
+        ulps(f.ulp),
+        ulps(f.bound_ulp),
+        ratio_text(Some(f.ratio)),
+        escape(&f.family),
+        count(f.case_index),
+    );
+    if f.replay.chars().count() <= REPLAY_KEPT {
+        put!(out, "<div class=command><code>{}</code><button class=\"copy js-only\" type=button>Copy</button></div>", escape(&f.replay));
+    } else {
+        out.push_str("<p class=soft>The row is long; the command that replays it is in results.json.</p>");
+    }
+    out.push_str("</div></details>\n");
+}
+
+/// A hex float in decimal and in hex. What is no number is shown as it is.
+fn both(hex: &str, dtype: Dtype) -> String {
+    let decimal = decimal(hex, dtype);
+    if decimal == hex { escape(hex) } else { format!("{} <code class=soft>{}</code>", escape(&decimal), escape(hex)) }
+}
+
+/// A value or a run `value*count` of results, in decimal.
+fn decimal(word: &str, dtype: Dtype) -> String {
+    let (value, times) = word.split_once('*').map_or((word, None), |(value, times)| (value, Some(times)));
+    match (text::parse(value, dtype), times) {
+        (Ok(x), None) => text::decimal(x, dtype),
+        (Ok(x), Some(times)) => format!("{} × {times}", text::decimal(x, dtype)),
+        (Err(_), _) => word.to_owned(),
+    }
+}
+
+/// A row of values: the first few in decimal, the whole in hex if it is not too long.
+fn values(out: &mut String, name: &str, words: &[String], dtype: Dtype) {
+    let shown: Vec<String> = words.iter().take(VALUES_SHOWN).map(|word| decimal(word, dtype)).collect();
+    put!(out, "<dt>{name}</dt><dd>{}", escape(&shown.join(", ")));
+    let hex = words[..words.len().min(VALUES_KEPT)].join(", ");
+    if words.is_empty() {
+        out.push_str("none");
+    } else if words.len() <= VALUES_SHOWN {
+        put!(out, "<br><code class=soft>{}</code>", escape(&hex));
+    } else {
+        put!(out, ", … <details><summary class=soft>all of it in hex</summary><code class=soft>{}</code>", escape(&hex));
+        if words.len() > VALUES_KEPT {
+            put!(out, " … and {} more in results.json", count((words.len() - VALUES_KEPT) as u64));
+        }
+        out.push_str("</details>");
+    }
+    out.push_str("</dd>");
+}
+
+fn kernels(out: &mut String, view: &View) {
+    out.push_str(
+        "<h2 id=kernels>Kernels</h2>\n\
+         <p class=soft>Error in ulps against the size of the input (the largest |logit| of the row). \
+         <svg class=key viewBox=\"0 0 32 20\"><path class=b d=\"M2 10h28\"/></svg> the bound, \
+         <svg class=key viewBox=\"0 0 32 20\"><path class=p d=\"M16 10h0\"/></svg> within it, \
+         <svg class=key viewBox=\"0 0 32 20\"><path class=t d=\"M11 14h10l-5-9z\"/></svg> above it, \
+         <svg class=key viewBox=\"0 0 32 20\"><path class=f d=\"M11 5l10 10m0-10l-10 10\"/></svg> NaN or an infinity that is not due. \
+         Of each size the output with the largest ratio is shown; 0 on the left is a row of zeros.</p>\n",
+    );
+    for planted in [false, true] {
+        if view.group(planted).next().is_none() {
+            continue;
+        }
+        if planted {
+            put!(out, "<details class=\"folded group\"><summary>{}</summary>\n", plural(view.group(true).count(), "planted defect"));
+        }
+        for (index, kernel) in view.group(planted) {
+            let name = escape(kernel.name);
+            put!(
+                out,
+                "<details class=box id=k{index} data-k=\"{name}\"><summary><code>{name}</code>{}<small class=end>{}</small></summary>\n",
+                pill(kernel.tally.worst()),
+                share(&kernel.tally),
+            );
+            histograms(out, view, kernel);
+            for &op in &view.ops {
+                if view.dtypes.iter().any(|&dtype| kernel.slots.contains_key(&(dtype, op))) {
+                    put!(out, "<h4>{op}<small>{}</small></h4>\n<div class=plots>\n", escape(op.formula()));
+                    for &dtype in &view.dtypes {
+                        if let Some(slot) = kernel.slots.get(&(dtype, op)) {
+                            figure(out, kernel, slot, &anchor(index, dtype, op), dtype, op);
+                        }
+                    }
+                    out.push_str("</div>\n");
+                }
+            }
+            out.push_str("</details>\n");
+        }
+        if planted {
+            out.push_str("</details>\n");
+        }
+    }
+}
+
+/// `12 of 4,800 cases fail`, or that all pass.
+fn share(tally: &Tally) -> String {
+    match tally.failures() {
+        0 if tally.cases == 0 => "no case run".into(),
+        0 => format!("no failure in {}", plural_u64(tally.cases, "case")),
+        failures => format!("{} of {} fail", count(failures), plural_u64(tally.cases, "case")),
+    }
+}
+
+fn histograms(out: &mut String, view: &View, kernel: &KernelView) {
+    out.push_str("<h4>All ops<small>outputs by error in ulps; the scale of counts is logarithmic</small></h4>\n<div class=plots>\n");
+    for &dtype in &view.dtypes {
+        let mut counts: Vec<u64> = Vec::new();
+        let cells = kernel.slots.iter().filter(|&(&(of, _), _)| of == dtype).flat_map(|(_, slot)| &slot.cells);
+        for cell in cells {
+            counts.resize(counts.len().max(cell.ulp_histogram.len()), 0);
+            counts.iter_mut().zip(&cell.ulp_histogram).for_each(|(sum, n)| *sum += n);
+        }
+        if !counts.is_empty() {
+            let label = format!("{} {dtype}: outputs by error in ulps", kernel.name);
+            put!(out, "<figure><figcaption><b>{dtype}</b></figcaption>{}</figure>\n", plot::bars(&counts, &label));
+        }
+    }
+    out.push_str("</div>\n");
+}
+
+fn figure(out: &mut String, kernel: &KernelView, slot: &Slot, id: &str, dtype: Dtype, op: Op) {
+    put!(
+        out,
+        "<figure id={id}><figcaption><b>{dtype}</b>{}<span class=end>{}</span></figcaption>",
+        pill(slot.tally.worst()),
+        ratio_text(slot.tally.max_ratio)
+    );
+    if let Some(curve) = slot.curve.filter(|curve| !curve.points.is_empty()) {
+        out.push_str(&plot::curve(&curve.points, &format!("{} {op} {dtype}: error against input", kernel.name)));
+    }
+    let broken = slot.broken();
+    if broken.is_empty() {
+        let hardest = slot.cells.iter().filter(|cell| !cell.max_ratio.is_nan()).max_by(|a, b| a.max_ratio.total_cmp(&b.max_ratio));
+        put!(out, "<p>{}, {}: all pass", families(slot.cells.len()), plural_u64(slot.tally.cases, "case"));
+        if let Some(cell) = hardest {
+            put!(out, "; the hardest is <code>{}</code>", escape(&cell.family));
+        }
+        if let Some(grade) = slot.tally.worst_grade() {
+            put!(out, "; worst grade {grade}");
+        }
+        out.push_str(".</p>");
+    } else {
+        let item = |out: &mut String, (cell, tally): &(&Cell, Tally)| {
+            put!(out, "<li><code>{}</code><span class=num>{}</span><small>", escape(&cell.family), ratio_text(tally.max_ratio));
+            let counts = tally.verdict_counts();
+            if !counts.is_empty() {
+                put!(out, "{counts} of {}", plural_u64(cell.cases, "case"));
+            }
+            if cell.not_run > 0 {
+                put!(out, "{}{} not run", if counts.is_empty() { "" } else { "; " }, count(cell.not_run));
+            }
+            if let Some(grade) = tally.worst_grade() {
+                put!(out, "; the rest at worst {grade}");
+            }
+            out.push_str("</small></li>");
+        };
+        let (shown, folded) = broken.split_at(broken.len().min(FAMILIES_SHOWN));
+        out.push_str("<ul class=families>");
+        shown.iter().for_each(|family| item(out, family));
+        out.push_str("</ul>");
+        if !folded.is_empty() {
+            put!(out, "<details><summary>{} more</summary><ul class=families>", folded.len());
+            folded.iter().for_each(|family| item(out, family));
+            out.push_str("</ul></details>");
+        }
+    }
+    out.push_str("</figure>\n");
+}
+
+fn families(n: usize) -> String {
+    if n == 1 { "1 family".into() } else { format!("{n} families") }
+}
+
+fn settings(out: &mut String, results: &Results, run: Option<&RunInfo>) {
+    out.push_str("<h2 id=settings>Settings and provenance</h2>\n<dl class=facts>");
+    for (name, value) in super::view::facts(results, run) {
+        put!(out, "<dt>{name}</dt><dd>{}</dd>", escape(&value));
+    }
+    out.push_str("</dl>\n");
+}

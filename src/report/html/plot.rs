@@ -1,0 +1,210 @@
+//! The page's drawings, as inline SVG made here: they show without JavaScript, and take their colours from the page's style.
+//!
+//! Coordinates are integers in a box that is twice the usual size on screen, which keeps the text short and half a pixel
+//! exact.
+
+use super::super::view::{count, plural_u64};
+use super::escape;
+use crate::results::Point;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+/// The box of a drawing, and the margins of the area inside its axes.
+const WIDTH: i32 = 560;
+const CURVE_HEIGHT: i32 = 300;
+const BARS_HEIGHT: i32 = 200;
+const LEFT: i32 = 74;
+const RIGHT: i32 = 14;
+const TOP: i32 = 46;
+const BOTTOM: i32 = 40;
+
+/// Where failures without a finite error are marked: a band above the axes.
+const BAND: i32 = 20;
+
+/// Points that fall into the same column of this width are drawn as the worst of them; it bounds the page's size.
+const COLUMN: i32 = 4;
+
+/// Rows of zeros have no log2; [`Point::x`] says this of them. They are drawn at the left edge.
+const ZEROS: i32 = -1075;
+
+/// Smaller errors are drawn here: a correctly rounded result has up to half an ulp, and below a tenth nobody looks.
+const FLOOR_LOG10: f64 = -1.0;
+
+/// The x axis is linear within about this many binades around 1 and logarithmic outside (asinh), so that the thresholds of
+/// exp (2^3 to 2^10) stay apart although f64 has two thousand binades.
+const LINEAR_BINADES: f64 = 8.0;
+
+/// Errors against the size of the input, with the bound as a line.
+///
+/// Dots are within the bound, triangles above it, crosses at the top are NaN or infinities that are not due.
+pub(super) fn curve(points: &[Point], label: &str) -> String {
+    let (mut least, mut most) = (f64::INFINITY, f64::NEG_INFINITY);
+    for point in points.iter().filter(|point| point.x > ZEROS) {
+        least = least.min(stretch(point.x));
+        most = most.max(stretch(point.x));
+    }
+    if least > most {
+        (least, most) = (0.0, 0.0);
+    }
+    let margin = ((most - least) * 0.03).max(0.05);
+    let zeros = points.iter().any(|point| point.x <= ZEROS);
+    let (left, right) = (LEFT + if zeros { 28 } else { 0 }, WIDTH - RIGHT);
+    let across = |x: i32| {
+        let part = (stretch(x) - least + margin) / (most - least + 2.0 * margin);
+        if x <= ZEROS { LEFT + 12 } else { left + (part * f64::from(right - left)).round() as i32 }
+    };
+    let decades = points.iter().flat_map(|point| [point.ulp, point.bound_ulp]).filter(|y| y.is_finite() && *y > 0.0);
+    let top_log10 = decades.map(f64::log10).fold(1.0, f64::max).ceil();
+    let bottom = CURVE_HEIGHT - BOTTOM;
+    let up = |y: f64| {
+        let part = (y.max(f64::MIN_POSITIVE).log10().max(FLOOR_LOG10) - FLOOR_LOG10) / (top_log10 - FLOOR_LOG10);
+        bottom - (part * f64::from(bottom - TOP)).round() as i32
+    };
+
+    let mut columns: BTreeMap<i32, &Point> = BTreeMap::new();
+    for point in points {
+        let worst = columns.entry(across(point.x) / COLUMN).or_insert(point);
+        if badness(point) > badness(worst) {
+            *worst = point;
+        }
+    }
+    let (mut bound, mut within, mut above, mut failed) = (String::new(), String::new(), String::new(), String::new());
+    let mut pen_down = false;
+    let mut last = None;
+    for point in columns.values() {
+        let x = across(point.x);
+        if point.bound_ulp.is_finite() {
+            let y = up(point.bound_ulp);
+            // A lone point of the line would not show.
+            let _ = if pen_down { write!(bound, "L{x} {y}") } else { write!(bound, "M{} {y}L{x} {y}", x - 3) };
+            last = Some((x, y));
+        }
+        pen_down = point.bound_ulp.is_finite() && point.x > ZEROS;
+        let _ = if !point.ulp.is_finite() {
+            write!(failed, "M{} {}l10 10m0-10l-10 10", x - 5, BAND - 5)
+        } else if point.ulp > point.bound_ulp {
+            write!(above, "M{} {}h10l-5-9z", x - 5, up(point.ulp) + 4)
+        } else {
+            write!(within, "M{x} {}h0", up(point.ulp))
+        };
+    }
+    if let Some((x, y)) = last {
+        let _ = write!(bound, "M{x} {y}l3 0");
+    }
+
+    let mut out = open(CURVE_HEIGHT, label);
+    let step = ((top_log10 - FLOOR_LOG10) / 4.0).ceil() as usize;
+    for decade in (FLOOR_LOG10 as i32..=top_log10 as i32).step_by(step.max(1)) {
+        let y = up(10f64.powi(decade));
+        let text = if (-1..4).contains(&decade) { 10f64.powi(decade).to_string() } else { format!("1e{decade}") };
+        let _ = write!(out, "<path class=g d=\"M{LEFT} {y}H{right}\"/><text x={} y={} class=e>{text}</text>", LEFT - 8, y + 6);
+    }
+    let mut free = LEFT + 26;
+    if zeros {
+        let _ = write!(out, "<text x={} y={} class=m>0</text>", LEFT + 12, bottom + 26);
+        free += 16;
+    }
+    for exponent in [-1000, -300, -100, -30, -10, -5, 0, 5, 10, 15, 30, 100, 300, 1000] {
+        let x = across(exponent);
+        if stretch(exponent) < least - margin || stretch(exponent) > most + margin || x < free || x > right - 10 {
+            continue;
+        }
+        free = x + 66;
+        let _ = write!(
+            out,
+            "<path class=g d=\"M{x} {TOP}V{bottom}\"/><text x={x} y={} class=m>{}</text>",
+            bottom + 26,
+            power_of_two(exponent)
+        );
+    }
+    let _ = write!(out, "<path class=a d=\"M{LEFT} {TOP}V{bottom}H{right}\"/>");
+    if !failed.is_empty() {
+        let _ = write!(out, "<path class=k d=\"M{LEFT} {0}H{right}\"/><text x={1} y={2} class=e>NaN ∞</text>", TOP - 10, LEFT - 8, BAND + 6);
+    }
+    for (class, path) in [("b", bound), ("p", within), ("t", above), ("f", failed)] {
+        if !path.is_empty() {
+            let _ = write!(out, "<path class={class} d=\"{path}\"/>");
+        }
+    }
+    out + "</svg>"
+}
+
+/// Outputs by error: bars on a logarithmic scale of counts. `counts` is as [`crate::results::Cell::ulp_histogram`].
+pub(super) fn bars(counts: &[u64], label: &str) -> String {
+    /// So many bars at least, so that the drawings of one kernel can be compared.
+    const BARS: usize = 16;
+    let bottom = BARS_HEIGHT - BOTTOM;
+    let most = counts.iter().copied().max().unwrap_or(0).max(1);
+    let total: u64 = counts.iter().sum();
+    let slots = counts.len().max(BARS) as i32;
+    let across = |k: i32| LEFT + (WIDTH - RIGHT - LEFT) * k / slots;
+    let scale = (most as f64 + 1.0).log10();
+    let mut out = open(BARS_HEIGHT, label);
+    let mut bars = String::new();
+    for (k, &n) in (0..).zip(counts).filter(|&(_, &n)| n > 0) {
+        let height = ((n as f64 + 1.0).log10() / scale * f64::from(bottom - TOP)).round().max(2.0) as i32;
+        let (x, wide) = (across(k) + 1, (across(k + 1) - across(k) - 2).max(1));
+        let _ = write!(bars, "M{x} {bottom}v-{height}h{wide}v{height}z");
+    }
+    let _ = write!(out, "<path class=h d=\"{bars}\"/><path class=a d=\"M{LEFT} {bottom}H{}\"/>", WIDTH - RIGHT);
+    let _ = write!(out, "<text x={} y={} class=e>{}</text>", LEFT - 8, TOP + 8, brief(most));
+    let _ = write!(out, "<text x={} y=22 class=e>{}</text>", WIDTH - RIGHT, plural_u64(total, "output"));
+    let mut free = 0;
+    for k in 0..slots {
+        let x = (across(k) + across(k + 1)) / 2;
+        if x < free {
+            continue;
+        }
+        free = x + 80;
+        let text = match k {
+            0 => "½".to_owned(),
+            1..=11 => (1u32 << (k - 1)).to_string(),
+            _ => power_of_two(k - 1),
+        };
+        let _ = write!(out, "<text x={x} y={} class=m>≤ {text}</text>", bottom + 26);
+    }
+    out + "</svg>"
+}
+
+fn open(height: i32, label: &str) -> String {
+    format!("<svg viewBox=\"0 0 {WIDTH} {height}\" role=img aria-label=\"{}\">", escape(label))
+}
+
+fn stretch(x: i32) -> f64 {
+    (f64::from(x) / LINEAR_BINADES).asinh()
+}
+
+/// Orders points within a column: what has no finite error, then by ratio.
+fn badness(point: &Point) -> (bool, f64) {
+    let ratio = point.ulp / point.bound_ulp;
+    (!point.ulp.is_finite(), if ratio.is_nan() { 0.0 } else { ratio })
+}
+
+/// `2` with its exponent raised.
+fn power_of_two(exponent: i32) -> String {
+    let digits = exponent.to_string();
+    let raised = digits.chars().map(|c| match c {
+        '-' => '⁻',
+        '0' => '⁰',
+        '1' => '¹',
+        '2' => '²',
+        '3' => '³',
+        '4' => '⁴',
+        '5' => '⁵',
+        '6' => '⁶',
+        '7' => '⁷',
+        '8' => '⁸',
+        _ => '⁹',
+    });
+    std::iter::once('2').chain(raised).collect()
+}
+
+/// A count in at most five characters: `950`, `12k`, `3.4M`.
+fn brief(n: u64) -> String {
+    match n {
+        0..1_000 => count(n),
+        1_000..1_000_000 => format!("{}k", n / 1_000),
+        1_000_000..1_000_000_000 => format!("{}M", n / 1_000_000),
+        _ => format!("{}G", n / 1_000_000_000),
+    }
+}

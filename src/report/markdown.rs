@@ -1,0 +1,181 @@
+//! `summary.md`: the report for a terminal, a pull request, or a CI job's summary.
+//!
+//! Short enough to read: one table for each dtype, the families that broke each kernel, and one finding of each kind, with
+//! its command. The rest is in the page and in `results.json`.
+
+use super::view::{KernelView, Ranked, Slot, View, count, facts, plural, ratio, short};
+use crate::judge::Verdict;
+use crate::results::{Finding, Results, RunInfo};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+/// Kinds of findings told of one kernel that is a planted defect; of other kernels all kinds are told.
+const PLANTED_KINDS_SHOWN: usize = 1;
+/// Values of a row that are written out.
+const VALUES_SHOWN: usize = 8;
+/// Characters of a replay command that is written out; a longer one is read from `results.json`.
+const REPLAY_KEPT: usize = 600;
+
+/// Writes to a string, which cannot fail.
+macro_rules! put {
+    ($out:expr, $($arg:tt)*) => { let _ = write!($out, $($arg)*); };
+}
+
+/// The summary in GitHub-flavoured Markdown. A pure function of its arguments.
+pub fn summary(results: &Results, run: Option<&RunInfo>) -> String {
+    let view = View::new(results);
+    let mut out = String::from("# logitfuzz report\n\n");
+    if !results.complete {
+        out += "**Interrupted: partial results.** The counts below are of the cases that were run until then.\n\n";
+    }
+    put!(out, "{}\n\n", view.headline(code));
+    out += "Each entry is the worst verdict and the largest error / bound: up to 1 is as good as the textbook algorithm.\n";
+    for &dtype in &view.dtypes {
+        put!(out, "\n## {dtype}\n\n| kernel |");
+        for op in &view.ops {
+            put!(out, " {op} |");
+        }
+        put!(out, "\n|---|{}\n", "---|".repeat(view.ops.len()));
+        for kernel in &view.kernels {
+            put!(out, "| {} |", code(kernel.name));
+            for &op in &view.ops {
+                let missing = if results.complete { "" } else { "not run" };
+                put!(out, " {} |", kernel.slots.get(&(dtype, op)).map_or_else(|| missing.to_owned(), entry));
+            }
+            out.push('\n');
+        }
+    }
+    out += "\n## What broke each kernel\n\n";
+    for kernel in &view.kernels {
+        put!(out, "- {}: {}\n", code(kernel.name), broken_families(kernel));
+    }
+    out += "\n## Findings\n";
+    if results.findings.is_empty() {
+        out += "\nNone: no case failed.\n";
+    }
+    for kernel in view.kernels.iter().filter(|kernel| !kernel.findings.is_empty()) {
+        let kinds = kernel.kinds();
+        put!(out, "\n### {}\n\n{}, {}.\n", code(kernel.name), plural(kernel.findings.len(), "finding"), plural(kinds, "kind"));
+        let shown = if kernel.planted { PLANTED_KINDS_SHOWN } else { kinds };
+        for first in kernel.findings.iter().take(kinds.min(shown)) {
+            finding(&mut out, kernel, first);
+        }
+    }
+    out += "\n## Settings\n\n| | |\n|---|---|\n";
+    for (name, value) in facts(results, run) {
+        put!(out, "| {name} | {} |\n", plain(&value));
+    }
+    out
+}
+
+/// An entry of a matrix.
+fn entry(slot: &Slot) -> String {
+    let tally = &slot.tally;
+    let mut text = match tally.worst() {
+        None => "not run".to_owned(),
+        Some(Verdict::Pass) => "pass".to_owned(),
+        Some(Verdict::Undecided) => "*undecided*".to_owned(),
+        Some(verdict) => format!("**{verdict}**"),
+    };
+    if let Some(x) = tally.max_ratio {
+        put!(text, " {}", ratio(x));
+    }
+    if tally.undecided() > 0 && tally.worst() != Some(Verdict::Undecided) {
+        put!(text, ", {} undecided", count(tally.undecided()));
+    }
+    if tally.not_run > 0 && tally.cases > 0 {
+        put!(text, ", {} not run", count(tally.not_run));
+    }
+    text
+}
+
+/// The families that broke a kernel, by failing cases over all ops and dtypes.
+fn broken_families(kernel: &KernelView) -> String {
+    let mut families: BTreeMap<&str, super::view::Tally> = BTreeMap::new();
+    for cell in kernel.slots.values().flat_map(|slot| &slot.cells) {
+        families.entry(&cell.family).or_default().add(cell);
+    }
+    let mut broken: Vec<_> = families.iter().filter(|(_, tally)| tally.failures() > 0).collect();
+    broken.sort_by_key(|(_, tally)| std::cmp::Reverse(tally.failures()));
+    if broken.is_empty() {
+        return if kernel.tally.cases == 0 { "not run".into() } else { "nothing".into() };
+    }
+    let told: Vec<String> =
+        broken.iter().map(|(family, tally)| format!("{} ({})", code(family), tally.verdict_counts())).collect();
+    told.join(", ")
+}
+
+fn finding(out: &mut String, kernel: &KernelView, ranked: &Ranked) {
+    let f = ranked.finding;
+    put!(out, "\n**{}**, {}: {} {}, family {}\n\n", f.verdict, plain(&f.cause.replace('_', " ")), f.op, f.dtype, code(&f.family));
+    put!(out, "- input: {}\n", code(&input(f)));
+    let at = f.index.filter(|_| !f.op.is_scalar()).map_or(String::new(), |index| format!(" at index {index}"));
+    put!(out, "- exact value{at}: {}; the kernel returned {}\n", code(&f.exact), code(&f.got_decimal));
+    put!(out, "- error {} ulps, bound {}, ratio {}\n", short(f.ulp), short(f.bound_ulp), ratio(f.ratio));
+    put!(out, "- {}\n", plain(&f.explanation));
+    let alike = kernel.findings.iter().map(|other| other.finding);
+    let others: BTreeSet<_> = alike
+        .filter(|other| (other.verdict, &other.cause) == (f.verdict, &f.cause))
+        .map(|other| (other.op, other.dtype))
+        .filter(|&at| at != (f.op, f.dtype))
+        .collect();
+    if !others.is_empty() {
+        let others: Vec<String> = others.iter().map(|(op, dtype)| format!("{op} {dtype}")).collect();
+        put!(out, "- also in: {}\n", others.join(", "));
+    }
+    if f.replay.chars().count() <= REPLAY_KEPT && !f.replay.contains('\n') {
+        let fence = "`".repeat(longest_run(&f.replay).max(2) + 1);
+        put!(out, "\n  {fence}sh\n  {}\n  {fence}\n", f.replay);
+    } else {
+        out.push_str("- the row is long; the command that replays it is in results.json\n");
+    }
+}
+
+/// A finding's input, its row cut short if it is long.
+fn input(f: &Finding) -> String {
+    let row = |words: &[String]| {
+        let more = if words.len() > VALUES_SHOWN { ", …" } else { "" };
+        format!("[{}{more}]", words[..words.len().min(VALUES_SHOWN)].join(", "))
+    };
+    let mut text = row(&f.logits);
+    if let Some(target) = f.target {
+        put!(text, " target={target}");
+    }
+    if let Some(smoothing) = &f.label_smoothing {
+        put!(text, " label_smoothing={smoothing}");
+    }
+    if let Some(direction) = &f.cotangent {
+        put!(text, " cotangent={}", row(direction));
+    }
+    if let Some(direction) = &f.tangent {
+        put!(text, " tangent={}", row(direction));
+    }
+    text
+}
+
+/// The longest run of backticks.
+fn longest_run(text: &str) -> usize {
+    text.split(|c| c != '`').map(str::len).max().unwrap_or(0)
+}
+
+/// A code span, also within a table: fenced by more backticks than it holds.
+fn code(text: &str) -> String {
+    let text = text.replace(['\n', '\r'], " ").replace('|', "\\|");
+    let fence = "`".repeat(longest_run(&text) + 1);
+    let space = if text.starts_with('`') || text.ends_with('`') || text.is_empty() { " " } else { "" };
+    format!("{fence}{space}{text}{space}{fence}")
+}
+
+/// Running text on one line, also within a table, with nothing in it read as HTML or emphasis.
+fn plain(text: &str) -> String {
+    let mut out = String::new();
+    for c in text.chars() {
+        match c {
+            '\n' | '\r' => out.push(' '),
+            '<' => out.push_str("&lt;"),
+            '*' | '|' | '\\' | '[' | ']' => out.extend(['\\', c]),
+            _ => out.push(c),
+        }
+    }
+    out
+}

@@ -1,0 +1,302 @@
+//! Tests of all reports on made-up results.
+
+use super::*;
+use crate::dtype::Dtype;
+use crate::error::ErrorKind;
+use crate::judge::Verdict;
+use crate::op::Op;
+use crate::results::SCHEMA;
+
+/// The page of the largest run that is expected stays below this.
+const LARGEST_PAGE: usize = 5_000_000;
+
+fn names(dir: &Path) -> Vec<String> {
+    let mut names: Vec<String> =
+        fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn results_round_trip_to_the_bit_and_equal_results_give_equal_bytes() {
+    let mut results = sample::results(3);
+    let awkward = [0.1 + 0.2, 5e-324, f64::MAX, 1.0 / 3.0, -0.0, f64::INFINITY, f64::NEG_INFINITY, f64::NAN, 6.9e10];
+    for (cell, x) in results.cells.iter_mut().zip(awkward) {
+        (cell.max_ulp, cell.max_ratio, cell.mean_signed_ulp) = (x, x, x);
+    }
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), &results, Some(&sample::run())).unwrap();
+    let back = read(dir.path()).unwrap();
+    for (cell, x) in back.cells.iter().zip(awkward) {
+        for y in [cell.max_ulp, cell.max_ratio, cell.mean_signed_ulp] {
+            assert_eq!(y.to_bits(), x.to_bits());
+        }
+    }
+    let first = fs::read(dir.path().join(RESULTS_FILE)).unwrap();
+    assert_eq!(json::text(&back).unwrap().as_bytes(), first);
+
+    // NaN differs from itself, so whole results are compared without it.
+    results.cells.iter_mut().for_each(|cell| cell.mean_signed_ulp = 0.25);
+    results.cells.retain(|cell| !cell.max_ulp.is_nan());
+    assert_eq!(json::parse(json::text(&results).unwrap().as_bytes()).unwrap(), results);
+
+    // The order in which things were found does not show.
+    let mut shuffled = results.clone();
+    shuffled.cells.reverse();
+    shuffled.findings.reverse();
+    shuffled.curves.reverse();
+    assert_eq!(json::text(&shuffled).unwrap(), json::text(&results).unwrap());
+
+    let run = fs::read(dir.path().join(RUN_FILE)).unwrap();
+    assert_eq!(serde_json::from_slice::<RunInfo>(&run).unwrap(), sample::run());
+}
+
+#[test]
+fn json_has_one_cell_finding_or_curve_a_line() {
+    let results = sample::results(2);
+    let text = json::text(&results).unwrap();
+    let lines = text.lines().filter(|line| line.starts_with("{\"kernel\":")).count();
+    assert_eq!(lines, results.cells.len() + results.findings.len() + results.curves.len());
+    assert!(serde_json::from_str::<serde_json::Value>(&text).is_ok());
+    assert!(text.contains("\"inf\""));
+}
+
+#[test]
+fn all_files_are_written_and_nothing_else() {
+    let parent = tempfile::tempdir().unwrap();
+    let dir = parent.path().join("latest");
+    let results = sample::results(0);
+    let paths = write(&dir, &results, None).unwrap();
+    assert_eq!(names(&dir), [PAGE_FILE, RESULTS_FILE, SUMMARY_FILE]);
+    assert_eq!(paths.len(), 3);
+    let paths = write(&dir, &results, Some(&sample::run())).unwrap();
+    assert_eq!(names(&dir), [PAGE_FILE, RESULTS_FILE, RUN_FILE, SUMMARY_FILE]);
+    assert_eq!(paths, [RESULTS_FILE, RUN_FILE, SUMMARY_FILE, PAGE_FILE].map(|name| dir.join(name)));
+    assert_eq!(fs::read_to_string(dir.join(PAGE_FILE)).unwrap(), html::page(&results, Some(&sample::run())));
+}
+
+#[cfg(unix)]
+#[test]
+fn reports_may_be_read_by_others_as_any_new_file() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = tempfile::tempdir().unwrap();
+    let plain = dir.path().join("plain");
+    fs::write(&plain, "").unwrap();
+    write(dir.path(), &sample::results(0), None).unwrap();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&dir.path().join(PAGE_FILE)), mode(&plain));
+}
+
+#[test]
+fn a_write_that_fails_leaves_the_older_report() {
+    let dir = tempfile::tempdir().unwrap();
+    let old = sample::results(0);
+    write(dir.path(), &old, Some(&sample::run())).unwrap();
+    let kept = |name: &str| fs::read(dir.path().join(name)).unwrap();
+    let before: Vec<_> = [RESULTS_FILE, RUN_FILE, SUMMARY_FILE].map(kept).into();
+    fs::remove_file(dir.path().join(PAGE_FILE)).unwrap();
+    fs::create_dir(dir.path().join(PAGE_FILE)).unwrap();
+
+    let error = write(dir.path(), &sample::results(1), Some(&sample::run())).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Harness);
+    assert!(error.to_string().contains("index.html") && error.to_string().contains("--out"), "{error}");
+    let after: Vec<_> = [RESULTS_FILE, RUN_FILE, SUMMARY_FILE].map(kept).into();
+    assert!(before == after, "an older file was changed");
+    assert_eq!(names(dir.path()), [PAGE_FILE, RESULTS_FILE, RUN_FILE, SUMMARY_FILE], "no temporary file stays");
+}
+
+/// A folder whose file system is full at once: `/dev/full` cannot hold a folder, so the errors are checked by their kind.
+#[test]
+fn errors_name_the_place_and_what_to_do() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("file");
+    fs::write(&file, "kept").unwrap();
+    let results = sample::results(0);
+    for (path, part) in [
+        (file.clone(), "it is a file"),
+        (dir.path().join("missing/deep"), "missing does not exist"),
+        (file.join("below"), "--out"),
+    ] {
+        for error in [write(&path, &results, None).unwrap_err(), prepare(&path).unwrap_err()] {
+            let text = error.to_string();
+            assert_eq!(error.kind(), ErrorKind::Harness);
+            assert!(text.contains(part) && text.contains(&*path.to_string_lossy()) && text.contains("--out"), "{text}");
+            assert!(!text.contains('\n'), "{text}");
+        }
+    }
+    assert_eq!(fs::read_to_string(&file).unwrap(), "kept");
+    assert_eq!(names(dir.path()), ["file"]);
+    for (kind, part) in [
+        (io::ErrorKind::StorageFull, "disk is full"),
+        (io::ErrorKind::PermissionDenied, "not writable"),
+        (io::ErrorKind::ReadOnlyFilesystem, "not writable"),
+    ] {
+        let text = cannot_write(&file, &kind.into()).to_string();
+        assert!(text.contains(part) && text.contains("--out"), "{text}");
+    }
+}
+
+#[test]
+fn what_is_no_result_is_refused_in_one_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("some.json");
+    let good = json::text(&sample::results(0)).unwrap();
+    for (text, part) in [
+        (String::new(), "line 1, column 0: EOF"),
+        ("{\n \"schema\": oops}".into(), "not JSON: line 2, column 12"),
+        (good[..good.len() / 2].into(), "not JSON: line"),
+        ("[]".into(), "no logitfuzz results"),
+        ("{}".into(), "no `schema`"),
+        ("{\"schema\": \"cargo.metadata/1\"}".into(), "`cargo.metadata/1` is not"),
+        (good.replacen("results/1", "results/2", 1), "newer"),
+        (good.replacen("results/1", "results/0", 1), "other results"),
+        (good.replacen("\"logsumexp\"", "\"logsumexp2\"", 1), "unknown op `logsumexp2`"),
+        (format!("{good} x"), "not JSON"),
+    ] {
+        fs::write(&path, text).unwrap();
+        let error = read(&path).unwrap_err();
+        let text = error.to_string();
+        assert_eq!(error.kind(), ErrorKind::Usage);
+        assert!(text.contains(part) && text.contains("some.json") && !text.contains('\n'), "wanted `{part}` in: {text}");
+    }
+    let missing = read(dir.path()).unwrap_err().to_string();
+    assert!(missing.contains("results.json: no such file"), "{missing}");
+    assert!(good.contains(SCHEMA));
+}
+
+/// Panics unless every opened tag is closed in order. Elements that HTML closes by itself are known.
+fn check_balanced(page: &str) {
+    let mut open: Vec<&str> = Vec::new();
+    let mut rest = page;
+    while let Some(at) = rest.find('<') {
+        let tag = &rest[at + 1..];
+        let end = tag.find('>').expect("an unclosed tag");
+        let (tag, after) = (&tag[..end], &tag[end + 1..]);
+        rest = after;
+        let name = tag.trim_start_matches('/').split([' ', '/', '\n']).next().unwrap();
+        if tag.starts_with('!') || ["meta", "link", "input", "br", "wbr"].contains(&name) || tag.ends_with('/') {
+            continue;
+        }
+        if tag.starts_with('/') {
+            assert_eq!(open.pop(), Some(name), "before: {}", &rest[..rest.len().min(200)]);
+            continue;
+        }
+        open.push(name);
+        if ["style", "script"].contains(&name) {
+            rest = &rest[rest.find(&format!("</{name}>")).expect("an unclosed style or script")..];
+        }
+    }
+    assert!(open.is_empty(), "never closed: {open:?}");
+}
+
+#[test]
+fn the_page_is_whole_escaped_and_loads_nothing() {
+    let results = sample::results(15);
+    let page = html::page(&results, Some(&sample::run()));
+    check_balanced(&page);
+    for word in ["http:", "https:", "src=", "@import", "url(", "<script>alert"] {
+        assert!(!page.contains(word), "the page has `{word}`");
+    }
+    assert!(page.contains("&lt;script&gt;alert(&quot;|`&amp;&#39;&quot;)&lt;/script&gt;"));
+    assert_eq!(page.matches("<script>").count(), 1);
+    for (k, kernel) in html_order(&results).iter().enumerate() {
+        assert!(page.contains(&format!("id=k{k} data-k=\"{}\"", kernel.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;"))), "{kernel}");
+        for dtype in Dtype::ALL {
+            for op in Op::ALL {
+                let anchor = format!("k{k}-{dtype}-{op}");
+                assert_eq!(page.matches(&format!("href=\"#{anchor}\"")).count(), 1, "{anchor}");
+                assert_eq!(page.matches(&format!("<figure id={anchor}>")).count(), 1, "{anchor}");
+            }
+        }
+    }
+    for verdict in Verdict::ALL {
+        assert!(page.matches(&format!(" {verdict}</b>")).count() > 0 || verdict == Verdict::Pass, "{verdict} in no matrix");
+    }
+    for text in ["1.38389652673673752841023477816e-87", "nan, 0 × 70000, -inf", "MPFR 4.2.1", "2026-01-31T12:00:00Z"] {
+        assert!(page.contains(text), "no `{text}`");
+    }
+    assert!(!page.contains("Interrupted"));
+    // Links within the page lead somewhere.
+    for target in page.split("href=\"#").skip(1).map(|rest| &rest[..rest.find('"').unwrap()]) {
+        assert!(page.contains(&format!("id={target} ")) || page.contains(&format!("id={target}>")), "#{target}");
+    }
+}
+
+/// The kernels as the page numbers them: the planted defects last.
+fn html_order(results: &Results) -> Vec<String> {
+    let mut names = results.settings.kernels.clone();
+    names.sort_by_key(|name| name.starts_with("defect/"));
+    names
+}
+
+#[test]
+fn the_largest_page_stays_usable() {
+    let results = sample::results(17);
+    assert_eq!((results.settings.kernels.len(), results.cells.len()), (25, 25 * 9 * 4 * 24));
+    let page = html::page(&results, None);
+    assert!(page.len() < LARGEST_PAGE, "{} bytes", page.len());
+    check_balanced(&page);
+    if let Ok(dir) = std::env::var("SAMPLE_DIR") { eprintln!("{} {}", page.len(), markdown::summary(&results, None).len()); write(Path::new(&dir), &results, Some(&sample::run())).unwrap(); }
+}
+
+#[test]
+fn a_partial_run_says_so() {
+    let mut results = sample::results(2);
+    results.complete = false;
+    results.cells.truncate(100);
+    for cell in &mut results.cells[40..] {
+        (cell.cases, cell.not_run) = (0, 200);
+        (cell.verdicts, cell.grades) = Default::default();
+    }
+    results.findings.clear();
+    results.curves.clear();
+    let page = html::page(&results, None);
+    check_balanced(&page);
+    assert!(page.contains("Interrupted: partial results") && page.contains("– not run") && page.contains("200 not run"));
+    let summary = markdown::summary(&results, None);
+    assert!(summary.contains("**Interrupted: partial results.**") && summary.contains("| not run"));
+    assert!(page.contains("12,000 cases not run") && summary.contains("12,000 cases not run"));
+}
+
+#[test]
+fn empty_results_make_a_report() {
+    let mut results = sample::results(0);
+    results.settings.kernels.clear();
+    (results.cells, results.findings, results.curves) = Default::default();
+    check_balanced(&html::page(&results, None));
+    assert!(markdown::summary(&results, None).contains("0 kernels, 0 outputs judged."));
+    assert_eq!(json::parse(json::text(&results).unwrap().as_bytes()).unwrap(), results);
+}
+
+#[test]
+fn the_headline_says_what_was_found() {
+    let summary = markdown::summary(&sample::results(15), None);
+    let headline = summary.lines().nth(2).unwrap();
+    assert!(headline.starts_with("23 kernels, "), "{headline}");
+    assert!(headline.contains("3 of 8 ordinary kernels break, worst `naive` with nan (logsumexp, "), "{headline}");
+    assert!(headline.contains("15 of 15 planted defects caught."), "{headline}");
+    assert!(headline.contains("undecided"), "{headline}");
+}
+
+#[test]
+fn the_summary_has_whole_tables_and_stays_short() {
+    let results = sample::results(17);
+    let summary = markdown::summary(&results, Some(&sample::run()));
+    let columns = |line: &str| line.replace("\\|", "").matches('|').count();
+    let lines: Vec<&str> = summary.lines().collect();
+    let mut tables = 0;
+    for table in lines.chunk_by(|a, b| a.starts_with('|') == b.starts_with('|')).filter(|rows| rows[0].starts_with('|')) {
+        tables += 1;
+        assert!(table.len() > 2 && table[1].starts_with("|---|"), "{}", table[0]);
+        for row in table {
+            assert_eq!(columns(row), columns(table[0]), "{row}");
+        }
+    }
+    assert_eq!(tables, Dtype::ALL.len() + 1);
+    for kernel in results.settings.kernels.iter().filter(|kernel| !kernel.contains('<')) {
+        assert_eq!(summary.matches(&format!("\n| `{kernel}` |")).count(), Dtype::ALL.len(), "{kernel}");
+        assert_eq!(summary.matches(&format!("\n- `{kernel}`: ")).count(), 1, "{kernel}");
+    }
+    assert!(summary.contains("logitfuzz replay --kernel 'naive'"));
+    assert!(lines.len() < 700 && summary.len() < 100_000, "{} lines, {} bytes", lines.len(), summary.len());
+}

@@ -1,0 +1,385 @@
+//! What both human reports count, sort and say alike: kernels, their slots, their findings, and numbers written for people.
+//!
+//! A *slot* is one (kernel, op, dtype): an entry of the matrix, made of one cell for each family. A *planted* kernel is one
+//! whose name begins with `defect/`: it is there to be caught, and stands apart from the kernels that are meant well.
+
+use crate::dtype::Dtype;
+use crate::judge::{Grade, Verdict};
+use crate::op::Op;
+use crate::results::{Cell, Curve, Finding, Results, RunInfo};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The names of kernels that are planted defects begin so.
+const PLANTED: &str = "defect/";
+
+/// Results, arranged for people.
+pub(super) struct View<'a> {
+    /// The results.
+    pub results: &'a Results,
+    /// The kernels in the order of the settings, ordinary ones first.
+    pub kernels: Vec<KernelView<'a>>,
+    /// The ops in the order of the settings, then any that only the cells know.
+    pub ops: Vec<Op>,
+    /// The dtypes, likewise.
+    pub dtypes: Vec<Dtype>,
+}
+
+/// One kernel.
+pub(super) struct KernelView<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Whether it is a planted defect.
+    pub planted: bool,
+    /// Its slots.
+    pub slots: BTreeMap<(Dtype, Op), Slot<'a>>,
+    /// Its findings, the most telling first: one of each (verdict, cause), then the others.
+    pub findings: Vec<Ranked<'a>>,
+    /// Over all slots.
+    pub tally: Tally,
+}
+
+/// One (kernel, op, dtype).
+#[derive(Default)]
+pub(super) struct Slot<'a> {
+    /// One cell for each family, as sorted in the results.
+    pub cells: Vec<&'a Cell>,
+    /// Error against input.
+    pub curve: Option<&'a Curve>,
+    /// Over all families.
+    pub tally: Tally,
+}
+
+/// A finding, and its place among those of the same kernel, verdict and cause (0: the shortest input).
+pub(super) struct Ranked<'a> {
+    /// The finding.
+    pub finding: &'a Finding,
+    /// Its place.
+    pub rank: usize,
+}
+
+/// Sums and extremes of cells.
+#[derive(Default, Clone)]
+pub(super) struct Tally {
+    /// Cases run.
+    pub cases: u64,
+    /// Cases selected and not run.
+    pub not_run: u64,
+    /// Outputs judged.
+    pub outputs: u64,
+    /// Cases by verdict.
+    pub verdicts: BTreeMap<Verdict, u64>,
+    /// Outputs that passed, by grade.
+    pub grades: BTreeMap<Grade, u64>,
+    /// The largest ratio; NaN where there is none.
+    pub max_ratio: Option<f64>,
+}
+
+impl Tally {
+    /// Counts one more cell.
+    pub fn add(&mut self, cell: &Cell) {
+        self.cases += cell.cases;
+        self.not_run += cell.not_run;
+        self.outputs += cell.outputs;
+        for (&verdict, &count) in cell.verdicts.iter().filter(|&(_, &count)| count > 0) {
+            *self.verdicts.entry(verdict).or_default() += count;
+        }
+        for (&grade, &count) in cell.grades.iter().filter(|&(_, &count)| count > 0) {
+            *self.grades.entry(grade).or_default() += count;
+        }
+        if cell.cases > 0 && !cell.max_ratio.is_nan() {
+            self.max_ratio = Some(self.max_ratio.map_or(cell.max_ratio, |ratio| ratio.max(cell.max_ratio)));
+        }
+    }
+
+    /// Counts one cell alone.
+    pub fn of(cell: &Cell) -> Self {
+        let mut tally = Self::default();
+        tally.add(cell);
+        tally
+    }
+
+    /// The worst verdict; none where no case was run.
+    pub fn worst(&self) -> Option<Verdict> {
+        self.verdicts.last_key_value().map(|(&verdict, _)| verdict)
+    }
+
+    /// The worst grade of the outputs that passed.
+    pub fn worst_grade(&self) -> Option<Grade> {
+        self.grades.last_key_value().map(|(&grade, _)| grade)
+    }
+
+    /// Cases that failed.
+    pub fn failures(&self) -> u64 {
+        self.verdicts.iter().filter(|(verdict, _)| verdict.is_failure()).map(|(_, count)| count).sum()
+    }
+
+    /// Cases that the oracle did not decide.
+    pub fn undecided(&self) -> u64 {
+        self.verdicts.get(&Verdict::Undecided).copied().unwrap_or(0)
+    }
+
+    /// `3 nan, 12 inaccurate`: cases by verdict, worst first, passes left out.
+    pub fn verdict_counts(&self) -> String {
+        let counts: Vec<String> = (self.verdicts.iter().rev())
+            .filter(|&(&verdict, _)| verdict != Verdict::Pass)
+            .map(|(verdict, &n)| format!("{} {verdict}", count(n)))
+            .collect();
+        counts.join(", ")
+    }
+}
+
+impl Slot<'_> {
+    /// The cells that are not all passes, worst first, each with its own tally.
+    pub fn broken(&self) -> Vec<(&Cell, Tally)> {
+        let mut broken: Vec<_> = (self.cells.iter())
+            .map(|&cell| (cell, Tally::of(cell)))
+            .filter(|(_, tally)| tally.worst() != Some(Verdict::Pass) || tally.not_run > 0)
+            .collect();
+        broken.sort_by_key(|(_, tally)| std::cmp::Reverse((tally.worst(), tally.failures())));
+        broken
+    }
+}
+
+impl<'a> View<'a> {
+    /// Arranges results.
+    pub fn new(results: &'a Results) -> Self {
+        let mut names: Vec<&str> = Vec::new();
+        let mut seen = BTreeSet::new();
+        let in_settings = results.settings.kernels.iter();
+        let in_cells = results.cells.iter().map(|cell| &cell.kernel);
+        let in_findings = results.findings.iter().map(|finding| &finding.kernel);
+        names.extend(in_settings.chain(in_cells).chain(in_findings).filter(|name| seen.insert(*name)).map(|s| &**s));
+        names.sort_by_key(|name| name.starts_with(PLANTED));
+
+        let mut kernels: BTreeMap<&str, KernelView<'a>> = BTreeMap::new();
+        for &name in &names {
+            kernels.insert(name, KernelView::new(name));
+        }
+        for cell in &results.cells {
+            if let Some(kernel) = kernels.get_mut(&*cell.kernel) {
+                let slot = kernel.slots.entry((cell.dtype, cell.op)).or_default();
+                slot.cells.push(cell);
+                slot.tally.add(cell);
+                kernel.tally.add(cell);
+            }
+        }
+        for curve in &results.curves {
+            if let Some(kernel) = kernels.get_mut(&*curve.kernel) {
+                kernel.slots.entry((curve.dtype, curve.op)).or_default().curve = Some(curve);
+            }
+        }
+        for kernel in kernels.values_mut() {
+            kernel.findings = ranked(results.findings.iter().filter(|finding| finding.kernel == kernel.name).collect());
+        }
+        let kernels: Vec<_> = names.iter().filter_map(|name| kernels.remove(name)).collect();
+        let slots = || kernels.iter().flat_map(|kernel| kernel.slots.keys());
+        let ops = in_order(&results.settings.ops, slots().map(|&(_, op)| op));
+        let dtypes = in_order(&results.settings.dtypes, slots().map(|&(dtype, _)| dtype));
+        Self { results, kernels, ops, dtypes }
+    }
+
+    /// The kernels that are meant well, or those that are planted defects.
+    pub fn group(&self, planted: bool) -> impl Iterator<Item = (usize, &KernelView<'a>)> {
+        self.kernels.iter().enumerate().filter(move |(_, kernel)| kernel.planted == planted)
+    }
+
+    /// Everything together.
+    pub fn tally(&self) -> Tally {
+        let mut tally = Tally::default();
+        self.results.cells.iter().for_each(|cell| tally.add(cell));
+        tally
+    }
+
+    /// What was found, in a sentence or two; `code` marks up a kernel's name.
+    pub fn headline(&self, code: impl Fn(&str) -> String) -> String {
+        let tally = self.tally();
+        let ordinary: Vec<_> = self.group(false).map(|(_, kernel)| kernel).collect();
+        let planted: Vec<_> = self.group(true).map(|(_, kernel)| kernel).collect();
+        let mut text = format!("{}, {} judged", plural(self.kernels.len(), "kernel"), plural_u64(tally.outputs, "output"));
+        if !ordinary.is_empty() {
+            let breaking: Vec<_> = ordinary.iter().filter(|kernel| kernel.tally.failures() > 0).collect();
+            let worst = (breaking.iter())
+                .flat_map(|kernel| kernel.slots.iter().map(move |(at, slot)| (kernel.name, at, &slot.tally)))
+                .reduce(|a, b| if severity(b.2) > severity(a.2) { b } else { a });
+            text += &match worst {
+                None => ": none breaks".to_owned(),
+                Some((name, (dtype, op), tally)) => format!(
+                    ": {} of {} break{}, worst {} with {} ({op}, {dtype})",
+                    breaking.len(),
+                    plural(ordinary.len(), if planted.is_empty() { "kernel" } else { "ordinary kernel" }),
+                    if breaking.len() == 1 { "s" } else { "" },
+                    code(name),
+                    tally.worst().map_or("", Verdict::name),
+                ),
+            };
+        }
+        if !planted.is_empty() {
+            let caught = planted.iter().filter(|kernel| kernel.tally.failures() > 0).count();
+            text += &format!("; {caught} of {} caught", plural(planted.len(), "planted defect"));
+        }
+        text += ".";
+        if tally.undecided() > 0 {
+            text += &format!(" The oracle left {} undecided.", plural_u64(tally.undecided(), "case"));
+        }
+        if tally.not_run > 0 {
+            text += &format!(" {} not run.", plural_u64(tally.not_run, "case"));
+        }
+        text
+    }
+}
+
+impl<'a> KernelView<'a> {
+    fn new(name: &'a str) -> Self {
+        Self {
+            name,
+            planted: name.starts_with(PLANTED),
+            slots: BTreeMap::new(),
+            findings: Vec::new(),
+            tally: Tally::default(),
+        }
+    }
+
+    /// How many kinds of findings (verdict, cause) there are.
+    pub fn kinds(&self) -> usize {
+        self.findings.iter().filter(|ranked| ranked.rank == 0).count()
+    }
+}
+
+/// By worst verdict, then by largest ratio.
+fn severity(tally: &Tally) -> (Option<Verdict>, f64) {
+    (tally.worst(), tally.max_ratio.unwrap_or(0.0))
+}
+
+/// One finding of each (verdict, cause) first, worst verdict first, shortest input first.
+fn ranked(mut findings: Vec<&Finding>) -> Vec<Ranked<'_>> {
+    findings.sort_by_key(|f| (std::cmp::Reverse(f.verdict), &f.cause, f.len, f.op, f.dtype, &f.family, f.case_index));
+    let mut ranked: Vec<_> = (findings.chunk_by(|a, b| (a.verdict, &a.cause) == (b.verdict, &b.cause)))
+        .flat_map(|kind| kind.iter().enumerate().map(|(rank, &finding)| Ranked { finding, rank }))
+        .collect();
+    ranked.sort_by_key(|ranked| ranked.rank);
+    ranked
+}
+
+/// `first`, then what else occurs, each once.
+fn in_order<T: Copy + Ord>(first: &[T], others: impl Iterator<Item = T>) -> Vec<T> {
+    let mut order: Vec<T> = Vec::new();
+    let rest: BTreeSet<T> = others.collect();
+    for item in first.iter().copied().chain(rest) {
+        if !order.contains(&item) {
+            order.push(item);
+        }
+    }
+    order
+}
+
+/// Settings, provenance and run, as names and values.
+pub(super) fn facts(results: &Results, run: Option<&RunInfo>) -> Vec<(&'static str, String)> {
+    let (settings, provenance) = (&results.settings, &results.provenance);
+    let names = |names: Vec<&str>| names.join(", ");
+    let mut facts = vec![
+        ("seed", settings.seed.to_string()),
+        ("cases per cell", count(settings.cases)),
+        ("longest row", count(settings.max_len as u64)),
+        ("ops", names(settings.ops.iter().map(|op| op.name()).collect())),
+        ("dtypes", names(settings.dtypes.iter().map(|dtype| dtype.name()).collect())),
+        ("families", names(settings.families.iter().map(String::as_str).collect())),
+        ("special values", settings.special.clone().unwrap_or_else(|| "as each kernel claims".into())),
+    ];
+    if let Some(claims) = &settings.claims {
+        facts.push(("claims", claims.clone()));
+    }
+    if let Some(file) = &settings.file {
+        facts.push(("own rows", format!("{}, checksum {}", plural(file.rows, "row"), file.checksum)));
+    }
+    facts.push(("logitfuzz", provenance.logitfuzz.clone()));
+    facts.push(("generators", format!("version {}", provenance.generators)));
+    facts.push(("oracle", format!("MPFR {}", provenance.mpfr)));
+    if let Some(run) = run {
+        facts.push(("command", run.command.join(" ")));
+        facts.push(("started", run.started.clone()));
+        facts.push(("took", format!("{} s, {}", short(run.seconds), plural(run.jobs, "thread"))));
+        facts.push(("machine", run.machine.clone()));
+    }
+    facts
+}
+
+/// A number with three significant digits: `0.412`, `12.3`, `4096`, `6.9e10`, `inf`, `nan`.
+pub(super) fn short(x: f64) -> String {
+    if x.is_nan() {
+        return "nan".into();
+    }
+    if x.is_infinite() {
+        return if x > 0.0 { "inf".into() } else { "-inf".into() };
+    }
+    if x == 0.0 {
+        return "0".into();
+    }
+    let scientific = format!("{x:.2e}");
+    let (digits, power) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+    let power: i32 = power.parse().unwrap_or(0);
+    match power {
+        -3..=3 => trimmed(&format!("{x:.*}", (2 - power).max(0) as usize)).to_owned(),
+        _ => format!("{}e{power}", trimmed(digits)),
+    }
+}
+
+fn trimmed(digits: &str) -> &str {
+    if digits.contains('.') { digits.trim_end_matches('0').trim_end_matches('.') } else { digits }
+}
+
+/// A ratio: as [`short`], but what is above 1 never reads as 1.
+pub(super) fn ratio(x: f64) -> String {
+    let text = short(x);
+    if x > 1.0 && text == "1" { ">1".into() } else { text }
+}
+
+/// A count with its thousands apart: `1,234,567`.
+pub(super) fn count(n: u64) -> String {
+    let digits = n.to_string();
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// `1 kernel`, `2 kernels`.
+pub(super) fn plural(n: usize, noun: &str) -> String {
+    plural_u64(n as u64, noun)
+}
+
+/// `1 case`, `1,234 cases`.
+pub(super) fn plural_u64(n: u64, noun: &str) -> String {
+    format!("{} {noun}{}", count(n), if n == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_written_for_people() {
+        for (x, want) in [
+            (0.0, "0"),
+            (0.41234, "0.412"),
+            (0.5, "0.5"),
+            (0.00123456, "0.00123"),
+            (0.00012, "1.2e-4"),
+            (12.34, "12.3"),
+            (999.9, "1000"),
+            (4096.0, "4096"),
+            (9999.7, "1e4"),
+            (6.94e10, "6.94e10"),
+            (-2.5, "-2.5"),
+            (f64::INFINITY, "inf"),
+            (f64::NAN, "nan"),
+        ] {
+            assert_eq!(short(x), want, "{x:?}");
+        }
+        assert_eq!((ratio(1.0), ratio(1.000_000_1), ratio(0.999_9)), ("1".into(), ">1".into(), "1".into()));
+        assert_eq!((count(0), count(999), count(1_000), count(1_234_567)), ("0".into(), "999".into(), "1,000".into(), "1,234,567".into()));
+    }
+}
