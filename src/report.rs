@@ -7,7 +7,7 @@
 //! | `summary.md` | a terminal, a pull request, a CI summary ([`markdown`]) |
 //! | `index.html` | a person with a browser and no network ([`html`]) |
 //!
-//! [`write`] makes all of them before it touches the first, so that a failed run leaves the older report as it was. What both
+//! [`write()`] makes all of them before it touches the first, so that a failed run leaves the older report as it was. What both
 //! human forms count and sort alike is in `view`.
 
 use crate::error::{Error, Result};

@@ -2,7 +2,7 @@
 //!
 //! From the outside in: a sentence, the matrices (one for each dtype), the findings, then each kernel with its drawings, then
 //! settings. Links lead from an entry of a matrix to the slot's drawing and the families that broke it. Everything that
-//! comes from results is escaped by [`escape`]; the page forbids itself any request.
+//! comes from results is escaped by `escape`; the page forbids itself any request.
 
 use super::view::{KernelView, Ranked, Slot, Tally, View, count, plural, plural_u64, ratio, short};
 use crate::dtype::{Dtype, text};
@@ -590,4 +590,36 @@ fn settings(out: &mut String, results: &Results, run: Option<&RunInfo>) {
         put!(out, "<dt>{name}</dt><dd>{}</dd>", escape(&value));
     }
     out.push_str("</dl>\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_never_round_to_none_or_all() {
+        for (part, whole, want) in
+            [(1, 1_000_000, "&lt;0.1%"), (1, 200, "0.5%"), (50, 200, "25%"), (999, 1000, "99%"), (7, 7, "all")]
+        {
+            assert_eq!(percent(part, whole), want);
+        }
+    }
+
+    #[test]
+    fn a_row_is_decimal_for_people_and_hex_for_machines() {
+        let row = |words: &[&str]| {
+            let mut out = String::new();
+            values(&mut out, "logits", &words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>(), Dtype::F32);
+            out
+        };
+        assert!(
+            row(&["0x1.f4p+9", "-inf*70000"])
+                .contains("<dd>1000, -inf × 70000<br><code class=soft>0x1.f4p+9, -inf*70000</code>")
+        );
+        assert!(row(&[]).contains("none"));
+        let long = row(&["0x1p+0"; VALUES_KEPT + 1]);
+        assert!(long.contains("<details>") && long.contains("and 1 more in results.json"));
+        assert_eq!(long.matches("0x1p+0").count(), VALUES_KEPT);
+        assert!(row(&["<b>"]).contains("&lt;b&gt;") && !row(&["<b>"]).contains("<b>"));
+    }
 }

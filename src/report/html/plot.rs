@@ -226,3 +226,71 @@ fn brief(n: u64) -> String {
         _ => format!("{}G", n / 1_000_000_000),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The path of a class, if it is drawn.
+    fn path<'a>(svg: &'a str, class: &str) -> Option<&'a str> {
+        svg.split_once(&format!("<path class={class} d=\""))?.1.split('"').next()
+    }
+
+    /// The height at which the first mark of a path starts; smaller is higher.
+    fn height(path: &str) -> i32 {
+        path.split(' ').nth(1).unwrap().split(|c: char| !c.is_ascii_digit()).next().unwrap().parse().unwrap()
+    }
+
+    #[test]
+    fn each_point_is_drawn_as_what_it_is() {
+        let point = |x, ulp| Point { x, ulp, bound_ulp: 2.0 };
+        let svg = curve(&[point(0, 1.0), point(5, 1e6), point(10, f64::INFINITY), point(12, f64::NAN)], "name <&>");
+        let [bound, within, above, failed] = ["b", "p", "t", "f"].map(|class| path(&svg, class).unwrap());
+        assert_eq!(bound.matches('l').count(), 4, "one line through all bounds: {bound}");
+        assert_eq!((within.matches('M').count(), above.matches('M').count(), failed.matches('M').count()), (1, 1, 2));
+        assert!(height(failed) < height(above) && height(above) < height(bound) && height(bound) < height(within));
+        assert!(svg.contains("NaN ∞") && svg.contains("aria-label=\"name &lt;&amp;&gt;\"") && svg.contains("2⁵"));
+        let calm = curve(&[point(3, 1.0)], "");
+        assert!(path(&calm, "p").is_some() && path(&calm, "t").is_none() && path(&calm, "f").is_none());
+        assert!(!calm.contains("NaN"));
+    }
+
+    #[test]
+    fn odd_points_stay_inside_the_box() {
+        let odd = [-1075, -1074, 0, 1023].map(|x| Point { x, ulp: 0.0, bound_ulp: f64::INFINITY });
+        let huge = [Point { x: 3, ulp: f64::MAX, bound_ulp: 5e-324 }, Point { x: 4, ulp: 5e-324, bound_ulp: f64::NAN }];
+        let zeros = [Point { x: -1075, ulp: 0.3, bound_ulp: 0.0 }];
+        for points in [&odd[..], &huge, &zeros, &[]] {
+            let svg = curve(points, "");
+            for class in ["p", "t"] {
+                for mark in path(&svg, class).unwrap_or_default().split('M').skip(1) {
+                    let x: i32 = mark.split(' ').next().unwrap().parse().unwrap();
+                    let y = height(mark);
+                    assert!((LEFT - 5..WIDTH).contains(&x) && (TOP - 5..CURVE_HEIGHT).contains(&y), "{mark}");
+                }
+            }
+        }
+        assert!(path(&curve(&odd, ""), "b").is_none());
+    }
+
+    #[test]
+    fn the_worst_of_a_column_is_kept_and_the_text_stays_short() {
+        let mut points: Vec<Point> =
+            (-1074..1024).map(|x| Point { x, ulp: 1.0 + f64::from(x % 7).abs(), bound_ulp: 10.0 }).collect();
+        points[300].ulp = 1e9;
+        let svg = curve(&points, "");
+        assert_eq!(path(&svg, "t").unwrap().matches('M').count(), 1);
+        assert!(svg.len() < 6000, "{} bytes", svg.len());
+    }
+
+    #[test]
+    fn a_bar_for_each_count_and_higher_for_more() {
+        let svg = bars(&[1_000_000, 0, 10], "");
+        let bars: Vec<i32> = (path(&svg, "h").unwrap().split("v-").skip(1))
+            .map(|rest| rest.split('h').next().unwrap().parse().unwrap())
+            .collect();
+        assert_eq!(bars.len(), 2);
+        assert!(bars[0] > 3 * bars[1] && bars[1] > 2, "{bars:?}");
+        assert!(svg.contains("1M") && svg.contains("≤ ½"));
+    }
+}
