@@ -7,7 +7,7 @@
 //! | `summary.md` | a terminal, a pull request, a CI summary ([`markdown`]) |
 //! | `index.html` | a person with a browser and no network ([`html`]) |
 //!
-//! [`write`] makes all of them before it touches the first, so that a failed run leaves the older report as it was. What both
+//! [`write()`] makes all of them before it touches the first, so that a failed run leaves the older report as it was. What both
 //! human forms count and sort alike is in `view`.
 
 use crate::error::{Error, Result};
@@ -80,7 +80,7 @@ pub fn prepare(dir: &Path) -> Result<()> {
         Ok(_) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => match fs::create_dir(dir) {
             Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(_) if dir.parent().is_some_and(|parent| !parent.as_os_str().is_empty() && !parent.exists()) => {
                 let parent = dir.parent().unwrap_or(dir);
                 return refuse(format!(
                     "the folder {} does not exist; create it, or choose another with --out",
@@ -142,10 +142,10 @@ fn cannot_write(target: &Path, error: &io::Error) -> Error {
 fn reason(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            format!("the disk is full ({error}); free some space, or choose another folder with --out")
+            format!("the disk is full ({}); free some space, or choose another folder with --out", error.kind())
         }
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            format!("it is not writable ({error}); choose another folder with --out")
+            format!("it is not writable ({}); choose another folder with --out", error.kind())
         }
         _ => format!("{error}; choose another folder with --out"),
     }

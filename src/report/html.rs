@@ -2,7 +2,7 @@
 //!
 //! From the outside in: a sentence, the matrices (one for each dtype), the findings, then each kernel with its drawings, then
 //! settings. Links lead from an entry of a matrix to the slot's drawing and the families that broke it. Everything that
-//! comes from results is escaped by [`escape`]; the page forbids itself any request.
+//! comes from results is escaped by `escape`; the page forbids itself any request.
 
 use super::view::{KernelView, Ranked, Slot, Tally, View, count, plural, plural_u64, ratio, short};
 use crate::dtype::{Dtype, text};
@@ -66,7 +66,11 @@ pub fn page(results: &Results, run: Option<&RunInfo>) -> String {
     findings(&mut out, &view);
     kernels(&mut out, &view);
     settings(&mut out, results, run);
-    put!(out, "</main>\n<footer>Made by logitfuzz {} from results.json; it loads nothing.</footer>\n", escape(&results.provenance.logitfuzz));
+    put!(
+        out,
+        "</main>\n<footer>Made by logitfuzz {} from results.json; it loads nothing.</footer>\n",
+        escape(&results.provenance.logitfuzz)
+    );
     put!(out, "<script>\n{SCRIPT}</script>\n</body>\n</html>\n");
     out
 }
@@ -133,6 +137,17 @@ fn ulps(x: f64) -> String {
     if x.is_infinite() { "∞".into() } else { short(x) }
 }
 
+/// A share of a whole that is not zero; never rounded to none or to all.
+fn percent(part: u64, whole: u64) -> String {
+    let share = 100.0 * part as f64 / whole as f64;
+    match share {
+        _ if part == whole => "all".into(),
+        ..0.1 => "&lt;0.1%".into(),
+        ..10.0 => format!("{share:.1}%"),
+        _ => format!("{:.0}%", share.min(99.0)),
+    }
+}
+
 /// The anchor of a slot.
 fn anchor(kernel: usize, dtype: Dtype, op: Op) -> String {
     format!("k{kernel}-{dtype}-{op}")
@@ -164,7 +179,9 @@ const fn grade_in_words(grade: Grade) -> &'static str {
     match grade {
         Grade::Tight => "within the smaller bound that a kernel earns by using log1p",
         Grade::Textbook => "within the bound of the textbook algorithm: subtract the maximum, then exp, sum, log",
-        Grade::LongSum => "within the bound only because the row is so long that a plain sum may lose half of its digits",
+        Grade::LongSum => {
+            "within the bound only because the row is so long that a plain sum may lose half of its digits"
+        }
     }
 }
 
@@ -183,7 +200,11 @@ fn legend(out: &mut String) {
     for verdict in Verdict::ALL {
         put!(out, "<div><span>{}</span><span>{}</span></div>\n", pill(Some(verdict)), in_words(verdict));
     }
-    put!(out, "<div><span>{}</span><span>selected, but the run was interrupted or the kernel given up on</span></div>\n", pill(None));
+    put!(
+        out,
+        "<div><span>{}</span><span>selected, but the run was interrupted or the kernel given up on</span></div>\n",
+        pill(None)
+    );
     out.push_str("</div>\n<p>Grades of outputs that pass:</p>\n<div class=legend>\n");
     for grade in Grade::ALL {
         put!(out, "<div><b>{grade}</b><span>{}</span></div>\n", grade_in_words(grade));
@@ -192,7 +213,7 @@ fn legend(out: &mut String) {
 }
 
 fn matrices(out: &mut String, view: &View) {
-    out.push_str("<h2 id=matrix>Matrix</h2>\n<p class=soft>Worst verdict and largest error / bound. Choose an entry for the families of inputs that broke it.</p>\n");
+    out.push_str("<h2 id=matrix>Matrix</h2>\n<p class=soft>Worst verdict, largest error / bound, and how many of the cases fail. Choose an entry for the families of inputs that broke it.</p>\n");
     for &dtype in &view.dtypes {
         put!(out, "<h3>{dtype}</h3>\n");
         if view.group(false).next().is_some() {
@@ -204,7 +225,11 @@ fn matrices(out: &mut String, view: &View) {
                 kernel.slots.iter().any(|(&(of, _), slot)| of == dtype && slot.tally.failures() > 0)
             };
             let caught = view.group(true).filter(|(_, kernel)| caught(kernel)).count();
-            put!(out, "<details class=\"folded group\"{}>", if view.group(false).next().is_none() { " open" } else { "" });
+            put!(
+                out,
+                "<details class=\"folded group\"{}>",
+                if view.group(false).next().is_none() { " open" } else { "" }
+            );
             put!(out, "<summary>{}, {caught} caught in {dtype}</summary>\n", plural(planted, "planted defect"));
             matrix(out, view, dtype, true);
             out.push_str("</details>\n");
@@ -232,7 +257,13 @@ fn matrix(out: &mut String, view: &View, dtype: Dtype, planted: bool) {
                 Some(slot) => {
                     let (class, words) = words(slot.tally.worst());
                     put!(out, "<td class={class}><a href=\"#{}\">{op_label}<b>{words}</b>", anchor(index, dtype, op));
-                    put!(out, "<i>{}</i>", ratio_text(slot.tally.max_ratio));
+                    if slot.tally.max_ratio.is_some() {
+                        put!(out, "<i>{}", ratio_text(slot.tally.max_ratio));
+                        if slot.tally.failures() > 0 {
+                            put!(out, "<u>{}</u>", percent(slot.tally.failures(), slot.tally.cases));
+                        }
+                        out.push_str("</i>");
+                    }
                     let (undecided, not_run) = (slot.tally.undecided(), slot.tally.not_run);
                     if undecided > 0 {
                         put!(out, "<i>{} undecided</i>", count(undecided));
@@ -243,7 +274,7 @@ fn matrix(out: &mut String, view: &View, dtype: Dtype, planted: bool) {
                     out.push_str("</a></td>");
                 }
                 None if view.results.complete => {
-                    put!(out, "<td class=soft><span>{op_label}no such op</span></td>");
+                    put!(out, "<td class=soft><span>{op_label}not offered</span></td>");
                 }
                 None => {
                     put!(out, "<td class=none><span>{op_label}– not run</span></td>");
@@ -261,14 +292,18 @@ fn findings(out: &mut String, view: &View) {
         out.push_str("<p>None: no case failed.</p>\n");
         return;
     }
-    out.push_str("<p class=soft>Failing inputs, each made as small as it gets while it still fails in the same way. The first of each kind come first.</p>\n");
+    out.push_str("<p class=soft>Failing inputs, each made as small as it gets while it still fails in the same way. One of each kind comes first.</p>\n");
     for planted in [false, true] {
         let group: Vec<_> = view.group(planted).filter(|(_, kernel)| !kernel.findings.is_empty()).collect();
         if group.is_empty() {
             continue;
         }
         if planted {
-            put!(out, "<details class=\"folded group\"><summary>Findings of {}</summary>\n", plural(group.len(), "planted defect"));
+            put!(
+                out,
+                "<details class=\"folded group\"><summary>Findings of {}</summary>\n",
+                plural(group.len(), "planted defect")
+            );
         }
         for (position, (index, kernel)) in group.into_iter().enumerate() {
             let open = if position == 0 && !planted { " open" } else { "" };
@@ -312,7 +347,11 @@ fn finding(out: &mut String, ranked: &Ranked, id: &str, open: bool) {
         f.op,
         f.dtype,
         escape(&f.cause.replace('_', " ")),
-        if f.ulp.is_finite() { format!("{} ulps, ratio {}", ulps(f.ulp), ratio_text(Some(f.ratio))) } else { String::new() },
+        if f.ulp.is_finite() {
+            format!("{} ulps, ratio {}", ulps(f.ulp), ratio_text(Some(f.ratio)))
+        } else {
+            String::new()
+        },
     );
     put!(out, "<p>{}</p>\n<dl class=facts>", escape(&f.explanation));
     values(out, &format!("logits, n = {}", f.len), &f.logits, f.dtype);
@@ -329,7 +368,11 @@ fn finding(out: &mut String, ranked: &Ranked, id: &str, open: bool) {
         values(out, "tangent", direction, f.dtype);
     }
     if let Some(index) = f.index {
-        put!(out, "<dt>worst output</dt><dd>{}</dd>", if f.op.is_scalar() { "the only one".into() } else { format!("index {index}") });
+        put!(
+            out,
+            "<dt>worst output</dt><dd>{}</dd>",
+            if f.op.is_scalar() { "the only one".into() } else { format!("index {index}") }
+        );
     }
     put!(
         out,
@@ -349,7 +392,11 @@ fn finding(out: &mut String, ranked: &Ranked, id: &str, open: bool) {
         count(f.case_index),
     );
     if f.replay.chars().count() <= REPLAY_KEPT {
-        put!(out, "<div class=command><code>{}</code><button class=\"copy js-only\" type=button>Copy</button></div>", escape(&f.replay));
+        put!(
+            out,
+            "<div class=command><code>{}</code><button class=\"copy js-only\" type=button>Copy</button></div>",
+            escape(&f.replay)
+        );
     } else {
         out.push_str("<p class=soft>The row is long; the command that replays it is in results.json.</p>");
     }
@@ -382,7 +429,11 @@ fn values(out: &mut String, name: &str, words: &[String], dtype: Dtype) {
     } else if words.len() <= VALUES_SHOWN {
         put!(out, "<br><code class=soft>{}</code>", escape(&hex));
     } else {
-        put!(out, ", … <details><summary class=soft>all of it in hex</summary><code class=soft>{}</code>", escape(&hex));
+        put!(
+            out,
+            ", … <details><summary class=soft>all of it in hex</summary><code class=soft>{}</code>",
+            escape(&hex)
+        );
         if words.len() > VALUES_KEPT {
             put!(out, " … and {} more in results.json", count((words.len() - VALUES_KEPT) as u64));
         }
@@ -406,7 +457,11 @@ fn kernels(out: &mut String, view: &View) {
             continue;
         }
         if planted {
-            put!(out, "<details class=\"folded group\"><summary>{}</summary>\n", plural(view.group(true).count(), "planted defect"));
+            put!(
+                out,
+                "<details class=\"folded group\"><summary>{}</summary>\n",
+                plural(view.group(true).count(), "planted defect")
+            );
         }
         for (index, kernel) in view.group(planted) {
             let name = escape(kernel.name);
@@ -456,7 +511,12 @@ fn histograms(out: &mut String, view: &View, kernel: &KernelView) {
         }
         if !counts.is_empty() {
             let label = format!("{} {dtype}: outputs by error in ulps", kernel.name);
-            put!(out, "<figure><figcaption><b>{dtype}</b></figcaption>{}</figure>\n", plot::bars(&counts, &label));
+            put!(
+                out,
+                "<figure><figcaption><b>{dtype}</b><span class=end>{}</span></figcaption>{}</figure>\n",
+                plural_u64(counts.iter().sum(), "output"),
+                plot::bars(&counts, &label)
+            );
         }
     }
     out.push_str("</div>\n");
@@ -474,7 +534,11 @@ fn figure(out: &mut String, kernel: &KernelView, slot: &Slot, id: &str, dtype: D
     }
     let broken = slot.broken();
     if broken.is_empty() {
-        let hardest = slot.cells.iter().filter(|cell| !cell.max_ratio.is_nan()).max_by(|a, b| a.max_ratio.total_cmp(&b.max_ratio));
+        let hardest = slot
+            .cells
+            .iter()
+            .filter(|cell| !cell.max_ratio.is_nan())
+            .max_by(|a, b| a.max_ratio.total_cmp(&b.max_ratio));
         put!(out, "<p>{}, {}: all pass", families(slot.cells.len()), plural_u64(slot.tally.cases, "case"));
         if let Some(cell) = hardest {
             put!(out, "; the hardest is <code>{}</code>", escape(&cell.family));
@@ -485,7 +549,12 @@ fn figure(out: &mut String, kernel: &KernelView, slot: &Slot, id: &str, dtype: D
         out.push_str(".</p>");
     } else {
         let item = |out: &mut String, (cell, tally): &(&Cell, Tally)| {
-            put!(out, "<li><code>{}</code><span class=num>{}</span><small>", escape(&cell.family), ratio_text(tally.max_ratio));
+            put!(
+                out,
+                "<li><code>{}</code><span class=num>{}</span><small>",
+                escape(&cell.family),
+                ratio_text(tally.max_ratio)
+            );
             let counts = tally.verdict_counts();
             if !counts.is_empty() {
                 put!(out, "{counts} of {}", plural_u64(cell.cases, "case"));
@@ -521,4 +590,36 @@ fn settings(out: &mut String, results: &Results, run: Option<&RunInfo>) {
         put!(out, "<dt>{name}</dt><dd>{}</dd>", escape(&value));
     }
     out.push_str("</dl>\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_never_round_to_none_or_all() {
+        for (part, whole, want) in
+            [(1, 1_000_000, "&lt;0.1%"), (1, 200, "0.5%"), (50, 200, "25%"), (999, 1000, "99%"), (7, 7, "all")]
+        {
+            assert_eq!(percent(part, whole), want);
+        }
+    }
+
+    #[test]
+    fn a_row_is_decimal_for_people_and_hex_for_machines() {
+        let row = |words: &[&str]| {
+            let mut out = String::new();
+            values(&mut out, "logits", &words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>(), Dtype::F32);
+            out
+        };
+        assert!(
+            row(&["0x1.f4p+9", "-inf*70000"])
+                .contains("<dd>1000, -inf × 70000<br><code class=soft>0x1.f4p+9, -inf*70000</code>")
+        );
+        assert!(row(&[]).contains("none"));
+        let long = row(&["0x1p+0"; VALUES_KEPT + 1]);
+        assert!(long.contains("<details>") && long.contains("and 1 more in results.json"));
+        assert_eq!(long.matches("0x1p+0").count(), VALUES_KEPT);
+        assert!(row(&["<b>"]).contains("&lt;b&gt;") && !row(&["<b>"]).contains("<b>"));
+    }
 }

@@ -5,6 +5,7 @@
 
 use super::view::{KernelView, Ranked, Slot, View, count, facts, plural, ratio, short};
 use crate::judge::Verdict;
+use crate::op::Op;
 use crate::results::{Finding, Results, RunInfo};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -55,7 +56,13 @@ pub fn summary(results: &Results, run: Option<&RunInfo>) -> String {
     }
     for kernel in view.kernels.iter().filter(|kernel| !kernel.findings.is_empty()) {
         let kinds = kernel.kinds();
-        put!(out, "\n### {}\n\n{}, {}.\n", code(kernel.name), plural(kernel.findings.len(), "finding"), plural(kinds, "kind"));
+        put!(
+            out,
+            "\n### {}\n\n{}, {}.\n",
+            code(kernel.name),
+            plural(kernel.findings.len(), "finding"),
+            plural(kinds, "kind")
+        );
         let shown = if kernel.planted { PLANTED_KINDS_SHOWN } else { kinds };
         for first in kernel.findings.iter().take(kinds.min(shown)) {
             finding(&mut out, kernel, first);
@@ -77,7 +84,8 @@ fn entry(slot: &Slot) -> String {
         Some(Verdict::Undecided) => "*undecided*".to_owned(),
         Some(verdict) => format!("**{verdict}**"),
     };
-    if let Some(x) = tally.max_ratio {
+    // An infinite ratio says no more than the verdict.
+    if let Some(x) = tally.max_ratio.filter(|x| x.is_finite()) {
         put!(text, " {}", ratio(x));
     }
     if tally.undecided() > 0 && tally.worst() != Some(Verdict::Undecided) {
@@ -107,7 +115,15 @@ fn broken_families(kernel: &KernelView) -> String {
 
 fn finding(out: &mut String, kernel: &KernelView, ranked: &Ranked) {
     let f = ranked.finding;
-    put!(out, "\n**{}**, {}: {} {}, family {}\n\n", f.verdict, plain(&f.cause.replace('_', " ")), f.op, f.dtype, code(&f.family));
+    put!(
+        out,
+        "\n**{}**, {}: {} {}, family {}\n\n",
+        f.verdict,
+        plain(&f.cause.replace('_', " ")),
+        f.op,
+        f.dtype,
+        code(&f.family)
+    );
     put!(out, "- input: {}\n", code(&input(f)));
     let at = f.index.filter(|_| !f.op.is_scalar()).map_or(String::new(), |index| format!(" at index {index}"));
     put!(out, "- exact value{at}: {}; the kernel returned {}\n", code(&f.exact), code(&f.got_decimal));
@@ -120,8 +136,10 @@ fn finding(out: &mut String, kernel: &KernelView, ranked: &Ranked) {
         .filter(|&at| at != (f.op, f.dtype))
         .collect();
     if !others.is_empty() {
-        let others: Vec<String> = others.iter().map(|(op, dtype)| format!("{op} {dtype}")).collect();
-        put!(out, "- also in: {}\n", others.join(", "));
+        let mut by_op: BTreeMap<Op, Vec<&str>> = BTreeMap::new();
+        others.iter().for_each(|(op, dtype)| by_op.entry(*op).or_default().push(dtype.name()));
+        let told: Vec<String> = by_op.iter().map(|(op, dtypes)| format!("{op} ({})", dtypes.join(" "))).collect();
+        put!(out, "- also in: {}\n", told.join(", "));
     }
     if f.replay.chars().count() <= REPLAY_KEPT && !f.replay.contains('\n') {
         let fence = "`".repeat(longest_run(&f.replay).max(2) + 1);

@@ -7,9 +7,30 @@ use crate::results::*;
 use std::collections::BTreeMap;
 
 pub(super) const FAMILIES: [&str; 24] = [
-    "all_negative", "bits", "cancellation", "confident_wrong", "dominant", "extreme", "fully_masked", "long", "masked", "nan",
-    "offset", "ordinary", "overflow", "pos_inf", "signed_zero", "sorted", "spike", "staircase", "subnormal", "ties", "tiny_n",
-    "underflow", "wide", "zigzag",
+    "all_negative",
+    "bits",
+    "cancellation",
+    "confident_wrong",
+    "dominant",
+    "extreme",
+    "fully_masked",
+    "long",
+    "masked",
+    "nan",
+    "offset",
+    "ordinary",
+    "overflow",
+    "pos_inf",
+    "signed_zero",
+    "sorted",
+    "spike",
+    "staircase",
+    "subnormal",
+    "ties",
+    "tiny_n",
+    "underflow",
+    "wide",
+    "zigzag",
 ];
 
 /// What a made-up kernel does, and in how many of the families.
@@ -19,14 +40,22 @@ enum Habit {
     Fails(&'static [(Verdict, &'static str)], usize),
 }
 
-const NAIVE: &[(Verdict, &str)] = &[(Verdict::Nan, "overflow"), (Verdict::Inf, "log_of_zero"), (Verdict::Zero, "underflow"), (Verdict::Inaccurate, "cancellation")];
+const NAIVE: &[(Verdict, &str)] = &[
+    (Verdict::Nan, "overflow"),
+    (Verdict::Inf, "log_of_zero"),
+    (Verdict::Zero, "underflow"),
+    (Verdict::Inaccurate, "cancellation"),
+];
 
 /// Results with `defects` planted kernels (at most 17) besides eight ordinary ones, one of which has a name made to break pages.
 pub(super) fn results(defects: usize) -> Results {
     let mut kernels: Vec<(String, Habit)> = vec![
         ("<script>alert(\"|`&'\")</script>".into(), Habit::Fails(&[(Verdict::Undecided, "cap")], 1)),
         ("compensated".into(), Habit::Passes),
-        ("division_free".into(), Habit::Fails(&[(Verdict::Inaccurate, "cancellation"), (Verdict::Range, "cancellation")], 5)),
+        (
+            "division_free".into(),
+            Habit::Fails(&[(Verdict::Inaccurate, "cancellation"), (Verdict::Range, "cancellation")], 5),
+        ),
         ("log1p".into(), Habit::Passes),
         ("naive".into(), Habit::Fails(NAIVE, 14)),
         ("online".into(), Habit::Passes),
@@ -67,7 +96,8 @@ pub(super) fn results(defects: usize) -> Results {
             }
         }
     }
-    let order = |f: &Finding| (f.kernel.clone(), f.op, f.dtype, f.verdict, f.cause.clone(), f.family.clone(), f.case_index);
+    let order =
+        |f: &Finding| (f.kernel.clone(), f.op, f.dtype, f.verdict, f.cause.clone(), f.family.clone(), f.case_index);
     results.findings.sort_by_key(order);
     results
 }
@@ -102,7 +132,9 @@ fn slot(results: &mut Results, kernel: &str, habit: Habit, op: Op, dtype: Dtype,
             let n = 1 + (noise.unit() * 150.0) as u64;
             verdicts = BTreeMap::from([(Verdict::Pass, 200 - n), (verdict, n)]);
             (max_ulp, max_ratio) = match verdict {
-                Verdict::Inaccurate | Verdict::Sign | Verdict::Range => (10f64.powf(1.0 + 10.0 * noise.unit()), 10f64.powf(5.0 * noise.unit())),
+                Verdict::Inaccurate | Verdict::Sign | Verdict::Range => {
+                    (10f64.powf(1.0 + 10.0 * noise.unit()), 10f64.powf(5.0 * noise.unit()))
+                }
                 Verdict::Undecided | Verdict::Relation | Verdict::Inconsistent => (max_ulp, max_ratio),
                 _ => (max_ulp, f64::INFINITY),
             };
@@ -120,11 +152,17 @@ fn slot(results: &mut Results, kernel: &str, habit: Habit, op: Op, dtype: Dtype,
             not_run: 0,
             outputs: if op.is_scalar() { 200 } else { 6100 },
             verdicts,
-            grades: BTreeMap::from([(Grade::Tight, 5000), (Grade::Textbook, 1000 * (number as u64 % 2)), (Grade::LongSum, u64::from(*family == "long"))]),
+            grades: BTreeMap::from([
+                (Grade::Tight, 5000),
+                (Grade::Textbook, 1000 * (number as u64 % 2)),
+                (Grade::LongSum, u64::from(*family == "long")),
+            ]),
             max_ulp,
             max_ratio,
             mean_signed_ulp: if number == 9 { f64::NAN } else { noise.unit() - 0.5 },
-            ulp_histogram: (0..histogram_len).map(|k| (6000.0 * noise.unit() / 4f64.powi(k as i32)) as u64 + 1).collect(),
+            ulp_histogram: (0..histogram_len)
+                .map(|k| (6000.0 * noise.unit() / 4f64.powi(k as i32)) as u64 + 1)
+                .collect(),
             worst: (number % 2 == 0).then(|| format!("{op} {dtype} [0x1.f4p+9, 0x0p+0]")),
         });
     }
@@ -144,7 +182,16 @@ fn slot(results: &mut Results, kernel: &str, habit: Habit, op: Op, dtype: Dtype,
 }
 
 #[expect(clippy::too_many_arguments, reason = "a maker of made-up data")]
-fn finding(kernel: &str, op: Op, dtype: Dtype, family: &str, verdict: Verdict, cause: &str, (ulp, ratio): (f64, f64), number: usize) -> Finding {
+fn finding(
+    kernel: &str,
+    op: Op,
+    dtype: Dtype,
+    family: &str,
+    verdict: Verdict,
+    cause: &str,
+    (ulp, ratio): (f64, f64),
+    number: usize,
+) -> Finding {
     let logits: Vec<String> = match number {
         // A long row of distinct values, as a shrunk `long` case may be.
         6 => (0..600).map(|i| text::hex(dtype.round(1.0 + f64::from(i) / 64.0))).collect(),

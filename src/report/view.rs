@@ -70,7 +70,7 @@ pub(super) struct Tally {
     pub verdicts: BTreeMap<Verdict, u64>,
     /// Outputs that passed, by grade.
     pub grades: BTreeMap<Grade, u64>,
-    /// The largest ratio; NaN where there is none.
+    /// The largest ratio; none where no case was run.
     pub max_ratio: Option<f64>,
 }
 
@@ -195,7 +195,8 @@ impl<'a> View<'a> {
         let tally = self.tally();
         let ordinary: Vec<_> = self.group(false).map(|(_, kernel)| kernel).collect();
         let planted: Vec<_> = self.group(true).map(|(_, kernel)| kernel).collect();
-        let mut text = format!("{}, {} judged", plural(self.kernels.len(), "kernel"), plural_u64(tally.outputs, "output"));
+        let mut text =
+            format!("{}, {} judged", plural(self.kernels.len(), "kernel"), plural_u64(tally.outputs, "output"));
         if !ordinary.is_empty() {
             let breaking: Vec<_> = ordinary.iter().filter(|kernel| kernel.tally.failures() > 0).collect();
             let worst = (breaking.iter())
@@ -256,7 +257,7 @@ fn ranked(mut findings: Vec<&Finding>) -> Vec<Ranked<'_>> {
     let mut ranked: Vec<_> = (findings.chunk_by(|a, b| (a.verdict, &a.cause) == (b.verdict, &b.cause)))
         .flat_map(|kind| kind.iter().enumerate().map(|(rank, &finding)| Ranked { finding, rank }))
         .collect();
-    ranked.sort_by_key(|ranked| ranked.rank);
+    ranked.sort_by_key(|ranked| ranked.rank > 0);
     ranked
 }
 
@@ -305,6 +306,11 @@ pub(super) fn facts(results: &Results, run: Option<&RunInfo>) -> Vec<(&'static s
 
 /// A number with three significant digits: `0.412`, `12.3`, `4096`, `6.9e10`, `inf`, `nan`.
 pub(super) fn short(x: f64) -> String {
+    digits(x, true)
+}
+
+/// Three significant digits, zeros at the end left out or not.
+fn digits(x: f64, trim: bool) -> String {
     if x.is_nan() {
         return "nan".into();
     }
@@ -315,22 +321,22 @@ pub(super) fn short(x: f64) -> String {
         return "0".into();
     }
     let scientific = format!("{x:.2e}");
+    let trimmed = |digits: &str| match digits.contains('.') && trim {
+        true => digits.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        false => digits.to_owned(),
+    };
     let (digits, power) = scientific.split_once('e').unwrap_or((&scientific, "0"));
     let power: i32 = power.parse().unwrap_or(0);
     match power {
-        -3..=3 => trimmed(&format!("{x:.*}", (2 - power).max(0) as usize)).to_owned(),
+        -3..=3 => trimmed(&format!("{x:.*}", (2 - power).max(0) as usize)),
         _ => format!("{}e{power}", trimmed(digits)),
     }
 }
 
-fn trimmed(digits: &str) -> &str {
-    if digits.contains('.') { digits.trim_end_matches('0').trim_end_matches('.') } else { digits }
-}
-
-/// A ratio: as [`short`], but what is above 1 never reads as 1.
+/// A ratio: as [`short`], but always with three digits, so that columns line up, and what is above 1 never reads as 1.
 pub(super) fn ratio(x: f64) -> String {
-    let text = short(x);
-    if x > 1.0 && text == "1" { ">1".into() } else { text }
+    let text = digits(x, false);
+    if x > 1.0 && text == "1.00" { ">1".into() } else { text }
 }
 
 /// A count with its thousands apart: `1,234,567`.
@@ -379,7 +385,13 @@ mod tests {
         ] {
             assert_eq!(short(x), want, "{x:?}");
         }
-        assert_eq!((ratio(1.0), ratio(1.000_000_1), ratio(0.999_9)), ("1".into(), ">1".into(), "1".into()));
-        assert_eq!((count(0), count(999), count(1_000), count(1_234_567)), ("0".into(), "999".into(), "1,000".into(), "1,234,567".into()));
+        for (x, want) in [(1.0, "1.00"), (1.000_000_1, ">1"), (0.999_9, "1.00"), (0.98, "0.980"), (16_000.0, "1.60e4")]
+        {
+            assert_eq!(ratio(x), want, "{x:?}");
+        }
+        assert_eq!(
+            (count(0), count(999), count(1_000), count(1_234_567)),
+            ("0".into(), "999".into(), "1,000".into(), "1,234,567".into())
+        );
     }
 }

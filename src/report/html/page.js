@@ -37,15 +37,21 @@
 
   const filter = document.getElementById("filter");
   const items = [...document.querySelectorAll("[data-k]")];
+  // Findings are matched by all words; rows and kernels, which have a name only, by the words that are of some kernel's name.
+  const isFinding = (item) => item.classList.contains("finding");
+  const names = items.filter((item) => !isFinding(item)).map((item) => item.dataset.k.toLowerCase());
   filter.addEventListener("input", () => {
     const words = filter.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const nameWords = words.filter((word) => names.some((name) => name.includes(word)));
     for (const item of items) {
       const text = item.dataset.k.toLowerCase();
-      item.hidden = !words.every((word) => text.includes(word));
+      item.hidden = !(isFinding(item) ? words : nameWords).every((word) => text.includes(word));
     }
-    // A group shows while anything in it shows.
-    for (const group of document.querySelectorAll("details.group")) {
-      group.hidden = words.length > 0 && !group.querySelector("[data-k]:not([hidden])");
+    // A table or group shows, and is open, while anything in it is found.
+    for (const group of document.querySelectorAll("details.group, table.matrix")) {
+      const found = group.querySelector("[data-k]:not([hidden])") !== null;
+      group.hidden = words.length > 0 && !found;
+      if (words.length > 0 && found) group.open = true;
     }
   });
 })();

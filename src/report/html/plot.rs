@@ -3,7 +3,7 @@
 //! Coordinates are integers in a box that is twice the usual size on screen, which keeps the text short and half a pixel
 //! exact.
 
-use super::super::view::{count, plural_u64};
+use super::super::view::count;
 use super::escape;
 use crate::results::Point;
 use std::collections::BTreeMap;
@@ -12,7 +12,8 @@ use std::fmt::Write as _;
 /// The box of a drawing, and the margins of the area inside its axes.
 const WIDTH: i32 = 560;
 const CURVE_HEIGHT: i32 = 300;
-const BARS_HEIGHT: i32 = 200;
+const BARS_HEIGHT: i32 = 180;
+const BARS_TOP: i32 = 14;
 const LEFT: i32 = 74;
 const RIGHT: i32 = 14;
 const TOP: i32 = 46;
@@ -20,6 +21,8 @@ const BOTTOM: i32 = 40;
 
 /// Where failures without a finite error are marked: a band above the axes.
 const BAND: i32 = 20;
+/// The size of a cross there.
+const CROSS: i32 = 10;
 
 /// Points that fall into the same column of this width are drawn as the worst of them; it bounds the page's size.
 const COLUMN: i32 = 4;
@@ -69,27 +72,33 @@ pub(super) fn curve(points: &[Point], label: &str) -> String {
         }
     }
     let (mut bound, mut within, mut above, mut failed) = (String::new(), String::new(), String::new(), String::new());
-    let mut pen_down = false;
-    let mut last = None;
+    let mut pen: Option<(i32, i32)> = None;
+    let mut last_failed = 0;
     for point in columns.values() {
         let x = across(point.x);
         if point.bound_ulp.is_finite() {
             let y = up(point.bound_ulp);
-            // A lone point of the line would not show.
-            let _ = if pen_down { write!(bound, "L{x} {y}") } else { write!(bound, "M{} {y}L{x} {y}", x - 3) };
-            last = Some((x, y));
+            // The first point of a stretch gets a short line, for it may stay alone.
+            let _ = match pen {
+                Some((before_x, before_y)) => write!(bound, "l{} {}", x - before_x, y - before_y),
+                None => write!(bound, "M{} {y}h6l-3 0", x - 3),
+            };
+            pen = (point.x > ZEROS).then_some((x, y));
+        } else {
+            pen = None;
         }
-        pen_down = point.bound_ulp.is_finite() && point.x > ZEROS;
         let _ = if !point.ulp.is_finite() {
-            write!(failed, "M{} {}l10 10m0-10l-10 10", x - 5, BAND - 5)
+            // Crosses that would cover each other are one.
+            if x - last_failed < CROSS {
+                continue;
+            }
+            last_failed = x;
+            write!(failed, "M{} {}l{CROSS} {CROSS}m0-{CROSS}l-{CROSS} {CROSS}", x - CROSS / 2, BAND - CROSS / 2)
         } else if point.ulp > point.bound_ulp {
             write!(above, "M{} {}h10l-5-9z", x - 5, up(point.ulp) + 4)
         } else {
             write!(within, "M{x} {}h0", up(point.ulp))
         };
-    }
-    if let Some((x, y)) = last {
-        let _ = write!(bound, "M{x} {y}l3 0");
     }
 
     let mut out = open(CURVE_HEIGHT, label);
@@ -97,12 +106,17 @@ pub(super) fn curve(points: &[Point], label: &str) -> String {
     for decade in (FLOOR_LOG10 as i32..=top_log10 as i32).step_by(step.max(1)) {
         let y = up(10f64.powi(decade));
         let text = if (-1..4).contains(&decade) { 10f64.powi(decade).to_string() } else { format!("1e{decade}") };
-        let _ = write!(out, "<path class=g d=\"M{LEFT} {y}H{right}\"/><text x={} y={} class=e>{text}</text>", LEFT - 8, y + 6);
+        let _ = write!(
+            out,
+            "<path class=g d=\"M{LEFT} {y}H{right}\"/><text x={} y={} class=e>{text}</text>",
+            LEFT - 8,
+            y + 6
+        );
     }
-    let mut free = LEFT + 26;
+    let mut free = LEFT + 20;
     if zeros {
         let _ = write!(out, "<text x={} y={} class=m>0</text>", LEFT + 12, bottom + 26);
-        free += 16;
+        free += 42;
     }
     for exponent in [-1000, -300, -100, -30, -10, -5, 0, 5, 10, 15, 30, 100, 300, 1000] {
         let x = across(exponent);
@@ -119,7 +133,13 @@ pub(super) fn curve(points: &[Point], label: &str) -> String {
     }
     let _ = write!(out, "<path class=a d=\"M{LEFT} {TOP}V{bottom}H{right}\"/>");
     if !failed.is_empty() {
-        let _ = write!(out, "<path class=k d=\"M{LEFT} {0}H{right}\"/><text x={1} y={2} class=e>NaN ∞</text>", TOP - 10, LEFT - 8, BAND + 6);
+        let _ = write!(
+            out,
+            "<path class=k d=\"M{LEFT} {0}H{right}\"/><text x={1} y={2} class=e>NaN ∞</text>",
+            TOP - 10,
+            LEFT - 8,
+            BAND + 6
+        );
     }
     for (class, path) in [("b", bound), ("p", within), ("t", above), ("f", failed)] {
         if !path.is_empty() {
@@ -135,20 +155,18 @@ pub(super) fn bars(counts: &[u64], label: &str) -> String {
     const BARS: usize = 16;
     let bottom = BARS_HEIGHT - BOTTOM;
     let most = counts.iter().copied().max().unwrap_or(0).max(1);
-    let total: u64 = counts.iter().sum();
     let slots = counts.len().max(BARS) as i32;
     let across = |k: i32| LEFT + (WIDTH - RIGHT - LEFT) * k / slots;
     let scale = (most as f64 + 1.0).log10();
     let mut out = open(BARS_HEIGHT, label);
     let mut bars = String::new();
     for (k, &n) in (0..).zip(counts).filter(|&(_, &n)| n > 0) {
-        let height = ((n as f64 + 1.0).log10() / scale * f64::from(bottom - TOP)).round().max(2.0) as i32;
+        let height = ((n as f64 + 1.0).log10() / scale * f64::from(bottom - BARS_TOP)).round().max(2.0) as i32;
         let (x, wide) = (across(k) + 1, (across(k + 1) - across(k) - 2).max(1));
         let _ = write!(bars, "M{x} {bottom}v-{height}h{wide}v{height}z");
     }
     let _ = write!(out, "<path class=h d=\"{bars}\"/><path class=a d=\"M{LEFT} {bottom}H{}\"/>", WIDTH - RIGHT);
-    let _ = write!(out, "<text x={} y={} class=e>{}</text>", LEFT - 8, TOP + 8, brief(most));
-    let _ = write!(out, "<text x={} y=22 class=e>{}</text>", WIDTH - RIGHT, plural_u64(total, "output"));
+    let _ = write!(out, "<text x={} y={} class=e>{}</text>", LEFT - 8, BARS_TOP + 8, brief(most));
     let mut free = 0;
     for k in 0..slots {
         let x = (across(k) + across(k + 1)) / 2;
@@ -206,5 +224,73 @@ fn brief(n: u64) -> String {
         1_000..1_000_000 => format!("{}k", n / 1_000),
         1_000_000..1_000_000_000 => format!("{}M", n / 1_000_000),
         _ => format!("{}G", n / 1_000_000_000),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The path of a class, if it is drawn.
+    fn path<'a>(svg: &'a str, class: &str) -> Option<&'a str> {
+        svg.split_once(&format!("<path class={class} d=\""))?.1.split('"').next()
+    }
+
+    /// The height at which the first mark of a path starts; smaller is higher.
+    fn height(path: &str) -> i32 {
+        path.split(' ').nth(1).unwrap().split(|c: char| !c.is_ascii_digit()).next().unwrap().parse().unwrap()
+    }
+
+    #[test]
+    fn each_point_is_drawn_as_what_it_is() {
+        let point = |x, ulp| Point { x, ulp, bound_ulp: 2.0 };
+        let svg = curve(&[point(0, 1.0), point(5, 1e6), point(10, f64::INFINITY), point(12, f64::NAN)], "name <&>");
+        let [bound, within, above, failed] = ["b", "p", "t", "f"].map(|class| path(&svg, class).unwrap());
+        assert_eq!(bound.matches('l').count(), 4, "one line through all bounds: {bound}");
+        assert_eq!((within.matches('M').count(), above.matches('M').count(), failed.matches('M').count()), (1, 1, 2));
+        assert!(height(failed) < height(above) && height(above) < height(bound) && height(bound) < height(within));
+        assert!(svg.contains("NaN ∞") && svg.contains("aria-label=\"name &lt;&amp;&gt;\"") && svg.contains("2⁵"));
+        let calm = curve(&[point(3, 1.0)], "");
+        assert!(path(&calm, "p").is_some() && path(&calm, "t").is_none() && path(&calm, "f").is_none());
+        assert!(!calm.contains("NaN"));
+    }
+
+    #[test]
+    fn odd_points_stay_inside_the_box() {
+        let odd = [-1075, -1074, 0, 1023].map(|x| Point { x, ulp: 0.0, bound_ulp: f64::INFINITY });
+        let huge = [Point { x: 3, ulp: f64::MAX, bound_ulp: 5e-324 }, Point { x: 4, ulp: 5e-324, bound_ulp: f64::NAN }];
+        let zeros = [Point { x: -1075, ulp: 0.3, bound_ulp: 0.0 }];
+        for points in [&odd[..], &huge, &zeros, &[]] {
+            let svg = curve(points, "");
+            for class in ["p", "t"] {
+                for mark in path(&svg, class).unwrap_or_default().split('M').skip(1) {
+                    let x: i32 = mark.split(' ').next().unwrap().parse().unwrap();
+                    let y = height(mark);
+                    assert!((LEFT - 5..WIDTH).contains(&x) && (TOP - 5..CURVE_HEIGHT).contains(&y), "{mark}");
+                }
+            }
+        }
+        assert!(path(&curve(&odd, ""), "b").is_none());
+    }
+
+    #[test]
+    fn the_worst_of_a_column_is_kept_and_the_text_stays_short() {
+        let mut points: Vec<Point> =
+            (-1074..1024).map(|x| Point { x, ulp: 1.0 + f64::from(x % 7).abs(), bound_ulp: 10.0 }).collect();
+        points[300].ulp = 1e9;
+        let svg = curve(&points, "");
+        assert_eq!(path(&svg, "t").unwrap().matches('M').count(), 1);
+        assert!(svg.len() < 6000, "{} bytes", svg.len());
+    }
+
+    #[test]
+    fn a_bar_for_each_count_and_higher_for_more() {
+        let svg = bars(&[1_000_000, 0, 10], "");
+        let bars: Vec<i32> = (path(&svg, "h").unwrap().split("v-").skip(1))
+            .map(|rest| rest.split('h').next().unwrap().parse().unwrap())
+            .collect();
+        assert_eq!(bars.len(), 2);
+        assert!(bars[0] > 3 * bars[1] && bars[1] > 2, "{bars:?}");
+        assert!(svg.contains("1M") && svg.contains("≤ ½"));
     }
 }
