@@ -1,7 +1,11 @@
 //! logitfuzz
 #![warn(missing_docs)]
 
+pub mod campaign;
 pub mod case;
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub mod cli;
 pub mod dtype;
 pub mod error;
 pub mod generate;

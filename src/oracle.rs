@@ -128,6 +128,11 @@ impl RowClass {
     }
 }
 
+/// The version of MPFR.
+pub(crate) fn mpfr_version() -> String {
+    format!("{}.{}.{}", gmp_mpfr_sys::mpfr::VERSION_MAJOR, gmp_mpfr_sys::mpfr::VERSION_MINOR, gmp_mpfr_sys::mpfr::VERSION_PATCHLEVEL)
+}
+
 impl Oracle {
     /// An oracle.
     pub fn new() -> Self {

@@ -85,6 +85,9 @@ impl<'a> Question<'a> {
             return known.due(self.case);
         }
         let format = self.case.dtype().format();
+        if self.case.op() == Op::Softmax && self.row.weights[self.row.group[j] as usize].is_beyond_reach() {
+            return Due::Real(Real::vanishing(format));
+        }
         if let Some(real) = Real::from_ball(self.ball(j), format) {
             return Due::Real(real);
         }

@@ -57,19 +57,19 @@ impl Real {
         if rounded.abs() > format.largest() { Self::overflow(sign, format) } else { Self { rounded, residual, unit } }
     }
 
+    /// A positive number so far below the least one that how far is of no account.
+    pub(super) fn vanishing(format: Format) -> Self {
+        Self { rounded: 0.0, residual: f64::MIN_POSITIVE, unit: format.least_exponent() }
+    }
+
     /// Decides from a ball; none where the ball does not decide.
     pub(super) fn from_ball(ball: Ball, format: Format) -> Option<Self> {
         let Ball { high, low, radius } = ball;
-        let least = format.least_exponent();
         if !(high.is_finite() && radius.is_finite()) {
             return None;
         }
-        if high.abs() + radius < ldexp(1.0, least - 2 * SHOWN_BITS) {
-            // So far below the least number that even the sign is of no account.
-            return (radius > 0.0).then_some(Self { rounded: 0.0, residual: 0.0, unit: least });
-        }
-        if high == 0.0 {
-            return None;
+        if high.abs() <= radius {
+            return None; // not even the sign is known
         }
         // What lies beyond `high`, counted away from 0.
         let (top, below) = (high.abs(), low * high.signum());

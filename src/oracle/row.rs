@@ -173,6 +173,11 @@ fn enough_bits(dtype: Dtype) -> f64 {
 }
 
 impl Weight {
+    /// Whether it is so small that no exponential was computed: then it decides nothing at the first precision.
+    pub fn is_beyond_reach(&self) -> bool {
+        self.ball.high == 0.0
+    }
+
     fn new(max: f64, z: f64, enough: f64, scratch: &mut Float) -> Self {
         if z == max {
             return Self { value: None, below: 0.0, ball: Ball::exact(1.0), magnitude: Magnitude::from(1.0) };

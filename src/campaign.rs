@@ -1,0 +1,461 @@
+//! The campaign: cases go through kernels, in parallel, and come out as counts and findings.
+//!
+//! The unit of work is a row of logits: its cases for all ops are made, the truth of each is computed once, and every kernel is
+//! run and judged on it. Rows are independent, and tallies merge in any order to the same numbers, so the results do not depend
+//! on the number of threads. Memory does not grow with the number of cases: of a failing case only the first of each
+//! distinct (kernel, op, dtype, verdict, cause) is kept, and at the end it is shrunk.
+
+use crate::case::Case;
+use crate::dtype::{Dtype, exponent};
+use crate::error::{Error, Result};
+use crate::generate::file::Rows;
+use crate::generate::{self, Family};
+use crate::judge::{self, Bounds, Judgement, Verdict};
+use crate::kernel::{self, Claims, Kernel, Outcome, Special};
+use crate::op::Op;
+use crate::oracle::{Oracle, Truth};
+use crate::results::{self, Cell, Curve, Provenance, Results, Settings};
+use rayon::prelude::*;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use tally::{CurveTally, Tally};
+
+mod explain;
+mod finding;
+mod quiet;
+mod tally;
+
+pub use explain::Cause;
+pub use finding::{Examination, examine, extra_text, shrink_case};
+pub(crate) use finding::{DIGITS, describe};
+
+/// The longest row by default.
+pub const DEFAULT_MAX_LEN: usize = 65_536;
+
+/// The longest row that the slow families make when they are asked for.
+pub const SLOW_MAX_LEN: usize = 1 << 25;
+
+/// Rows that a thread takes at a time: enough to keep the merging cheap, few enough to share the work evenly.
+const ROWS_AT_A_TIME: u64 = 16;
+
+/// What to run: the selection, the amount of work, and the policy.
+pub struct Plan {
+    /// The kernels, in the order of the report.
+    pub kernels: Vec<Arc<dyn Kernel>>,
+    /// The ops, in the order of the report.
+    pub ops: Vec<Op>,
+    /// The dtypes, in the order of the report.
+    pub dtypes: Vec<Dtype>,
+    /// Where the rows come from, in the order of the report.
+    pub sources: Vec<Source>,
+    /// The seed of all random streams.
+    pub seed: u64,
+    /// Cases for each cell. Rows from a file are run once each whatever this is.
+    pub cases: u64,
+    /// The longest row generated.
+    pub max_len: usize,
+    /// Threads; 0 for as many as there are cores.
+    pub jobs: usize,
+    /// The preset of special values for all kernels; otherwise each kernel's own.
+    pub special: Option<Special>,
+    /// Claims for all kernels, on top of each kernel's own, as `--claims` takes them.
+    pub claims: Option<String>,
+}
+
+/// Where rows come from.
+#[derive(Clone)]
+pub enum Source {
+    /// A family of the registry.
+    Family(Family),
+    /// A user's own rows: the family `file`.
+    File(Arc<Rows>),
+}
+
+impl Source {
+    /// The name of the family.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Source::Family(family) => family.name(),
+            Source::File(_) => "file",
+        }
+    }
+
+    fn rows(&self, cases: u64) -> u64 {
+        match self {
+            Source::Family(_) => cases,
+            Source::File(rows) => rows.len() as u64,
+        }
+    }
+
+    fn row(&self, plan: &Plan, dtype: Dtype, index: u64) -> (Vec<f64>, Option<usize>) {
+        match self {
+            Source::Family(family) => (generate::row(*family, dtype, plan.seed, index, plan.max_len), None),
+            Source::File(rows) => {
+                let target = rows.targets.as_ref().map(|targets| targets[index as usize]);
+                (rows.row(index as usize, dtype), target)
+            }
+        }
+    }
+}
+
+impl Plan {
+    /// A plan for these kernels with everything else at its default: all ops, dtypes and quick families, 200 cases a cell.
+    pub fn new(kernels: Vec<Arc<dyn Kernel>>) -> Self {
+        let quick = Family::all().iter().copied().filter(|family| !family.is_slow());
+        Self {
+            kernels,
+            ops: Op::ALL.to_vec(),
+            dtypes: Dtype::ALL.to_vec(),
+            sources: quick.map(Source::Family).collect(),
+            seed: 0,
+            cases: 200,
+            max_len: DEFAULT_MAX_LEN,
+            jobs: 0,
+            special: None,
+            claims: None,
+        }
+    }
+
+    /// The claims of a kernel under this plan.
+    pub fn claims_of(&self, kernel: &dyn Kernel, op: Op, dtype: Dtype) -> Result<Claims> {
+        let mut claims = kernel.claims(op, dtype);
+        if let Some(text) = &self.claims {
+            claims.set(text)?;
+        }
+        if let Some(special) = self.special {
+            claims.special = special;
+        }
+        Ok(claims)
+    }
+
+    fn settings(&self) -> Settings {
+        let file = self.sources.iter().find_map(|source| match source {
+            Source::File(rows) => Some(results::FileRows { rows: rows.len(), checksum: rows.checksum() }),
+            Source::Family(_) => None,
+        });
+        Settings {
+            seed: self.seed,
+            cases: self.cases,
+            max_len: self.max_len,
+            kernels: self.kernels.iter().map(|kernel| kernel.name().to_owned()).collect(),
+            ops: self.ops.clone(),
+            dtypes: self.dtypes.clone(),
+            families: self.sources.iter().map(|source| source.name().to_owned()).collect(),
+            special: self.special.map(|special| special.name().to_owned()),
+            claims: self.claims.clone(),
+            file,
+        }
+    }
+
+    /// Every pair of a dtype and a source, as indices, with the number of its rows.
+    fn fields(&self) -> Vec<(usize, usize, u64)> {
+        let each = |dtype: usize| self.sources.iter().enumerate().map(move |(source, from)| (dtype, source, from.rows(self.cases)));
+        (0..self.dtypes.len()).flat_map(each).collect()
+    }
+}
+
+/// How a campaign tells of its progress and is told to stop.
+#[derive(Default)]
+pub struct Control<'a> {
+    /// Called with the rows done and the rows in all, from any thread.
+    pub progress: Option<&'a (dyn Fn(u64, u64) + Sync)>,
+    /// Once true, no further row is begun, and the results are marked as incomplete.
+    pub stop: Option<&'a AtomicBool>,
+}
+
+impl Control<'_> {
+    fn is_stopped(&self) -> bool {
+        self.stop.is_some_and(|stop| stop.load(Ordering::Relaxed))
+    }
+}
+
+/// Runs a campaign.
+///
+/// # Errors
+/// Nothing is selected (no kernel implements any selected op in any selected dtype, or there is no row), claims that cannot be
+/// read, or no threads can be had.
+pub fn run(plan: &Plan, control: &Control) -> Result<Results> {
+    let desks = Desk::all(plan)?;
+    if desks.iter().all(Vec::is_empty) {
+        return Err(Error::nothing_selected("no selected kernel implements any of the selected ops in any of the selected dtypes"));
+    }
+    let fields = plan.fields();
+    let total: u64 = fields.iter().map(|field| field.2).sum();
+    if total == 0 {
+        return Err(Error::nothing_selected("nothing to run: no family is selected, or --cases is 0"));
+    }
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(plan.jobs)
+        .build()
+        .map_err(|error| Error::harness(format!("cannot start the worker threads: {error}")))?;
+    let _quiet = quiet::PanicHook::install();
+    let chunks: Vec<(usize, usize, u64, u64)> = fields
+        .iter()
+        .flat_map(|&(dtype, source, rows)| {
+            (0..rows.div_ceil(ROWS_AT_A_TIME)).map(move |chunk| (dtype, source, chunk * ROWS_AT_A_TIME, rows.min((chunk + 1) * ROWS_AT_A_TIME)))
+        })
+        .collect();
+    let done = AtomicU64::new(0);
+    let merged = Mutex::new(Harvest::default());
+    pool.install(|| {
+        chunks.par_iter().for_each_init(Oracle::new, |oracle, &(dtype, source, from, to)| {
+            let mut harvest = Harvest::default();
+            for index in from..to {
+                if control.is_stopped() {
+                    break;
+                }
+                run_row(plan, &desks[dtype], (dtype, source), index, oracle, &mut harvest);
+                let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+                if let Some(progress) = control.progress {
+                    progress(done, total);
+                }
+            }
+            merged.lock().unwrap_or_else(PoisonError::into_inner).merge(harvest);
+        });
+    });
+    let harvest = merged.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let complete = done.into_inner() == total;
+    let findings = pool.install(|| finding::all(plan, &desks, &harvest.failures));
+    Ok(Results {
+        schema: results::SCHEMA.to_owned(),
+        complete,
+        settings: plan.settings(),
+        provenance: provenance(),
+        cells: harvest.cells(plan, &desks),
+        findings,
+        curves: harvest.curves(plan),
+    })
+}
+
+/// Runs kernels outside a campaign without the messages of their panics on standard error.
+pub(crate) fn quietly<T>(run: impl FnOnce() -> T) -> T {
+    let _quiet = quiet::PanicHook::install();
+    run()
+}
+
+/// The versions that results depend on.
+pub fn provenance() -> Provenance {
+    Provenance {
+        logitfuzz: env!("CARGO_PKG_VERSION").to_owned(),
+        generators: generate::VERSION,
+        mpfr: crate::oracle::mpfr_version(),
+    }
+}
+
+/// A kernel on one op in one dtype, with what it claims there.
+struct Desk {
+    kernel: usize,
+    op: usize,
+    claims: Claims,
+}
+
+impl Desk {
+    /// For each dtype of the plan, the kernels that implement each op; by op, so that its truth is made once.
+    fn all(plan: &Plan) -> Result<Vec<Vec<Desk>>> {
+        plan.dtypes
+            .iter()
+            .map(|&dtype| {
+                let mut desks = Vec::new();
+                for (op_index, &op) in plan.ops.iter().enumerate() {
+                    for (index, kernel) in plan.kernels.iter().enumerate().filter(|(_, kernel)| kernel.supports(op, dtype)) {
+                        desks.push(Desk { kernel: index, op: op_index, claims: plan.claims_of(kernel.as_ref(), op, dtype)? });
+                    }
+                }
+                Ok(desks)
+            })
+            .collect()
+    }
+}
+
+/// Indices into the plan: kernel, op, dtype, source.
+type CellKey = (usize, usize, usize, usize);
+
+/// One distinct failure: kernel, op, dtype, verdict, cause.
+type FailureKey = (usize, usize, usize, Verdict, Cause);
+
+/// The first case that showed a failure.
+struct Failure {
+    source: usize,
+    index: u64,
+    case: Case,
+}
+
+/// What a number of rows gave.
+#[derive(Default)]
+struct Harvest {
+    tallies: BTreeMap<CellKey, Tally>,
+    curves: BTreeMap<(usize, usize, usize), CurveTally>,
+    failures: BTreeMap<FailureKey, Failure>,
+    /// Rows run, for each (dtype, source).
+    rows: BTreeMap<(usize, usize), u64>,
+}
+
+impl Harvest {
+    fn merge(&mut self, other: Harvest) {
+        for (key, tally) in other.tallies {
+            self.tallies.entry(key).or_default().merge(tally);
+        }
+        for (key, curve) in other.curves {
+            self.curves.entry(key).or_default().merge(curve);
+        }
+        for (key, failure) in other.failures {
+            self.fail(key, failure);
+        }
+        for (key, rows) in other.rows {
+            *self.rows.entry(key).or_default() += rows;
+        }
+    }
+
+    /// Keeps the first failure of its kind, in the order of sources and indices.
+    fn fail(&mut self, key: FailureKey, failure: Failure) {
+        let kept = self.failures.get(&key);
+        if kept.is_none_or(|kept| (failure.source, failure.index) < (kept.source, kept.index)) {
+            self.failures.insert(key, failure);
+        }
+    }
+
+    fn cells(&self, plan: &Plan, desks: &[Vec<Desk>]) -> Vec<Cell> {
+        let mut keys: Vec<CellKey> = Vec::new();
+        for (dtype, desks) in desks.iter().enumerate() {
+            for desk in desks {
+                keys.extend((0..plan.sources.len()).map(|source| (desk.kernel, desk.op, dtype, source)));
+            }
+        }
+        keys.sort_unstable();
+        let empty = Tally::default();
+        let cell = |key: CellKey| {
+            let (kernel, op, dtype, source) = key;
+            let tally = self.tallies.get(&key).unwrap_or(&empty);
+            let rows = self.rows.get(&(dtype, source)).copied().unwrap_or(0);
+            Cell {
+                kernel: plan.kernels[kernel].name().to_owned(),
+                op: plan.ops[op],
+                dtype: plan.dtypes[dtype],
+                family: plan.sources[source].name().to_owned(),
+                cases: tally.cases,
+                not_run: plan.sources[source].rows(plan.cases) - rows,
+                outputs: tally.outputs,
+                verdicts: tally.verdict_counts(),
+                grades: tally.grade_counts(),
+                max_ulp: tally.max_ulp,
+                max_ratio: tally.max_ratio,
+                mean_signed_ulp: tally.mean_signed_ulp(),
+                ulp_histogram: tally.ulp_histogram(),
+                worst: tally.worst_text(),
+            }
+        };
+        keys.into_iter().map(cell).collect()
+    }
+
+    fn curves(self, plan: &Plan) -> Vec<Curve> {
+        let curve = |((kernel, op, dtype), curve): ((usize, usize, usize), CurveTally)| Curve {
+            kernel: plan.kernels[kernel].name().to_owned(),
+            op: plan.ops[op],
+            dtype: plan.dtypes[dtype],
+            points: curve.into_points(),
+        };
+        self.curves.into_iter().map(curve).collect()
+    }
+}
+
+/// Runs one row through all ops and kernels.
+fn run_row(plan: &Plan, desks: &[Desk], (dtype, source): (usize, usize), index: u64, oracle: &mut Oracle, harvest: &mut Harvest) {
+    *harvest.rows.entry((dtype, source)).or_default() += 1;
+    if desks.is_empty() {
+        return;
+    }
+    let from = &plan.sources[source];
+    let (logits, target) = from.row(plan, plan.dtypes[dtype], index);
+    let logits: Arc<[f64]> = logits.into();
+    let size = row_size(&logits);
+    for desks in desks.chunk_by(|a, b| a.op == b.op) {
+        let op = plan.ops[desks[0].op];
+        let Some(case) = generate::case(op, plan.dtypes[dtype], from.name(), plan.seed, index, logits.clone(), target) else {
+            continue;
+        };
+        let mut bench = Bench::new(&case);
+        for desk in desks {
+            let judgement = bench.judge(oracle, plan.kernels[desk.kernel].as_ref(), &desk.claims);
+            harvest.tallies.entry((desk.kernel, desk.op, dtype, source)).or_default().add(index, &case, &judgement);
+            if let Some(size) = size {
+                harvest.curves.entry((desk.kernel, desk.op, dtype)).or_default().add(size, &judgement);
+            }
+            if judgement.verdict.is_failure() {
+                let cause = Cause::of(&case, bench.truth(oracle, desk.claims.special), &judgement);
+                let key = (desk.kernel, desk.op, dtype, judgement.verdict, cause);
+                if harvest.failures.get(&key).is_none_or(|kept| (source, index) < (kept.source, kept.index)) {
+                    harvest.fail(key, Failure { source, index, case: case.clone() });
+                }
+            }
+        }
+    }
+}
+
+/// `floor(log2)` of the largest finite |logit|; none where no logit is finite.
+fn row_size(logits: &[f64]) -> Option<i32> {
+    /// Below the exponent of every non-zero number.
+    const ZERO: i32 = -1075;
+    let size = logits.iter().filter(|z| z.is_finite()).map(|z| z.abs()).reduce(f64::max)?;
+    Some(if size == 0.0 { ZERO } else { exponent(size) })
+}
+
+/// A case with what several kernels share: its truth for each preset, its bounds for each set of claims.
+pub(crate) struct Bench<'a> {
+    case: &'a Case,
+    truths: Vec<(Special, Truth)>,
+    bounds: Vec<(Claims, Bounds)>,
+}
+
+impl<'a> Bench<'a> {
+    pub fn new(case: &'a Case) -> Self {
+        Self { case, truths: Vec::new(), bounds: Vec::new() }
+    }
+
+    /// The truth of the case, computed when first asked for.
+    pub fn truth(&mut self, oracle: &mut Oracle, special: Special) -> &Truth {
+        let found = self.truths.iter().position(|(known, _)| *known == special);
+        let index = found.unwrap_or_else(|| {
+            self.truths.push((special, oracle.truth(self.case, special)));
+            self.truths.len() - 1
+        });
+        &self.truths[index].1
+    }
+
+    /// The bounds under some claims, computed when first asked for.
+    pub fn bounds(&mut self, oracle: &mut Oracle, claims: &Claims) -> &Bounds {
+        let found = self.bounds.iter().position(|(known, _)| known == claims);
+        let index = found.unwrap_or_else(|| {
+            let case = self.case;
+            let bounds = Bounds::new(case, self.truth(oracle, claims.special), claims);
+            self.bounds.push((claims.clone(), bounds));
+            self.bounds.len() - 1
+        });
+        &self.bounds[index].1
+    }
+
+    /// Runs a kernel and judges what it returns.
+    pub fn judge(&mut self, oracle: &mut Oracle, kernel: &dyn Kernel, claims: &Claims) -> Judgement {
+        let outcome = quiet::without_panic_message(|| kernel::run(kernel, self.case));
+        self.judge_outcome(oracle, kernel, claims, &outcome)
+    }
+
+    /// Judges what a kernel returned.
+    pub fn judge_outcome(&mut self, oracle: &mut Oracle, kernel: &dyn Kernel, claims: &Claims, outcome: &Outcome) -> Judgement {
+        self.bounds(oracle, claims);
+        let case = self.case;
+        let (Some((_, bounds)), Some((_, truth))) =
+            (self.bounds.iter().find(|(known, _)| known == claims), self.truths.iter().find(|(known, _)| *known == claims.special))
+        else {
+            unreachable!("computing the bounds computes the truth");
+        };
+        let mut judgement = judge::judge(case, outcome, truth, bounds, claims);
+        if judgement.verdict == Verdict::Pass {
+            judgement.relation = quiet::without_panic_message(|| judge::broken_relation(kernel, case, outcome, claims));
+            if judgement.relation.is_some() {
+                judgement.verdict = Verdict::Relation;
+            }
+        }
+        judgement
+    }
+}

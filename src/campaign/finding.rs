@@ -1,0 +1,134 @@
+//! Findings: a failing case, shrunk, with everything that a person needs to believe it and to see it again.
+
+use super::{Bench, Cause, Desk, Failure, FailureKey, Plan};
+use crate::case::{Case, direction_name, values_text};
+use crate::dtype::text;
+use crate::judge::{Judgement, Verdict};
+use crate::kernel::{Claims, Kernel};
+use crate::op::Takes;
+use crate::oracle::{Exact, Oracle};
+use crate::results::Finding;
+use crate::shrink;
+use rayon::prelude::*;
+use std::collections::BTreeMap;
+
+/// How many evaluations a finding is shrunk with (see [`shrink::shrink`]).
+const SHRINK_BUDGET: usize = 2_000;
+
+/// Significant decimal digits of exact values.
+pub(crate) const DIGITS: usize = 30;
+
+/// A case judged on one kernel, with what is said of it.
+pub struct Examination {
+    /// The judgement.
+    pub judgement: Judgement,
+    /// The cause, where it fails.
+    pub cause: Option<Cause>,
+    /// Every output's exact value.
+    pub exact: Vec<Exact>,
+}
+
+/// Judges one case on one kernel.
+pub fn examine(oracle: &mut Oracle, kernel: &dyn Kernel, claims: &Claims, case: &Case) -> Examination {
+    let mut bench = Bench::new(case);
+    let judgement = bench.judge(oracle, kernel, claims);
+    let cause = judgement.verdict.is_failure().then(|| Cause::of(case, bench.truth(oracle, claims.special), &judgement));
+    Examination { judgement, cause, exact: oracle.describe(case, claims.special, DIGITS) }
+}
+
+/// The smallest case that fails on the kernel with the same verdict and the same cause; the case itself if it does not fail.
+pub fn shrink_case(oracle: &mut Oracle, kernel: &dyn Kernel, claims: &Claims, case: &Case) -> Case {
+    let mut kind = |case: &Case| {
+        let mut bench = Bench::new(case);
+        let judgement = bench.judge(oracle, kernel, claims);
+        judgement.verdict.is_failure().then(|| (judgement.verdict, Cause::of(case, bench.truth(oracle, claims.special), &judgement)))
+    };
+    let Some(wanted) = kind(case) else { return case.clone() };
+    shrink::shrink(case, SHRINK_BUDGET, &mut |smaller| kind(smaller) == Some(wanted))
+}
+
+/// All findings, shrunk in parallel, in the order of their keys.
+pub(super) fn all(plan: &Plan, desks: &[Vec<Desk>], failures: &BTreeMap<FailureKey, Failure>) -> Vec<Finding> {
+    let failures: Vec<(&FailureKey, &Failure)> = failures.iter().collect();
+    let finding = |oracle: &mut Oracle, (key, failure): &(&FailureKey, &Failure)| {
+        let (kernel, op, dtype, verdict, cause) = **key;
+        let claims = desks[dtype].iter().find(|desk| (desk.kernel, desk.op) == (kernel, op)).map(|desk| &desk.claims)?;
+        let kernel = plan.kernels[kernel].as_ref();
+        let case = shrink_case(oracle, kernel, claims, &failure.case);
+        let mut finding = describe(oracle, kernel, claims, &case, replay(plan, kernel.name(), &case));
+        finding.family = plan.sources[failure.source].name().to_owned();
+        finding.case_index = failure.index;
+        debug_assert_eq!((finding.verdict, finding.cause.as_str()), (verdict, cause.name()));
+        Some(finding)
+    };
+    failures.par_iter().map_init(Oracle::new, finding).flatten().collect()
+}
+
+/// A finding for a case that fails on a kernel (or passes: then its verdict says so).
+pub(crate) fn describe(oracle: &mut Oracle, kernel: &dyn Kernel, claims: &Claims, case: &Case, replay: String) -> Finding {
+    let Examination { judgement, cause, exact } = examine(oracle, kernel, claims, case);
+    let worst = judgement.worst.as_ref();
+    let truth = worst.and_then(|worst| exact.get(worst.index));
+    let list = |values: &[f64]| words(values);
+    let direction = |takes: Takes| case.direction().filter(|_| case.op().takes() == takes).map(list);
+    let got = worst.map_or(String::new(), |worst| text::hex(worst.got));
+    Finding {
+        kernel: kernel.name().to_owned(),
+        op: case.op(),
+        dtype: case.dtype(),
+        family: String::new(),
+        verdict: judgement.verdict,
+        cause: cause.map_or_else(String::new, |cause| cause.name().to_owned()),
+        logits: words(case.logits()),
+        len: case.logits().len(),
+        target: case.target().map(|(class, _)| class),
+        label_smoothing: case.target().map(|(_, smoothing)| text::hex(smoothing)),
+        cotangent: direction(Takes::Cotangent),
+        tangent: direction(Takes::Tangent),
+        index: worst.map(|worst| worst.index),
+        got: if judgement.verdict == Verdict::Panic { "panic".into() } else { got },
+        got_decimal: worst.map_or(String::new(), |worst| text::decimal(worst.got, case.dtype())),
+        exact: truth.map_or(String::new(), |exact| exact.digits.clone()),
+        rounded: truth.map_or(String::new(), |exact| text::hex(exact.rounded)),
+        ulp: worst.and_then(|worst| worst.judged.ulps).map_or(f64::INFINITY, f64::abs),
+        bound_ulp: worst.map_or(0.0, |worst| worst.judged.bound_ulps),
+        ratio: worst.map_or(f64::INFINITY, |worst| worst.judged.ratio),
+        explanation: cause.map_or_else(String::new, |cause| cause.explain(case, &judgement)),
+        replay,
+        case_index: 0,
+    }
+}
+
+/// The values as hex floats, runs of equal ones as `value*count`.
+fn words(values: &[f64]) -> Vec<String> {
+    let text = values_text(values, text::hex);
+    if text.is_empty() { Vec::new() } else { text.split(", ").map(str::to_owned).collect() }
+}
+
+/// The command that shows a case on a kernel again. It holds everything: the case, the kernel and the policy.
+fn replay(plan: &Plan, kernel: &str, case: &Case) -> String {
+    let mut command = format!("logitfuzz replay --kernel {}", shell_quoted(kernel));
+    if let Some(special) = plan.special {
+        command += &format!(" --special {special}");
+    }
+    if let Some(claims) = &plan.claims {
+        command += &format!(" --claims {}", shell_quoted(claims));
+    }
+    command + &format!(" '{case}'")
+}
+
+/// The word as a shell reads it back.
+fn shell_quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-./:=,+".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+}
+
+/// The extra of a case in words: `target 1, label smoothing 0.1`, `cotangent [1, 0]`; empty where it has none.
+pub fn extra_text(case: &Case) -> String {
+    if let Some((class, smoothing)) = case.target() {
+        return format!("target {class}, label smoothing {}", text::decimal(smoothing, case.dtype()));
+    }
+    case.direction().map_or_else(String::new, |direction| {
+        format!("{} [{}]", direction_name(case.op()), values_text(direction, |x| text::decimal(x, case.dtype())))
+    })
+}

@@ -1,0 +1,148 @@
+//! `logitfuzz eval`: one input, in words. Every kernel's output beside the truth; exits 0 whatever the verdict.
+
+use super::select::{Kernels, Policy};
+use super::{Exit, print, render};
+use crate::campaign::{Bench, DIGITS};
+use crate::case::{Case, parse_values};
+use crate::dtype::{Dtype, text};
+use crate::error::Error;
+use crate::judge::judge_output;
+use crate::kernel::{self, Claims, Outcome};
+use crate::op::{Op, Takes};
+use crate::oracle::Oracle;
+use clap::ValueEnum;
+use serde_json::{Map, Value, json};
+
+#[derive(clap::Args)]
+pub(super) struct Eval {
+    /// The op
+    #[arg(long, value_name = "OP")]
+    op: Op,
+    /// The dtype
+    #[arg(long, value_name = "DTYPE", default_value = "f32")]
+    dtype: Dtype,
+    #[command(flatten)]
+    kernels: Kernels,
+    #[command(flatten)]
+    policy: Policy,
+    /// The true class, counted from 0 (cross_entropy, cross_entropy_grad)
+    #[arg(long, value_name = "CLASS")]
+    target: Option<usize>,
+    /// The label smoothing, in [0, 1] (cross_entropy, cross_entropy_grad)
+    #[arg(long, value_name = "E", allow_hyphen_values = true)]
+    label_smoothing: Option<String>,
+    /// The cotangent, one value for each logit (softmax_vjp, log_softmax_vjp)
+    #[arg(long, value_name = "A,B,...", allow_hyphen_values = true)]
+    cotangent: Option<String>,
+    /// The tangent, one value for each logit (softmax_jvp, log_softmax_jvp)
+    #[arg(long, value_name = "A,B,...", allow_hyphen_values = true)]
+    tangent: Option<String>,
+    /// What to print
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    format: Format,
+    /// The logits: decimals, hex floats, inf, -inf, nan, value*count; write -- before them
+    #[arg(value_name = "LOGIT")]
+    logits: Vec<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Human,
+    Json,
+}
+
+impl Eval {
+    pub fn main(self) -> Exit {
+        let case = self.case()?;
+        let kernels: Vec<_> = self.kernels.resolve()?.into_iter().filter(|kernel| kernel.supports(case.op(), case.dtype())).collect();
+        if kernels.is_empty() {
+            return Err(Error::nothing_selected(format!("no selected kernel implements {} in {}", case.op(), case.dtype())));
+        }
+        let mut oracle = Oracle::new();
+        let mut bench = Bench::new(&case);
+        let mut textbook = Claims { special: self.policy.special.unwrap_or_default(), ..Claims::default() };
+        if let Some(claims) = &self.policy.claims {
+            textbook.set(claims)?;
+        }
+        let exact = oracle.describe(&case, textbook.special, DIGITS);
+        let outputs = exact.len();
+        let mut rows: Vec<render::EvalRow> = exact.into_iter().map(|exact| render::EvalRow { exact, bound_ulps: 0.0, kernels: Vec::new() }).collect();
+        let mut whole = Vec::new();
+        for (index, row) in rows.iter_mut().enumerate() {
+            // The bound is of the input, so any number will do as an output.
+            let bounds = bench.bounds(&mut oracle, &textbook).clone();
+            row.bound_ulps = judge_output(&case, bench.truth(&mut oracle, textbook.special), &bounds, &textbook, index, 0.0).bound_ulps;
+        }
+        for kernel in &kernels {
+            let claims = self.policy.claims_of(kernel.as_ref(), case.op(), case.dtype())?;
+            let outcome = kernel::run(kernel.as_ref(), &case);
+            let judgement = bench.judge_outcome(&mut oracle, kernel.as_ref(), &claims, &outcome);
+            whole.push((kernel.name().to_owned(), judgement.verdict, judgement.message.clone(), judgement.relation));
+            let Outcome::Outputs(values) = &outcome else { continue };
+            let bounds = bench.bounds(&mut oracle, &claims).clone();
+            for (index, &got) in values.iter().enumerate().take(outputs) {
+                let judged = judge_output(&case, bench.truth(&mut oracle, claims.special), &bounds, &claims, index, got);
+                rows[index].kernels.push((kernel.name().to_owned(), got, judged));
+            }
+        }
+        match self.format {
+            Format::Human => print(&render::eval(&case, &rows, &whole))?,
+            Format::Json => print(&format!("{}\n", json(&rows)))?,
+        }
+        Ok(0)
+    }
+
+    fn case(&self) -> Result<Case, Error> {
+        let (op, dtype) = (self.op, self.dtype);
+        let logits = parse_values(&self.logits.join(" "), dtype)?;
+        let smoothing = self.label_smoothing.as_ref().map(|smoothing| text::parse(smoothing, dtype)).transpose()?;
+        let refuse = |flag: &str| Err(Error::usage(format!("{op} does not take {flag}; see `logitfuzz list ops`")));
+        let direction = match (&self.cotangent, &self.tangent, op.takes()) {
+            (None, None, Takes::Cotangent) => return Err(Error::usage(format!("{op} needs --cotangent, one value for each logit"))),
+            (None, None, Takes::Tangent) => return Err(Error::usage(format!("{op} needs --tangent, one value for each logit"))),
+            (None, None, _) => None,
+            (Some(values), None, Takes::Cotangent) | (None, Some(values), Takes::Tangent) => Some(parse_values(values, dtype)?),
+            (Some(_), _, takes) if takes != Takes::Cotangent => return refuse("--cotangent"),
+            _ => return refuse("--tangent"),
+        };
+        match (op.takes(), self.target, smoothing) {
+            (Takes::Target, None, _) => return Err(Error::usage(format!("{op} needs --target, the true class counted from 0"))),
+            (Takes::Target, _, _) | (_, None, None) => {}
+            (_, Some(_), _) => return refuse("--target"),
+            _ => return refuse("--label-smoothing"),
+        }
+        Case::from_parts(op, dtype, logits, self.target, smoothing, direction)
+    }
+}
+
+fn json(rows: &[render::EvalRow]) -> Value {
+    let number = |x: f64| if x.is_finite() { json!(x) } else { json!(text::hex(x)) };
+    let outputs: Vec<Value> = rows
+        .iter()
+        .enumerate()
+        .map(|(index, row)| {
+            let kernels: Map<String, Value> = row
+                .kernels
+                .iter()
+                .map(|(name, got, judged)| {
+                    let value = json!({
+                        "got": text::hex(*got),
+                        "ulp": judged.ulps.map_or(Value::Null, |ulps| number(ulps.abs())),
+                        "ratio": number(judged.ratio),
+                        "verdict": judged.verdict.name(),
+                        "grade": judged.grade.map(|grade| grade.name()),
+                    });
+                    (name.clone(), value)
+                })
+                .collect();
+            json!({
+                "index": index,
+                "exact": row.exact.digits,
+                "rounded": text::hex(row.exact.rounded),
+                "bound": number(row.bound_ulps),
+                "kernels": kernels,
+            })
+        })
+        .collect();
+    json!({ "outputs": outputs })
+}

@@ -1,0 +1,67 @@
+//! `logitfuzz list`: the registries.
+
+use super::{Exit, print};
+use crate::dtype::Dtype;
+use crate::generate::Family;
+use crate::kernel::{Kernel, builtin};
+use crate::op::{Op, Takes};
+use clap::ValueEnum;
+
+#[derive(clap::Args)]
+pub(super) struct List {
+    /// What to list
+    #[arg(value_enum)]
+    what: What,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum What {
+    Kernels,
+    Ops,
+    Dtypes,
+    Families,
+}
+
+impl List {
+    pub fn main(self) -> Exit {
+        let rows: Vec<(String, String)> = match self.what {
+            What::Kernels => builtin::all()
+                .iter()
+                .map(|kernel| {
+                    let class = kernel.defect().map_or(String::new(), |defect| format!("[{}] ", defect.class));
+                    (kernel.name().to_owned(), class + kernel.summary())
+                })
+                .collect(),
+            What::Ops => Op::ALL
+                .iter()
+                .map(|op| {
+                    let takes = match op.takes() {
+                        Takes::Logits => "",
+                        Takes::Target => "  --target --label-smoothing",
+                        Takes::Cotangent => "  --cotangent",
+                        Takes::Tangent => "  --tangent",
+                    };
+                    (op.name().to_owned(), format!("{}{takes}", op.formula()))
+                })
+                .collect(),
+            What::Dtypes => Dtype::ALL
+                .iter()
+                .map(|dtype| {
+                    let format = dtype.format();
+                    let about = format!("{} bits of precision, largest {:e}, least {:e}", format.precision, format.largest(), format.least());
+                    (dtype.name().to_owned(), about)
+                })
+                .collect(),
+            What::Families => Family::all()
+                .iter()
+                .map(|family| {
+                    let slow = if family.is_slow() { "(slow: runs only where it is named) " } else { "" };
+                    (family.name().to_owned(), format!("{slow}{}", family.summary()))
+                })
+                .collect(),
+        };
+        let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+        print(&rows.iter().map(|(name, about)| format!("{name:width$}  {about}\n")).collect::<String>())?;
+        Ok(0)
+    }
+}

@@ -1,0 +1,155 @@
+//! What the command prints for people: tables and findings in plain text.
+
+use crate::campaign::extra_text;
+use crate::case::{Case, values_text};
+use crate::dtype::text;
+use crate::judge::{OutputJudgement, Relation, Verdict};
+use crate::oracle::Exact;
+use crate::results::{Finding, Results, RunInfo};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// One output of `eval`: the truth, the bound, and what each kernel returned.
+pub(super) struct EvalRow {
+    pub exact: Exact,
+    pub bound_ulps: f64,
+    pub kernels: Vec<(String, f64, OutputJudgement)>,
+}
+
+/// The longest list of logits that is printed in full.
+const LONGEST_SHOWN: usize = 400;
+
+/// Outputs that `eval` prints; more are left to JSON.
+const OUTPUTS_SHOWN: usize = 64;
+
+/// A number for people: three digits, plain or scientific.
+pub(super) fn short(x: f64) -> String {
+    match x.abs() {
+        _ if x.is_nan() => "nan".into(),
+        _ if x.is_infinite() => if x > 0.0 { "inf".into() } else { "-inf".into() },
+        0.0 => "0".into(),
+        size if (0.001..1000.0).contains(&size) => {
+            let text = format!("{x:.3}");
+            text.trim_end_matches('0').trim_end_matches('.').to_owned()
+        }
+        size if (1000.0..1e5).contains(&size) => format!("{x:.0}"),
+        _ => format!("{x:.2e}"),
+    }
+}
+
+/// The case in decimals, cut where it is long.
+fn input(case: &Case) -> String {
+    let mut logits = values_text(case.logits(), |z| text::decimal(z, case.dtype()));
+    if logits.len() > LONGEST_SHOWN {
+        let cut = (0..=LONGEST_SHOWN).rev().find(|&cut| logits.is_char_boundary(cut)).unwrap_or(0);
+        logits.truncate(cut);
+        logits += &format!("... ({} logits)", case.logits().len());
+    }
+    let extra = extra_text(case);
+    let comma = if extra.is_empty() { "" } else { ", " };
+    format!("{} {} [{logits}]{comma}{extra}", case.op(), case.dtype())
+}
+
+/// The table of `eval`.
+pub(super) fn eval(case: &Case, rows: &[EvalRow], whole: &[(String, Verdict, Option<String>, Option<Relation>)]) -> String {
+    let mut text = format!("{}\n", input(case));
+    for (index, row) in rows.iter().enumerate().take(OUTPUTS_SHOWN) {
+        let label = if case.op().is_scalar() { "output".to_owned() } else { format!("output {index}") };
+        text += &format!("\n{label}  exact {}\n", row.exact.digits);
+        text += &format!("  rounded {}, bound {} ulp\n", shown(row.exact.rounded, case), short(row.bound_ulps));
+        let width = row.kernels.iter().map(|(name, ..)| name.len()).max().unwrap_or(0);
+        for (name, got, judged) in &row.kernels {
+            let ulps = judged.ulps.map_or("-".into(), |ulps| short(ulps.abs()));
+            let grade = judged.grade.map_or(String::new(), |grade| format!(" ({grade})"));
+            text += &format!(
+                "  {name:width$}  {:>24}  {ulps:>9} ulp  ratio {:>8}  {}{grade}\n",
+                shown(*got, case),
+                short(judged.ratio),
+                judged.verdict
+            );
+        }
+    }
+    if rows.len() > OUTPUTS_SHOWN {
+        text += &format!("\n... {} more outputs; --format json has them all\n", rows.len() - OUTPUTS_SHOWN);
+    }
+    if rows.is_empty() {
+        text += "\nno outputs\n";
+    }
+    for (name, verdict, message, relation) in whole {
+        match (verdict, message, relation) {
+            (_, Some(message), _) => text += &format!("\n{name}: panic: {message}\n"),
+            (_, _, Some(relation)) => text += &format!("\n{name}: {verdict}: {relation}\n"),
+            (Verdict::Unwritten, ..) => text += &format!("\n{name}: it returned another number of outputs\n"),
+            _ => {}
+        }
+    }
+    text
+}
+
+fn shown(x: f64, case: &Case) -> String {
+    text::decimal(x, case.dtype())
+}
+
+/// A finding, or a case that no longer fails.
+pub(super) fn finding(finding: &Finding, case: &Case) -> String {
+    let mut text = format!("{}: {} on {}\n", finding.kernel, finding.verdict, input(case));
+    if let Some(index) = finding.index {
+        text += &format!(
+            "  output {index}: got {} ({}), exact {} ({})\n",
+            finding.got_decimal, finding.got, finding.exact, finding.rounded
+        );
+        text += &format!("  error {} ulp, bound {} ulp, ratio {}\n", short(finding.ulp), short(finding.bound_ulp), short(finding.ratio));
+    }
+    if !finding.explanation.is_empty() {
+        text += &format!("  {}\n", finding.explanation);
+    }
+    text + &format!("  case: {case}\n")
+}
+
+/// What `run` prints at the end: a line for each kernel, and where the report is.
+pub(super) fn summary(results: &Results, info: &RunInfo, out: &Path) -> String {
+    struct Line {
+        cases: u64,
+        outputs: u64,
+        failed: u64,
+        undecided: u64,
+        max_ratio: f64,
+        verdicts: BTreeMap<Verdict, u64>,
+    }
+    let mut lines: Vec<(&str, Line)> = Vec::new();
+    for kernel in &results.settings.kernels {
+        let mut line = Line { cases: 0, outputs: 0, failed: 0, undecided: 0, max_ratio: 0.0, verdicts: BTreeMap::new() };
+        for cell in results.cells.iter().filter(|cell| cell.kernel == *kernel) {
+            line.cases += cell.cases;
+            line.outputs += cell.outputs;
+            line.max_ratio = line.max_ratio.max(cell.max_ratio);
+            for (&verdict, &count) in &cell.verdicts {
+                *line.verdicts.entry(verdict).or_default() += count;
+                line.failed += if verdict.is_failure() { count } else { 0 };
+                line.undecided += if verdict == Verdict::Undecided { count } else { 0 };
+            }
+        }
+        lines.push((kernel, line));
+    }
+    let width = lines.iter().map(|(name, _)| name.len()).max().unwrap_or(0).max("kernel".len());
+    let mut text = format!("{:width$}  {:>10}  {:>11}  {:>9}  {:>9}  failing cases by verdict\n", "kernel", "cases", "outputs", "failing", "max ratio");
+    for (name, line) in &lines {
+        let verdicts: Vec<String> =
+            line.verdicts.iter().rev().filter(|(verdict, _)| **verdict != Verdict::Pass).map(|(verdict, count)| format!("{verdict} {count}")).collect();
+        text += &format!(
+            "{name:width$}  {:>10}  {:>11}  {:>9}  {:>9}  {}\n",
+            line.cases,
+            line.outputs,
+            line.failed,
+            short(line.max_ratio),
+            verdicts.join(", ")
+        );
+    }
+    let outputs: u64 = lines.iter().map(|(_, line)| line.outputs).sum();
+    let undecided: u64 = lines.iter().map(|(_, line)| line.undecided).sum();
+    text += &format!("\n{outputs} outputs judged in {:.1} s, {} findings, {undecided} undecided cases\n", info.seconds, results.findings.len());
+    if !results.complete {
+        text += "interrupted: these results are partial\n";
+    }
+    text + &format!("report: {}\n", out.join(crate::report::PAGE_FILE).display())
+}

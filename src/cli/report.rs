@@ -1,0 +1,44 @@
+//! `logitfuzz report`: results to a page, Markdown or JSON again.
+
+use super::{Exit, print};
+use crate::report;
+use clap::ValueEnum;
+use std::path::PathBuf;
+
+#[derive(clap::Args)]
+pub(super) struct Report {
+    /// A results.json, or the folder of one
+    #[arg(value_name = "RESULTS", default_value = "reports/latest")]
+    results: PathBuf,
+    /// What to print
+    #[arg(long, value_enum, default_value_t = Format::Markdown)]
+    format: Format,
+    /// Write all formats into this folder instead
+    #[arg(short, long, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Markdown,
+    Html,
+    Json,
+}
+
+impl Report {
+    pub fn main(self) -> Exit {
+        let results = report::read(&self.results)?;
+        if let Some(dir) = &self.out {
+            report::prepare(dir)?;
+            let files = report::write(dir, &results, None)?;
+            print(&files.iter().map(|file| format!("{}\n", file.display())).collect::<String>())?;
+            return Ok(0);
+        }
+        print(&match self.format {
+            Format::Markdown => report::markdown::summary(&results, None),
+            Format::Html => report::html::page(&results, None),
+            Format::Json => report::json::text(&results)?,
+        })?;
+        Ok(0)
+    }
+}

@@ -1,0 +1,113 @@
+//! `logitfuzz run`: a survey. It fuzzes kernels, writes a report and exits 0 whatever it finds.
+
+use super::select::{Kernels, Policy, Work};
+use super::{Exit, print, render};
+use crate::campaign::{self, Control};
+use crate::error::Error;
+use crate::report;
+use crate::results::RunInfo;
+use clap::ValueEnum;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+#[derive(clap::Args)]
+pub(super) struct Run {
+    #[command(flatten)]
+    kernels: Kernels,
+    #[command(flatten)]
+    work: Work,
+    #[command(flatten)]
+    policy: Policy,
+    /// The folder of the report; it is made if it does not exist
+    #[arg(short, long, value_name = "DIR", default_value = "reports/latest")]
+    out: PathBuf,
+    /// What to print: a summary for people, or results.json
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    format: Format,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Human,
+    Json,
+}
+
+/// Set by Ctrl-C: finish the rows that are under way, then report what was done.
+static STOP: AtomicBool = AtomicBool::new(false);
+
+impl Run {
+    pub fn main(self) -> Exit {
+        let plan = self.work.plan(&self.kernels, &self.policy)?;
+        // Before the work, so that a report that cannot be written costs no time.
+        report::prepare(&self.out)?;
+        ctrlc::set_handler(|| {
+            // The second time, do not wait.
+            if STOP.swap(true, Ordering::Relaxed) {
+                std::process::exit(130);
+            }
+        })
+        .map_err(|error| Error::harness(format!("cannot catch Ctrl-C: {error}")))?;
+        let bar = progress_bar();
+        let show = |done: u64, total: u64| {
+            bar.set_length(total);
+            bar.set_position(done);
+        };
+        let (began, started) = (Instant::now(), SystemTime::now());
+        let results = campaign::run(&plan, &Control { progress: Some(&show), stop: Some(&STOP) })?;
+        bar.finish_and_clear();
+        let jobs = if plan.jobs == 0 { std::thread::available_parallelism().map_or(1, std::num::NonZero::get) } else { plan.jobs };
+        let info = RunInfo {
+            command: std::env::args().collect(),
+            started: utc(started.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())),
+            seconds: began.elapsed().as_secs_f64(),
+            jobs,
+            machine: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
+        };
+        report::write(&self.out, &results, Some(&info))?;
+        match self.format {
+            Format::Json => print(&report::json::text(&results)?)?,
+            Format::Human => print(&render::summary(&results, &info, &self.out))?,
+        }
+        Ok(0)
+    }
+}
+
+/// A bar on a terminal, nothing in a pipe.
+fn progress_bar() -> ProgressBar {
+    let target = if std::io::stderr().is_terminal() { ProgressDrawTarget::stderr_with_hz(10) } else { ProgressDrawTarget::hidden() };
+    let bar = ProgressBar::with_draw_target(None, target);
+    if let Ok(style) = ProgressStyle::with_template("{bar:40} {percent:>3}%  {human_pos} of {human_len} rows, {eta} left") {
+        bar.set_style(style);
+    }
+    bar
+}
+
+/// Seconds since 1970 as `2026-01-31T12:00:00Z`, by the civil-from-days algorithm of Howard Hinnant.
+fn utc(seconds: u64) -> String {
+    let (days, second) = ((seconds / 86_400) as i64, seconds % 86_400);
+    let shifted = days + 719_468; // days since 0000-03-01
+    let (era, day_of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", second / 3_600, second / 60 % 60, second % 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::utc;
+
+    #[test]
+    fn dates() {
+        assert_eq!(utc(0), "1970-01-01T00:00:00Z");
+        assert_eq!(utc(951_826_554), "2000-02-29T12:15:54Z");
+        assert_eq!(utc(1_767_225_599), "2025-12-31T23:59:59Z");
+        assert_eq!(utc(4_107_542_400), "2100-03-01T00:00:00Z");
+    }
+}

@@ -1,0 +1,50 @@
+//! `logitfuzz shrink`: a failing case to a smaller one that fails in the same way.
+
+use super::replay::{self, Found};
+use super::select::{Kernels, Policy};
+use super::{Exit, print, render};
+use crate::campaign::{describe, quietly, shrink_case};
+use crate::error::Error;
+use crate::oracle::Oracle;
+
+#[derive(clap::Args)]
+pub(super) struct Shrink {
+    #[command(flatten)]
+    kernels: Kernels,
+    #[command(flatten)]
+    policy: Policy,
+    /// A case in text ('softmax f32 [1000, 0]'), a file with one (text or bytes), or a results.json with --finding
+    #[arg(value_name = "CASE|FILE")]
+    what: String,
+    /// Of a results.json only this finding, counted from 0
+    #[arg(long, value_name = "N")]
+    finding: Option<usize>,
+}
+
+impl Shrink {
+    pub fn main(self) -> Exit {
+        let mut oracle = Oracle::new();
+        let (mut text, mut shrunk, mut tried) = (String::new(), 0, Vec::new());
+        for found in replay::read(&self.what, self.finding)? {
+            for kernel in self.kernels.for_finding(&found)? {
+                let Found { case, .. } = &found;
+                if !kernel.supports(case.op(), case.dtype()) {
+                    continue;
+                }
+                tried.push(kernel.name().to_owned());
+                let claims = self.policy.claims_of(kernel.as_ref(), case.op(), case.dtype())?;
+                let smaller = quietly(|| shrink_case(&mut oracle, kernel.as_ref(), &claims, case));
+                let finding = quietly(|| describe(&mut oracle, kernel.as_ref(), &claims, &smaller, String::new()));
+                if finding.verdict.is_failure() {
+                    shrunk += 1;
+                    text += &render::finding(&finding, &smaller);
+                }
+            }
+        }
+        match (shrunk, tried.is_empty()) {
+            (0, true) => Err(Error::nothing_selected("no selected kernel implements the op in the dtype of the case")),
+            (0, false) => Err(Error::usage(format!("the case does not fail on {}; there is nothing to shrink", tried.join(", ")))),
+            _ => print(&text).map(|()| 0),
+        }
+    }
+}
