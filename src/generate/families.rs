@@ -222,11 +222,11 @@ impl Context<'_> {
         self.each(n, |draw| draw.choose(&values))
     }
 
-    /// `n` values below a negative level far from 0; the index goes through the levels.
-    fn negatives(&mut self, n: usize) -> Vec<f64> {
+    /// `n` values below a negative level far from 0, the level number `choice` (modulo their number) of the dtype.
+    fn negatives(&mut self, n: usize, choice: u64) -> Vec<f64> {
         let largest = self.format.largest();
         let levels: Vec<f64> = LEVELS.into_iter().filter(|&level| level < largest).chain([largest]).collect();
-        let level = levels[(self.index % levels.len() as u64) as usize];
+        let level = levels[(choice % levels.len() as u64) as usize];
         let spread = self.draw.choose(&[1.0, 8.0]);
         self.each(n, |draw| -level - spread * draw.normal().abs())
     }
@@ -243,12 +243,12 @@ fn ordinary(c: &mut Context) -> Vec<f64> {
 
 fn wide(c: &mut Context) -> Vec<f64> {
     let (least, most) = (c.format.least_exponent(), c.format.emax);
-    // Under a top of all exponents one logit takes all the mass; under a lower one several share it.
+    // Under a top of all exponents one logit takes all the mass; near 1 several share it.
     let anywhere = c.draw.between(i64::from(least), i64::from(most)) as i32;
     let near = c.draw.between(-3, 10) as i32;
-    let top = c.draw.choose(&[most, anywhere, near]);
+    let (low, high) = c.draw.choose(&[(least, most), (least, anywhere), (near - 8, near)]);
     let n = c.len();
-    c.each(n, |draw| draw.sign() * draw.log_uniform(least, top))
+    c.each(n, |draw| draw.sign() * draw.log_uniform(low, high))
 }
 
 fn bits(c: &mut Context) -> Vec<f64> {
@@ -421,7 +421,7 @@ fn cancellation(c: &mut Context) -> Vec<f64> {
 
 fn all_negative(c: &mut Context) -> Vec<f64> {
     let n = c.len();
-    c.negatives(n)
+    c.negatives(n, c.index)
 }
 
 fn spike(c: &mut Context) -> Vec<f64> {
@@ -513,24 +513,42 @@ fn very_long(c: &mut Context) -> Vec<f64> {
 }
 
 fn masked(c: &mut Context) -> Vec<f64> {
-    let block = c.draw.choose(&BLOCKS) + c.draw.index(3) - 1;
-    let blocks = c.draw.between(1, 3) as usize;
-    let rest = c.len();
+    // The index goes through four ways to mask with every block, and one less and more than it.
+    let way = c.index % 4;
+    let sizes = 3 * BLOCKS.len() as u64;
+    let size = (c.index / 4 % sizes) as usize;
+    let block = BLOCKS[size / 3] + size % 3 - 1;
+    let blocks = c.draw.choose(&[1, 1, 2, 3]);
+    // Whole blocks need some to choose from.
+    let rest = if way == 2 { 2 * block } else { 0 } + c.len();
     let n = c.cap(block * blocks + rest);
-    let mut row = if c.draw.chance(2) { c.negatives(n) } else { c.normals(n, 1.0) };
+    let level = c.draw.below(LEVELS.len() as u64);
+    let mut row = if c.draw.chance(2) { c.negatives(n, level) } else { c.normals(n, 1.0) };
     // A fully masked row is another family's.
     let kept = c.draw.index(n);
     let alive = row[kept];
     let count = (block * blocks).min(n - 1);
-    match c.draw.below(4) {
+    match way {
         0 => row[..count].fill(f64::NEG_INFINITY),
         1 => row[n - count..].fill(f64::NEG_INFINITY),
-        2 => row.chunks_mut(block).filter(|_| c.draw.chance(2)).for_each(|block| block.fill(f64::NEG_INFINITY)),
-        _ => {
-            // All but a few (what a top-k filter leaves), half, or a few.
-            let (share, keep) = c.draw.choose(&[(8, true), (2, true), (8, false)]);
-            row.iter_mut().filter(|_| c.draw.chance(share) != keep).for_each(|z| *z = f64::NEG_INFINITY);
+        2 => {
+            // Every other block, or some.
+            let parity = c.draw.index(3);
+            for (place, values) in row.chunks_mut(block).enumerate() {
+                let masked = if parity < 2 { place % 2 == parity } else { c.draw.chance(2) };
+                if masked {
+                    values.fill(f64::NEG_INFINITY);
+                }
+            }
         }
+        _ => match c.draw.below(4) {
+            0 => row[(kept + 1) % n] = f64::NEG_INFINITY,
+            // A few, half, or all but a few (what a top-k filter leaves).
+            kind => {
+                let (share, masked) = [(8, true), (2, true), (8, false)][kind as usize - 1];
+                row.iter_mut().filter(|_| c.draw.chance(share) == masked).for_each(|z| *z = f64::NEG_INFINITY);
+            }
+        },
     }
     if row.iter().all(|z| z.is_infinite()) {
         row[kept] = alive;
