@@ -2,7 +2,7 @@
 //!
 //! A [`Family`] is a named kind of adversarial logits. [`row`] makes its rows, each from a random stream of its own, and
 //! [`case`] adds what an op takes, from a stream named by the op besides: so all kernels see the same cases, all ops the same
-//! rows, and a row does not change with what else is selected. Everything draws from one source ([`draw`]), which is a ChaCha
+//! rows, and a row does not change with what else is selected. Everything draws from one source (`draw.rs`), which is a ChaCha
 //! stream in a campaign and the fuzzer's bytes in a fuzz target: one description serves both, and a property test too.
 //!
 //! To add a family, write one function and one line of the registry in `families.rs`; a test then asks for the regime that it

@@ -77,7 +77,7 @@ impl Draw {
             #[cfg(feature = "arbitrary")]
             Source::Bytes { .. } => (64 - n.saturating_sub(1).leading_zeros() as usize).div_ceil(8).max(1),
         };
-        (u128::from(self.word(count)) * u128::from(n) >> (8 * count)) as u64
+        ((u128::from(self.word(count)) * u128::from(n)) >> (8 * count)) as u64
     }
 
     /// An index in `0..n`; 0 for `n = 0`.

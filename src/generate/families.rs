@@ -222,11 +222,13 @@ impl Context<'_> {
         self.each(n, |draw| draw.choose(&values))
     }
 
-    /// `n` values below a negative level far from 0; the index goes through the levels.
-    fn negatives(&mut self, n: usize) -> Vec<f64> {
+    /// `n` values below a negative level far from 0: number `choice` of the dtype's levels, modulo their number, counted from
+    /// the lowest. At least the first five are beyond the reach of the accumulator's exp.
+    fn negatives(&mut self, n: usize, choice: u64) -> Vec<f64> {
         let largest = self.format.largest();
-        let levels: Vec<f64> = LEVELS.into_iter().filter(|&level| level < largest).chain([largest]).collect();
-        let level = levels[(self.index % levels.len() as u64) as usize];
+        let levels: Vec<f64> =
+            [largest].into_iter().chain(LEVELS.into_iter().filter(|&level| level < largest)).collect();
+        let level = levels[(choice % levels.len() as u64) as usize];
         let spread = self.draw.choose(&[1.0, 8.0]);
         self.each(n, |draw| -level - spread * draw.normal().abs())
     }
@@ -234,7 +236,7 @@ impl Context<'_> {
 
 /// Distances below 0 that expose a wrong start or clip of the maximum: where exp of an f16, an f32 and an f64 is 0, past a
 /// clip at -64, and past the finite masks -1e4, -1e5 and -1e9 that kernels use.
-const LEVELS: [f64; 9] = [20.0, 110.0, 170.0, 800.0, 2e4, 2.45e5, 1e10, 1e30, 1e300];
+const LEVELS: [f64; 9] = [1e300, 1e30, 1e10, 2.45e5, 2e4, 800.0, 170.0, 110.0, 20.0];
 
 fn ordinary(c: &mut Context) -> Vec<f64> {
     let (n, scale) = (c.len(), c.draw.choose(&[1.0, 10.0, 100.0, 1e-3]));
@@ -243,12 +245,12 @@ fn ordinary(c: &mut Context) -> Vec<f64> {
 
 fn wide(c: &mut Context) -> Vec<f64> {
     let (least, most) = (c.format.least_exponent(), c.format.emax);
-    // Under a top of all exponents one logit takes all the mass; under a lower one several share it.
+    // Under a top of all exponents one logit takes all the mass; near 1 several share it.
     let anywhere = c.draw.between(i64::from(least), i64::from(most)) as i32;
     let near = c.draw.between(-3, 10) as i32;
-    let top = c.draw.choose(&[most, anywhere, near]);
+    let (low, high) = c.draw.choose(&[(least, most), (least, anywhere), (near - 8, near)]);
     let n = c.len();
-    c.each(n, |draw| draw.sign() * draw.log_uniform(least, top))
+    c.each(n, |draw| draw.sign() * draw.log_uniform(low, high))
 }
 
 fn bits(c: &mut Context) -> Vec<f64> {
@@ -421,7 +423,7 @@ fn cancellation(c: &mut Context) -> Vec<f64> {
 
 fn all_negative(c: &mut Context) -> Vec<f64> {
     let n = c.len();
-    c.negatives(n)
+    c.negatives(n, c.index)
 }
 
 fn spike(c: &mut Context) -> Vec<f64> {
@@ -483,7 +485,7 @@ fn sorted(c: &mut Context) -> Vec<f64> {
 
 fn long(c: &mut Context) -> Vec<f64> {
     // Where a count in f16 rounds up to 65504, ties, and overflows.
-    const F16_COUNTS: [usize; 4] = [65504, 65519, 65520, 65536];
+    const F16_COUNTS: [usize; 4] = [65520, 65519, 65536, 65504];
     let n = match c.index % 100 {
         0 | 50 => 4097,
         99 if c.dtype == Dtype::F16 => F16_COUNTS[(c.index / 100 % 4) as usize],
@@ -513,24 +515,41 @@ fn very_long(c: &mut Context) -> Vec<f64> {
 }
 
 fn masked(c: &mut Context) -> Vec<f64> {
-    let block = c.draw.choose(&BLOCKS) + c.draw.index(3) - 1;
-    let blocks = c.draw.between(1, 3) as usize;
-    let rest = c.len();
+    // The index goes through four ways to mask with every block, and one less and more than it, in four rounds: one block or
+    // more, and the rest beyond the reach of exp or not. A running maximum that starts wrong shows only in the first round.
+    let sizes = 3 * BLOCKS.len() as u64;
+    let (way, size, round) = (c.index % 4, (c.index / 4 % sizes) as usize, c.index / 4 / sizes % 4);
+    let block = BLOCKS[size / 3] + size % 3 - 1;
+    let blocks = [1, 1, 2, c.draw.choose(&[2, 3])][round as usize];
+    // Whole blocks need some to choose from.
+    let rest = if way == 2 { 2 * block } else { 0 } + c.len();
     let n = c.cap(block * blocks + rest);
-    let mut row = if c.draw.chance(2) { c.negatives(n) } else { c.normals(n, 1.0) };
+    let level = c.draw.below(if round == 0 { 5 } else { 1 + LEVELS.len() as u64 });
+    let mut row = if round % 2 == 0 { c.negatives(n, level) } else { c.normals(n, 1.0) };
     // A fully masked row is another family's.
     let kept = c.draw.index(n);
     let alive = row[kept];
     let count = (block * blocks).min(n - 1);
-    match c.draw.below(4) {
+    match way {
         0 => row[..count].fill(f64::NEG_INFINITY),
         1 => row[n - count..].fill(f64::NEG_INFINITY),
-        2 => row.chunks_mut(block).filter(|_| c.draw.chance(2)).for_each(|block| block.fill(f64::NEG_INFINITY)),
-        _ => {
-            // All but a few (what a top-k filter leaves), half, or a few.
-            let (share, keep) = c.draw.choose(&[(8, true), (2, true), (8, false)]);
-            row.iter_mut().filter(|_| c.draw.chance(share) != keep).for_each(|z| *z = f64::NEG_INFINITY);
+        2 => {
+            // Every other block, from the first or the second, or some.
+            for (place, values) in row.chunks_mut(block).enumerate() {
+                let masked = if round < 2 { place as u64 % 2 == round } else { c.draw.chance(2) };
+                if masked {
+                    values.fill(f64::NEG_INFINITY);
+                }
+            }
         }
+        _ => match c.draw.below(4) {
+            0 => row[(kept + 1) % n] = f64::NEG_INFINITY,
+            // A few, half, or all but a few (what a top-k filter leaves).
+            kind => {
+                let (share, masked) = [(8, true), (2, true), (8, false)][kind as usize - 1];
+                row.iter_mut().filter(|_| c.draw.chance(share) == masked).for_each(|z| *z = f64::NEG_INFINITY);
+            }
+        },
     }
     if row.iter().all(|z| z.is_infinite()) {
         row[kept] = alive;

@@ -7,8 +7,8 @@ use rug::Float;
 /// Bits of the intermediate values; enough to see the residual of an equation solved in f64.
 const BITS: u32 = 128;
 
-/// The longest row that is solved for: beyond it the exponentials would cost more than the row is worth.
-pub(super) const LONGEST: usize = 4096;
+/// The longest row that is solved for: beyond it the exponentials would cost more than judging the row does.
+pub(super) const LONGEST: usize = 300;
 
 /// `ln x`, rounded once.
 pub(super) fn ln(x: f64) -> f64 {
