@@ -1,1 +1,4 @@
 //! Generators.
+pub mod file;
+#[cfg(feature = "proptest")]
+pub mod strategy;
