@@ -19,11 +19,16 @@ mod arbitrary;
 pub(crate) mod draw;
 mod extras;
 mod families;
+pub mod file;
 mod solve;
+#[cfg(feature = "proptest")]
+mod strategy;
 #[cfg(test)]
 mod tests;
 
 pub use families::Family;
+#[cfg(feature = "proptest")]
+pub use strategy::{CaseStrategy, strategy};
 
 /// Version of the generators: cases of two versions are not comparable.
 pub const VERSION: u32 = 1;

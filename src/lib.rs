@@ -16,3 +16,4 @@ pub mod op;
 pub mod oracle;
 pub mod report;
 pub mod results;
+pub mod shrink;

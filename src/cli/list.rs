@@ -3,7 +3,7 @@
 use super::{Exit, print};
 use crate::dtype::Dtype;
 use crate::generate::Family;
-use crate::kernel::{Kernel, builtin};
+use crate::kernel::builtin;
 use crate::op::{Op, Takes};
 use clap::ValueEnum;
 

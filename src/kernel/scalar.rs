@@ -128,28 +128,3 @@ macro_rules! real_half {
     )*};
 }
 real_half!(f16, bf16);
-
-/// Calls `$body` with the type alias `$type` bound to the Rust type of `$dtype`.
-macro_rules! with_element {
-    ($dtype:expr, $type:ident => $body:expr) => {
-        match $dtype {
-            $crate::dtype::Dtype::F16 => {
-                type $type = half::f16;
-                $body
-            }
-            $crate::dtype::Dtype::Bf16 => {
-                type $type = half::bf16;
-                $body
-            }
-            $crate::dtype::Dtype::F32 => {
-                type $type = f32;
-                $body
-            }
-            $crate::dtype::Dtype::F64 => {
-                type $type = f64;
-                $body
-            }
-        }
-    };
-}
-pub(crate) use with_element;

@@ -12,6 +12,7 @@ use crate::kernel::Special;
 use crate::magnitude::Magnitude;
 use crate::op::Op;
 use rug::Rational;
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 /// What kind of row it is, for the table.
@@ -89,7 +90,11 @@ pub(super) fn truth(case: &Case, class: RowClass, special: Special) -> Truth {
                 // The log-sum-exp of a +inf is right everywhere, so nothing else is accepted.
                 (Some(due), _) if case.op() == Op::LogSumExp => due,
                 (Some(due), Special::Limit) => due,
-                (Some(due), Special::Framework) => due.or(Accepted::Nan),
+                (Some(due), Special::Framework) => match (class, undetermined_beside(case, j)) {
+                    // Where the limit is a coincidence of the cotangent, a kernel need not know it.
+                    (RowClass::SeveralInfinite, Some(accepted)) => due.or(Accepted::Nan).or(accepted),
+                    _ => due.or(Accepted::Nan),
+                },
                 (None, Special::Limit) => Due::nan(),
                 (None, Special::Framework) => Due::nan().or(undetermined(case, j)),
             };
@@ -101,52 +106,59 @@ pub(super) fn truth(case: &Case, class: RowClass, special: Special) -> Truth {
     }
 }
 
-/// The limit of output `j` as the infinite logits are approached, where there is one; the same from every side.
+/// The limit of output `j` as the infinite logits are approached, where there is one: the same from every side.
+///
+/// The logits of +inf share all the weight, in shares that depend on the side; where all logits are -inf, all share it. An
+/// output has a limit where it does not depend on the shares: always for a single class, and for several where the cotangent
+/// happens to be equal on them or to sum to 0.
 pub(super) fn limit(case: &Case, class: RowClass, j: usize) -> Option<Known> {
+    let logits = case.logits();
+    let shared = match class {
+        RowClass::Finite | RowClass::PartlyMasked | RowClass::Nan => return None,
+        RowClass::Empty => return Some(Known::Infinite(-1.0)),
+        RowClass::FullyMasked => f64::NEG_INFINITY,
+        RowClass::OneInfinite | RowClass::SeveralInfinite => f64::INFINITY,
+    };
+    let has_weight = |i: usize| logits.get(i) == Some(&shared);
+    let single = logits.iter().filter(|&&z| z == shared).count() == 1;
     let rational = |value: Rational| Some(Known::Rational(value));
-    match class {
-        RowClass::Finite | RowClass::PartlyMasked | RowClass::Nan => None,
-        RowClass::Empty => Some(Known::Infinite(-1.0)),
-        RowClass::FullyMasked if case.op() == Op::LogSumExp => Some(Known::Infinite(-1.0)),
-        // A single class is certain, whatever its logit.
-        RowClass::FullyMasked if case.logits().len() == 1 => {
-            rational(Rational::from(u32::from(case.op() == Op::Softmax)))
+    let direction = case.direction().unwrap_or(&[]);
+    // The value of the direction on the classes with weight, if it is one.
+    let common = || {
+        let mut values = direction.iter().zip(logits).filter(|(_, z)| **z == shared).map(|(&g, _)| g);
+        let first = values.next()?;
+        values.all(|g| g == first).then(|| exact(first))
+    };
+    match case.op() {
+        Op::LogSumExp => Some(Known::Infinite(shared)),
+        Op::CrossEntropy => {
+            let (target, smoothing) = case.target().unwrap_or((0, 0.0));
+            let all_have_weight = (0..logits.len()).all(has_weight);
+            if !(has_weight(target) && (smoothing == 0.0 || all_have_weight)) {
+                Some(Known::Infinite(1.0)) // a class that is asked for has no weight
+            } else if single {
+                rational(Rational::new())
+            } else {
+                None
+            }
         }
-        RowClass::FullyMasked => None,
-        RowClass::OneInfinite | RowClass::SeveralInfinite => limit_at_infinity(case, class, j),
+        Op::LogSoftmaxJvp => rational(exact(direction[j]) - common()?),
+        Op::SoftmaxVjp | Op::SoftmaxJvp => if has_weight(j) { common().and_then(|_| rational(Rational::new())) } else { rational(Rational::new()) },
+        Op::LogSoftmaxVjp => {
+            let total = if has_weight(j) { exact_sum(direction.iter().copied()) } else { Rational::new() };
+            if single || total.cmp0() == Ordering::Equal { rational(exact(direction[j]) - total) } else { None }
+        }
+        _ if has_weight(j) && !single => None,
+        Op::Softmax => rational(Rational::from(u32::from(has_weight(j)))),
+        Op::LogSoftmax if has_weight(j) => rational(Rational::new()),
+        Op::LogSoftmax => Some(Known::Infinite(-1.0)),
+        Op::CrossEntropyGrad => rational(Rational::from(u32::from(has_weight(j))) - target_probability(case, j)),
     }
 }
 
-/// The limit where some logits are +inf: they share all the weight, the others have none. With one of them its `p` is 1; the
-/// shares of several are undetermined.
-fn limit_at_infinity(case: &Case, class: RowClass, j: usize) -> Option<Known> {
-    let logits = case.logits();
-    let is_top = |i: usize| logits.get(i) == Some(&f64::INFINITY);
-    let single = (class == RowClass::OneInfinite).then(|| logits.iter().position(|&z| z == f64::INFINITY)).flatten();
-    let (target, smoothing) = case.target().unwrap_or((0, 0.0));
-    let direction = case.direction().unwrap_or(&[]);
-    let rational = |value: Rational| Some(Known::Rational(value));
-    match case.op() {
-        Op::LogSumExp => Some(Known::Infinite(1.0)),
-        Op::CrossEntropy => {
-            // Some class with a share of the target has no weight, or none has: then only a single +inf is certain.
-            let all_top = (0..logits.len()).all(is_top);
-            match single {
-                _ if !(is_top(target) && (smoothing == 0.0 || all_top)) => Some(Known::Infinite(1.0)),
-                Some(_) => rational(Rational::new()),
-                None => None,
-            }
-        }
-        Op::LogSoftmaxJvp => rational(exact(direction[j]) - exact(direction[single?])),
-        _ if is_top(j) && single.is_none() => None,
-        Op::Softmax => rational(Rational::from(u32::from(is_top(j)))),
-        Op::LogSoftmax if is_top(j) => rational(Rational::new()),
-        Op::LogSoftmax => Some(Known::Infinite(-1.0)),
-        Op::CrossEntropyGrad => rational(Rational::from(u32::from(is_top(j))) - target_probability(case, j)),
-        Op::SoftmaxVjp | Op::SoftmaxJvp => rational(Rational::new()),
-        Op::LogSoftmaxVjp if is_top(j) => rational(exact(direction[j]) - exact_sum(direction.iter().copied())),
-        Op::LogSoftmaxVjp => rational(exact(direction[j])),
-    }
+/// The same for the products on a class of +inf: there the policy accepts anything, limit or not.
+fn undetermined_beside(case: &Case, j: usize) -> Option<Accepted> {
+    (case.op().takes_direction() && case.logits()[j] == f64::INFINITY).then(|| undetermined(case, j))
 }
 
 /// What a number must satisfy where several logits are +inf and output `j` has no limit.

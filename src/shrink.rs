@@ -1,0 +1,1011 @@
+//! The reducer: from a failing case to the smallest one that still fails.
+//!
+//! It is greedy. A *candidate* is a simpler variant of the best case so far, and is taken if it fails too. *Passes* make the
+//! candidates, from coarse to fine: keep a few logits, drop chunks of logits (delta debugging, Zeller and Hildebrandt 2002),
+//! simplify the whole case at once, simplify all equal values together, flatten chunks, simplify single values. They are repeated
+//! until none of them finds anything.
+//!
+//! What is simpler is a total order, the cost: fewer logits; then a smaller sum of the descriptions of all values; then a
+//! target at the front, or else at the back; then a row in descending order, or else in ascending order. The *description* of a
+//! value grows from 0 over small integers, powers of two and numbers of few bits or digits to numbers of many; among those that
+//! are alike, small exponents come first, and positive before negative. Infinities and NaN cost more than any number, so they
+//! stay only where they are needed. Every step lowers the cost, so the search ends.
+//!
+//! The order of the search depends on nothing but the case and the answers. [`shrink`] runs it with a predicate; a [`Shrinker`]
+//! is the same search, one candidate at a time.
+
+use crate::case::{Case, Extra};
+use crate::dtype::{Dtype, exponent, ldexp, text};
+use std::collections::hash_map::DefaultHasher;
+use std::collections::{HashMap, HashSet};
+use std::hash::{Hash, Hasher};
+use std::ops::Range;
+
+/// The smallest failing case that can be reached within `budget`, where evaluating a case of n logits costs `1 + n / 64`.
+///
+/// `case` itself is taken to fail and is not evaluated. Any other case that is returned is one for which `fails` was true. No
+/// case is evaluated twice.
+pub fn shrink(case: &Case, budget: usize, fails: &mut dyn FnMut(&Case) -> bool) -> Case {
+    let mut shrinker = Shrinker::new(case.clone(), budget);
+    while let Some(candidate) = shrinker.candidate() {
+        let failed = fails(candidate);
+        shrinker.answer(failed);
+    }
+    shrinker.into_best()
+}
+
+/// What evaluating a case of `n` logits costs of a budget.
+pub fn price(n: usize) -> usize {
+    /// Logits that cost as much as a call does.
+    const LOGITS_PER_UNIT: usize = 64;
+    1 + n / LOGITS_PER_UNIT
+}
+
+/// The search, one candidate at a time: ask for a [`candidate`](Shrinker::candidate), tell the [`answer`](Shrinker::answer).
+#[derive(Debug, Clone)]
+pub struct Shrinker {
+    best: Case,
+    /// The candidate that waits for its answer.
+    pending: Option<Case>,
+    budget: usize,
+    pass: usize,
+    cursor: Cursor,
+    /// Counts the cases taken; names the best case.
+    version: u64,
+    /// The best case when the pass began.
+    began: u64,
+    /// For each pass the best case for which it found nothing.
+    exhausted: [Option<u64>; Pass::ALL.len()],
+    /// Hashes of all cases evaluated, and of the first.
+    seen: HashSet<u64>,
+    descriptions: HashMap<u64, u64>,
+    facts: Option<Facts>,
+}
+
+/// What the passes need to know of the best case, computed once for it.
+#[derive(Debug, Clone)]
+struct Facts {
+    cost: Cost,
+    /// The value that most logits have, the first of them on a tie.
+    most_common: f64,
+    /// Values that occur more than once, among the logits (false) or in the direction (true), by their bits.
+    repeated: Vec<(bool, u64)>,
+}
+
+/// How simple a case is; the less, the simpler.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Cost {
+    logits: usize,
+    descriptions: u64,
+    /// 0 for a target at the front, 1 at the back, more elsewhere.
+    target: usize,
+    /// 0 for a descending row, 1 for an ascending one, 2 for any other.
+    disorder: u8,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pass {
+    /// Keep the first, the last, the largest, or the largest and least 1, 2, 4, ... logits.
+    Keep,
+    /// Drop chunks of half the logits, a quarter, down to single ones.
+    Drop,
+    /// Change the whole case at once.
+    Whole,
+    /// Change all occurrences of a repeated value at once.
+    Repeated,
+    /// Set chunks of values to one value.
+    Flatten,
+    /// Change single values.
+    Single,
+}
+
+impl Pass {
+    const ALL: [Pass; 6] = [Pass::Keep, Pass::Drop, Pass::Whole, Pass::Repeated, Pass::Flatten, Pass::Single];
+}
+
+/// Where a pass is. Each pass uses what it needs of it.
+#[derive(Debug, Clone, Copy)]
+struct Cursor {
+    /// Which of the changes that the pass knows.
+    choice: usize,
+    /// The length of a chunk.
+    size: usize,
+    /// The place of a chunk or a value.
+    at: usize,
+}
+
+/// What a pass finds at its cursor.
+enum Step {
+    Try(Parts),
+    /// Nothing at this place.
+    Skip,
+    /// Nothing here nor at any later choice for the same value.
+    SkipValue,
+    /// Nothing any more.
+    Done,
+}
+
+impl From<Option<Parts>> for Step {
+    fn from(parts: Option<Parts>) -> Self {
+        parts.map_or(Step::Skip, Step::Try)
+    }
+}
+
+impl Shrinker {
+    /// A search that starts from `case`, which is taken to fail. See [`shrink`] for the budget.
+    pub fn new(case: Case, budget: usize) -> Self {
+        let cursor = Cursor::start(Pass::ALL[0], &case);
+        Self {
+            seen: HashSet::from([hash(&case)]),
+            best: case,
+            pending: None,
+            budget,
+            pass: 0,
+            cursor,
+            version: 0,
+            began: 0,
+            exhausted: [None; Pass::ALL.len()],
+            descriptions: HashMap::new(),
+            facts: None,
+        }
+    }
+
+    /// The smallest failing case so far.
+    pub fn best(&self) -> &Case {
+        &self.best
+    }
+
+    /// The smallest failing case found.
+    pub fn into_best(self) -> Case {
+        self.best
+    }
+
+    /// The case to evaluate next, simpler than the best one and never seen before; none if the search or the budget is at its
+    /// end. The same again until it is answered.
+    pub fn candidate(&mut self) -> Option<&Case> {
+        if self.pending.is_none() {
+            self.pending = self.search();
+        }
+        self.pending.as_ref()
+    }
+
+    /// The candidate that waits for its answer.
+    pub fn pending(&self) -> Option<&Case> {
+        self.pending.as_ref()
+    }
+
+    /// Whether the candidate fails. Without a candidate nothing happens.
+    pub fn answer(&mut self, fails: bool) {
+        let Some(case) = self.pending.take() else { return };
+        if fails {
+            self.best = case;
+            self.version += 1;
+            self.facts = None;
+        }
+        self.advance(fails);
+    }
+
+    fn advance(&mut self, taken: bool) {
+        let pass = Pass::ALL[self.pass];
+        self.cursor.advance(pass, taken, places(pass, &self.best));
+    }
+
+    fn search(&mut self) -> Option<Case> {
+        loop {
+            let pass = Pass::ALL[self.pass];
+            let parts = match self.step(pass) {
+                Step::Try(parts) => parts,
+                Step::Skip => {
+                    self.advance(false);
+                    continue;
+                }
+                Step::SkipValue => {
+                    self.cursor = Cursor { at: self.cursor.at + 1, choice: 0, ..self.cursor };
+                    continue;
+                }
+                Step::Done => {
+                    self.next_pass()?;
+                    continue;
+                }
+            };
+            let candidate = if self.is_simpler(&parts) { parts.into_case(&self.best) } else { None };
+            let Some(candidate) = candidate else {
+                self.advance(false);
+                continue;
+            };
+            let price = price(candidate.logits().len());
+            if price > self.budget {
+                return None;
+            }
+            if !self.seen.insert(hash(&candidate)) {
+                self.advance(false);
+                continue;
+            }
+            self.budget -= price;
+            return Some(candidate);
+        }
+    }
+
+    /// Turns to the next pass that has not yet failed on the best case; none if all have.
+    fn next_pass(&mut self) -> Option<()> {
+        if self.began == self.version {
+            self.exhausted[self.pass] = Some(self.version);
+        }
+        let passes = Pass::ALL.len();
+        let open = |pass: &usize| self.exhausted[*pass] != Some(self.version);
+        self.pass = (1..=passes).map(|ahead| (self.pass + ahead) % passes).find(open)?;
+        self.began = self.version;
+        self.cursor = Cursor::start(Pass::ALL[self.pass], &self.best);
+        Some(())
+    }
+
+    fn is_simpler(&mut self, parts: &Parts) -> bool {
+        let n = self.best.logits().len();
+        if parts.logits.len() != n {
+            return parts.logits.len() < n;
+        }
+        let best = self.facts().cost;
+        self.cost(parts) < best
+    }
+
+    fn cost(&mut self, parts: &Parts) -> Cost {
+        let values = parts.logits.iter().chain(&parts.direction).chain(std::iter::once(&parts.label_smoothing));
+        let descriptions = values.map(|&x| self.describe(x)).sum();
+        let n = parts.logits.len();
+        let target = match parts.class {
+            None | Some(0) => 0,
+            Some(class) if class + 1 == n => 1,
+            Some(class) => 1 + class,
+        };
+        let disorder = if parts.logits.is_sorted_by(|a, b| a.total_cmp(b).is_ge()) {
+            0
+        } else if parts.logits.is_sorted_by(|a, b| a.total_cmp(b).is_le()) {
+            1
+        } else {
+            2
+        };
+        Cost { logits: n, descriptions, target, disorder }
+    }
+
+    /// The description of a value, remembered.
+    fn describe(&mut self, x: f64) -> u64 {
+        /// Values remembered; a long row of distinct values must not fill the memory.
+        const REMEMBERED: usize = 1 << 16;
+        if x.to_bits() == 0 {
+            return 0;
+        }
+        if self.descriptions.len() > REMEMBERED {
+            self.descriptions.clear();
+        }
+        let dtype = self.best.dtype();
+        *self.descriptions.entry(x.to_bits()).or_insert_with(|| description(x, dtype))
+    }
+
+    fn facts(&mut self) -> &Facts {
+        let facts = match self.facts.take() {
+            Some(facts) => facts,
+            None => self.find_facts(),
+        };
+        self.facts.insert(facts)
+    }
+
+    fn find_facts(&mut self) -> Facts {
+        let parts = Parts::of(&self.best);
+        let mut counts: HashMap<(bool, u64), usize> = HashMap::new();
+        let mut repeated = Vec::new();
+        let keys = parts.logits.iter().map(|z| (false, z.to_bits()));
+        for key in keys.chain(parts.direction.iter().map(|g| (true, g.to_bits()))) {
+            let count = counts.entry(key).or_insert(0);
+            *count += 1;
+            if *count == 2 {
+                repeated.push(key);
+            }
+        }
+        // `max_by_key` keeps the last of equals, so reversed the first.
+        let most_common = parts.logits.iter().rev().max_by_key(|z| counts.get(&(false, z.to_bits())));
+        Facts { cost: self.cost(&parts), most_common: most_common.copied().unwrap_or(0.0), repeated }
+    }
+
+    fn step(&mut self, pass: Pass) -> Step {
+        let Cursor { choice, size, at } = self.cursor;
+        let n = self.best.logits().len();
+        match pass {
+            Pass::Keep => {
+                let (count, way) =
+                    choice.checked_sub(1).map_or((0, 0), |place| (1 << (place / KEEP_WAYS), place % KEEP_WAYS));
+                if count >= n { Step::Done } else { keep(&self.best, count, way).into() }
+            }
+            Pass::Drop if size == 0 => Step::Done,
+            Pass::Drop => drop_chunk(&self.best, at..(at + size).min(n)).into(),
+            Pass::Whole => {
+                let most_common = self.facts().most_common;
+                whole(&self.best, most_common, choice)
+            }
+            Pass::Repeated => {
+                let Some(&(in_direction, bits)) = self.facts().repeated.get(at) else { return Step::Done };
+                let old = f64::from_bits(bits);
+                match self.simpler_value(old, choice) {
+                    Err(step) => step,
+                    Ok(new) => {
+                        let mut parts = Parts::of(&self.best);
+                        let values = if in_direction { &mut parts.direction } else { &mut parts.logits };
+                        values.iter_mut().filter(|x| x.to_bits() == bits).for_each(|x| *x = new);
+                        Step::Try(parts)
+                    }
+                }
+            }
+            Pass::Flatten => {
+                let Some(value) = [0.0, 1.0, self.facts().most_common].get(choice).copied() else {
+                    return Step::Done;
+                };
+                let slots = slots(&self.best);
+                if slots == 0 {
+                    return Step::Done;
+                }
+                let chunk = at..(at + size).min(slots);
+                let old: u64 = chunk.clone().map(|index| self.describe(slot(&self.best, index))).sum();
+                if old <= self.describe(value) * chunk.len() as u64 {
+                    return Step::Skip;
+                }
+                let mut parts = Parts::of(&self.best);
+                chunk.for_each(|slot| parts.set(slot, value));
+                Step::Try(parts)
+            }
+            Pass::Single => {
+                let slots = slots(&self.best);
+                if at >= slots {
+                    return Step::Done;
+                }
+                let old = slot(&self.best, at);
+                match self.simpler_value(old, choice) {
+                    Err(step) => step,
+                    Ok(new) => {
+                        let mut parts = Parts::of(&self.best);
+                        parts.set(at, new);
+                        Step::Try(parts)
+                    }
+                }
+            }
+        }
+    }
+
+    /// The variant `choice` of a value if it is simpler, else how to go on.
+    fn simpler_value(&mut self, old: f64, choice: usize) -> Result<f64, Step> {
+        let cost = self.describe(old);
+        if cost == 0 {
+            return Err(Step::SkipValue);
+        }
+        match variant(old, choice, self.best.dtype()) {
+            None => Err(Step::SkipValue),
+            Some(Some(new)) if self.describe(new) < cost => Ok(new),
+            Some(_) => Err(Step::Skip),
+        }
+    }
+}
+
+impl Cursor {
+    fn start(pass: Pass, case: &Case) -> Self {
+        Self { choice: 0, size: half(places(pass, case)), at: 0 }
+    }
+
+    /// Moves on after a candidate was taken, or was not, or there was none. `places` is how many there are for chunks.
+    fn advance(&mut self, pass: Pass, taken: bool, places: usize) {
+        match pass {
+            // The same change again, as long as it helps.
+            Pass::Whole if taken => {}
+            Pass::Keep | Pass::Whole | Pass::Repeated | Pass::Single => self.choice += 1,
+            Pass::Drop | Pass::Flatten => {
+                if pass == Pass::Flatten || !taken {
+                    self.at += self.size;
+                }
+                if self.at >= places {
+                    self.at = 0;
+                    self.size /= 2;
+                }
+                if self.size == 0 && pass == Pass::Flatten {
+                    self.choice += 1;
+                    self.size = half(places);
+                }
+            }
+        }
+    }
+}
+
+/// How many places a pass that works on chunks has.
+fn places(pass: Pass, case: &Case) -> usize {
+    if pass == Pass::Drop { case.logits().len() } else { slots(case) }
+}
+
+/// The largest power of two below `count` (1 for 1): chunks of it, its half, its quarter and so on add up to any length.
+fn half(count: usize) -> usize {
+    if count < 2 { count } else { count.next_power_of_two() / 2 }
+}
+
+/// A case taken apart, to be changed. Without a target the smoothing is 0, without a direction it is empty.
+#[derive(Debug, Clone)]
+struct Parts {
+    logits: Vec<f64>,
+    class: Option<usize>,
+    label_smoothing: f64,
+    direction: Vec<f64>,
+}
+
+/// The number of values of a case that can be changed one by one: logits, then direction, then label smoothing.
+fn slots(case: &Case) -> usize {
+    let n = case.logits().len();
+    match case.extra() {
+        Extra::None => n,
+        Extra::Target { .. } => n + 1,
+        Extra::Direction(direction) => n + direction.len(),
+    }
+}
+
+fn slot(case: &Case, slot: usize) -> f64 {
+    let n = case.logits().len();
+    match case.extra() {
+        _ if slot < n => case.logits()[slot],
+        Extra::None => 0.0,
+        Extra::Target { label_smoothing, .. } => *label_smoothing,
+        Extra::Direction(direction) => direction[slot - n],
+    }
+}
+
+impl Parts {
+    fn of(case: &Case) -> Self {
+        let (class, label_smoothing) = case.target().unzip();
+        let label_smoothing = label_smoothing.unwrap_or(0.0);
+        let direction = case.direction().unwrap_or(&[]).to_vec();
+        Self { logits: case.logits().to_vec(), class, label_smoothing, direction }
+    }
+
+    /// The case of these parts, with the op and dtype of `model`; none if they make no valid case.
+    fn into_case(self, model: &Case) -> Option<Case> {
+        let extra = match model.extra() {
+            Extra::None => Extra::None,
+            Extra::Target { .. } => Extra::Target { class: self.class?, label_smoothing: self.label_smoothing },
+            Extra::Direction(_) => Extra::Direction(self.direction.into()),
+        };
+        Case::new(model.op(), model.dtype(), self.logits, extra).ok()
+    }
+
+    fn set(&mut self, slot: usize, value: f64) {
+        let n = self.logits.len();
+        if slot < n {
+            self.logits[slot] = value;
+        } else if let Some(g) = self.direction.get_mut(slot - n) {
+            *g = value;
+        } else {
+            self.label_smoothing = value;
+        }
+    }
+
+    /// The parts with the logits at `indices` only, in that order; the target is remapped and must be among them.
+    fn select(&self, indices: &[usize]) -> Parts {
+        let pick = |values: &[f64]| indices.iter().filter_map(|&index| values.get(index).copied()).collect();
+        let class = self.class.and_then(|class| indices.iter().position(|&index| index == class));
+        Parts {
+            logits: pick(&self.logits),
+            class,
+            label_smoothing: self.label_smoothing,
+            direction: pick(&self.direction),
+        }
+    }
+}
+
+/// The ways of [`keep`]: the first, the last, the largest, the largest and the least.
+const KEEP_WAYS: usize = 4;
+
+/// The case with `count` logits, fewer than it has, and besides with its target.
+fn keep(case: &Case, count: usize, way: usize) -> Option<Parts> {
+    let logits = case.logits();
+    let n = logits.len();
+    let mut kept: Vec<usize> = match way {
+        0 => (0..count).collect(),
+        _ if same(logits) && case.direction().is_none_or(same) => return None, // as the first
+        1 => (n - count..n).collect(),
+        _ => {
+            let least = if way == 2 { 0 } else { count / 2 };
+            let order = |a: &usize, b: &usize| logits[*a].total_cmp(&logits[*b]).then(b.cmp(a));
+            let mut ordered: Vec<usize> = (0..n).collect();
+            ordered.select_nth_unstable_by(n - (count - least), order);
+            if least > 0 {
+                ordered[..n - (count - least)].select_nth_unstable_by(least, order);
+            }
+            ordered.drain(least..n - (count - least));
+            ordered.sort_unstable();
+            ordered
+        }
+    };
+    if let Some((class, _)) = case.target()
+        && let Err(place) = kept.binary_search(&class)
+    {
+        kept.insert(place, class);
+    }
+    Some(Parts::of(case).select(&kept))
+}
+
+/// Whether all values are the same, bit for bit.
+fn same(values: &[f64]) -> bool {
+    values.iter().all(|x| x.to_bits() == values[0].to_bits())
+}
+
+/// The case without a chunk of its logits; the target stays.
+fn drop_chunk(case: &Case, chunk: Range<usize>) -> Option<Parts> {
+    let target = case.target().map(|(class, _)| class);
+    let logits = case.logits();
+    if let Some(before) = chunk.start.checked_sub(chunk.len()) {
+        // Within a run the case is the one that dropping the chunk before has given.
+        let both = before..chunk.end;
+        let is_run = same(&logits[both.clone()]) && case.direction().is_none_or(|g| same(&g[both.clone()]));
+        if is_run && target.is_none_or(|class| !both.contains(&class)) {
+            return None;
+        }
+    }
+    // The target's index, if it lies in the chunk and so stays.
+    let spared = target.filter(|class| chunk.contains(class));
+    if chunk.len() == usize::from(spared.is_some()) {
+        return None;
+    }
+    let without = |values: &[f64]| {
+        let spared = spared.map(|index| values[index]);
+        values[..chunk.start].iter().copied().chain(spared).chain(values[chunk.end..].iter().copied()).collect()
+    };
+    let class = target.map(|class| match spared {
+        Some(_) => chunk.start,
+        None if class >= chunk.end => class - chunk.len(),
+        None => class,
+    });
+    let label_smoothing = case.target().map_or(0.0, |(_, label_smoothing)| label_smoothing);
+    let direction = case.direction().map(without).unwrap_or_default();
+    Some(Parts { logits: without(logits), class, label_smoothing, direction })
+}
+
+/// Significand bits to which all values are rounded at once.
+const ROUGH_BITS: [u32; 9] = [1, 2, 3, 4, 6, 8, 11, 16, 24];
+/// Decimal digits to which all values are rounded at once.
+const ROUGH_DIGITS: [usize; 3] = [1, 2, 3];
+
+/// Change `choice` of the whole case.
+fn whole(case: &Case, most_common: f64, choice: usize) -> Step {
+    /// Changes of the target and the order.
+    const TARGET: usize = 5;
+    /// Changes of the smoothing.
+    const SMOOTHING: [f64; 4] = [0.0, 1.0, 0.5, 0.1];
+    /// Directions of a known form.
+    const FORMS: usize = 5;
+    let dtype = case.dtype();
+    let n = case.logits().len();
+    let mut parts = Parts::of(case);
+    let mut choice = choice;
+    // Takes `choice` if it is one of the next `count`, else counts them off.
+    let mut among = |count: usize| {
+        let taken = (choice < count).then_some(choice);
+        choice = choice.wrapping_sub(if taken.is_some() { 0 } else { count });
+        taken
+    };
+    if let Some(change) = among(TARGET) {
+        let mut order: Vec<usize> = (0..n).collect();
+        match (change, parts.class) {
+            (0..=2, None) => return Step::Skip,
+            (0, _) => parts.class = Some(0),
+            (1, _) => parts.class = Some(n - 1),
+            (2, Some(class)) => {
+                order.swap(0, class);
+                parts = parts.select(&order);
+            }
+            _ => {
+                order.sort_by(|&a, &b| parts.logits[a].total_cmp(&parts.logits[b]));
+                if change == 3 {
+                    order.reverse();
+                }
+                parts = parts.select(&order);
+            }
+        }
+        return Step::Try(parts);
+    }
+    if let Some(change) = among(SMOOTHING.len()) {
+        if case.target().is_none() {
+            return Step::Skip;
+        }
+        parts.label_smoothing = dtype.round(SMOOTHING[change]);
+        return Step::Try(parts);
+    }
+    if let Some(form) = among(FORMS) {
+        if n == 0 || parts.direction.is_empty() {
+            return Step::Skip;
+        }
+        let largest = (0..n).max_by(|&a, &b| parts.logits[a].total_cmp(&parts.logits[b])).unwrap_or(0);
+        for (index, g) in parts.direction.iter_mut().enumerate() {
+            let one_hot = |at: usize| f64::from(u8::from(index == at));
+            *g = match form {
+                0 => one_hot(0),
+                1 => one_hot(n - 1),
+                2 => one_hot(largest),
+                3 => one_hot(0) - one_hot(1),
+                _ => 1.0 - 2.0 * (index % 2) as f64,
+            };
+        }
+        return Step::Try(parts);
+    }
+    if let Some(change) = among(EVERYWHERE) {
+        if everywhere(&mut parts.logits, most_common, change, dtype) {
+            return Step::Try(parts);
+        }
+        return Step::Skip;
+    }
+    if let Some(change) = among(EVERYWHERE) {
+        if everywhere(&mut parts.direction, 1.0, change, dtype) {
+            return Step::Try(parts);
+        }
+        return Step::Skip;
+    }
+    Step::Done
+}
+
+/// The number of changes that [`everywhere`] knows.
+const EVERYWHERE: usize = 15 + ROUGH_BITS.len() + ROUGH_DIGITS.len();
+
+/// Applies change `choice` to all values alike; false if there is nothing to change.
+fn everywhere(values: &mut [f64], common: f64, choice: usize, dtype: Dtype) -> bool {
+    let finite = || values.iter().copied().filter(|x| x.is_finite());
+    let (Some(most), Some(least)) = (finite().reduce(f64::max), finite().reduce(f64::min)) else {
+        // Without a number only the constants can apply.
+        let constant = [0.0, 1.0, -1.0].get(choice).copied();
+        values.iter_mut().for_each(|x| *x = constant.unwrap_or(*x));
+        return constant.is_some() && !values.is_empty();
+    };
+    let constant = match choice {
+        0 => Some(0.0),
+        1 => Some(1.0),
+        2 => Some(-1.0),
+        3 => Some(common),
+        4 => Some(values.iter().copied().max_by(f64::total_cmp).unwrap_or(most)),
+        _ => None,
+    };
+    let power = if most == 0.0 { 0.0 } else { ldexp(1.0, exponent(most)).copysign(most) };
+    let change = |x: f64| match choice {
+        _ if constant.is_some() => constant.unwrap_or(x),
+        _ if !x.is_finite() => x,
+        // A common offset, which softmax does not see.
+        5 => x - most,
+        6 => x - least,
+        7 => x - common,
+        8 => x - power,
+        9 => x.abs(),
+        10 => -x,
+        11 => x / 2.0,
+        12 => x.trunc(),
+        13 => x.round_ties_even(),
+        14 => x.abs().ceil().copysign(x),
+        _ => match ROUGH_BITS.get(choice - 15) {
+            Some(&bits) => to_bits(x, bits, false),
+            None => to_digits(x, ROUGH_DIGITS[choice - 15 - ROUGH_BITS.len()], dtype),
+        },
+    };
+    let special = constant.is_none() && (choice == 7 && !common.is_finite());
+    values.iter_mut().for_each(|x| *x = dtype.round(change(*x)));
+    !special
+}
+
+/// The magnitude rounded to `bits` significand bits, downward or upward. `x` must be finite.
+fn to_bits(x: f64, bits: u32, upward: bool) -> f64 {
+    if x == 0.0 {
+        return x;
+    }
+    let unit = exponent(x) - bits as i32 + 1;
+    let scaled = ldexp(x.abs(), -unit);
+    ldexp(if upward { scaled.ceil() } else { scaled.trunc() }, unit).copysign(x)
+}
+
+/// Rounded to `digits` significant decimal digits, then to the dtype.
+fn to_digits(x: f64, digits: usize, dtype: Dtype) -> f64 {
+    text::parse(&format!("{:.*e}", digits - 1, x), dtype).unwrap_or(x)
+}
+
+/// Integers up to this magnitude are small.
+const SMALL_INTEGER: f64 = 1024.0;
+/// The number of halvings that bring a small integer, or any exponent of an f64, to 1.
+const HALVINGS: usize = 10;
+/// The most decimal digits to which single values are rounded; any number of f32 reads back from nine.
+const DIGITS: usize = 9;
+
+/// Variant `choice` of a value: `Some(None)` if it does not apply to this value, `None` after the last.
+///
+/// The choices are counted alike for all values, and a descent by halves is one choice for each step, so that a search that
+/// goes on with the next choice after each variant taken bisects.
+fn variant(x: f64, choice: usize, dtype: Dtype) -> Option<Option<f64>> {
+    const FIRST: usize = 12;
+    const POWERS: usize = FIRST + HALVINGS;
+    const BITS: usize = POWERS + 2;
+    let format = dtype.format();
+    let bits = 2 * (format.precision as usize - 2);
+    let (digits, exponents) = (BITS + bits, BITS + bits + DIGITS);
+    let number = x.is_finite().then_some(x);
+    // exp overflows above the first, and rounds to 0 below minus the second.
+    let overflow = (f64::from(format.emax + 1) * std::f64::consts::LN_2).ceil();
+    let underflow = (f64::from(1 - format.least_exponent()) * std::f64::consts::LN_2).ceil();
+    let value = match choice {
+        0 => Some(0.0),
+        1 => Some(1.0),
+        2 => Some(-1.0),
+        3 => (!x.is_nan()).then(|| x.abs()),
+        4 => Some(overflow.copysign(x)),
+        5 => Some(-overflow.copysign(x)),
+        6 => Some(underflow.copysign(x)),
+        7 => Some(-underflow.copysign(x)),
+        8 => number.map(f64::trunc),
+        9 => number.map(|x| x.abs().ceil().copysign(x)),
+        10 => x.is_nan().then_some(f64::INFINITY),
+        11 => x.is_nan().then_some(f64::NEG_INFINITY),
+        _ if choice < POWERS => {
+            let step = ldexp(1.0, (HALVINGS - 1 - (choice - FIRST)) as i32);
+            number.filter(|x| is_small_integer(*x) && x.abs() >= step).map(|x| (x.abs() - step).copysign(x))
+        }
+        _ if choice < BITS => number.map(|x| to_bits(x, 1, choice == POWERS + 1)),
+        _ if choice < digits => {
+            let place = choice - BITS;
+            number.map(|x| to_bits(x, 2 + place as u32 / 2, place % 2 == 1))
+        }
+        _ if choice < exponents => number.map(|x| to_digits(x, choice - digits + 1, dtype)),
+        _ if choice <= exponents + HALVINGS => {
+            let step = 1 << (HALVINGS - (choice - exponents));
+            number.filter(|x| *x != 0.0 && exponent(*x).abs() >= step).map(|x| ldexp(x, -step * exponent(x).signum()))
+        }
+        _ => return None,
+    };
+    Some(value.map(|value| dtype.round(value)))
+}
+
+fn is_small_integer(x: f64) -> bool {
+    x.abs() <= SMALL_INTEGER && x.fract() == 0.0
+}
+
+/// How much it takes to describe a value: 0, then small integers by magnitude, powers of two by exponent, numbers by their bits
+/// or decimal digits (the fewer counts; a digit is worth four bits) and then by exponent, then inf, -inf and NaN.
+fn description(x: f64, dtype: Dtype) -> u64 {
+    /// Where the kinds begin; each is larger than all descriptions of the kind before.
+    const INTEGERS: u64 = 1 << 10;
+    const POWERS: u64 = 1 << 12;
+    const NUMBERS: u64 = 1 << 13;
+    /// Above twice the largest exponent of an f64, so that a bit counts more than any exponent.
+    const PER_BIT: u64 = 1 << 12;
+    const BITS_PER_DIGIT: u32 = 4;
+    const SPECIAL: u64 = 1 << 20;
+    let negative = u64::from(x.is_sign_negative());
+    if x.is_nan() {
+        return SPECIAL + 2;
+    }
+    if x.is_infinite() {
+        return SPECIAL + negative;
+    }
+    if x == 0.0 {
+        return negative;
+    }
+    if is_small_integer(x) {
+        return INTEGERS + 2 * x.abs() as u64 + negative;
+    }
+    let e = exponent(x);
+    let size = 2 * u64::from(e.unsigned_abs()) + negative;
+    let significand = ldexp(x.abs(), -e).to_bits() & ((1 << 52) - 1) | 1 << 52;
+    let bits = f64::MANTISSA_DIGITS - significand.trailing_zeros();
+    if bits == 1 {
+        return POWERS + size;
+    }
+    let shortest = match dtype {
+        Dtype::F64 => format!("{x:e}"),
+        Dtype::F32 => format!("{:e}", x as f32),
+        _ => text::decimal(x, dtype),
+    };
+    let digits: String = shortest.chars().take_while(|&c| c != 'e').filter(char::is_ascii_digit).collect();
+    let digits = digits.trim_matches('0').len() as u32;
+    NUMBERS + PER_BIT * u64::from(bits.min(BITS_PER_DIGIT * digits)) + size
+}
+
+fn hash(case: &Case) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    let parts = [case.logits(), case.direction().unwrap_or(&[])];
+    for values in parts {
+        values.len().hash(&mut hasher);
+        values.iter().for_each(|x| x.to_bits().hash(&mut hasher));
+    }
+    case.target().map(|(class, smoothing)| (class, smoothing.to_bits())).hash(&mut hasher);
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::op::Op;
+
+    const PLENTY: usize = 1 << 20;
+
+    /// Shrinks, checks what must hold of every search, and returns the text and the number of evaluations.
+    fn run(text: &str, budget: usize, mut fails: impl FnMut(&Case) -> bool) -> (String, usize) {
+        let case = Case::parse(text).unwrap();
+        assert!(fails(&case), "{text} does not fail to begin with");
+        let mut evaluated = HashSet::from([case.to_string()]);
+        let mut spent = 0;
+        let small = shrink(&case, budget, &mut |candidate| {
+            assert!(evaluated.insert(candidate.to_string()), "{candidate} is evaluated twice");
+            spent += price(candidate.logits().len());
+            fails(candidate)
+        });
+        assert!(fails(&small), "{small} does not fail");
+        assert!(spent <= budget);
+        let decimals = |values: &[f64]| crate::case::values_text(values, |x| text::decimal(x, small.dtype()));
+        let mut shown = format!("[{}]", decimals(small.logits()));
+        if let Some((class, smoothing)) = small.target() {
+            shown += &format!(" target={class} label_smoothing={}", text::decimal(smoothing, small.dtype()));
+        }
+        if let Some(direction) = small.direction() {
+            shown += &format!(" direction=[{}]", decimals(direction));
+        }
+        (shown, evaluated.len() - 1)
+    }
+
+    fn spread(case: &Case) -> f64 {
+        let most = case.logits().iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        most - case.logits().iter().copied().fold(f64::INFINITY, f64::min)
+    }
+
+    /// 60 values over many magnitudes, with a few specials.
+    fn row() -> String {
+        let values: Vec<String> = (0..60).map(|k| format!("{}", f64::from((k * 7919) % 613 - 300) * 0.7371)).collect();
+        format!("[{}, -inf, {}]", values[..30].join(", "), values[30..].join(", "))
+    }
+
+    #[test]
+    fn shrinks_to_the_smallest_case() {
+        let row = row();
+        let finite = row.replace("-inf", "0");
+        type Fails = fn(&Case) -> bool;
+        let table: [(&str, &str, Fails, &str, usize); 17] = [
+            ("max", &format!("softmax f32 {row}"), |c| c.logits().iter().any(|&z| z > 88.8), "[89]", 22),
+            ("spread", &format!("softmax f32 {finite}"), |c| spread(c) > 104.0, "[105, 0]", 60),
+            ("spread f16", "softmax f16 [3, 60, -70.5, 12]", |c| spread(c) > 104.0, "[105, 0]", 60),
+            ("tie", "softmax f32 [0.3*1000]", |c| c.logits().len() >= 257 && spread(c) == 0.0, "[0*257]", 40),
+            ("length", &format!("softmax f32 {row}"), |c| c.logits().len() >= 17, "[0*17]", 70),
+            (
+                "last",
+                "softmax f64 [1, nan, 3, 7.77, nan]",
+                |c| c.logits().last().is_some_and(|z| z.is_nan()),
+                "[nan]",
+                12,
+            ),
+            (
+                "naive",
+                &format!("logsumexp f32 {finite}"),
+                |c| c.logits().iter().map(|&z| (z as f32).exp()).sum::<f32>().is_infinite(),
+                "[89]",
+                22,
+            ),
+            (
+                "sum",
+                "softmax_vjp f32 [1.5, 2, 3, -7.25] cotangent=[3.5, -1.25, -2.25, 0]",
+                |c| c.logits().len() >= 2 && sum(c) == 0.0,
+                "[0, 0] direction=[0, 0]",
+                20,
+            ),
+            (
+                "cancels",
+                "softmax_vjp f32 [1.5, 2, 3, -7.25] cotangent=[3.5, -1.25, -2.25, 0]",
+                |c| c.direction().is_some_and(|g| g.iter().any(|g| *g != 0.0)) && sum(c) == 0.0,
+                "[0, 0] direction=[1, -1]",
+                40,
+            ),
+            (
+                "target",
+                "cross_entropy f32 [1.5, 200.3, 3, -7.25] target=3 label_smoothing=0.1",
+                |c| c.target().is_some_and(|(class, _)| c.logits().iter().any(|&z| z > c.logits()[class] + 100.0)),
+                "[0, 101] target=0 label_smoothing=0",
+                60,
+            ),
+            (
+                "smoothing",
+                "cross_entropy f32 [1.5, 200.3, 3] target=1 label_smoothing=0.123",
+                |c| c.target().is_some_and(|(_, smoothing)| smoothing > 0.0 && smoothing < 1.0),
+                "[0] target=0 label_smoothing=0.5",
+                20,
+            ),
+            (
+                "narrow",
+                "softmax f32 [1.5, 88.72284]",
+                |c| c.logits().iter().any(|&z| z > 88.722839 && z < 88.73),
+                "[88.72656]",
+                40,
+            ),
+            // 2^69: half of it is below.
+            ("large", "softmax f32 [1.5e30, -2e30]", |c| c.logits().iter().any(|&z| z > 3e20), "[5.902958e20]", 30),
+            // 2^-127, the largest subnormal power of two.
+            (
+                "subnormal",
+                "softmax f32 [1.5e-42, -2e30]",
+                |c| c.logits().iter().any(|&z| z != 0.0 && z.abs() < 1e-38),
+                "[5.877472e-39]",
+                30,
+            ),
+            (
+                "low",
+                "softmax f32 [-150.7, -110, -400]",
+                |c| !c.logits().is_empty() && c.logits().iter().all(|&z| z < -103.97),
+                "[-104]",
+                30,
+            ),
+            (
+                "masked",
+                "softmax f32 [-inf, -inf, 3, 4, 9.5]",
+                |c| {
+                    c.logits().iter().filter(|&&z| z == f64::NEG_INFINITY).count() >= 2
+                        && c.logits().iter().any(|z| z.is_finite())
+                },
+                "[0, -inf, -inf]",
+                60,
+            ),
+            ("all", "softmax f32 [3, 1, 2]", |_| true, "[]", 1),
+        ];
+        for (name, text, fails, want, most) in table {
+            let (got, evaluations) = run(text, PLENTY, fails);
+            assert_eq!(got, want, "{name}");
+            assert!(evaluations <= most, "{name}: {evaluations} evaluations, at most {most} expected");
+        }
+    }
+
+    fn sum(case: &Case) -> f64 {
+        case.direction().unwrap_or(&[]).iter().sum()
+    }
+
+    #[test]
+    fn a_long_tie_takes_few_evaluations() {
+        let (got, evaluations) = run("softmax f32 [0.3*262144]", 1 << 26, |case| case.logits().len() >= 123_457);
+        assert_eq!(got, "[0*123457]");
+        assert!(evaluations <= 90, "{evaluations}");
+    }
+
+    #[test]
+    fn the_budget_holds() {
+        let text = format!("softmax f32 {}", row());
+        let fails = |case: &Case| case.logits().iter().any(|&z| z > 88.8);
+        assert_eq!(run(&text, 0, fails).1, 0);
+        for budget in 1..22 {
+            assert!(run(&text, budget, fails).1 <= budget);
+        }
+        // Every case that could still fail costs 94 or more, so a smaller budget leaves the case as it is.
+        let fails = |case: &Case| case.logits().len() > 6000;
+        assert_eq!(run("softmax f32 [1*6400, 2]", 93, fails).0, "[1*6400, 2]");
+        assert_eq!(run("softmax f32 [1*6400, 2]", PLENTY, fails).0, "[0*6001]");
+    }
+
+    #[test]
+    fn every_candidate_is_simpler_and_the_search_ends() {
+        for op in Op::ALL {
+            for dtype in Dtype::ALL {
+                for seed in 0..6u64 {
+                    let mut bytes = vec![0; 200];
+                    let mut state = seed + 1;
+                    for byte in &mut bytes {
+                        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+                        *byte = (state >> 56) as u8;
+                    }
+                    bytes[0] = op as u8;
+                    bytes[1] = dtype as u8;
+                    let mut shrinker = Shrinker::new(Case::decode(&bytes), PLENTY);
+                    let mut cost = shrinker.facts().cost;
+                    let mut steps = 0;
+                    while let Some(candidate) = shrinker.candidate() {
+                        // An arbitrary but fixed predicate.
+                        let fails = hash(candidate).is_multiple_of(3);
+                        let parts = Parts::of(candidate);
+                        let lower = shrinker.cost(&parts);
+                        assert!(lower < cost);
+                        shrinker.answer(fails);
+                        if fails {
+                            cost = lower;
+                        }
+                        steps += 1;
+                        assert!(steps < 50_000);
+                    }
+                }
+            }
+        }
+    }
+}
