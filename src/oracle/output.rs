@@ -328,7 +328,7 @@ impl<'a> Question<'a> {
         let remainder = products.shared[level.index].get_or_init(|| {
             let coefficients: Vec<Rational> =
                 sums.iter().zip(&self.row.counts).map(|(sum, &count)| Rational::from(&mean0 * count) - sum).collect();
-            level.weighted_sum(self.row, &coefficients).div_positive(&level.total)
+            level.weighted_sum(self.row, &coefficients, &Rational::new()).div_positive(&level.total)
         });
         base.add(remainder)
     }
@@ -350,8 +350,7 @@ impl<'a> Question<'a> {
                     - Rational::from(2) * &top * &top_count * self.row.counts[g]
             })
             .collect();
-        let square = level.sigma.mul(&level.sigma).mul(&Interval::rational(bits, &-top.clone()));
-        let numerator = level.weighted_sum(self.row, &coefficients).add(&square);
+        let numerator = level.weighted_sum(self.row, &coefficients, &-top.clone());
         let scale = level.total.mul(&Interval::rational(bits, &top_count));
         let limit = top / Rational::from(&top_count * &top_count);
         Interval::rational(bits, &limit).add(&numerator.div_positive(&scale.mul(&scale)))

@@ -24,6 +24,9 @@ pub(crate) const MASKED: u32 = u32::MAX;
 /// Beyond this many powers of two, `2^-x` is below MPFR's exponent range (2^30) with room for products and quotients.
 const UNREACHABLE: f64 = (1u64 << 29) as f64;
 
+/// Bits that hold the difference of any two `f64`, doubled, exactly: from 2^1025 down to 2^-1074.
+const EXACT_BITS: u32 = 2112;
+
 /// The bits that a ball's exponential keeps: those of a double-double.
 const BALL_BITS: i32 = 105;
 
@@ -143,16 +146,29 @@ impl Row {
         Ball::difference(self.max, self.logits[j])
     }
 
-    /// The sign of `sum over g >= 1 of coefficient(g) * w_g`, where the weights themselves are out of MPFR's range: that of
-    /// the sum divided by the first weight that counts.
-    fn sign_beyond_reach(&self, bits: u32, coefficients: &[Rational]) -> Ordering {
-        let Some(first) = (1..self.groups()).find(|&g| coefficients[g].cmp0() != Ordering::Equal) else {
+    /// The sign of `sum over g >= 1 of coefficient(g) * w_g + square * sigma^2` where the weights themselves are out of MPFR's
+    /// range: that of the sum divided by its largest weight.
+    fn sign_beyond_reach(&self, bits: u32, coefficients: &[Rational], square: &Rational) -> Ordering {
+        let gap = |g: usize| Float::with_val(EXACT_BITS, self.max) - self.values[g];
+        let mut terms: Vec<(Float, Interval)> = (1..self.groups())
+            .filter(|&g| coefficients[g].cmp0() != Ordering::Equal)
+            .map(|g| (gap(g), Interval::rational(bits, &coefficients[g])))
+            .collect();
+        if square.cmp0() != Ordering::Equal && self.groups() > 1 {
+            // sigma = w_1 * (the sum of the weights in units of w_1)
+            let mut scaled = Interval::zero(bits);
+            for g in 1..self.groups() {
+                let weight = exponential(bits, self.values[1], self.values[g]);
+                scaled = scaled.add(&weight.mul(&Interval::enclose(bits, self.counts[g])));
+            }
+            terms.push((gap(1) * 2u32, scaled.mul(&scaled).mul(&Interval::rational(bits, square))));
+        }
+        let Some(least) = terms.iter().map(|term| term.0.clone()).min_by(|a, b| a.total_cmp(b)) else {
             return Ordering::Equal;
         };
-        let mut sum = Interval::rational(bits, &coefficients[first]);
-        for (g, coefficient) in coefficients.iter().enumerate().skip(first + 1) {
-            let weight = exponential(bits, self.values[first], self.values[g]);
-            sum = sum.add(&weight.mul(&Interval::rational(bits, coefficient)));
+        let mut sum = Interval::zero(bits);
+        for (gap, coefficient) in &terms {
+            sum = sum.add(&exponential_of(bits, Float::with_val(EXACT_BITS, &least - gap)).mul(coefficient));
         }
         if sum.is_positive() {
             Ordering::Greater
@@ -231,6 +247,14 @@ fn exponential(bits: u32, max: f64, z: f64) -> Interval {
     widened(&exp_of_difference(bits, z, max, &mut Float::new(bits + 64)), bits)
 }
 
+/// `exp(x)` of an `x <= 0` that is known exactly, likewise.
+fn exponential_of(bits: u32, x: Float) -> Interval {
+    if powers_below(0.0, x.to_f64()) > UNREACHABLE {
+        return Interval::positive_below(bits, -(UNREACHABLE as i32));
+    }
+    widened(&Float::with_val(bits, x.exp()), bits)
+}
+
 /// The interval of a positive number known with a relative error of `2^(2 - bits)`.
 fn widened(value: &Float, bits: u32) -> Interval {
     let mut radius = Float::with_val(8, 1);
@@ -284,17 +308,17 @@ impl Level {
         self.weights[group].div_positive(&self.total)
     }
 
-    /// `sum over g >= 1 of coefficient(g) * w_g`; element 0 of the coefficients is not used. Its sign is known from the
-    /// largest weight that counts even where all weights are out of range.
-    pub fn weighted_sum(&self, row: &Row, coefficients: &[Rational]) -> Interval {
-        let mut sum = Interval::zero(self.bits);
+    /// `sum over g >= 1 of coefficient(g) * w_g + square * sigma^2`; element 0 of the coefficients is not used. Its sign is known
+    /// from the largest weight that counts even where all weights are out of range.
+    pub fn weighted_sum(&self, row: &Row, coefficients: &[Rational], square: &Rational) -> Interval {
+        let mut sum = self.sigma.mul(&self.sigma).mul(&Interval::rational(self.bits, square));
         for (weight, coefficient) in self.weights.iter().zip(coefficients).skip(1) {
             if coefficient.cmp0() != Ordering::Equal {
                 sum = sum.add(&weight.mul(&Interval::rational(self.bits, coefficient)));
             }
         }
         if sum.low < 0 && sum.high > 0 {
-            match row.sign_beyond_reach(self.bits, coefficients) {
+            match row.sign_beyond_reach(self.bits, coefficients, square) {
                 Ordering::Greater => sum.low = Float::with_val(self.bits, 0),
                 Ordering::Less => sum.high = Float::with_val(self.bits, 0),
                 Ordering::Equal => {}
