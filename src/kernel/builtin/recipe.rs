@@ -49,7 +49,7 @@ pub(super) struct Normalizer<A> {
 
 /// A kernel: its name, what it says of itself, and the steps in which it differs from the textbook. Steps come first, then
 /// what is made of them. Every step is given the row, so that it may depend on anything in it.
-pub(super) trait Recipe {
+pub(super) trait Recipe: Sized {
     /// The name in the registry.
     const NAME: &'static str;
     /// What the kernel does, in one line.
@@ -60,6 +60,8 @@ pub(super) trait Recipe {
     const TRUSTED: bool = false;
     /// Whether it computes in the storage dtype even where that is a half dtype; otherwise in [`Dtype::accumulator`].
     const IN_STORAGE_DTYPE: bool = false;
+    /// Whether it takes maximum and sum in one pass (Milakov, Gimelshein, "Online normalizer calculation for softmax", 2018).
+    const ONLINE: bool = false;
 
     /// Whether the kernel is offered for an op in a dtype.
     fn supports(_: Op, _: Dtype) -> bool {
@@ -68,7 +70,13 @@ pub(super) trait Recipe {
 
     /// What the kernel declares. A defect declares what the kernel it was planted in does.
     fn claims(_: Op, dtype: Dtype) -> Claims {
-        Claims { shifted: true, sequential: true, elementwise_monotone: monotone_exp(dtype), ..Claims::default() }
+        Claims {
+            online: Self::ONLINE,
+            shifted: true,
+            sequential: true,
+            elementwise_monotone: monotone_exp(dtype),
+            ..Claims::default()
+        }
     }
 
     /// `e^x`.
@@ -96,8 +104,27 @@ pub(super) trait Recipe {
         Self::exp(row, z - max)
     }
 
+    /// The running maximum after one more logit; only where [`Recipe::ONLINE`].
+    fn running_maximum<A: Real>(_: &Row<A>, max: A, z: A) -> A {
+        max.larger(z)
+    }
+
+    /// The factor of a running sum when the running maximum goes from `before` to `max`; only where [`Recipe::ONLINE`].
+    fn rescale<A: Real>(row: &Row<A>, before: A, max: A) -> A {
+        Self::exp(row, before - max)
+    }
+
+    /// Whether a running maximum says that nothing but masked classes was met, whose weights are 0 though `z - max` is NaN;
+    /// only where [`Recipe::ONLINE`].
+    fn only_masked<A: Real>(_: &Row<A>, max: A) -> bool {
+        max == A::NEG_INFINITY
+    }
+
     /// The maximum, and the sum of the weights. An infinite maximum makes the sum NaN, through `inf - inf`.
     fn normalizer<A: Real>(row: &Row<A>) -> Normalizer<A> {
+        if Self::ONLINE {
+            return online_normalizer::<Self, A>(row);
+        }
         let max = Self::maximum(row);
         let weights: Vec<A> = row.logits.iter().map(|&z| Self::weight(row, z, max)).collect();
         let sum = Self::sum(row, &weights);
@@ -209,6 +236,19 @@ pub(super) trait Recipe {
         let mean = Self::mean(row, &Self::softmax(row));
         row.direction.iter().map(|&v| v - mean).collect()
     }
+}
+
+/// One pass with a running maximum, and a running sum that is rescaled when the maximum rises.
+fn online_normalizer<R: Recipe, A: Real>(row: &Row<A>) -> Normalizer<A> {
+    let (mut max, mut sum) = (A::NEG_INFINITY, A::ZERO);
+    for &z in row.logits {
+        let before = max;
+        max = R::running_maximum(row, before, z);
+        if !R::only_masked(row, max) {
+            sum = sum * R::rescale(row, before, max) + R::weight(row, z, max);
+        }
+    }
+    Normalizer { max, sum, log_sum: R::log(row, sum) }
 }
 
 /// The loss as `-sum q_i log p_i`, for kernels that go through log-probabilities; they cancel where `p_t` is near 1.

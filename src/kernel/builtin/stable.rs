@@ -50,31 +50,14 @@ impl Recipe for Log1p {
     }
 }
 
-/// Milakov and Gimelshein, "Online normalizer calculation for softmax", 2018: one pass that keeps a running maximum, and
-/// rescales the running sum whenever it rises.
+/// One pass that keeps a running maximum, and rescales the running sum whenever it rises.
 pub(super) struct Online;
 
 impl Recipe for Online {
     const NAME: &'static str = "online";
     const SUMMARY: &'static str = "one pass with a running maximum and a rescaled running sum (online softmax)";
     const TRUSTED: bool = true;
-
-    fn claims(_: Op, dtype: Dtype) -> Claims {
-        Claims { online: true, ..Shifted::claims(Op::Softmax, dtype) }
-    }
-
-    fn normalizer<A: Real>(row: &Row<A>) -> Normalizer<A> {
-        let (mut max, mut sum) = (A::NEG_INFINITY, A::ZERO);
-        for &z in row.logits {
-            if z == A::NEG_INFINITY {
-                continue; // weight 0; while the maximum is -inf too, z - max would be NaN
-            }
-            let before = max;
-            max = max.larger(z);
-            sum = sum * Self::exp(row, before - max) + Self::exp(row, z - max);
-        }
-        Normalizer { max, sum, log_sum: Self::log(row, sum) }
-    }
+    const ONLINE: bool = true;
 }
 
 /// Every sum by halves.
@@ -85,8 +68,8 @@ impl Recipe for Pairwise {
     const SUMMARY: &'static str = "the textbook with every sum taken pairwise";
     const TRUSTED: bool = true;
 
-    fn claims(_: Op, dtype: Dtype) -> Claims {
-        Claims { sum: Summation::Pairwise, sequential: false, ..Shifted::claims(Op::Softmax, dtype) }
+    fn claims(op: Op, dtype: Dtype) -> Claims {
+        Claims { sum: Summation::Pairwise, sequential: false, ..Shifted::claims(op, dtype) }
     }
 
     fn sum<A: Real>(row: &Row<A>, terms: &[A]) -> A {
@@ -109,8 +92,8 @@ impl Recipe for Compensated {
     const SUMMARY: &'static str = "the textbook with every sum compensated for its rounding errors";
     const TRUSTED: bool = true;
 
-    fn claims(_: Op, dtype: Dtype) -> Claims {
-        Claims { sum: Summation::Compensated, ..Shifted::claims(Op::Softmax, dtype) }
+    fn claims(op: Op, dtype: Dtype) -> Claims {
+        Claims { sum: Summation::Compensated, ..Shifted::claims(op, dtype) }
     }
 
     fn sum<A: Real>(_: &Row<A>, terms: &[A]) -> A {
