@@ -27,8 +27,8 @@ mod quiet;
 mod tally;
 
 pub use explain::Cause;
-pub use finding::{Examination, examine, extra_text, shrink_case};
 pub(crate) use finding::{DIGITS, describe};
+pub use finding::{Examination, examine, extra_text, shrink_case};
 
 /// The longest row by default.
 pub const DEFAULT_MAX_LEN: usize = 65_536;
@@ -150,7 +150,9 @@ impl Plan {
 
     /// Every pair of a dtype and a source, as indices, with the number of its rows.
     fn fields(&self) -> Vec<(usize, usize, u64)> {
-        let each = |dtype: usize| self.sources.iter().enumerate().map(move |(source, from)| (dtype, source, from.rows(self.cases)));
+        let each = |dtype: usize| {
+            self.sources.iter().enumerate().map(move |(source, from)| (dtype, source, from.rows(self.cases)))
+        };
         (0..self.dtypes.len()).flat_map(each).collect()
     }
 }
@@ -178,7 +180,9 @@ impl Control<'_> {
 pub fn run(plan: &Plan, control: &Control) -> Result<Results> {
     let desks = Desk::all(plan)?;
     if desks.iter().all(Vec::is_empty) {
-        return Err(Error::nothing_selected("no selected kernel implements any of the selected ops in any of the selected dtypes"));
+        return Err(Error::nothing_selected(
+            "no selected kernel implements any of the selected ops in any of the selected dtypes",
+        ));
     }
     let fields = plan.fields();
     let total: u64 = fields.iter().map(|field| field.2).sum();
@@ -193,7 +197,8 @@ pub fn run(plan: &Plan, control: &Control) -> Result<Results> {
     let chunks: Vec<(usize, usize, u64, u64)> = fields
         .iter()
         .flat_map(|&(dtype, source, rows)| {
-            (0..rows.div_ceil(ROWS_AT_A_TIME)).map(move |chunk| (dtype, source, chunk * ROWS_AT_A_TIME, rows.min((chunk + 1) * ROWS_AT_A_TIME)))
+            (0..rows.div_ceil(ROWS_AT_A_TIME))
+                .map(move |chunk| (dtype, source, chunk * ROWS_AT_A_TIME, rows.min((chunk + 1) * ROWS_AT_A_TIME)))
         })
         .collect();
     let done = AtomicU64::new(0);
@@ -258,8 +263,14 @@ impl Desk {
             .map(|&dtype| {
                 let mut desks = Vec::new();
                 for (op_index, &op) in plan.ops.iter().enumerate() {
-                    for (index, kernel) in plan.kernels.iter().enumerate().filter(|(_, kernel)| kernel.supports(op, dtype)) {
-                        desks.push(Desk { kernel: index, op: op_index, claims: plan.claims_of(kernel.as_ref(), op, dtype)? });
+                    for (index, kernel) in
+                        plan.kernels.iter().enumerate().filter(|(_, kernel)| kernel.supports(op, dtype))
+                    {
+                        desks.push(Desk {
+                            kernel: index,
+                            op: op_index,
+                            claims: plan.claims_of(kernel.as_ref(), op, dtype)?,
+                        });
                     }
                 }
                 Ok(desks)
@@ -360,7 +371,14 @@ impl Harvest {
 }
 
 /// Runs one row through all ops and kernels.
-fn run_row(plan: &Plan, desks: &[Desk], (dtype, source): (usize, usize), index: u64, oracle: &mut Oracle, harvest: &mut Harvest) {
+fn run_row(
+    plan: &Plan,
+    desks: &[Desk],
+    (dtype, source): (usize, usize),
+    index: u64,
+    oracle: &mut Oracle,
+    harvest: &mut Harvest,
+) {
     *harvest.rows.entry((dtype, source)).or_default() += 1;
     if desks.is_empty() {
         return;
@@ -371,7 +389,8 @@ fn run_row(plan: &Plan, desks: &[Desk], (dtype, source): (usize, usize), index: 
     let size = row_size(&logits);
     for desks in desks.chunk_by(|a, b| a.op == b.op) {
         let op = plan.ops[desks[0].op];
-        let Some(case) = generate::case(op, plan.dtypes[dtype], from.name(), plan.seed, index, logits.clone(), target) else {
+        let Some(case) = generate::case(op, plan.dtypes[dtype], from.name(), plan.seed, index, logits.clone(), target)
+        else {
             continue;
         };
         let mut bench = Bench::new(&case);
@@ -441,12 +460,19 @@ impl<'a> Bench<'a> {
     }
 
     /// Judges what a kernel returned.
-    pub fn judge_outcome(&mut self, oracle: &mut Oracle, kernel: &dyn Kernel, claims: &Claims, outcome: &Outcome) -> Judgement {
+    pub fn judge_outcome(
+        &mut self,
+        oracle: &mut Oracle,
+        kernel: &dyn Kernel,
+        claims: &Claims,
+        outcome: &Outcome,
+    ) -> Judgement {
         self.bounds(oracle, claims);
         let case = self.case;
-        let (Some((_, bounds)), Some((_, truth))) =
-            (self.bounds.iter().find(|(known, _)| known == claims), self.truths.iter().find(|(known, _)| *known == claims.special))
-        else {
+        let (Some((_, bounds)), Some((_, truth))) = (
+            self.bounds.iter().find(|(known, _)| known == claims),
+            self.truths.iter().find(|(known, _)| *known == claims.special),
+        ) else {
             unreachable!("computing the bounds computes the truth");
         };
         let mut judgement = judge::judge(case, outcome, truth, bounds, claims);
@@ -454,6 +480,8 @@ impl<'a> Bench<'a> {
             judgement.relation = quiet::without_panic_message(|| judge::broken_relation(kernel, case, outcome, claims));
             if judgement.relation.is_some() {
                 judgement.verdict = Verdict::Relation;
+            } else if !quiet::without_panic_message(|| judge::is_consistent(kernel, case, outcome, truth)) {
+                judgement.verdict = Verdict::Inconsistent;
             }
         }
         judgement

@@ -22,7 +22,12 @@ mod shrink;
 const FAILED: u8 = 1;
 
 #[derive(Parser)]
-#[command(name = "logitfuzz", version, about = "Hunts numerical instability in softmax-family kernels", max_term_width = 120)]
+#[command(
+    name = "logitfuzz",
+    version,
+    about = "Hunts numerical instability in softmax-family kernels",
+    max_term_width = 120
+)]
 #[command(after_help = "Exit codes: 0 pass, 1 failed, 2 wrong usage, 3 could not load or write, 4 nothing selected")]
 struct Arguments {
     #[command(subcommand)]

@@ -12,12 +12,13 @@ use crate::op::Op;
 use crate::oracle::{Accepted, Due, Real, Truth};
 
 mod bound;
+mod consistency;
 mod error;
 mod relation;
 mod verdict;
 
-pub(crate) use bound::value_of as due_value;
 pub use bound::Bounds;
+pub(crate) use bound::value_of as due_value;
 pub use error::OutputError;
 pub use relation::Relation;
 pub use verdict::{Grade, Verdict};
@@ -125,6 +126,18 @@ pub fn broken_relation(kernel: &dyn Kernel, case: &Case, outcome: &Outcome, clai
             _ => Some(relation),
         }
     })
+}
+
+/// Whether the kernel answers a row that is not finite as it answers the short form of that row (see `consistency`). One more
+/// run of the kernel for long rows that are not finite, nothing for others.
+pub fn is_consistent(kernel: &dyn Kernel, case: &Case, outcome: &Outcome, truth: &Truth) -> bool {
+    let (Outcome::Outputs(outputs), Some((short, kept))) = (outcome, consistency::short_form(case, truth.class)) else {
+        return true;
+    };
+    match crate::kernel::run(kernel, &short) {
+        Outcome::Outputs(short_outputs) => consistency::agree(case, outputs, &kept, &short_outputs),
+        Outcome::Panicked(_) => false,
+    }
 }
 
 /// Judges one output against what is due.

@@ -94,7 +94,7 @@ pub struct Anatomy {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Exact {
     /// Significant decimal digits, `-1.38389652673673749870168797637e-87`; `0` for zero, `inf`, `-inf`, `nan`; or what is
-    /// known of a number that no precision reaches, `(0, 1e-161614248)`.
+    /// known of a number that no precision reaches, `(0, 1.22e-161614248)`.
     pub digits: String,
     /// The exact value rounded once to the dtype; NaN where NaN is due.
     pub rounded: f64,
@@ -130,7 +130,12 @@ impl RowClass {
 
 /// The version of MPFR.
 pub(crate) fn mpfr_version() -> String {
-    format!("{}.{}.{}", gmp_mpfr_sys::mpfr::VERSION_MAJOR, gmp_mpfr_sys::mpfr::VERSION_MINOR, gmp_mpfr_sys::mpfr::VERSION_PATCHLEVEL)
+    format!(
+        "{}.{}.{}",
+        gmp_mpfr_sys::mpfr::VERSION_MAJOR,
+        gmp_mpfr_sys::mpfr::VERSION_MINOR,
+        gmp_mpfr_sys::mpfr::VERSION_PATCHLEVEL
+    )
 }
 
 impl Oracle {
@@ -246,7 +251,9 @@ fn describe_real(question: &Question, j: usize, digits: usize) -> String {
         if low == high {
             return low;
         }
-        last = Some((low, high));
+        // What no precision reaches is told by where it lies.
+        let coarse = |end: &Float| decimal_of_float(end, 3);
+        last = Some((coarse(&interval.low), coarse(&interval.high)));
     }
     last.map_or_else(|| "undecided".into(), |(low, high)| format!("({low}, {high})"))
 }

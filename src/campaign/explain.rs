@@ -16,6 +16,8 @@ pub enum Cause {
     Panicked,
     /// A relation is broken although each output is within its bound.
     BrokenRelation,
+    /// The same kind of row is answered differently at another length.
+    Inconsistent,
     /// A row without logits.
     EmptyRow,
     /// A NaN logit was lost, or not everywhere seen.
@@ -54,6 +56,7 @@ impl Cause {
         match self {
             Cause::Panicked => "panic",
             Cause::BrokenRelation => "broken_relation",
+            Cause::Inconsistent => "inconsistent",
             Cause::EmptyRow => "empty_row",
             Cause::NanLost => "nan_lost",
             Cause::InfiniteLogit => "infinite_logit",
@@ -79,6 +82,9 @@ impl Cause {
         }
         if judgement.relation.is_some() {
             return Cause::BrokenRelation;
+        }
+        if judgement.verdict == Verdict::Inconsistent {
+            return Cause::Inconsistent;
         }
         match truth.class {
             RowClass::Empty => return Cause::EmptyRow,
@@ -127,7 +133,11 @@ impl Cause {
         let u = case.dtype().format().unit_roundoff();
         let error = worst.judged.ulps.map_or(0.0, f64::abs);
         let size = logits.iter().filter(|z| z.is_finite()).fold(0.0f64, |size, z| size.max(z.abs()));
-        let unit = truth.alternatives.first().and_then(|outputs| crate::judge::due_value(&outputs[worst.index])).map_or(0, |real| real.unit);
+        let unit = truth
+            .alternatives
+            .first()
+            .and_then(|outputs| crate::judge::due_value(&outputs[worst.index]))
+            .map_or(0, |real| real.unit);
         let absolute = crate::dtype::ldexp(error, unit);
         let format = case.dtype().format();
         // p below the least normal number has lost digits, and its logarithm shows it.
@@ -138,7 +148,10 @@ impl Cause {
             return Cause::SumUnderflow;
         }
         let exact_is_small = crate::dtype::ldexp(1.0, unit + format.precision as i32) < size * 0.25;
-        if exact_is_small && absolute <= 4.0 * u * (size + (logits.len().max(1) as f64).ln()) && matches!(case.op(), Op::LogSumExp | Op::LogSoftmax | Op::CrossEntropy) {
+        if exact_is_small
+            && absolute <= 4.0 * u * (size + (logits.len().max(1) as f64).ln())
+            && matches!(case.op(), Op::LogSumExp | Op::LogSoftmax | Op::CrossEntropy)
+        {
             return Cause::Absorption;
         }
         if logits.len() > 16 && matches!(case.dtype(), Dtype::F16 | Dtype::Bf16) && !exact_is_small {
@@ -166,6 +179,10 @@ impl Cause {
             Cause::BrokenRelation => format!(
                 "Each output is within its own bound, but {}. Cure: divide by the very sum that was formed, and treat all elements alike.",
                 judgement.relation.map_or("a relation between them is broken", Relation::broken)
+            ),
+            Cause::Inconsistent => format!(
+                "A short row of the same kind is answered with a number where this one, of {} logits, is answered with NaN, or the other way round: two code paths disagree. Cure: one rule for special values, before the length decides the path.",
+                case.logits().len()
             ),
             Cause::EmptyRow => "A row without logits: the log-sum-exp of nothing is -inf, all other ops return nothing. Cure: start the maximum and the sum from -inf and 0, and return early.".into(),
             Cause::NanLost => "A NaN logit must make every output NaN; here it was lost, as a maximum or a comparison that ignores NaN does. Cure: let the maximum propagate NaN.".into(),

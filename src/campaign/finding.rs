@@ -32,7 +32,8 @@ pub struct Examination {
 pub fn examine(oracle: &mut Oracle, kernel: &dyn Kernel, claims: &Claims, case: &Case) -> Examination {
     let mut bench = Bench::new(case);
     let judgement = bench.judge(oracle, kernel, claims);
-    let cause = judgement.verdict.is_failure().then(|| Cause::of(case, bench.truth(oracle, claims.special), &judgement));
+    let cause =
+        judgement.verdict.is_failure().then(|| Cause::of(case, bench.truth(oracle, claims.special), &judgement));
     Examination { judgement, cause, exact: oracle.describe(case, claims.special, DIGITS) }
 }
 
@@ -41,7 +42,10 @@ pub fn shrink_case(oracle: &mut Oracle, kernel: &dyn Kernel, claims: &Claims, ca
     let mut kind = |case: &Case| {
         let mut bench = Bench::new(case);
         let judgement = bench.judge(oracle, kernel, claims);
-        judgement.verdict.is_failure().then(|| (judgement.verdict, Cause::of(case, bench.truth(oracle, claims.special), &judgement)))
+        judgement
+            .verdict
+            .is_failure()
+            .then(|| (judgement.verdict, Cause::of(case, bench.truth(oracle, claims.special), &judgement)))
     };
     let Some(wanted) = kind(case) else { return case.clone() };
     shrink::shrink(case, SHRINK_BUDGET, &mut |smaller| kind(smaller) == Some(wanted))
@@ -52,7 +56,8 @@ pub(super) fn all(plan: &Plan, desks: &[Vec<Desk>], failures: &BTreeMap<FailureK
     let failures: Vec<(&FailureKey, &Failure)> = failures.iter().collect();
     let finding = |oracle: &mut Oracle, (key, failure): &(&FailureKey, &Failure)| {
         let (kernel, op, dtype, verdict, cause) = **key;
-        let claims = desks[dtype].iter().find(|desk| (desk.kernel, desk.op) == (kernel, op)).map(|desk| &desk.claims)?;
+        let claims =
+            desks[dtype].iter().find(|desk| (desk.kernel, desk.op) == (kernel, op)).map(|desk| &desk.claims)?;
         let kernel = plan.kernels[kernel].as_ref();
         let case = shrink_case(oracle, kernel, claims, &failure.case);
         let mut finding = describe(oracle, kernel, claims, &case, replay(plan, kernel.name(), &case));
@@ -65,7 +70,13 @@ pub(super) fn all(plan: &Plan, desks: &[Vec<Desk>], failures: &BTreeMap<FailureK
 }
 
 /// A finding for a case that fails on a kernel (or passes: then its verdict says so).
-pub(crate) fn describe(oracle: &mut Oracle, kernel: &dyn Kernel, claims: &Claims, case: &Case, replay: String) -> Finding {
+pub(crate) fn describe(
+    oracle: &mut Oracle,
+    kernel: &dyn Kernel,
+    claims: &Claims,
+    case: &Case,
+    replay: String,
+) -> Finding {
     let Examination { judgement, cause, exact } = examine(oracle, kernel, claims, case);
     let worst = judgement.worst.as_ref();
     let truth = worst.and_then(|worst| exact.get(worst.index));
@@ -120,7 +131,11 @@ fn replay(plan: &Plan, kernel: &str, case: &Case) -> String {
 /// The word as a shell reads it back.
 fn shell_quoted(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-./:=,+".contains(c);
-    if !word.is_empty() && word.chars().all(is_plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+    if !word.is_empty() && word.chars().all(is_plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
 }
 
 /// The extra of a case in words: `target 1, label smoothing 0.1`, `cotangent [1, 0]`; empty where it has none.

@@ -60,7 +60,8 @@ impl Tally {
         self.max_ratio = self.max_ratio.max(judgement.max_ratio);
         self.signed_sum += judgement.signed_sum;
         self.measured += judgement.measured;
-        if judgement.max_ratio > 0.0 && case.logits().len() <= LONGEST_KEPT && self.is_worst(judgement.max_ratio, index) {
+        if judgement.max_ratio > 0.0 && case.logits().len() <= LONGEST_KEPT && self.is_worst(judgement.max_ratio, index)
+        {
             self.worst = Some(Worst { ratio: judgement.max_ratio, index, case: case.clone() });
         }
     }

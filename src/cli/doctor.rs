@@ -17,11 +17,36 @@ struct Tool {
 
 const TOOLS: [Tool; 6] = [
     Tool { name: "cargo", probe: &["cargo", "--version"], needed_for: "building", install: "see https://rustup.rs" },
-    Tool { name: "cc", probe: &["cc", "--version"], needed_for: "building GMP and MPFR", install: "apt-get install gcc libc6-dev" },
-    Tool { name: "make", probe: &["make", "--version"], needed_for: "building GMP and MPFR", install: "apt-get install make" },
-    Tool { name: "m4", probe: &["m4", "--version"], needed_for: "building GMP and MPFR", install: "apt-get install m4" },
-    Tool { name: "cargo-fuzz", probe: &["cargo", "fuzz", "--version"], needed_for: "coverage-guided fuzzing", install: "cargo install cargo-fuzz" },
-    Tool { name: "python3", probe: &["python3", "--version"], needed_for: "kernels written in Python", install: "apt-get install python3" },
+    Tool {
+        name: "cc",
+        probe: &["cc", "--version"],
+        needed_for: "building GMP and MPFR",
+        install: "apt-get install gcc libc6-dev",
+    },
+    Tool {
+        name: "make",
+        probe: &["make", "--version"],
+        needed_for: "building GMP and MPFR",
+        install: "apt-get install make",
+    },
+    Tool {
+        name: "m4",
+        probe: &["m4", "--version"],
+        needed_for: "building GMP and MPFR",
+        install: "apt-get install m4",
+    },
+    Tool {
+        name: "cargo-fuzz",
+        probe: &["cargo", "fuzz", "--version"],
+        needed_for: "coverage-guided fuzzing",
+        install: "cargo install cargo-fuzz",
+    },
+    Tool {
+        name: "python3",
+        probe: &["python3", "--version"],
+        needed_for: "kernels written in Python",
+        install: "apt-get install python3",
+    },
 ];
 
 impl Doctor {

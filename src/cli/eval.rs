@@ -54,9 +54,14 @@ enum Format {
 impl Eval {
     pub fn main(self) -> Exit {
         let case = self.case()?;
-        let kernels: Vec<_> = self.kernels.resolve()?.into_iter().filter(|kernel| kernel.supports(case.op(), case.dtype())).collect();
+        let kernels: Vec<_> =
+            self.kernels.resolve()?.into_iter().filter(|kernel| kernel.supports(case.op(), case.dtype())).collect();
         if kernels.is_empty() {
-            return Err(Error::nothing_selected(format!("no selected kernel implements {} in {}", case.op(), case.dtype())));
+            return Err(Error::nothing_selected(format!(
+                "no selected kernel implements {} in {}",
+                case.op(),
+                case.dtype()
+            )));
         }
         let mut oracle = Oracle::new();
         let mut bench = Bench::new(&case);
@@ -66,12 +71,15 @@ impl Eval {
         }
         let exact = oracle.describe(&case, textbook.special, DIGITS);
         let outputs = exact.len();
-        let mut rows: Vec<render::EvalRow> = exact.into_iter().map(|exact| render::EvalRow { exact, bound_ulps: 0.0, kernels: Vec::new() }).collect();
+        let mut rows: Vec<render::EvalRow> =
+            exact.into_iter().map(|exact| render::EvalRow { exact, bound_ulps: 0.0, kernels: Vec::new() }).collect();
         let mut whole = Vec::new();
         for (index, row) in rows.iter_mut().enumerate() {
             // The bound is of the input, so any number will do as an output.
             let bounds = bench.bounds(&mut oracle, &textbook).clone();
-            row.bound_ulps = judge_output(&case, bench.truth(&mut oracle, textbook.special), &bounds, &textbook, index, 0.0).bound_ulps;
+            row.bound_ulps =
+                judge_output(&case, bench.truth(&mut oracle, textbook.special), &bounds, &textbook, index, 0.0)
+                    .bound_ulps;
         }
         for kernel in &kernels {
             let claims = self.policy.claims_of(kernel.as_ref(), case.op(), case.dtype())?;
@@ -81,7 +89,8 @@ impl Eval {
             let Outcome::Outputs(values) = &outcome else { continue };
             let bounds = bench.bounds(&mut oracle, &claims).clone();
             for (index, &got) in values.iter().enumerate().take(outputs) {
-                let judged = judge_output(&case, bench.truth(&mut oracle, claims.special), &bounds, &claims, index, got);
+                let judged =
+                    judge_output(&case, bench.truth(&mut oracle, claims.special), &bounds, &claims, index, got);
                 rows[index].kernels.push((kernel.name().to_owned(), got, judged));
             }
         }
@@ -98,15 +107,23 @@ impl Eval {
         let smoothing = self.label_smoothing.as_ref().map(|smoothing| text::parse(smoothing, dtype)).transpose()?;
         let refuse = |flag: &str| Err(Error::usage(format!("{op} does not take {flag}; see `logitfuzz list ops`")));
         let direction = match (&self.cotangent, &self.tangent, op.takes()) {
-            (None, None, Takes::Cotangent) => return Err(Error::usage(format!("{op} needs --cotangent, one value for each logit"))),
-            (None, None, Takes::Tangent) => return Err(Error::usage(format!("{op} needs --tangent, one value for each logit"))),
+            (None, None, Takes::Cotangent) => {
+                return Err(Error::usage(format!("{op} needs --cotangent, one value for each logit")));
+            }
+            (None, None, Takes::Tangent) => {
+                return Err(Error::usage(format!("{op} needs --tangent, one value for each logit")));
+            }
             (None, None, _) => None,
-            (Some(values), None, Takes::Cotangent) | (None, Some(values), Takes::Tangent) => Some(parse_values(values, dtype)?),
+            (Some(values), None, Takes::Cotangent) | (None, Some(values), Takes::Tangent) => {
+                Some(parse_values(values, dtype)?)
+            }
             (Some(_), _, takes) if takes != Takes::Cotangent => return refuse("--cotangent"),
             _ => return refuse("--tangent"),
         };
         match (op.takes(), self.target, smoothing) {
-            (Takes::Target, None, _) => return Err(Error::usage(format!("{op} needs --target, the true class counted from 0"))),
+            (Takes::Target, None, _) => {
+                return Err(Error::usage(format!("{op} needs --target, the true class counted from 0")));
+            }
             (Takes::Target, _, _) | (_, None, None) => {}
             (_, Some(_), _) => return refuse("--target"),
             _ => return refuse("--label-smoothing"),

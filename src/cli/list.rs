@@ -48,7 +48,12 @@ impl List {
                 .iter()
                 .map(|dtype| {
                     let format = dtype.format();
-                    let about = format!("{} bits of precision, largest {:e}, least {:e}", format.precision, format.largest(), format.least());
+                    let about = format!(
+                        "{} bits of precision, largest {:e}, least {:e}",
+                        format.precision,
+                        format.largest(),
+                        format.least()
+                    );
                     (dtype.name().to_owned(), about)
                 })
                 .collect(),

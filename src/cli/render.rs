@@ -26,7 +26,13 @@ const OUTPUTS_SHOWN: usize = 64;
 pub(super) fn short(x: f64) -> String {
     match x.abs() {
         _ if x.is_nan() => "nan".into(),
-        _ if x.is_infinite() => if x > 0.0 { "inf".into() } else { "-inf".into() },
+        _ if x.is_infinite() => {
+            if x > 0.0 {
+                "inf".into()
+            } else {
+                "-inf".into()
+            }
+        }
         0.0 => "0".into(),
         size if (0.001..1000.0).contains(&size) => {
             let text = format!("{x:.3}");
@@ -51,7 +57,11 @@ fn input(case: &Case) -> String {
 }
 
 /// The table of `eval`.
-pub(super) fn eval(case: &Case, rows: &[EvalRow], whole: &[(String, Verdict, Option<String>, Option<Relation>)]) -> String {
+pub(super) fn eval(
+    case: &Case,
+    rows: &[EvalRow],
+    whole: &[(String, Verdict, Option<String>, Option<Relation>)],
+) -> String {
     let mut text = format!("{}\n", input(case));
     for (index, row) in rows.iter().enumerate().take(OUTPUTS_SHOWN) {
         let label = if case.op().is_scalar() { "output".to_owned() } else { format!("output {index}") };
@@ -98,7 +108,12 @@ pub(super) fn finding(finding: &Finding, case: &Case) -> String {
             "  output {index}: got {} ({}), exact {} ({})\n",
             finding.got_decimal, finding.got, finding.exact, finding.rounded
         );
-        text += &format!("  error {} ulp, bound {} ulp, ratio {}\n", short(finding.ulp), short(finding.bound_ulp), short(finding.ratio));
+        text += &format!(
+            "  error {} ulp, bound {} ulp, ratio {}\n",
+            short(finding.ulp),
+            short(finding.bound_ulp),
+            short(finding.ratio)
+        );
     }
     if !finding.explanation.is_empty() {
         text += &format!("  {}\n", finding.explanation);
@@ -118,7 +133,8 @@ pub(super) fn summary(results: &Results, info: &RunInfo, out: &Path) -> String {
     }
     let mut lines: Vec<(&str, Line)> = Vec::new();
     for kernel in &results.settings.kernels {
-        let mut line = Line { cases: 0, outputs: 0, failed: 0, undecided: 0, max_ratio: 0.0, verdicts: BTreeMap::new() };
+        let mut line =
+            Line { cases: 0, outputs: 0, failed: 0, undecided: 0, max_ratio: 0.0, verdicts: BTreeMap::new() };
         for cell in results.cells.iter().filter(|cell| cell.kernel == *kernel) {
             line.cases += cell.cases;
             line.outputs += cell.outputs;
@@ -132,10 +148,18 @@ pub(super) fn summary(results: &Results, info: &RunInfo, out: &Path) -> String {
         lines.push((kernel, line));
     }
     let width = lines.iter().map(|(name, _)| name.len()).max().unwrap_or(0).max("kernel".len());
-    let mut text = format!("{:width$}  {:>10}  {:>11}  {:>9}  {:>9}  failing cases by verdict\n", "kernel", "cases", "outputs", "failing", "max ratio");
+    let mut text = format!(
+        "{:width$}  {:>10}  {:>11}  {:>9}  {:>9}  failing cases by verdict\n",
+        "kernel", "cases", "outputs", "failing", "max ratio"
+    );
     for (name, line) in &lines {
-        let verdicts: Vec<String> =
-            line.verdicts.iter().rev().filter(|(verdict, _)| **verdict != Verdict::Pass).map(|(verdict, count)| format!("{verdict} {count}")).collect();
+        let verdicts: Vec<String> = line
+            .verdicts
+            .iter()
+            .rev()
+            .filter(|(verdict, _)| **verdict != Verdict::Pass)
+            .map(|(verdict, count)| format!("{verdict} {count}"))
+            .collect();
         text += &format!(
             "{name:width$}  {:>10}  {:>11}  {:>9}  {:>9}  {}\n",
             line.cases,
@@ -147,7 +171,11 @@ pub(super) fn summary(results: &Results, info: &RunInfo, out: &Path) -> String {
     }
     let outputs: u64 = lines.iter().map(|(_, line)| line.outputs).sum();
     let undecided: u64 = lines.iter().map(|(_, line)| line.undecided).sum();
-    text += &format!("\n{outputs} outputs judged in {:.1} s, {} findings, {undecided} undecided cases\n", info.seconds, results.findings.len());
+    text += &format!(
+        "\n{outputs} outputs judged in {:.1} s, {} findings, {undecided} undecided cases\n",
+        info.seconds,
+        results.findings.len()
+    );
     if !results.complete {
         text += "interrupted: these results are partial\n";
     }

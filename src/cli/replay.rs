@@ -115,7 +115,8 @@ fn from_results(results: &Results, path: &Path, wanted: Option<usize>) -> Result
 /// The case of a finding, from its fields.
 fn case_of(finding: &Finding) -> Result<Case> {
     let values = |words: &Vec<String>| crate::case::parse_values(&words.join(", "), finding.dtype);
-    let smoothing = finding.label_smoothing.as_ref().map(|text| crate::dtype::text::parse(text, finding.dtype)).transpose()?;
+    let smoothing =
+        finding.label_smoothing.as_ref().map(|text| crate::dtype::text::parse(text, finding.dtype)).transpose()?;
     let direction = finding.cotangent.as_ref().or(finding.tangent.as_ref()).map(values).transpose()?;
     Case::from_parts(finding.op, finding.dtype, values(&finding.logits)?, finding.target, smoothing, direction)
 }

@@ -58,7 +58,11 @@ impl Run {
         let (began, started) = (Instant::now(), SystemTime::now());
         let results = campaign::run(&plan, &Control { progress: Some(&show), stop: Some(&STOP) })?;
         bar.finish_and_clear();
-        let jobs = if plan.jobs == 0 { std::thread::available_parallelism().map_or(1, std::num::NonZero::get) } else { plan.jobs };
+        let jobs = if plan.jobs == 0 {
+            std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+        } else {
+            plan.jobs
+        };
         let info = RunInfo {
             command: std::env::args().collect(),
             started: utc(started.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())),
@@ -77,9 +81,15 @@ impl Run {
 
 /// A bar on a terminal, nothing in a pipe.
 fn progress_bar() -> ProgressBar {
-    let target = if std::io::stderr().is_terminal() { ProgressDrawTarget::stderr_with_hz(10) } else { ProgressDrawTarget::hidden() };
+    let target = if std::io::stderr().is_terminal() {
+        ProgressDrawTarget::stderr_with_hz(10)
+    } else {
+        ProgressDrawTarget::hidden()
+    };
     let bar = ProgressBar::with_draw_target(None, target);
-    if let Ok(style) = ProgressStyle::with_template("{bar:40} {percent:>3}%  {human_pos} of {human_len} rows, {eta} left") {
+    if let Ok(style) =
+        ProgressStyle::with_template("{bar:40} {percent:>3}%  {human_pos} of {human_len} rows, {eta} left")
+    {
         bar.set_style(style);
     }
     bar

@@ -77,7 +77,11 @@ impl Kernels {
     /// The kernels asked for, in the order of the flags and of the registry; without a flag, all that are no planted defect.
     pub fn resolve(&self) -> Result<Vec<Arc<dyn Kernel>>> {
         if self.is_default() {
-            return Ok(builtin::all().iter().filter(|kernel| kernel.defect().is_none()).map(|kernel| built_in(kernel, None)).collect());
+            return Ok(builtin::all()
+                .iter()
+                .filter(|kernel| kernel.defect().is_none())
+                .map(|kernel| built_in(kernel, None))
+                .collect());
         }
         let mut chosen: Vec<Arc<dyn Kernel>> = Vec::new();
         for text in &self.kernels {
@@ -87,7 +91,11 @@ impl Kernels {
             };
             let found: Vec<_> = builtin::all().iter().filter(|kernel| matches(pattern, kernel.name())).collect();
             if found.is_empty() {
-                let names: Vec<&str> = builtin::all().iter().filter(|kernel| kernel.defect().is_none()).map(builtin::Builtin::name).collect();
+                let names: Vec<&str> = builtin::all()
+                    .iter()
+                    .filter(|kernel| kernel.defect().is_none())
+                    .map(builtin::Builtin::name)
+                    .collect();
                 return Err(Error::usage(format!(
                     "unknown kernel `{pattern}`; the built-in kernels are: {}, and defect/* (see `logitfuzz list kernels`)",
                     names.join(", ")
@@ -100,7 +108,9 @@ impl Kernels {
                 let kernel = built_in(kernel, name);
                 match chosen.iter().any(|other| other.name() == kernel.name()) {
                     // Two patterns may name the same kernel; two kernels may not have the same name.
-                    true if name.is_some() => return Err(Error::usage(format!("the name `{}` is given twice", kernel.name()))),
+                    true if name.is_some() => {
+                        return Err(Error::usage(format!("the name `{}` is given twice", kernel.name())));
+                    }
                     true => {}
                     false => chosen.push(kernel),
                 }
@@ -130,7 +140,9 @@ impl Work {
             let found: Vec<Family> = Family::all()
                 .iter()
                 .copied()
-                .filter(|family| if family.is_slow() { family.name() == pattern } else { matches(pattern, family.name()) })
+                .filter(
+                    |family| if family.is_slow() { family.name() == pattern } else { matches(pattern, family.name()) },
+                )
                 .collect();
             if found.is_empty() {
                 // The registry's own error lists the names.
@@ -205,9 +217,9 @@ impl Kernel for Named {
 fn matches(pattern: &str, name: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == name,
-        Some((head, rest)) => name
-            .strip_prefix(head)
-            .is_some_and(|tail| (0..=tail.len()).filter(|&cut| tail.is_char_boundary(cut)).any(|cut| matches(rest, &tail[cut..]))),
+        Some((head, rest)) => name.strip_prefix(head).is_some_and(|tail| {
+            (0..=tail.len()).filter(|&cut| tail.is_char_boundary(cut)).any(|cut| matches(rest, &tail[cut..]))
+        }),
     }
 }
 

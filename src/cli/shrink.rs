@@ -43,7 +43,9 @@ impl Shrink {
         }
         match (shrunk, tried.is_empty()) {
             (0, true) => Err(Error::nothing_selected("no selected kernel implements the op in the dtype of the case")),
-            (0, false) => Err(Error::usage(format!("the case does not fail on {}; there is nothing to shrink", tried.join(", ")))),
+            (0, false) => {
+                Err(Error::usage(format!("the case does not fail on {}; there is nothing to shrink", tried.join(", "))))
+            }
             _ => print(&text).map(|()| 0),
         }
     }

@@ -3,8 +3,8 @@
 //! proptest shrinks a vector of floats value by value, and each value all or nothing. Here `simplify` and `complicate` walk a
 //! [`Shrinker`], so a failing test ends on few logits and short numbers.
 
-use crate::case::Case;
 use super::draw::Draw;
+use crate::case::Case;
 use crate::dtype::Dtype;
 use crate::op::Op;
 use crate::shrink::Shrinker;
@@ -94,8 +94,6 @@ impl ValueTree for CaseTree {
         was_trying
     }
 }
-
-
 
 #[cfg(test)]
 mod tests {

@@ -105,7 +105,7 @@ impl Real {
             return None;
         }
         // Half an ulp above the largest finite number: there and beyond, the value rounds to infinity.
-        let threshold = Float::with_val(64, ldexp(2.0 - ldexp(1.0, -(format.precision as i32)), format.emax));
+        let threshold = (Float::with_val(64, 2) - ldexp(1.0, -(format.precision as i32))) << format.emax;
         if *low >= threshold {
             return Some(Self::overflow(1.0, format));
         }

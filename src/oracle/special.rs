@@ -143,7 +143,13 @@ pub(super) fn limit(case: &Case, class: RowClass, j: usize) -> Option<Known> {
             }
         }
         Op::LogSoftmaxJvp => rational(exact(direction[j]) - common()?),
-        Op::SoftmaxVjp | Op::SoftmaxJvp => if has_weight(j) { common().and_then(|_| rational(Rational::new())) } else { rational(Rational::new()) },
+        Op::SoftmaxVjp | Op::SoftmaxJvp => {
+            if has_weight(j) {
+                common().and_then(|_| rational(Rational::new()))
+            } else {
+                rational(Rational::new())
+            }
+        }
         Op::LogSoftmaxVjp => {
             let total = if has_weight(j) { exact_sum(direction.iter().copied()) } else { Rational::new() };
             if single || total.cmp0() == Ordering::Equal { rational(exact(direction[j]) - total) } else { None }
