@@ -1,8 +1,48 @@
-//! logitfuzz
+//! logitfuzz hunts numerical instability in kernels of the softmax family: softmax, log-softmax, log-sum-exp, cross-entropy with
+//! label smoothing, their gradients and Jacobian products, in f16, bf16, f32 and f64.
+//!
+//! It makes adversarial logits, runs a kernel on them, measures every output against an MPFR oracle whose answers are
+//! certified, and says which results are NaN, infinite, or worse than the textbook algorithm, with the smallest input that
+//! shows it.
+//!
+//! ```
+//! use logitfuzz::Op;
+//!
+//! /// A softmax as one writes it first.
+//! fn softmax(z: &[f32], out: &mut [f32]) {
+//!     let sum: f32 = z.iter().map(|z| z.exp()).sum();
+//!     for (out, z) in out.iter_mut().zip(z) {
+//!         *out = z.exp() / sum;
+//!     }
+//! }
+//!
+//! let check = logitfuzz::check(Op::Softmax).kernel("my_softmax", softmax).cases(500);
+//! let findings = check.findings().unwrap();
+//! assert!(findings.iter().any(|finding| finding.cause == "exp_overflow")); // exp(89) is infinite in f32
+//! ```
+//!
+//! In a test of your own, [`Check::assert_stable`] panics with the smallest failing input, in hex and in decimal, and says how to
+//! replay it.
+//!
+//! # The way through
+//!
+//! ```text
+//! generate ──> Case ──> Kernel ──> Outcome ──> judge(oracle, bounds) ──> campaign ──> report
+//! ```
+//!
+//! * [`generate`]: named families of inputs; `Arbitrary` for [`Case`], a proptest [`strategy`], rows from files.
+//! * [`case`]: one input, and its text and byte forms.
+//! * [`kernel`]: the implementations under test: built-in ones, closures, your own `impl Kernel`; what they claim.
+//! * [`oracle`]: the truth of a case. [`judge`]: errors in ulps, bounds, relations, verdicts.
+//! * [`campaign`]: many cases in parallel, counts, findings. [`shrink`](mod@shrink): smaller failing cases.
+//! * [`results`] and [`report`]: what was found, as data and for people.
+//!
+//! Features: `cli` (the command), `proptest`, `arbitrary`; all are on by default.
 #![warn(missing_docs)]
 
 pub mod campaign;
 pub mod case;
+mod check;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod cli;
@@ -17,3 +57,15 @@ pub mod oracle;
 pub mod report;
 pub mod results;
 pub mod shrink;
+
+pub use case::Case;
+pub use check::{Check, check};
+pub use dtype::Dtype;
+pub use error::{Error, Result};
+pub use generate::Family;
+#[cfg(feature = "proptest")]
+pub use generate::strategy;
+pub use judge::{Grade, Verdict, judge};
+pub use kernel::{Claims, Kernel, Special};
+pub use op::Op;
+pub use oracle::Oracle;

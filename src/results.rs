@@ -3,7 +3,8 @@
 //! Same seed and same selection give the same bytes, so nothing here depends on time, machine or the number of threads; those
 //! are in `run.json` ([`RunInfo`]). Numbers that JSON cannot hold (NaN and the infinities) are strings.
 
-use crate::dtype::Dtype;
+use crate::case::{self, Case};
+use crate::dtype::{Dtype, text};
 use crate::judge::{Grade, Verdict};
 use crate::op::Op;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -180,6 +181,19 @@ pub struct Finding {
     pub replay: String,
     /// Index of the case in its family that showed it first, before shrinking.
     pub case_index: u64,
+}
+
+impl Finding {
+    /// The case of the finding.
+    ///
+    /// # Errors
+    /// A field that is no number or does not fit the op, as in a file that was edited.
+    pub fn case(&self) -> crate::error::Result<Case> {
+        let values = |words: &Vec<String>| case::parse_values(&words.join(", "), self.dtype);
+        let smoothing = self.label_smoothing.as_ref().map(|text| text::parse(text, self.dtype)).transpose()?;
+        let direction = self.cotangent.as_ref().or(self.tangent.as_ref()).map(values).transpose()?;
+        Case::from_parts(self.op, self.dtype, values(&self.logits)?, self.target, smoothing, direction)
+    }
 }
 
 /// Error against input for one (kernel, op, dtype): in each bin of the input's size, the output with the largest ratio.

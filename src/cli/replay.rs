@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::kernel::Kernel;
 use crate::oracle::Oracle;
 use crate::report;
-use crate::results::{Finding, Results};
+use crate::results::Results;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -106,17 +106,8 @@ fn from_results(results: &Results, path: &Path, wanted: Option<usize>) -> Result
     let chosen = results.findings.iter().enumerate().filter(|(index, _)| wanted.is_none_or(|wanted| wanted == *index));
     chosen
         .map(|(index, finding)| {
-            let case = case_of(finding).map_err(|error| Error::file(path, format!("finding {index}: {error}")))?;
+            let case = finding.case().map_err(|error| Error::file(path, format!("finding {index}: {error}")))?;
             Ok(Found { case, kernel: Some(finding.kernel.clone()) })
         })
         .collect()
-}
-
-/// The case of a finding, from its fields.
-fn case_of(finding: &Finding) -> Result<Case> {
-    let values = |words: &Vec<String>| crate::case::parse_values(&words.join(", "), finding.dtype);
-    let smoothing =
-        finding.label_smoothing.as_ref().map(|text| crate::dtype::text::parse(text, finding.dtype)).transpose()?;
-    let direction = finding.cotangent.as_ref().or(finding.tangent.as_ref()).map(values).transpose()?;
-    Case::from_parts(finding.op, finding.dtype, values(&finding.logits)?, finding.target, smoothing, direction)
 }

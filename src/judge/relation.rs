@@ -125,7 +125,7 @@ pub(super) fn transformed(case: &Case, claims: &Claims) -> Vec<(Relation, Case)>
     let logits = case.logits();
     let n = logits.len();
     let mut cases = Vec::new();
-    if n < 2 || n > LONGEST || !RowClass::of(logits).is_ordinary() {
+    if !(2..=LONGEST).contains(&n) || !RowClass::of(logits).is_ordinary() {
         return cases;
     }
     let dtype = case.dtype();

@@ -374,10 +374,9 @@ impl Products {
         };
         let mean0 = mean(0);
         let mut remainder = Ball::ZERO;
-        for g in 1..row.groups() {
-            let count = row.counts[g];
+        for ((weight, sum), &count) in row.weights.iter().zip(&sums).zip(&row.counts).skip(1) {
             let expected = if count == 1 { mean0 } else { mean0 * Ball::exact(f64::from(count)) };
-            remainder = remainder + row.weights[g].ball * (expected - sums[g]);
+            remainder = remainder + weight.ball * (expected - *sum);
         }
         let exact_sums = OnceCell::new();
         let common_mean = if (1..row.groups()).any(|g| (mean(g) - mean0).is_not_zero()) {

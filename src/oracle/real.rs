@@ -146,7 +146,7 @@ impl Real {
             return Self::overflow(sign, format);
         }
         let unit = format.ulp_exponent(binade);
-        let scaled = Rational::from(&magnitude * power_of_two(-unit));
+        let scaled = &magnitude * power_of_two(-unit);
         let mut integer = Integer::from(scaled.floor_ref());
         let rest = Rational::from(&scaled - &integer);
         let up = match rest.cmp(&Rational::from((1, 2))) {
