@@ -3,7 +3,7 @@
 //! The unit of work is a row of logits: its cases for all ops are made, the truth of each is computed once, and every kernel is
 //! run and judged on it. Rows are independent, and tallies merge in any order to the same numbers, so the results do not depend
 //! on the number of threads. Memory does not grow with the number of cases: of a failing case only the first of each
-//! distinct (kernel, op, dtype, verdict, cause) is kept, and at the end it is shrunk.
+//! distinct (kernel, op, dtype, verdict, shape of the row) is kept, and at the end it is shrunk and diagnosed.
 
 use crate::case::Case;
 use crate::dtype::{Dtype, exponent};
@@ -26,7 +26,7 @@ mod finding;
 mod quiet;
 mod tally;
 
-pub use explain::Cause;
+pub use explain::{Cause, Shape};
 pub(crate) use finding::{DIGITS, describe};
 pub use finding::{Examination, examine, extra_text, shrink_case};
 
@@ -282,8 +282,8 @@ impl Desk {
 /// Indices into the plan: kernel, op, dtype, source.
 type CellKey = (usize, usize, usize, usize);
 
-/// One distinct failure: kernel, op, dtype, verdict, cause.
-type FailureKey = (usize, usize, usize, Verdict, Cause);
+/// One distinct failure: kernel, op, dtype, verdict, shape of the row.
+type FailureKey = (usize, usize, usize, Verdict, Shape);
 
 /// The first case that showed a failure.
 struct Failure {
@@ -401,8 +401,8 @@ fn run_row(
                 harvest.curves.entry((desk.kernel, desk.op, dtype)).or_default().add(size, &judgement);
             }
             if judgement.verdict.is_failure() {
-                let cause = Cause::of(&case, bench.truth(oracle, desk.claims.special), &judgement);
-                let key = (desk.kernel, desk.op, dtype, judgement.verdict, cause);
+                let shape = Shape::of(&case, bench.truth(oracle, desk.claims.special).class);
+                let key = (desk.kernel, desk.op, dtype, judgement.verdict, shape);
                 if harvest.failures.get(&key).is_none_or(|kept| (source, index) < (kept.source, kept.index)) {
                     harvest.fail(key, Failure { source, index, case: case.clone() });
                 }

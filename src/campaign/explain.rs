@@ -1,13 +1,44 @@
 //! Why a case fails, in words: the step that overflowed, cancelled or lost the bits, and the pattern that cures it.
 //!
-//! The harness sees inputs and outputs, not the kernel. What it says is the mechanism that this kind of failure on this kind of
-//! input has; the first rule of the list that fits decides, from the certain to the likely.
+//! The harness does not see inside a kernel, but it can ask: the failing case, shrunk, is run again with its maximum moved to 0,
+//! without its masked classes, in descending order. What cures the failure names the step that causes it; the size of the error
+//! tells the rest. [`Shape`] is the cheap classification by which failures are told apart while a campaign runs; [`Cause`] is
+//! the diagnosis of a finding.
 
-use crate::case::Case;
-use crate::dtype::{Dtype, text};
-use crate::judge::{Judgement, Relation, Verdict};
-use crate::op::Op;
+use crate::case::{Case, Extra};
+use crate::dtype::{Dtype, ldexp, text};
+use crate::judge::{Judgement, Relation, Verdict, due_value};
+use crate::kernel::Claims;
+use crate::op::{Op, Takes};
 use crate::oracle::{RowClass, Truth};
+use std::cmp::Ordering;
+
+/// What kind of row a failure needs: rows of different shapes are different findings even with the same verdict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Shape {
+    class: RowClass,
+    /// Whether the maximum is beyond the range of exp in the dtype: above, below, or neither.
+    level: Ordering,
+}
+
+impl Shape {
+    /// The shape of a case of this class.
+    pub fn of(case: &Case, class: RowClass) -> Self {
+        let level = if class.is_ordinary() {
+            let (max, thresholds) = (maximum(case), Thresholds::of(case.dtype()));
+            if max > thresholds.overflow {
+                Ordering::Greater
+            } else if max < thresholds.subnormal {
+                Ordering::Less
+            } else {
+                Ordering::Equal
+            }
+        } else {
+            Ordering::Equal
+        };
+        Self { class, level }
+    }
+}
 
 /// The mechanism of a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -30,192 +61,30 @@ pub enum Cause {
     MaskedClass,
     /// An exponential of a large logit overflowed.
     ExpOverflow,
-    /// All exponentials underflowed.
-    SumUnderflow,
     /// The sum of exponentials overflowed although none of them did.
     SumOverflow,
+    /// All exponentials underflowed.
+    SumUnderflow,
+    /// A large common offset was mixed with the result before it was subtracted.
+    Absorption,
+    /// The same logits in descending order pass.
+    Order,
     /// The logarithm of a probability that underflowed to 0.
     LogOfZero,
     /// The logarithm of a probability that had lost digits to underflow.
     LogOfSubnormal,
-    /// A large common offset was subtracted after the logarithm was added to it.
-    Absorption,
-    /// A probability near 1 was subtracted from 1, or two near numbers after one was rounded.
-    Cancellation,
-    /// A sum in a narrow type stopped growing.
+    /// A loss or a probability that stops short of its value.
+    Clipped,
+    /// A sum in a narrow type lost terms.
     NarrowSum,
-    /// A weight that should be 0 or tiny is not.
-    WeightFloor,
+    /// The result is small beside numbers that were rounded before.
+    Cancellation,
+    /// Every step was rounded to a half dtype.
+    NarrowArithmetic,
+    /// exp of an argument that was rounded in units of its size.
+    RoundedExponent,
     /// More than rounding explains.
     WrongValue,
-}
-
-impl Cause {
-    /// The short name in results.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Cause::Panicked => "panic",
-            Cause::BrokenRelation => "broken_relation",
-            Cause::Inconsistent => "inconsistent",
-            Cause::EmptyRow => "empty_row",
-            Cause::NanLost => "nan_lost",
-            Cause::InfiniteLogit => "infinite_logit",
-            Cause::FullyMasked => "fully_masked",
-            Cause::MaskedClass => "masked_class",
-            Cause::ExpOverflow => "exp_overflow",
-            Cause::SumUnderflow => "sum_underflow",
-            Cause::SumOverflow => "sum_overflow",
-            Cause::LogOfZero => "log_of_zero",
-            Cause::LogOfSubnormal => "log_of_subnormal",
-            Cause::Absorption => "absorption",
-            Cause::Cancellation => "cancellation",
-            Cause::NarrowSum => "narrow_sum",
-            Cause::WeightFloor => "weight_floor",
-            Cause::WrongValue => "wrong_value",
-        }
-    }
-
-    /// The cause of a failing judgement.
-    pub fn of(case: &Case, truth: &Truth, judgement: &Judgement) -> Self {
-        if judgement.verdict == Verdict::Panic {
-            return Cause::Panicked;
-        }
-        if judgement.relation.is_some() {
-            return Cause::BrokenRelation;
-        }
-        if judgement.verdict == Verdict::Inconsistent {
-            return Cause::Inconsistent;
-        }
-        match truth.class {
-            RowClass::Empty => return Cause::EmptyRow,
-            RowClass::Nan => return Cause::NanLost,
-            RowClass::OneInfinite | RowClass::SeveralInfinite => return Cause::InfiniteLogit,
-            RowClass::FullyMasked => return Cause::FullyMasked,
-            RowClass::PartlyMasked | RowClass::Finite => {}
-        }
-        Self::of_ordinary(case, truth, judgement)
-    }
-
-    fn of_ordinary(case: &Case, truth: &Truth, judgement: &Judgement) -> Self {
-        let Some(worst) = &judgement.worst else { return Cause::WrongValue };
-        let logits = case.logits();
-        let max = truth.anatomy.max;
-        let masked = truth.class == RowClass::PartlyMasked;
-        // Kernels compute in the dtype or in its accumulator; either may be where it happened.
-        let narrow = Thresholds::of(case.dtype());
-        let wide = Thresholds::of(case.dtype().accumulator());
-        let beyond = |limit: fn(&Thresholds) -> f64| max > limit(&narrow) || max > limit(&wide);
-        let sum_log = max + (logits.len().max(1) as f64).ln();
-        let logarithmic = matches!(case.op(), Op::LogSoftmax | Op::CrossEntropy);
-        let gap = match case.op() {
-            Op::LogSoftmax => max - logits[worst.index],
-            Op::CrossEntropy => case.target().map_or(0.0, |(target, _)| max - logits[target]),
-            _ => 0.0,
-        };
-        if !worst.got.is_finite() {
-            return if beyond(|thresholds| thresholds.overflow) {
-                Cause::ExpOverflow
-            } else if sum_log > narrow.overflow || (sum_log > wide.overflow && case.dtype() == Dtype::F64) {
-                Cause::SumOverflow
-            } else if max < narrow.underflow {
-                Cause::SumUnderflow
-            } else if masked {
-                Cause::MaskedClass
-            } else if logarithmic && gap > -narrow.underflow {
-                Cause::LogOfZero
-            } else {
-                Cause::WrongValue
-            };
-        }
-        if beyond(|thresholds| thresholds.overflow) && worst.judged.ratio.is_infinite() {
-            return Cause::ExpOverflow;
-        }
-        let u = case.dtype().format().unit_roundoff();
-        let error = worst.judged.ulps.map_or(0.0, f64::abs);
-        let size = logits.iter().filter(|z| z.is_finite()).fold(0.0f64, |size, z| size.max(z.abs()));
-        let unit = truth
-            .alternatives
-            .first()
-            .and_then(|outputs| crate::judge::due_value(&outputs[worst.index]))
-            .map_or(0, |real| real.unit);
-        let absolute = crate::dtype::ldexp(error, unit);
-        let format = case.dtype().format();
-        // p below the least normal number has lost digits, and its logarithm shows it.
-        if logarithmic && gap > -Thresholds::of(case.dtype()).subnormal && absolute < 1.0 + gap * 0.1 {
-            return Cause::LogOfSubnormal;
-        }
-        if max < narrow.subnormal {
-            return Cause::SumUnderflow;
-        }
-        let exact_is_small = crate::dtype::ldexp(1.0, unit + format.precision as i32) < size * 0.25;
-        if exact_is_small
-            && absolute <= 4.0 * u * (size + (logits.len().max(1) as f64).ln())
-            && matches!(case.op(), Op::LogSumExp | Op::LogSoftmax | Op::CrossEntropy)
-        {
-            return Cause::Absorption;
-        }
-        if logits.len() > 16 && matches!(case.dtype(), Dtype::F16 | Dtype::Bf16) && !exact_is_small {
-            return Cause::NarrowSum;
-        }
-        if matches!(case.op(), Op::Softmax) && worst.got != 0.0 && max - logits[worst.index] > -narrow.subnormal {
-            return Cause::WeightFloor;
-        }
-        if absolute <= 8.0 * u * (1.0 + size) {
-            return Cause::Cancellation;
-        }
-        if masked { Cause::MaskedClass } else { Cause::WrongValue }
-    }
-
-    /// What went wrong and what cures it.
-    pub fn explain(self, case: &Case, judgement: &Judgement) -> String {
-        let max = case.logits().iter().copied().filter(|z| z.is_finite()).fold(f64::NEG_INFINITY, f64::max);
-        let shown = text::decimal(max, case.dtype());
-        let thresholds = Thresholds::of(case.dtype());
-        match self {
-            Cause::Panicked => format!(
-                "The kernel panicked: {}. Cure: handle this shape of input (an empty row above all) before indexing.",
-                judgement.message.as_deref().unwrap_or("no message")
-            ),
-            Cause::BrokenRelation => format!(
-                "Each output is within its own bound, but {}. Cure: divide by the very sum that was formed, and treat all elements alike.",
-                judgement.relation.map_or("a relation between them is broken", Relation::broken)
-            ),
-            Cause::Inconsistent => format!(
-                "A short row of the same kind is answered with a number where this one, of {} logits, is answered with NaN, or the other way round: two code paths disagree. Cure: one rule for special values, before the length decides the path.",
-                case.logits().len()
-            ),
-            Cause::EmptyRow => "A row without logits: the log-sum-exp of nothing is -inf, all other ops return nothing. Cure: start the maximum and the sum from -inf and 0, and return early.".into(),
-            Cause::NanLost => "A NaN logit must make every output NaN; here it was lost, as a maximum or a comparison that ignores NaN does. Cure: let the maximum propagate NaN.".into(),
-            Cause::InfiniteLogit => "A logit of +inf: subtracting the maximum forms inf - inf. Cure: where the maximum is infinite, return it (log-sum-exp) instead of computing with it.".into(),
-            Cause::FullyMasked => "All logits are -inf: nothing has weight. NaN or zeros (-inf for logarithms) say so; here the row became something else. Cure: test for a maximum of -inf and return the agreed value; never start the maximum from a finite number.".into(),
-            Cause::MaskedClass => "A class of -inf has weight exactly 0, and the rest of the row is an ordinary row. Here the mask leaked: 0 * inf or inf - inf was formed, or its weight is not 0. Cure: mask by selection, not by arithmetic, and leave terms with weight 0 out.".into(),
-            Cause::ExpOverflow => format!(
-                "The largest logit is {shown}, and exp overflows beyond {:.2} in {}: inf, then inf / inf or log(inf). Cure: subtract the maximum before exp.",
-                thresholds.overflow, case.dtype()
-            ),
-            Cause::SumUnderflow => format!(
-                "The largest logit is {shown}; all exponentials underflow (exp loses digits below {:.2} in {} and is 0 below {:.2}), and the sum is 0 or has no digits left. Cure: subtract the maximum before exp, whatever its sign; start the maximum from -inf.",
-                thresholds.subnormal, case.dtype(), thresholds.underflow
-            ),
-            Cause::SumOverflow => format!(
-                "No exponential overflows, but the sum of {} of them does. Cure: subtract the maximum before exp: then the sum is at most the number of logits.",
-                case.logits().len()
-            ),
-            Cause::LogOfZero => format!(
-                "The probability underflowed to 0 (its gap to the maximum is beyond {:.2}), and its logarithm is -inf. Cure: fuse the two: log_softmax = (z - max) - log(sum), loss from that.",
-                -thresholds.underflow
-            ),
-            Cause::LogOfSubnormal => "The probability is subnormal, so it has lost digits before the logarithm is taken. Cure: fuse the two: log_softmax = (z - max) - log(sum).".into(),
-            Cause::Absorption => "The logits share an offset that is large beside the result: max + log(sum) is rounded in units of the offset, and what is subtracted from it afterwards cannot bring the digits back. Cure: (z - max) - log(sum), in that order; the loss as log(sum) + (max - z_target).".into(),
-            Cause::Cancellation => "The result is small because two near numbers cancel, and one of them had been rounded before. Cure: form the small difference directly: log1p of the sum without the maximum, 1 - p as the sum of the other probabilities, p - q before rounding to the dtype.".into(),
-            Cause::NarrowSum => format!(
-                "A sum of {} terms in a narrow type: once it is large enough, each further term is rounded away. Cure: accumulate in f32 (f64 for f32 over millions), or in blocks.",
-                case.logits().len()
-            ),
-            Cause::WeightFloor => "A class so far below the maximum has a probability that underflows, but a larger one was returned: an exp with a floor, or an epsilon. Cure: let exp underflow.".into(),
-            Cause::WrongValue => "The error is larger than rounding in the textbook algorithm explains on this input: a coarse exp or log, a wrong maximum (some logits are not looked at), a missing rescaling, or a wrong formula.".into(),
-        }
-    }
 }
 
 /// Where exp of a dtype stops: natural logarithms.
@@ -238,4 +107,252 @@ impl Thresholds {
             underflow: f64::from(format.least_exponent() - 1) * ln2,
         }
     }
+}
+
+/// The largest finite logit; -inf where none is.
+fn maximum(case: &Case) -> f64 {
+    case.logits().iter().copied().filter(|z| z.is_finite()).fold(f64::NEG_INFINITY, f64::max)
+}
+
+impl Cause {
+    /// The short name in results.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Cause::Panicked => "panic",
+            Cause::BrokenRelation => "broken_relation",
+            Cause::Inconsistent => "inconsistent",
+            Cause::EmptyRow => "empty_row",
+            Cause::NanLost => "nan_lost",
+            Cause::InfiniteLogit => "infinite_logit",
+            Cause::FullyMasked => "fully_masked",
+            Cause::MaskedClass => "masked_class",
+            Cause::ExpOverflow => "exp_overflow",
+            Cause::SumOverflow => "sum_overflow",
+            Cause::SumUnderflow => "sum_underflow",
+            Cause::Absorption => "absorption",
+            Cause::Order => "order",
+            Cause::LogOfZero => "log_of_zero",
+            Cause::LogOfSubnormal => "log_of_subnormal",
+            Cause::Clipped => "clipped",
+            Cause::NarrowSum => "narrow_sum",
+            Cause::Cancellation => "cancellation",
+            Cause::NarrowArithmetic => "narrow_arithmetic",
+            Cause::RoundedExponent => "rounded_exponent",
+            Cause::WrongValue => "wrong_value",
+        }
+    }
+
+    /// The cause of a failing judgement. `fails` runs the kernel on a variation of the case and says whether it fails, too.
+    pub fn of(
+        case: &Case,
+        truth: &Truth,
+        judgement: &Judgement,
+        claims: &Claims,
+        fails: &mut dyn FnMut(&Case) -> bool,
+    ) -> Self {
+        match judgement.verdict {
+            Verdict::Panic => return Cause::Panicked,
+            Verdict::Inconsistent => return Cause::Inconsistent,
+            _ if judgement.relation.is_some() => return Cause::BrokenRelation,
+            _ => {}
+        }
+        match truth.class {
+            RowClass::Empty => Cause::EmptyRow,
+            RowClass::Nan => Cause::NanLost,
+            RowClass::OneInfinite | RowClass::SeveralInfinite => Cause::InfiniteLogit,
+            RowClass::FullyMasked => Cause::FullyMasked,
+            RowClass::PartlyMasked | RowClass::Finite => Self::by_experiment(case, truth, judgement, claims, fails)
+                .unwrap_or_else(|| Self::by_size(case, truth, judgement)),
+        }
+    }
+
+    /// What a variation of the input cures.
+    fn by_experiment(
+        case: &Case,
+        truth: &Truth,
+        judgement: &Judgement,
+        claims: &Claims,
+        fails: &mut dyn FnMut(&Case) -> bool,
+    ) -> Option<Self> {
+        let mut cures = |variation: Option<Case>| variation.is_some_and(|case| !fails(&case));
+        let max = truth.anatomy.max;
+        if truth.class == RowClass::PartlyMasked && cures(kept(case, |&z| z.is_finite())) {
+            return Some(Cause::MaskedClass);
+        }
+        if max != 0.0 && cures(recentred(case, max)) {
+            let (narrow, wide) = (Thresholds::of(case.dtype()), Thresholds::of(claims.accumulator(case.dtype())));
+            // A kernel that leaves the range of the dtype, though not of its accumulator, fails grossly if it computes there.
+            let gross = judgement
+                .worst
+                .as_ref()
+                .is_none_or(|worst| !worst.got.is_finite() || relative_error(truth, worst.index, worst.got) > 0.1);
+            let sum = max + (case.logits().len() as f64).ln();
+            let beyond = |x: f64, limit: fn(&Thresholds) -> f64| x > limit(&wide) || (gross && x > limit(&narrow));
+            let below = max < wide.subnormal || (gross && max < narrow.subnormal);
+            return Some(if beyond(max, |thresholds| thresholds.overflow) {
+                Cause::ExpOverflow
+            } else if beyond(sum, |thresholds| thresholds.overflow) {
+                Cause::SumOverflow
+            } else if below {
+                Cause::SumUnderflow
+            } else {
+                Cause::Absorption
+            });
+        }
+        cures(descending(case)).then_some(Cause::Order)
+    }
+
+    /// What the size of the error tells.
+    fn by_size(case: &Case, truth: &Truth, judgement: &Judgement) -> Self {
+        let Some(worst) = &judgement.worst else { return Cause::WrongValue };
+        let Some(exact) = exact_value(truth, worst.index) else { return Cause::WrongValue };
+        let (got, narrow) = (worst.got, Thresholds::of(case.dtype()));
+        let logarithmic = matches!(case.op(), Op::LogSoftmax | Op::CrossEntropy);
+        if logarithmic && got.is_infinite() && exact.abs() > -narrow.underflow - 1.0 {
+            return Cause::LogOfZero;
+        }
+        if !got.is_finite() {
+            return Cause::WrongValue;
+        }
+        let relative = relative_error(truth, worst.index, got);
+        let falls_short = got.abs() < exact.abs() * (1.0 - 1e-3) && exact.abs() > 8.0;
+        let stays_above = case.op() == Op::Softmax && got > 0.0 && exact < ldexp(1.0, -40) && relative > 0.1;
+        if (logarithmic && falls_short) || stays_above {
+            return Cause::Clipped;
+        }
+        if logarithmic && exact.abs() > -narrow.subnormal {
+            return Cause::LogOfSubnormal;
+        }
+        let u = case.dtype().format().unit_roundoff();
+        let n = case.logits().len();
+        let is_half = matches!(case.dtype(), Dtype::F16 | Dtype::Bf16);
+        // Shrinking has made the row as short as it fails, so a row that is still long needs its length.
+        if n >= 8 && (is_half || n as f64 * u > 1e-3) {
+            return Cause::NarrowSum;
+        }
+        let gap = case.logits().iter().filter(|z| z.is_finite()).fold(0.0f64, |gap, z| gap.max(truth.anatomy.max - z));
+        let scale =
+            case.direction().map_or(1.0, |direction| direction.iter().fold(0.0, |scale: f64, g| scale.max(g.abs())));
+        let steps = 8.0 * u * (1.0 + gap);
+        let absolute = relative * exact.abs();
+        if exact.abs() <= 0.25 * scale && absolute <= steps * scale && relative > steps {
+            return Cause::Cancellation;
+        }
+        if is_half && (relative <= steps || absolute <= steps * scale) {
+            return Cause::NarrowArithmetic;
+        }
+        if relative <= steps { Cause::RoundedExponent } else { Cause::WrongValue }
+    }
+
+    /// What went wrong and what cures it.
+    pub fn explain(self, case: &Case, judgement: &Judgement) -> String {
+        let dtype = case.dtype();
+        let max = text::decimal(maximum(case), dtype);
+        let thresholds = Thresholds::of(dtype);
+        let n = case.logits().len();
+        match self {
+            Cause::Panicked => format!(
+                "The kernel panicked: {}. Cure: handle this shape of input before indexing or dividing.",
+                judgement.message.as_deref().unwrap_or("no message")
+            ),
+            Cause::BrokenRelation => format!(
+                "Each output is within its own bound, but {}. Cure: divide by the very sum that was formed, and treat all elements alike.",
+                judgement.relation.map_or("a relation between them is broken", Relation::broken)
+            ),
+            Cause::Inconsistent => format!(
+                "A short row of the same kind is answered with a number where this one, of {n} logits, is answered with NaN, or the other way round: two code paths disagree. Cure: one rule for special values, before the length decides the path."
+            ),
+            Cause::EmptyRow => "A row without logits: the log-sum-exp of nothing is -inf, all other ops return nothing. Cure: start the maximum from -inf and the sum from 0, and return early.".into(),
+            Cause::NanLost => "A NaN logit must make every output NaN; here it was lost, as by a maximum or a comparison that ignores NaN. Cure: let the maximum propagate NaN.".into(),
+            Cause::InfiniteLogit => "A logit of +inf: subtracting the maximum forms inf - inf. Cure: where the maximum is infinite, return what is due instead of computing with it.".into(),
+            Cause::FullyMasked => "All logits are -inf: nothing has weight. NaN or zeros (-inf for logarithms) say so; here the row became something else. Cure: test for a maximum of -inf and return the agreed value; never start the maximum from a finite number.".into(),
+            Cause::MaskedClass => "Without its classes of -inf the row passes. Such a class has weight exactly 0; here it leaked: 0 * inf or inf - inf was formed, or its weight is not 0. Cure: mask by selection, not by arithmetic, and leave terms of weight 0 out.".into(),
+            Cause::ExpOverflow => format!(
+                "With its maximum, {max}, moved to 0 the row passes: exp overflows (in {dtype} beyond {:.2}), then inf / inf or log(inf). Cure: subtract the maximum before exp.",
+                thresholds.overflow
+            ),
+            Cause::SumOverflow => format!(
+                "With its maximum, {max}, moved to 0 the row passes: no exponential overflows, but the sum of {n} of them does. Cure: subtract the maximum before exp; then the sum is at most the number of logits."
+            ),
+            Cause::SumUnderflow => format!(
+                "With its maximum, {max}, moved to 0 the row passes: all exponentials underflow (in {dtype} they lose digits below {:.2} and are 0 below {:.2}), and their sum has none left. Cure: subtract the true maximum before exp, whatever its sign; start the maximum from -inf, not from 0 or a large negative number.",
+                thresholds.subnormal, thresholds.underflow
+            ),
+            Cause::Absorption => format!(
+                "With its maximum, {max}, moved to 0 the row passes: the common offset is mixed with the result, which is then rounded in units of the offset; what is subtracted later cannot bring the digits back. Cure: subtract the maximum first; (z - max) - log(sum), in that order, and the loss as log(sum) + (max - z_target)."
+            ),
+            Cause::Order => "The same logits in descending order pass, so the result depends on where the maximum stands: some logits are not looked at (the tail of a vector loop, one half of a vector), or a running sum is not rescaled when the maximum rises. Cure: take the maximum over all logits; rescale by exp(old - new) at every rise.".into(),
+            Cause::LogOfZero => format!(
+                "The probability underflows to 0 (its logarithm is below {:.2} in {dtype}), and the logarithm of that is -inf. Cure: fuse the two: log_softmax = (z - max) - log(sum), and the loss from it.",
+                thresholds.underflow
+            ),
+            Cause::LogOfSubnormal => format!(
+                "The probability is subnormal (its logarithm is below {:.2} in {dtype}), so it has lost digits before the logarithm is taken. Cure: fuse the two: log_softmax = (z - max) - log(sum).",
+                thresholds.subnormal
+            ),
+            Cause::Clipped => "The result stops short of its value, as a clamp, a floor under exp or an epsilon in log(p + eps) makes it. Cure: remove it; fused and shifted formulas need none, and exp may underflow.".into(),
+            Cause::NarrowSum => format!(
+                "The row fails only at a length like this, {n}: a sum in a narrow type loses what is added once it is large enough. Cure: accumulate in f32 (f64 for f32 over millions of terms), or in blocks."
+            ),
+            Cause::Cancellation => "The result is small because near numbers cancel, and one of them had been rounded before. Cure: form the small difference directly: log1p of the sum without the maximum, 1 - p as the sum of the other probabilities, differences before rounding to the dtype.".into(),
+            Cause::NarrowArithmetic => format!(
+                "The error is what rounding every step to {dtype} leaves. Cure: compute in f32 and round once, at the end."
+            ),
+            Cause::RoundedExponent => "The relative error grows with the argument of exp, which was rounded in units of its own size, as in exp(z - logsumexp). Cure: divide exp(z - max) by the sum instead.".into(),
+            Cause::WrongValue => if case.op().takes() == Takes::Logits || n > 1 {
+                "The error is larger than rounding explains on this input: a coarse exp or log, a missing term, a wrong constant or a wrong formula.".into()
+            } else {
+                "A single class is certain, whatever its logit, and the result for it is wrong: a wrong formula.".into()
+            },
+        }
+    }
+}
+
+/// The exact value of an output, to 53 bits.
+fn exact_value(truth: &Truth, index: usize) -> Option<f64> {
+    let real = truth.alternatives.first().and_then(|outputs| due_value(&outputs[index]))?;
+    Some(real.rounded + ldexp(real.residual, real.unit))
+}
+
+fn relative_error(truth: &Truth, index: usize, got: f64) -> f64 {
+    match exact_value(truth, index) {
+        Some(exact) if exact == got => 0.0,
+        Some(exact) => ((got - exact) / exact).abs(),
+        None => f64::INFINITY,
+    }
+}
+
+/// The case with its maximum moved to 0.
+fn recentred(case: &Case, max: f64) -> Option<Case> {
+    let logits: Vec<f64> = case.logits().iter().map(|&z| case.dtype().round(z - max)).collect();
+    Case::new(case.op(), case.dtype(), logits, case.extra().clone()).ok()
+}
+
+/// The case with only some of its logits; none if the target is not among them, or nothing is left.
+fn kept(case: &Case, keep: impl Fn(&f64) -> bool) -> Option<Case> {
+    let indices: Vec<usize> = (0..case.logits().len()).filter(|&index| keep(&case.logits()[index])).collect();
+    rearranged(case, &indices)
+}
+
+/// The case in descending order; none if it is so already.
+fn descending(case: &Case) -> Option<Case> {
+    let mut indices: Vec<usize> = (0..case.logits().len()).collect();
+    indices.sort_by(|&i, &j| case.logits()[j].total_cmp(&case.logits()[i]));
+    if indices.is_sorted() { None } else { rearranged(case, &indices) }
+}
+
+/// The case with the logits of these indices, in this order, and what belongs to them.
+fn rearranged(case: &Case, indices: &[usize]) -> Option<Case> {
+    if indices.is_empty() {
+        return None;
+    }
+    let extra = match case.extra() {
+        Extra::None => Extra::None,
+        Extra::Target { class, label_smoothing } => {
+            Extra::Target { class: indices.iter().position(|index| index == class)?, label_smoothing: *label_smoothing }
+        }
+        Extra::Direction(direction) => Extra::Direction(indices.iter().map(|&index| direction[index]).collect()),
+    };
+    Case::new(case.op(), case.dtype(), indices.iter().map(|&index| case.logits()[index]).collect::<Vec<f64>>(), extra)
+        .ok()
 }

@@ -1,6 +1,6 @@
 //! Findings: a failing case, shrunk, with everything that a person needs to believe it and to see it again.
 
-use super::{Bench, Cause, Desk, Failure, FailureKey, Plan};
+use super::{Bench, Cause, Desk, Failure, FailureKey, Plan, Shape};
 use crate::case::{Case, direction_name, values_text};
 use crate::dtype::text;
 use crate::judge::{Judgement, Verdict};
@@ -28,34 +28,36 @@ pub struct Examination {
     pub exact: Vec<Exact>,
 }
 
-/// Judges one case on one kernel.
+/// Judges one case on one kernel and, where it fails, diagnoses why by running variations of it.
 pub fn examine(oracle: &mut Oracle, kernel: &dyn Kernel, claims: &Claims, case: &Case) -> Examination {
     let mut bench = Bench::new(case);
     let judgement = bench.judge(oracle, kernel, claims);
-    let cause =
-        judgement.verdict.is_failure().then(|| Cause::of(case, bench.truth(oracle, claims.special), &judgement));
-    Examination { judgement, cause, exact: oracle.describe(case, claims.special, DIGITS) }
+    let exact = oracle.describe(case, claims.special, DIGITS);
+    let cause = judgement.verdict.is_failure().then(|| {
+        let truth = bench.truth(oracle, claims.special).clone();
+        let mut fails = |variation: &Case| Bench::new(variation).judge(oracle, kernel, claims).verdict.is_failure();
+        Cause::of(case, &truth, &judgement, claims, &mut fails)
+    });
+    Examination { judgement, cause, exact }
 }
 
-/// The smallest case that fails on the kernel with the same verdict and the same cause; the case itself if it does not fail.
+/// The smallest case that fails on the kernel with the same verdict on a row of the same shape; the case itself if it does not
+/// fail.
 pub fn shrink_case(oracle: &mut Oracle, kernel: &dyn Kernel, claims: &Claims, case: &Case) -> Case {
     let mut kind = |case: &Case| {
         let mut bench = Bench::new(case);
-        let judgement = bench.judge(oracle, kernel, claims);
-        judgement
-            .verdict
-            .is_failure()
-            .then(|| (judgement.verdict, Cause::of(case, bench.truth(oracle, claims.special), &judgement)))
+        let verdict = bench.judge(oracle, kernel, claims).verdict;
+        verdict.is_failure().then(|| (verdict, Shape::of(case, bench.truth(oracle, claims.special).class)))
     };
     let Some(wanted) = kind(case) else { return case.clone() };
     shrink::shrink(case, SHRINK_BUDGET, &mut |smaller| kind(smaller) == Some(wanted))
 }
 
-/// All findings, shrunk in parallel, in the order of their keys.
+/// All findings: each failure shrunk and diagnosed, in parallel; of those with the same diagnosis the smallest.
 pub(super) fn all(plan: &Plan, desks: &[Vec<Desk>], failures: &BTreeMap<FailureKey, Failure>) -> Vec<Finding> {
     let failures: Vec<(&FailureKey, &Failure)> = failures.iter().collect();
     let finding = |oracle: &mut Oracle, (key, failure): &(&FailureKey, &Failure)| {
-        let (kernel, op, dtype, verdict, cause) = **key;
+        let &(kernel, op, dtype, ..) = *key;
         let claims =
             desks[dtype].iter().find(|desk| (desk.kernel, desk.op) == (kernel, op)).map(|desk| &desk.claims)?;
         let kernel = plan.kernels[kernel].as_ref();
@@ -63,10 +65,17 @@ pub(super) fn all(plan: &Plan, desks: &[Vec<Desk>], failures: &BTreeMap<FailureK
         let mut finding = describe(oracle, kernel, claims, &case, replay(plan, kernel.name(), &case));
         finding.family = plan.sources[failure.source].name().to_owned();
         finding.case_index = failure.index;
-        debug_assert_eq!((finding.verdict, finding.cause.as_str()), (verdict, cause.name()));
         Some(finding)
     };
-    failures.par_iter().map_init(Oracle::new, finding).flatten().collect()
+    let mut findings: Vec<Finding> = failures.par_iter().map_init(Oracle::new, finding).flatten().collect();
+    // The keys are sorted by kernel, op, dtype and verdict, so a stable sort by the cause within those keeps all else.
+    let place = |finding: &Finding| {
+        let kernel = plan.kernels.iter().position(|kernel| kernel.name() == finding.kernel);
+        (kernel, finding.op, finding.dtype, finding.verdict, finding.cause.clone())
+    };
+    findings.sort_by_cached_key(|finding| (place(finding), finding.len, finding.case_index));
+    findings.dedup_by(|later, first| place(later) == place(first));
+    findings
 }
 
 /// A finding for a case that fails on a kernel (or passes: then its verdict says so).
