@@ -180,26 +180,36 @@ impl Cause {
             return Some(Cause::MaskedClass);
         }
         if max != 0.0 && cures(recentred(case, max)) {
-            let (narrow, wide) = (Thresholds::of(case.dtype()), Thresholds::of(claims.accumulator(case.dtype())));
-            // A kernel that leaves the range of the dtype, though not of its accumulator, fails grossly if it computes there.
-            let gross = judgement
-                .worst
-                .as_ref()
-                .is_none_or(|worst| !worst.got.is_finite() || relative_error(truth, worst.index, worst.got) > 0.1);
-            let sum = max + (case.logits().len() as f64).ln();
-            let beyond = |x: f64, limit: fn(&Thresholds) -> f64| x > limit(&wide) || (gross && x > limit(&narrow));
-            let below = max < wide.subnormal || (gross && max < narrow.subnormal);
-            return Some(if beyond(max, |thresholds| thresholds.overflow) {
-                Cause::ExpOverflow
-            } else if beyond(sum, |thresholds| thresholds.overflow) {
-                Cause::SumOverflow
-            } else if below {
-                Cause::SumUnderflow
-            } else {
-                Cause::Absorption
-            });
+            return Some(Self::of_level(case, truth, judgement, claims));
         }
         cures(descending(case)).then_some(Cause::Order)
+    }
+
+    /// Why a row fails that passes with its maximum moved to 0.
+    fn of_level(case: &Case, truth: &Truth, judgement: &Judgement, claims: &Claims) -> Self {
+        let max = truth.anatomy.max;
+        let sum = max + (case.logits().len() as f64).ln();
+        let Some(worst) = &judgement.worst else { return Cause::Absorption };
+        let u = case.dtype().format().unit_roundoff();
+        let relative = relative_error(truth, worst.index, worst.got);
+        let absolute = exact_value(truth, worst.index).map_or(f64::INFINITY, |exact| (worst.got - exact).abs());
+        // An offset leaves an error of a few roundings of itself; leaving the range of exp does not.
+        if relative.min(absolute / direction_size(case)) <= 16.0 * u * (max.abs() + sum.abs()) {
+            return Cause::Absorption;
+        }
+        // A kernel that leaves the range of the dtype, though not of its accumulator, fails grossly if it computes there.
+        let gross = !worst.got.is_finite() || relative > 0.1;
+        let (narrow, wide) = (Thresholds::of(case.dtype()), Thresholds::of(claims.accumulator(case.dtype())));
+        let beyond = |x: f64| x > wide.overflow || (gross && x > narrow.overflow);
+        if beyond(max) {
+            Cause::ExpOverflow
+        } else if beyond(sum) {
+            Cause::SumOverflow
+        } else if max < wide.subnormal || (gross && max < narrow.subnormal) {
+            Cause::SumUnderflow
+        } else {
+            Cause::Absorption
+        }
     }
 
     /// What the size of the error tells.
@@ -306,6 +316,11 @@ impl Cause {
             },
         }
     }
+}
+
+/// The largest cotangent or tangent, the unit of the products; 1 for the other ops.
+fn direction_size(case: &Case) -> f64 {
+    case.direction().map_or(1.0, |direction| direction.iter().fold(0.0, |size: f64, g| size.max(g.abs())))
 }
 
 /// The exact value of an output, to 53 bits.
