@@ -27,7 +27,9 @@ mod quiet;
 mod tally;
 
 pub use explain::{Cause, Shape};
-pub(crate) use finding::{DIGITS, describe};
+#[cfg(feature = "cli")]
+pub(crate) use finding::DIGITS;
+pub(crate) use finding::describe;
 pub use finding::{Examination, examine, extra_text, shrink_case};
 
 /// The longest row by default.
