@@ -27,6 +27,7 @@ mod special;
 
 pub(crate) use ball::two_sum;
 pub use real::Real;
+pub(crate) use real::SHOWN_BITS;
 pub use special::RowClass;
 
 /// The oracle. It keeps the last row, so cases of several ops on one row share one set of exponentials.

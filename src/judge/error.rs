@@ -6,14 +6,14 @@
 
 use crate::dtype::{Format, ldexp};
 use crate::magnitude::Magnitude;
-use crate::oracle::Real;
+use crate::oracle::{Real, SHOWN_BITS};
 
 /// The error of one finite or infinite output.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct OutputError {
     /// `|got - exact|`.
     pub absolute: Magnitude,
-    /// `(got - exact) / ulp(exact)`, between `-f64::MAX` and `f64::MAX`.
+    /// `(got - exact) / ulp(exact)`, between `-f64::MAX` and `f64::MAX`; 0, or at least `2^-40`, the oracle's resolution.
     pub signed_ulps: f64,
 }
 
@@ -33,6 +33,10 @@ impl OutputError {
             if far { (half(got) - half(exact.rounded), exact.unit - 1) } else { (got - exact.rounded, exact.unit) };
         // Close to the exact value the difference is exact, far from it the residual is of no account.
         let ulps = ldexp(difference, -unit) - exact.residual;
+        // The oracle decides to this resolution; a smaller error is rounded up to it rather than shown with digits that nobody
+        // computed.
+        let resolution = ldexp(1.0, -SHOWN_BITS);
+        let ulps = if ulps != 0.0 && ulps.abs() < resolution { resolution.copysign(ulps) } else { ulps };
         if ulps.abs() <= f64::MAX {
             return Self { absolute: Magnitude::scaled(ulps, exact.unit), signed_ulps: ulps };
         }
@@ -83,6 +87,6 @@ mod tests {
         assert_eq!(OutputError::of(f64::INFINITY, &largest, format).signed_ulps, 1.0);
         assert_eq!(OutputError::of(-f64::MAX, &largest, format).signed_ulps, -(ldexp(1.0, 54) - 2.0));
         let tiny = Real { rounded: 0.0, residual: 1e-200, unit: -1074 };
-        assert_eq!(OutputError::of(0.0, &tiny, format).signed_ulps, -1e-200);
+        assert_eq!(OutputError::of(0.0, &tiny, format).signed_ulps, -ldexp(1.0, -SHOWN_BITS));
     }
 }
