@@ -17,6 +17,7 @@ use crate::oracle::{Oracle, Truth};
 use crate::results::{self, Cell, Curve, Provenance, Results, Settings};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tally::{CurveTally, Tally};
@@ -196,19 +197,18 @@ pub fn run(plan: &Plan, control: &Control) -> Result<Results> {
         .build()
         .map_err(|error| Error::harness(format!("cannot start the worker threads: {error}")))?;
     let _quiet = quiet::PanicHook::install();
-    let chunks: Vec<(usize, usize, u64, u64)> = fields
-        .iter()
-        .flat_map(|&(dtype, source, rows)| {
-            (0..rows.div_ceil(ROWS_AT_A_TIME))
-                .map(move |chunk| (dtype, source, chunk * ROWS_AT_A_TIME, rows.min((chunk + 1) * ROWS_AT_A_TIME)))
-        })
-        .collect();
+    let chunks = Chunks::new(&fields);
     let done = AtomicU64::new(0);
     let merged = Mutex::new(Harvest::default());
     pool.install(|| {
-        chunks.par_iter().for_each_init(Oracle::new, |oracle, &(dtype, source, from, to)| {
+        // None ends it: going through all pieces that are left, if only to skip them, takes long where they are many.
+        (0..chunks.len()).into_par_iter().try_for_each_init(Oracle::new, |oracle, chunk| {
+            if control.is_stopped() {
+                return None;
+            }
+            let (dtype, source, rows) = chunks.get(chunk);
             let mut harvest = Harvest::default();
-            for index in from..to {
+            for index in rows {
                 if control.is_stopped() {
                     break;
                 }
@@ -219,11 +219,13 @@ pub fn run(plan: &Plan, control: &Control) -> Result<Results> {
                 }
             }
             merged.lock().unwrap_or_else(PoisonError::into_inner).merge(harvest);
-        });
+            Some(())
+        })
     });
     let harvest = merged.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let complete = done.into_inner() == total;
-    let findings = pool.install(|| finding::all(plan, &desks, &harvest.failures));
+    let findings = pool.install(|| finding::all(plan, &desks, &harvest.failures, control));
+    // Findings that were not shrunk to the end are not what a whole run gives, so stopping late counts too.
+    let complete = done.into_inner() == total && !control.is_stopped();
     Ok(Results {
         schema: results::SCHEMA.to_owned(),
         complete,
@@ -235,7 +237,12 @@ pub fn run(plan: &Plan, control: &Control) -> Result<Results> {
     })
 }
 
-/// Runs kernels outside a campaign without the messages of their panics on standard error.
+/// Runs one case on a kernel outside a campaign, without the message of a panic on standard error.
+pub(crate) fn run_quietly(kernel: &dyn Kernel, case: &Case) -> Outcome {
+    quietly(|| quiet::without_panic_message(|| kernel::run(kernel, case)))
+}
+
+/// Judges kernels outside a campaign without the messages of their panics on standard error.
 pub(crate) fn quietly<T>(run: impl FnOnce() -> T) -> T {
     let _quiet = quiet::PanicHook::install();
     run()
@@ -247,6 +254,37 @@ pub fn provenance() -> Provenance {
         logitfuzz: env!("CARGO_PKG_VERSION").to_owned(),
         generators: generate::VERSION,
         mpfr: crate::oracle::mpfr_version(),
+    }
+}
+
+/// All rows in pieces of [`ROWS_AT_A_TIME`]. A piece is found by its number, so their count costs no memory.
+struct Chunks<'a> {
+    fields: &'a [(usize, usize, u64)],
+    /// For each field the number of pieces before its end.
+    ends: Vec<u64>,
+}
+
+impl<'a> Chunks<'a> {
+    fn new(fields: &'a [(usize, usize, u64)]) -> Self {
+        let mut end = 0;
+        let ends = fields.iter().map(|field| {
+            end += field.2.div_ceil(ROWS_AT_A_TIME);
+            end
+        });
+        Self { fields, ends: ends.collect() }
+    }
+
+    fn len(&self) -> u64 {
+        self.ends.last().copied().unwrap_or(0)
+    }
+
+    /// The dtype, the source and the rows of a piece.
+    fn get(&self, chunk: u64) -> (usize, usize, Range<u64>) {
+        let field = self.ends.partition_point(|&end| end <= chunk);
+        let (dtype, source, rows) = self.fields[field];
+        let before = if field == 0 { 0 } else { self.ends[field - 1] };
+        let from = (chunk - before) * ROWS_AT_A_TIME;
+        (dtype, source, from..rows.min(from + ROWS_AT_A_TIME))
     }
 }
 
@@ -487,5 +525,24 @@ impl<'a> Bench<'a> {
             }
         }
         judgement
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Chunks;
+
+    #[test]
+    fn pieces_cover_every_row_once() {
+        let fields = [(0, 0, 33), (0, 1, 0), (0, 2, 16), (1, 0, 1), (1, 1, u64::MAX / 2)];
+        let chunks = Chunks::new(&fields);
+        // The first four fields have 3, 0, 1 and 1 pieces.
+        for &(dtype, source, rows) in &fields[..4] {
+            let mine = (0..5).map(|chunk| chunks.get(chunk)).filter(|chunk| (chunk.0, chunk.1) == (dtype, source));
+            assert_eq!(mine.flat_map(|chunk| chunk.2).collect::<Vec<_>>(), (0..rows).collect::<Vec<_>>());
+        }
+        assert_eq!(chunks.get(5), (1, 1, 0..16));
+        let (.., last) = chunks.get(chunks.len() - 1);
+        assert_eq!(last.end, u64::MAX / 2);
     }
 }

@@ -4,7 +4,8 @@
 //! a report not written, 4 nothing selected. An error is one line on standard error; results go to standard output.
 
 use crate::error::Error;
-use clap::{Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser, Subcommand};
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -21,6 +22,9 @@ mod shrink;
 /// Exit code of a command that says what it was asked and the answer is a failure.
 const FAILED: u8 = 1;
 
+/// Exit code of wrong usage.
+const USAGE: u8 = 2;
+
 #[derive(Parser)]
 #[command(
     name = "logitfuzz",
@@ -28,7 +32,15 @@ const FAILED: u8 = 1;
     about = "Hunts numerical instability in softmax-family kernels",
     max_term_width = 120
 )]
-#[command(after_help = "Exit codes: 0 pass, 1 failed, 2 wrong usage, 3 could not load or write, 4 nothing selected")]
+#[command(disable_help_subcommand = true)]
+#[command(after_help = "\
+Exit codes: 0 pass, 1 failed (replay only), 2 wrong usage, 3 could not load or write, 4 nothing selected
+
+Examples:
+  logitfuzz run                                       all stable and unstable built-in kernels, into reports/latest
+  logitfuzz eval --op softmax -- 1000 0               one input on every kernel, beside the truth
+  logitfuzz replay reports/latest --finding 0         the first finding again
+  logitfuzz eval --help                               the flags of a subcommand")]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -40,7 +52,7 @@ enum Command {
     Run(run::Run),
     /// One input, in words: every kernel's output beside the truth
     Eval(eval::Eval),
-    /// Run a finding again; exits 1 if it still fails
+    /// Run a case or findings again; exits 1 if any fails
     Replay(replay::Replay),
     /// Make a failing case smaller
     Shrink(shrink::Shrink),
@@ -73,25 +85,52 @@ pub fn main() -> ExitCode {
     match exit {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            // One line, whatever the message holds.
-            let message = error.to_string().replace('\n', " ");
-            let _ = writeln!(std::io::stderr(), "logitfuzz: {message}");
+            complain(&error.to_string());
             ExitCode::from(error.exit_code())
         }
     }
 }
 
+/// Prints one line on standard error, whatever the message holds (a path may hold anything).
+fn complain(message: &str) {
+    let line: String = message.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let _ = writeln!(std::io::stderr(), "logitfuzz: {line}");
+}
+
 /// What clap has to say: help and version as they are, an error in one line with exit code 2.
 fn refuse(error: &clap::Error) -> ExitCode {
-    if !error.use_stderr() {
-        let _ = error.print();
-        return ExitCode::SUCCESS;
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            return match print(&error.to_string()) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => {
+                    complain(&error.to_string());
+                    ExitCode::from(error.exit_code())
+                }
+            };
+        }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            let command = Arguments::command();
+            let names: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
+            complain(&format!("a subcommand is missing: {} (see --help)", names.join(", ")));
+        }
+        _ => {
+            let text = error.to_string();
+            let text = text.strip_prefix("error: ").unwrap_or(&text);
+            // Below these come lines that one line has no room for.
+            let ends = ["\n\nUsage:", "\n\nFor more information"];
+            let end = ends.iter().filter_map(|end| text.find(end)).min().unwrap_or(text.len());
+            let text = text[..end].replace("\n\n  tip: ", "; ").replace("\n  tip: ", "; ");
+            let words: Vec<&str> = text.split_whitespace().collect();
+            complain(&format!("{} (see --help)", words.join(" ")));
+        }
     }
-    let text = error.to_string();
-    let text = text.strip_prefix("error: ").unwrap_or(&text);
-    let sentence: Vec<&str> = text.split("\n\nUsage:").next().unwrap_or(text).split_whitespace().collect();
-    let _ = writeln!(std::io::stderr(), "logitfuzz: {} (see --help)", sentence.join(" "));
-    ExitCode::from(2)
+    ExitCode::from(USAGE)
+}
+
+/// Reads a whole number from the command line. The standard error texts for this speak of digits and of parsing.
+fn whole<N: std::str::FromStr>(text: &str) -> Result<N, String> {
+    text.parse().map_err(|_| "write a whole number, at least 0 and below 2^64".to_owned())
 }
 
 /// Prints a text to standard output. A reader that went away (`| head`) is no error; a full disk is.

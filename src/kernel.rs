@@ -21,6 +21,11 @@ pub trait Kernel: Send + Sync {
     /// The name in reports, findings and baselines.
     fn name(&self) -> &str;
 
+    /// What `--kernel` takes to select this kernel again, as replay commands write it. Its name, unless it was renamed.
+    fn selector(&self) -> String {
+        self.name().to_owned()
+    }
+
     /// Whether the kernel implements this op in this dtype. It is never run where it does not.
     fn supports(&self, op: Op, dtype: Dtype) -> bool;
 

@@ -50,12 +50,6 @@ pub fn write(dir: &Path, results: &Results, run: Option<&RunInfo>) -> Result<Vec
 
     prepare(dir)?;
     let targets: Vec<PathBuf> = contents.iter().map(|(name, _)| dir.join(name)).collect();
-    if let Some(target) = targets.iter().find(|target| target.is_dir()) {
-        return Err(Error::harness(format!(
-            "cannot write {}: a folder of that name is in the way; move it, or choose another folder with --out",
-            target.display()
-        )));
-    }
     let mut staged = Vec::new();
     for ((_, text), target) in contents.iter().zip(&targets) {
         staged.push(stage(dir, text.as_bytes()).map_err(|error| cannot_write(target, &error))?);
@@ -68,28 +62,26 @@ pub fn write(dir: &Path, results: &Results, run: Option<&RunInfo>) -> Result<Vec
     Ok(targets)
 }
 
-/// Makes the folder `dir` unless it exists, and tries that a file can be made in it. Call it before long work, so that a
-/// report that cannot be written is known at once.
+/// Makes the folder `dir` and its parents unless they exist, and tries that a file can be made in it. Call it before long
+/// work, so that a report that cannot be written is known at once.
 ///
 /// # Errors
-/// `dir` is a file, its parent does not exist, or nothing can be written there.
+/// `dir` or one of its parents is a file, nothing can be written there, or a folder is in the place of one of the files.
 pub fn prepare(dir: &Path) -> Result<()> {
     let refuse = |reason: String| Err(Error::harness(format!("cannot write a report to {}: {reason}", dir.display())));
     match fs::metadata(dir) {
         Ok(found) if !found.is_dir() => return refuse("it is a file; choose a folder with --out".into()),
         Ok(_) => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound => match fs::create_dir(dir) {
-            Ok(()) => {}
-            Err(_) if dir.parent().is_some_and(|parent| !parent.as_os_str().is_empty() && !parent.exists()) => {
-                let parent = dir.parent().unwrap_or(dir);
-                return refuse(format!(
-                    "the folder {} does not exist; create it, or choose another with --out",
-                    parent.display()
-                ));
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            if let Err(error) = fs::create_dir_all(dir) {
+                return refuse(reason(&error));
             }
-            Err(error) => return refuse(reason(&error)),
-        },
+        }
         Err(error) => return refuse(reason(&error)),
+    }
+    let files = [RESULTS_FILE, RUN_FILE, SUMMARY_FILE, PAGE_FILE].map(|name| dir.join(name));
+    if let Some(in_the_way) = files.iter().find(|file| file.is_dir()) {
+        return refuse(format!("{} is a folder; move it, or choose another folder with --out", in_the_way.display()));
     }
     match builder().tempfile_in(dir) {
         Ok(_) => Ok(()),
@@ -146,6 +138,12 @@ fn reason(error: &io::Error) -> String {
         }
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
             format!("it is not writable ({}); choose another folder with --out", error.kind())
+        }
+        io::ErrorKind::FileTooLarge => {
+            format!(
+                "a file may not grow that large here ({}); raise the limit (ulimit -f), or choose another folder with --out",
+                error.kind()
+            )
         }
         _ => format!("{error}; choose another folder with --out"),
     }

@@ -1,6 +1,6 @@
 //! Findings: a failing case, shrunk, with everything that a person needs to believe it and to see it again.
 
-use super::{Bench, Cause, Desk, Failure, FailureKey, Plan, Shape};
+use super::{Bench, Cause, Control, Desk, Failure, FailureKey, Plan, Shape};
 use crate::case::{Case, direction_name, values_text};
 use crate::dtype::text;
 use crate::judge::{Judgement, Verdict};
@@ -8,12 +8,19 @@ use crate::kernel::{Claims, Kernel};
 use crate::op::Takes;
 use crate::oracle::{Exact, Oracle};
 use crate::results::Finding;
-use crate::shrink;
+use crate::shrink::Shrinker;
 use rayon::prelude::*;
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 /// How many evaluations a finding is shrunk with (see [`shrink::shrink`]).
 const SHRINK_BUDGET: usize = 2_000;
+
+/// The same once the campaign was stopped: whoever pressed Ctrl-C waits.
+const SHRINK_BUDGET_WHEN_STOPPED: usize = 200;
+
+/// How long findings are shrunk, all together, once the campaign was stopped. What is left is reported as it was found.
+const SHRINK_TIME_WHEN_STOPPED: Duration = Duration::from_secs(2);
 
 /// Significant decimal digits of exact values.
 pub(crate) const DIGITS: usize = 30;
@@ -44,25 +51,52 @@ pub fn examine(oracle: &mut Oracle, kernel: &dyn Kernel, claims: &Claims, case: 
 /// The smallest case that fails on the kernel with the same verdict on a row of the same shape; the case itself if it does not
 /// fail.
 pub fn shrink_case(oracle: &mut Oracle, kernel: &dyn Kernel, claims: &Claims, case: &Case) -> Case {
+    shrink_until(oracle, kernel, claims, case, SHRINK_BUDGET, &|| false)
+}
+
+/// [`shrink_case`] with a budget, given up once `is_over`.
+fn shrink_until(
+    oracle: &mut Oracle,
+    kernel: &dyn Kernel,
+    claims: &Claims,
+    case: &Case,
+    budget: usize,
+    is_over: &dyn Fn() -> bool,
+) -> Case {
     let mut kind = |case: &Case| {
         let mut bench = Bench::new(case);
         let verdict = bench.judge(oracle, kernel, claims).verdict;
         verdict.is_failure().then(|| (verdict, Shape::of(case, bench.truth(oracle, claims.special).class)))
     };
     let Some(wanted) = kind(case) else { return case.clone() };
-    shrink::shrink(case, SHRINK_BUDGET, &mut |smaller| kind(smaller) == Some(wanted))
+    let mut shrinker = Shrinker::new(case.clone(), budget);
+    while !is_over() {
+        let Some(smaller) = shrinker.candidate() else { break };
+        let fails = kind(smaller) == Some(wanted);
+        shrinker.answer(fails);
+    }
+    shrinker.into_best()
 }
 
-/// All findings: each failure shrunk and diagnosed, in parallel; of those with the same diagnosis the smallest.
-pub(super) fn all(plan: &Plan, desks: &[Vec<Desk>], failures: &BTreeMap<FailureKey, Failure>) -> Vec<Finding> {
+/// All findings: each failure shrunk and diagnosed, in parallel; of those with the same diagnosis the smallest. They are shrunk
+/// little or not at all once the campaign was stopped.
+pub(super) fn all(
+    plan: &Plan,
+    desks: &[Vec<Desk>],
+    failures: &BTreeMap<FailureKey, Failure>,
+    control: &Control,
+) -> Vec<Finding> {
+    let began = Instant::now();
+    let is_over = || control.is_stopped() && began.elapsed() > SHRINK_TIME_WHEN_STOPPED;
     let failures: Vec<(&FailureKey, &Failure)> = failures.iter().collect();
     let finding = |oracle: &mut Oracle, (key, failure): &(&FailureKey, &Failure)| {
         let &(kernel, op, dtype, ..) = *key;
         let claims =
             desks[dtype].iter().find(|desk| (desk.kernel, desk.op) == (kernel, op)).map(|desk| &desk.claims)?;
         let kernel = plan.kernels[kernel].as_ref();
-        let case = shrink_case(oracle, kernel, claims, &failure.case);
-        let mut finding = describe(oracle, kernel, claims, &case, replay(plan, kernel.name(), &case));
+        let budget = if control.is_stopped() { SHRINK_BUDGET_WHEN_STOPPED } else { SHRINK_BUDGET };
+        let case = shrink_until(oracle, kernel, claims, &failure.case, budget, &is_over);
+        let mut finding = describe(oracle, kernel, claims, &case, replay(plan, &kernel.selector(), &case));
         finding.family = plan.sources[failure.source].name().to_owned();
         finding.case_index = failure.index;
         Some(finding)

@@ -1,36 +1,63 @@
-//! `logitfuzz replay`: a finding again. Exits 1 if it still fails.
+//! `logitfuzz replay`: a case or findings again. Exits 1 if any still fails.
 
 use super::select::{Kernels, Policy};
-use super::{Exit, FAILED, print, render};
+use super::{Arguments, Command, Exit, FAILED, print, render};
 use crate::campaign::{describe, quietly};
 use crate::case::Case;
 use crate::error::{Error, Result};
 use crate::kernel::Kernel;
 use crate::oracle::Oracle;
 use crate::report;
-use crate::results::Results;
+use crate::results::{Finding, Results};
+use clap::Parser as _;
 use std::path::Path;
 use std::sync::Arc;
 
 #[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  logitfuzz replay --kernel naive 'softmax f32 [1000, 0]'
+  logitfuzz replay 'cross_entropy f16 [0x1p+3, -inf, 0*30] target=1 label_smoothing=0.1'
+  logitfuzz replay reports/latest --finding 0")]
 pub(super) struct Replay {
     #[command(flatten)]
     kernels: Kernels,
     #[command(flatten)]
     policy: Policy,
     /// A case in text ('softmax f32 [1000, 0]'), a file with one (text or bytes), or a results.json (or its folder): then all
-    /// its findings, each on its own kernel unless --kernel is given
+    /// its findings, each as its own replay command says, unless flags say otherwise
     #[arg(value_name = "CASE|FILE")]
     what: String,
     /// Of a results.json only this finding, counted from 0
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = super::whole::<usize>, allow_hyphen_values = true)]
     finding: Option<usize>,
 }
 
-/// A case, and the name of the kernel that it was found on, if known.
+/// A case; of a finding also the kernel that it was found on and the policy it was judged by.
 pub(super) struct Found {
     pub case: Case,
-    pub kernel: Option<String>,
+    kernels: Kernels,
+    policy: Policy,
+}
+
+impl Found {
+    /// A case that comes from no finding.
+    fn bare(case: Case) -> Self {
+        Self { case, kernels: Kernels::default(), policy: Policy::default() }
+    }
+
+    /// The kernels to run the case on: those asked for, else its own, else all that are no planted defect.
+    pub fn kernels(&self, asked: &Kernels) -> Result<Vec<Arc<dyn Kernel>>> {
+        if asked.is_default() { self.kernels.resolve() } else { asked.resolve() }
+    }
+
+    /// The policy to judge it by: what is asked for, else its own.
+    pub fn policy(&self, asked: &Policy) -> Policy {
+        Policy {
+            special: asked.special.or(self.policy.special),
+            claims: asked.claims.clone().or_else(|| self.policy.claims.clone()),
+        }
+    }
 }
 
 impl Replay {
@@ -39,11 +66,12 @@ impl Replay {
         let mut oracle = Oracle::new();
         let (mut text, mut failed, mut ran) = (String::new(), 0, 0);
         for found in &found {
-            for kernel in self.kernels.for_finding(found)? {
+            let policy = found.policy(&self.policy);
+            for kernel in found.kernels(&self.kernels)? {
                 if !kernel.supports(found.case.op(), found.case.dtype()) {
                     continue;
                 }
-                let claims = self.policy.claims_of(kernel.as_ref(), found.case.op(), found.case.dtype())?;
+                let claims = policy.claims_of(kernel.as_ref(), found.case.op(), found.case.dtype())?;
                 let finding = quietly(|| describe(&mut oracle, kernel.as_ref(), &claims, &found.case, String::new()));
                 ran += 1;
                 failed += u64::from(finding.verdict.is_failure());
@@ -59,30 +87,24 @@ impl Replay {
     }
 }
 
-impl Kernels {
-    /// The kernels of a finding: those asked for, else its own, else all that are no planted defect.
-    pub(super) fn for_finding(&self, found: &Found) -> Result<Vec<Arc<dyn Kernel>>> {
-        match &found.kernel {
-            Some(name) if self.is_default() => Kernels::named(name).resolve(),
-            _ => self.resolve(),
-        }
-    }
-}
-
 /// Reads what there is to replay or to shrink: text, a file with a case, or results.
 pub(super) fn read(what: &str, finding: Option<usize>) -> Result<Vec<Found>> {
     let path = Path::new(what);
+    let is_results = path.is_dir() || (path.extension().is_some_and(|extension| extension == "json") && path.exists());
+    if finding.is_some() && !is_results {
+        return Err(Error::usage(format!("--finding chooses from a results.json or its folder; `{what}` is neither")));
+    }
     if !path.exists() {
         let looks_like_path = !what.contains('[');
         return match Case::parse(what) {
-            Ok(case) => Ok(vec![Found { case, kernel: None }]),
+            Ok(case) => Ok(vec![Found::bare(case)]),
             Err(_) if looks_like_path => Err(Error::usage(format!(
                 "`{what}` is neither a file nor a case; a case reads like 'softmax f32 [1000, 0]'"
             ))),
             Err(error) => Err(error),
         };
     }
-    if path.is_dir() || path.extension().is_some_and(|extension| extension == "json") {
+    if is_results {
         return from_results(&report::read(path)?, path, finding);
     }
     let bytes = std::fs::read(path).map_err(|error| Error::file(path, error))?;
@@ -92,7 +114,7 @@ pub(super) fn read(what: &str, finding: Option<usize>) -> Result<Vec<Found>> {
         Ok(Err(error)) if bytes.contains(&b'[') && bytes.is_ascii() => return Err(Error::file(path, error)),
         _ => Case::decode(&bytes),
     };
-    Ok(vec![Found { case, kernel: None }])
+    Ok(vec![Found::bare(case)])
 }
 
 fn from_results(results: &Results, path: &Path, wanted: Option<usize>) -> Result<Vec<Found>> {
@@ -107,7 +129,62 @@ fn from_results(results: &Results, path: &Path, wanted: Option<usize>) -> Result
     chosen
         .map(|(index, finding)| {
             let case = finding.case().map_err(|error| Error::file(path, format!("finding {index}: {error}")))?;
-            Ok(Found { case, kernel: Some(finding.kernel.clone()) })
+            let (kernels, policy) = as_found(finding).ok_or_else(|| {
+                Error::file(path, format!("finding {index}: its `replay` is no logitfuzz replay command"))
+            })?;
+            Ok(Found { case, kernels, policy })
         })
         .collect()
+}
+
+/// The kernel and the policy of a finding, as its replay command holds them; none if that was not written by logitfuzz.
+fn as_found(finding: &Finding) -> Option<(Kernels, Policy)> {
+    match Arguments::try_parse_from(shell_words(&finding.replay)?).ok()?.command {
+        Command::Replay(replay) => Some((replay.kernels, replay.policy)),
+        _ => None,
+    }
+}
+
+/// The words of a shell command in which nothing but single quotes and backslashes is special; none if a quote is left open.
+fn shell_words(command: &str) -> Option<Vec<String>> {
+    let (mut words, mut word) = (Vec::new(), None::<String>);
+    let mut rest = command.chars();
+    while let Some(c) = rest.next() {
+        match c {
+            '\'' => {
+                let quoted = word.get_or_insert_default();
+                loop {
+                    match rest.next()? {
+                        '\'' => break,
+                        inside => quoted.push(inside),
+                    }
+                }
+            }
+            '\\' => word.get_or_insert_default().push(rest.next()?),
+            c if c.is_whitespace() => words.extend(word.take()),
+            c => word.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(word);
+    Some(words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shell_words;
+
+    #[test]
+    fn words_as_a_shell_splits_them() {
+        for (command, words) in [
+            ("", Some(vec![])),
+            ("  a  b ", Some(vec!["a", "b"])),
+            ("a '' 'b c'd", Some(vec!["a", "", "b cd"])),
+            (r"'it'\''s' a\ b", Some(vec!["it's", "a b"])),
+            ("'open", None),
+            (r"end\", None),
+        ] {
+            let words = words.map(|words| words.into_iter().map(str::to_owned).collect::<Vec<_>>());
+            assert_eq!(shell_words(command), words, "{command}");
+        }
+    }
 }

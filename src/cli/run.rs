@@ -14,6 +14,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 #[derive(clap::Args)]
+#[command(after_help = "\
+Writes results.json, run.json, summary.md and index.html. Ctrl-C ends the work early; the report then says that it is partial.
+
+Examples:
+  logitfuzz run
+  logitfuzz run --kernel naive --kernel 'defect/*' --op softmax --dtype f32 --cases 1000
+  logitfuzz run --kernel mine=online --claims exp=2 --seed 7 --out reports/mine
+  logitfuzz run --logits logits.npy --targets targets.npy --dtype f16 --dtype f32")]
 pub(super) struct Run {
     #[command(flatten)]
     kernels: Kernels,
@@ -21,7 +29,7 @@ pub(super) struct Run {
     work: Work,
     #[command(flatten)]
     policy: Policy,
-    /// The folder of the report; it is made if it does not exist
+    /// The folder of the report; it and its parents are made if they do not exist
     #[arg(short, long, value_name = "DIR", default_value = "reports/latest")]
     out: PathBuf,
     /// What to print: a summary for people, or results.json

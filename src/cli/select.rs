@@ -11,22 +11,30 @@ use crate::op::Op;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+/// The most cases of a cell: with them the rows of all families and dtypes together still count in 64 bits.
+const LARGEST_CASES: u64 = 1 << 48;
+
+/// The name of the family of a user's own rows.
+const FILE_FAMILY: &str = "file";
+
 /// Which kernels.
-#[derive(clap::Args)]
+#[derive(Default, clap::Args)]
 pub(super) struct Kernels {
-    /// A built-in kernel, a pattern with *, or NAME=KERNEL to give it a name in the report; repeatable
+    /// A built-in kernel, a pattern with *, or NAME=KERNEL to give one a name of its own; repeatable [default: all but the
+    /// planted defects, which `defect/*` names]
     #[arg(short, long = "kernel", value_name = "KERNEL")]
     kernels: Vec<String>,
 }
 
 /// Policy: what is due at special values, and what is forgiven.
-#[derive(clap::Args)]
+#[derive(Default, clap::Args)]
 pub(super) struct Policy {
-    /// What is due where a logit is infinite: `framework` accepts what the frameworks return, `limit` is strict
+    /// What is due where a logit is infinite: `framework` accepts what the frameworks return, `limit` is strict [default:
+    /// what each kernel claims]
     #[arg(long, value_name = "framework|limit")]
     pub special: Option<Special>,
-    /// Claims for all kernels: key=value,... (exp, log, log1p, sum, accumulator, online, flush_to_zero, shifted, sequential,
-    /// elementwise_monotone, half_digits)
+    /// What all kernels claim of themselves, on top of each one's own: exp=C, log=C, log1p=C (units of roundoff), sum=HOW,
+    /// accumulator=DTYPE, online, flush_to_zero, shifted, sequential, elementwise_monotone, half_digits
     #[arg(long, value_name = "KEY=VALUE,...")]
     pub claims: Option<String>,
 }
@@ -34,13 +42,14 @@ pub(super) struct Policy {
 /// Which ops, dtypes and rows, and how many.
 #[derive(clap::Args)]
 pub(super) struct Work {
-    /// An op; repeatable [default: all]
+    /// An op: see `logitfuzz list ops`; repeatable [default: all]
     #[arg(long = "op", value_name = "OP")]
     ops: Vec<Op>,
     /// A dtype: f16, bf16, f32, f64; repeatable [default: all]
     #[arg(long = "dtype", value_name = "DTYPE")]
     dtypes: Vec<Dtype>,
-    /// A family of inputs, or a pattern with *; repeatable [default: all but the slow ones]
+    /// A family of inputs, or a pattern with *; repeatable; a slow family runs only where it is named in full [default: all
+    /// but the slow ones]
     #[arg(long = "family", value_name = "FAMILY")]
     families: Vec<String>,
     /// Your own rows of logits: a .npy (2-d, f2 f4 f8) or .csv file, as the family `file`; alone it selects only them
@@ -50,25 +59,20 @@ pub(super) struct Work {
     #[arg(long, value_name = "FILE", requires = "logits")]
     targets: Option<PathBuf>,
     /// Cases for each (kernel, op, dtype, family); each row of --logits is run once whatever this is
-    #[arg(long, value_name = "N", default_value_t = 200)]
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = super::whole::<u64>, allow_hyphen_values = true)]
     cases: u64,
     /// The seed of all random streams
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = super::whole::<u64>, allow_hyphen_values = true)]
     seed: u64,
     /// The longest row generated [default: 65536; 33554432 where a slow family is named]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = super::whole::<usize>, allow_hyphen_values = true)]
     max_len: Option<usize>,
     /// Threads; 0 for as many as there are cores
-    #[arg(short, long, value_name = "N", default_value_t = 0)]
+    #[arg(short, long, value_name = "N", default_value_t = 0, value_parser = super::whole::<usize>, allow_hyphen_values = true)]
     jobs: usize,
 }
 
 impl Kernels {
-    /// The selection of one kernel.
-    pub fn named(name: &str) -> Self {
-        Self { kernels: vec![name.to_owned()] }
-    }
-
     /// Whether nothing was asked for.
     pub fn is_default(&self) -> bool {
         self.kernels.is_empty()
@@ -80,15 +84,21 @@ impl Kernels {
             return Ok(builtin::all()
                 .iter()
                 .filter(|kernel| kernel.defect().is_none())
-                .map(|kernel| built_in(kernel, None))
+                .map(|kernel| Arc::new(Named::new(kernel, None)) as Arc<dyn Kernel>)
                 .collect());
         }
-        let mut chosen: Vec<Arc<dyn Kernel>> = Vec::new();
+        let mut chosen: Vec<Named> = Vec::new();
         for text in &self.kernels {
             let (name, pattern) = match text.split_once('=') {
                 Some((name, pattern)) => (Some(name), pattern),
                 None => (None, text.as_str()),
             };
+            // The name stands in reports and in the commands that replay findings.
+            if name.is_some_and(|name| name.is_empty() || name.starts_with('-') || name.contains(char::is_control)) {
+                return Err(Error::usage(format!(
+                    "`{text}`: the name of a kernel is a word that does not begin with -; write NAME={pattern}"
+                )));
+            }
             let found: Vec<_> = builtin::all().iter().filter(|kernel| matches(pattern, kernel.name())).collect();
             if found.is_empty() {
                 let names: Vec<&str> = builtin::all()
@@ -102,21 +112,29 @@ impl Kernels {
                 )));
             }
             if name.is_some() && found.len() > 1 {
-                return Err(Error::usage(format!("`{text}` gives one name to {} kernels", found.len())));
+                return Err(Error::usage(format!(
+                    "`{text}` gives one name to {} kernels; give each its own with NAME=KERNEL",
+                    found.len()
+                )));
             }
             for kernel in found {
-                let kernel = built_in(kernel, name);
-                match chosen.iter().any(|other| other.name() == kernel.name()) {
+                let kernel = Named::new(kernel, name);
+                match chosen.iter().find(|other| other.name == kernel.name) {
                     // Two patterns may name the same kernel; two kernels may not have the same name.
-                    true if name.is_some() => {
-                        return Err(Error::usage(format!("the name `{}` is given twice", kernel.name())));
+                    Some(other) if other.kernel.name() == kernel.kernel.name() => {}
+                    Some(other) => {
+                        return Err(Error::usage(format!(
+                            "the name `{}` is given to {} and to {}; give one of them another with NAME=KERNEL",
+                            kernel.name,
+                            other.kernel.name(),
+                            kernel.kernel.name()
+                        )));
                     }
-                    true => {}
-                    false => chosen.push(kernel),
+                    None => chosen.push(kernel),
                 }
             }
         }
-        Ok(chosen)
+        Ok(chosen.into_iter().map(|kernel| Arc::new(kernel) as Arc<dyn Kernel>).collect())
     }
 }
 
@@ -136,6 +154,13 @@ impl Work {
         let mut sources: Vec<Source> = Vec::new();
         let mut is_slow = false;
         for pattern in &self.families {
+            if pattern == FILE_FAMILY {
+                // Its rows are added below.
+                if self.logits.is_none() {
+                    return Err(Error::usage("the family `file` has your own rows; name them with --logits FILE"));
+                }
+                continue;
+            }
             // A slow family runs only where it is named in full.
             let found: Vec<Family> = Family::all()
                 .iter()
@@ -145,6 +170,11 @@ impl Work {
                 )
                 .collect();
             if found.is_empty() {
+                if let Some(slow) = Family::all().iter().find(|family| matches(pattern, family.name())) {
+                    return Err(Error::usage(format!(
+                        "`{pattern}` matches only a slow family, which runs where it is named in full: --family {slow}"
+                    )));
+                }
                 // The registry's own error lists the names.
                 pattern.parse::<Family>()?;
             }
@@ -161,6 +191,7 @@ impl Work {
         if let Some(path) = &self.logits {
             let file = Source::File(Arc::new(Rows::read(path, self.targets.as_deref())?));
             if self.families.is_empty() {
+                // They alone were asked for.
                 plan.sources.clear();
             }
             plan.sources.push(file);
@@ -177,7 +208,28 @@ impl Work {
         plan.jobs = self.jobs;
         plan.special = policy.special;
         plan.claims.clone_from(&policy.claims);
-        // Claims that cannot be read are known before any work.
+        // What leaves nothing to do is known before any work, and before a folder is made for its report.
+        if plan.max_len == 0 {
+            return Err(Error::usage("--max-len 0 leaves only rows without logits; write 1 or more"));
+        }
+        if plan.cases > LARGEST_CASES {
+            return Err(Error::usage(format!(
+                "--cases {} is past what can be counted; write {LARGEST_CASES} or less",
+                plan.cases
+            )));
+        }
+        if plan.cases == 0 && plan.sources.iter().any(|source| matches!(source, Source::Family(_))) {
+            return Err(Error::nothing_selected("nothing to run: --cases is 0; write 1 or more"));
+        }
+        let has_work = |kernel: &Arc<dyn Kernel>| {
+            plan.ops.iter().any(|&op| plan.dtypes.iter().any(|&dtype| kernel.supports(op, dtype)))
+        };
+        if !plan.kernels.iter().any(has_work) {
+            return Err(Error::nothing_selected(
+                "no selected kernel implements any of the selected ops in any of the selected dtypes",
+            ));
+        }
+        // Claims that cannot be read, too.
         if let Some(claims) = &plan.claims {
             Claims::default().set(claims)?;
         }
@@ -186,18 +238,28 @@ impl Work {
 }
 
 /// A built-in kernel, perhaps under another name.
-fn built_in(kernel: &'static builtin::Builtin, name: Option<&str>) -> Arc<dyn Kernel> {
-    Arc::new(Named { name: name.unwrap_or(kernel.name()).to_owned(), kernel })
-}
-
 struct Named {
     name: String,
     kernel: &'static builtin::Builtin,
 }
 
+impl Named {
+    fn new(kernel: &'static builtin::Builtin, name: Option<&str>) -> Self {
+        Self { name: name.unwrap_or(kernel.name()).to_owned(), kernel }
+    }
+}
+
 impl Kernel for Named {
     fn name(&self) -> &str {
         &self.name
+    }
+
+    fn selector(&self) -> String {
+        if self.name == self.kernel.name() {
+            self.name.clone()
+        } else {
+            format!("{}={}", self.name, self.kernel.name())
+        }
     }
 
     fn supports(&self, op: Op, dtype: Dtype) -> bool {

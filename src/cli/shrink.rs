@@ -1,6 +1,6 @@
 //! `logitfuzz shrink`: a failing case to a smaller one that fails in the same way.
 
-use super::replay::{self, Found};
+use super::replay;
 use super::select::{Kernels, Policy};
 use super::{Exit, print, render};
 use crate::campaign::{describe, quietly, shrink_case};
@@ -8,16 +8,22 @@ use crate::error::Error;
 use crate::oracle::Oracle;
 
 #[derive(clap::Args)]
+#[command(after_help = "\
+Prints a case that fails with the same verdict for the same reason, for each kernel that fails.
+
+Example:
+  logitfuzz shrink --kernel naive 'softmax f32 [1000, 3, -7.25, 88.5]'")]
 pub(super) struct Shrink {
     #[command(flatten)]
     kernels: Kernels,
     #[command(flatten)]
     policy: Policy,
-    /// A case in text ('softmax f32 [1000, 0]'), a file with one (text or bytes), or a results.json with --finding
+    /// A case in text ('softmax f32 [1000, 0]'), a file with one (text or bytes), or a results.json (or its folder): then all
+    /// its findings
     #[arg(value_name = "CASE|FILE")]
     what: String,
     /// Of a results.json only this finding, counted from 0
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = super::whole::<usize>, allow_hyphen_values = true)]
     finding: Option<usize>,
 }
 
@@ -26,13 +32,14 @@ impl Shrink {
         let mut oracle = Oracle::new();
         let (mut text, mut shrunk, mut tried) = (String::new(), 0, Vec::new());
         for found in replay::read(&self.what, self.finding)? {
-            for kernel in self.kernels.for_finding(&found)? {
-                let Found { case, .. } = &found;
+            let policy = found.policy(&self.policy);
+            for kernel in found.kernels(&self.kernels)? {
+                let case = &found.case;
                 if !kernel.supports(case.op(), case.dtype()) {
                     continue;
                 }
                 tried.push(kernel.name().to_owned());
-                let claims = self.policy.claims_of(kernel.as_ref(), case.op(), case.dtype())?;
+                let claims = policy.claims_of(kernel.as_ref(), case.op(), case.dtype())?;
                 let smaller = quietly(|| shrink_case(&mut oracle, kernel.as_ref(), &claims, case));
                 let finding = quietly(|| describe(&mut oracle, kernel.as_ref(), &claims, &smaller, String::new()));
                 if finding.verdict.is_failure() {

@@ -1,0 +1,146 @@
+//! `eval`: one input, in words and as JSON.
+
+use super::support::Place;
+use serde_json::Value;
+
+/// What JSON says of output `index`.
+fn output(place: &Place, args: &[&str], index: usize) -> Value {
+    let mut all = vec!["eval", "--format", "json"];
+    all.extend(args);
+    let text = place.ok(&all);
+    let json: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
+    json["outputs"][index].clone()
+}
+
+/// The ops, and the flags that each needs for two logits.
+const OPS: [(&str, &[&str], usize); 9] = [
+    ("logsumexp", &[], 1),
+    ("softmax", &[], 2),
+    ("log_softmax", &[], 2),
+    ("cross_entropy", &["--target", "1"], 1),
+    ("cross_entropy_grad", &["--target", "1", "--label-smoothing", "0.1"], 2),
+    ("softmax_vjp", &["--cotangent", "1,-2"], 2),
+    ("softmax_jvp", &["--tangent", "-1 0x1p-2"], 2),
+    ("log_softmax_vjp", &["--cotangent", "1,0"], 2),
+    ("log_softmax_jvp", &["--tangent", "1,0"], 2),
+];
+
+#[test]
+fn every_op_in_every_dtype_in_words_and_as_json() {
+    let place = Place::new();
+    for (op, extra, outputs) in OPS {
+        for dtype in ["f16", "bf16", "f32", "f64"] {
+            let mut args = vec!["eval", "--op", op, "--dtype", dtype];
+            args.extend(extra);
+            args.extend(["--kernel", "shifted", "--", "3", "-0x1.8p+1"]);
+            let text = place.ok(&args);
+            assert!(text.starts_with(&format!("{op} {dtype} [3, -3]")), "{text}");
+            assert_eq!(text.matches("exact ").count(), outputs, "{text}");
+            assert!(text.contains("  shifted ") && text.contains(" pass (") && !text.contains('\u{1b}'), "{text}");
+
+            args.splice(1..1, ["--format", "json"]);
+            let json: Value = serde_json::from_str(&place.ok(&args)).expect("JSON");
+            let list = json["outputs"].as_array().expect("outputs");
+            assert_eq!(list.len(), outputs);
+            for (index, output) in list.iter().enumerate() {
+                assert_eq!(output["index"], index);
+                let exact = output["exact"].as_str().expect("exact");
+                let digits = exact.split('e').next().unwrap_or("").chars().filter(char::is_ascii_digit).count();
+                assert_eq!(digits, 30, "{exact}");
+                assert!(output["rounded"].as_str().is_some_and(|hex| hex.contains("0x")), "{output}");
+                assert!(output["bound"].as_f64().is_some_and(|bound| bound > 0.0), "{output}");
+                let kernels = output["kernels"].as_object().expect("kernels");
+                assert_eq!(kernels.keys().collect::<Vec<_>>(), ["shifted"]);
+                let judged = &kernels["shifted"];
+                assert!(judged["got"].as_str().is_some_and(|hex| hex.contains("0x")), "{judged}");
+                assert!(judged["ulp"].as_f64().is_some_and(|ulp| ulp >= 0.0), "{judged}");
+                assert!(judged["ratio"].as_f64().is_some_and(|ratio| (0.0..=1.0).contains(&ratio)), "{judged}");
+                assert_eq!(judged["verdict"], "pass");
+                assert!(["tight", "textbook"].contains(&judged["grade"].as_str().unwrap_or("")), "{judged}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_classic_failures_one_line_each() {
+    let place = Place::new();
+    // The naive softmax of [1000, 0] divides inf by inf.
+    let found = output(&place, &["--op", "softmax", "--", "1000", "0", "-inf"], 0);
+    assert_eq!(found["exact"], "1.00000000000000000000000000000e0");
+    assert_eq!(
+        (&found["kernels"]["naive"]["got"], &found["kernels"]["naive"]["verdict"]),
+        (&"nan".into(), &"nan".into())
+    );
+    assert_eq!(found["kernels"]["naive"]["ratio"], "inf");
+    assert_eq!(found["kernels"]["naive"]["grade"], Value::Null);
+    assert_eq!(found["kernels"]["shifted"]["verdict"], "pass");
+    // log(softmax) is the logarithm of an underflowed 0.
+    let found = output(&place, &["--op", "log_softmax", "--", "0", "-200"], 1);
+    assert_eq!(found["kernels"]["unfused"]["got"], "-inf");
+    assert_eq!(found["kernels"]["unfused"]["verdict"], "inf");
+    assert_eq!(found["kernels"]["shifted"]["got"], "-0x1.9p+7");
+    // So is the loss from probabilities.
+    let found = output(&place, &["--op", "cross_entropy", "--target", "1", "--", "0", "-200"], 0);
+    assert_eq!(found["kernels"]["unfused"]["got"], "inf");
+    assert_eq!(found["kernels"]["unfused"]["verdict"], "inf");
+    assert_eq!(found["kernels"]["shifted"]["got"], "0x1.9p+7");
+    // The gradient of a near one-hot row vanishes where 1 - p is formed from a rounded p.
+    let found = output(&place, &["--op", "cross_entropy_grad", "--target", "0", "--", "20", "0"], 0);
+    assert_eq!(found["exact"], "-2.06115361819020358143086212947e-9");
+    assert_eq!(found["kernels"]["shifted"]["got"], "0x0p+0");
+    assert_eq!(found["kernels"]["log1p"]["got"], found["rounded"]);
+    // The loss of a confident wrong row is enormous, and finite.
+    let args = ["--op", "cross_entropy", "--target", "1", "--dtype", "f16", "--", "30000", "-30000"];
+    let found = output(&place, &args, 0);
+    assert_eq!(found["exact"], "6.00000000000000000000000000000e4");
+    assert_eq!(found["kernels"]["naive"]["verdict"], "inf");
+    assert_eq!(found["kernels"]["shifted"]["got"], found["rounded"]);
+    assert_eq!(found["kernels"]["shifted"]["verdict"], "pass");
+}
+
+#[test]
+fn numbers_in_every_form() {
+    let place = Place::new();
+    let text = place
+        .ok(&["eval", "--op", "softmax", "--kernel", "log1p", "--", "1e-3", "0x1.8p+3", "0X.8P1", "+2", "-0", "5*3"]);
+    assert!(text.starts_with("softmax f32 [0.001, 12, 1, 2, -0, 5*3]\n"), "{text}");
+    for (logits, exact) in [
+        (["nan", "1"], "nan"),
+        (["inf", "-inf"], "nan"),
+        (["-inf", "-inf"], "nan"),
+        (["0", "-inf"], "1.00000000000000000000000000000e0"),
+    ] {
+        let found = output(&place, &["--op", "softmax", "--", logits[0], logits[1]], 0);
+        assert_eq!(found["exact"], exact, "{logits:?}");
+        assert_eq!(found["kernels"]["shifted"]["verdict"], "pass", "{logits:?}");
+    }
+    // A list in commas and one in several words are the same.
+    let once = place.ok(&["eval", "--op", "logsumexp", "--", "1,2", "3"]);
+    assert_eq!(once, place.ok(&["eval", "--op", "logsumexp", "--", "1", "2", "3"]));
+    // No logits at all.
+    assert_eq!(output(&place, &["--op", "logsumexp", "--"], 0)["exact"], "-inf");
+    assert!(place.ok(&["eval", "--op", "softmax", "--"]).contains("no outputs"));
+}
+
+#[test]
+fn policy_decides_what_is_forgiven() {
+    let place = Place::new();
+    let args = ["--op", "softmax", "--kernel", "shifted", "--", "inf", "0"];
+    let strict: Vec<&str> = ["--special", "limit"].into_iter().chain(args).collect();
+    assert_eq!(output(&place, &args, 0)["kernels"]["shifted"]["verdict"], "pass");
+    assert_ne!(output(&place, &strict, 0)["kernels"]["shifted"]["verdict"], "pass");
+    let args = ["--op", "softmax", "--kernel", "shifted", "--", "3", "1"];
+    let loose: Vec<&str> = ["--claims", "exp=100"].into_iter().chain(args).collect();
+    let bound = |args: &[&str]| output(&place, args, 0)["bound"].as_f64().expect("a bound");
+    assert!(bound(&loose) > bound(&args));
+}
+
+#[test]
+fn a_kernel_that_panics_is_a_result() {
+    let place = Place::new();
+    let text = place.ok(&["eval", "--op", "softmax", "--kernel", "defect/empty-panics", "--"]);
+    assert!(text.contains("defect/empty-panics: panic: "), "{text}");
+    let json = place.ok(&["eval", "--op", "logsumexp", "--format", "json", "--kernel", "defect/empty-panics", "--"]);
+    assert!(serde_json::from_str::<Value>(&json).is_ok(), "{json}");
+}
