@@ -52,7 +52,7 @@ pub(super) struct Work {
     /// but the slow ones]
     #[arg(long = "family", value_name = "FAMILY")]
     families: Vec<String>,
-    /// Your own rows of logits: a .npy (2-d, f2 f4 f8) or .csv file, as the family `file`; alone it selects only them
+    /// Your own rows of logits: a .npy (f2, f4 or f8; 2-d, or 1-d for one row) or .csv file, as the family `file`; alone it selects only them
     #[arg(long, value_name = "FILE")]
     logits: Option<PathBuf>,
     /// The true class of each row of --logits: a .npy, .csv or .txt file of integers

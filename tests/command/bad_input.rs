@@ -139,7 +139,7 @@ fn files_of_logits_that_cannot_be_used() {
     place.write("text.npy", "1,2\n3,4\n");
     place.write("empty.npy", "");
     place.write("int.npy", npy("<i4", "(1, 2)", &[0; 8]));
-    place.write("flat.npy", npy("<f4", "(2,)", &[0; 8]));
+    place.write("cube.npy", npy("<f4", "(1, 1, 2)", &[0; 8]));
     place.write("none.npy", npy("<f4", "(0, 2)", &[]));
     place.write("word.csv", "1,2\n3,four\n");
     place.write("empty.csv", "");
@@ -160,7 +160,7 @@ fn files_of_logits_that_cannot_be_used() {
         "text.npy",
         "empty.npy",
         "int.npy",
-        "flat.npy",
+        "cube.npy",
         "none.npy",
         "word.csv",
         "empty.csv",
