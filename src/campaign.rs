@@ -238,6 +238,7 @@ pub fn run(plan: &Plan, control: &Control) -> Result<Results> {
 }
 
 /// Runs one case on a kernel outside a campaign, without the message of a panic on standard error.
+#[cfg(feature = "cli")]
 pub(crate) fn run_quietly(kernel: &dyn Kernel, case: &Case) -> Outcome {
     quietly(|| quiet::without_panic_message(|| kernel::run(kernel, case)))
 }

@@ -1,5 +1,7 @@
 //! The command as a stranger runs it: the built binary, its files, its two output streams, its exit codes.
 
+#![cfg(feature = "cli")]
+
 #[path = "command/bad_input.rs"]
 mod bad_input;
 #[path = "command/eval.rs"]
