@@ -222,6 +222,7 @@ impl Format {
 }
 
 /// `floor(log2 |x|)` of a finite, non-zero `x`, subnormals included.
+#[inline]
 pub(crate) fn exponent(x: f64) -> i32 {
     let biased = (x.to_bits() >> 52 & 0x7ff) as i32;
     if biased != 0 {
@@ -234,11 +235,21 @@ pub(crate) fn exponent(x: f64) -> i32 {
 }
 
 /// `x * 2^e`, rounded once (only a subnormal or overflowing result can be inexact).
+#[inline]
 pub(crate) fn ldexp(x: f64, e: i32) -> f64 {
-    let power = |e: i32| f64::from_bits(((e + 1023) as u64) << 52);
-    if (-1022..=1023).contains(&e) {
-        return x * power(e);
-    }
+    if (-1022..=1023).contains(&e) { x * power_of_two(e) } else { ldexp_far(x, e) }
+}
+
+/// `2^e` for a normal exponent.
+#[inline]
+fn power_of_two(e: i32) -> f64 {
+    f64::from_bits(((e + 1023) as u64) << 52)
+}
+
+/// [`ldexp`] where `2^e` is no normal number.
+#[cold]
+fn ldexp_far(x: f64, e: i32) -> f64 {
+    let power = power_of_two;
     if x == 0.0 || !x.is_finite() {
         return x;
     }

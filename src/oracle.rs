@@ -153,17 +153,19 @@ impl Oracle {
         }
         let row = self.row(case);
         let question = Question::new(row, case);
+        let outputs = 0..case.op().outputs(case.logits().len());
         // Equal logits have equal outputs where the op adds nothing of its own to each.
-        let shares = matches!(case.op(), Op::Softmax | Op::LogSoftmax);
-        let mut by_group: Vec<Option<Due>> = vec![None; if shares { row.groups() } else { 0 }];
-        let outputs = (0..case.op().outputs(case.logits().len()))
-            .map(|j| match row.group[j] {
-                group if shares && group != MASKED => {
-                    by_group[group as usize].get_or_insert_with(|| question.due(j)).clone()
-                }
-                _ => question.due(j),
-            })
-            .collect();
+        let shares = matches!(case.op(), Op::Softmax | Op::LogSoftmax) && row.groups() < row.finite;
+        let outputs = if shares {
+            let mut by_group: Vec<Option<Due>> = vec![None; row.groups()];
+            let due = |j: usize| match row.group[j] {
+                MASKED => question.due(j),
+                group => by_group[group as usize].get_or_insert_with(|| question.due(j)).clone(),
+            };
+            outputs.map(due).collect()
+        } else {
+            outputs.map(|j| question.due(j)).collect()
+        };
         let deviations = match case.op() {
             Op::SoftmaxVjp | Op::SoftmaxJvp => {
                 (0..case.logits().len()).map(|j| question.deviation_magnitude(j)).collect()
@@ -261,6 +263,7 @@ fn describe_real(question: &Question, j: usize, digits: usize) -> String {
 
 fn describe_known(known: &Known, case: &Case, digits: usize) -> Exact {
     match known {
+        Known::Number(x) => describe_known(&Known::Rational(output::exact(*x)), case, digits),
         Known::Rational(value) => {
             let rounded = Real::from_rational(value, case.dtype().format()).rounded;
             Exact { digits: decimal_of(value, digits), rounded }

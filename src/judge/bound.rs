@@ -22,7 +22,7 @@ use crate::dtype::ldexp;
 use crate::kernel::Claims;
 use crate::magnitude::Magnitude;
 use crate::op::Op;
-use crate::oracle::{Due, Real, Truth};
+use crate::oracle::{Due, Real, SHOWN_BITS, Truth};
 
 /// The error that is forgiven to each output, in absolute terms.
 #[derive(Debug, Clone, PartialEq)]
@@ -203,6 +203,8 @@ impl<'a> Row<'a> {
         };
         let (target, smoothing) = case.target().unwrap_or((0, 0.0));
         let operations = 8 * n;
+        // The oracle tells the error to 2^-SHOWN_BITS ulp; the bound is half an ulp at least, of a binade no lower than one below.
+        let residual_slack = 1.0 + ldexp(1.0, 3 - SHOWN_BITS);
         let output_bound = |(j, real): (usize, Option<&Real>)| {
             let Some(real) = real else { return Magnitude::ZERO };
             let size = real.magnitude(case.dtype().format());
@@ -246,7 +248,7 @@ impl<'a> Row<'a> {
             // Half an ulp where the computed value may lie, which is the next binade for a value just below a power of two.
             let format = case.dtype().format();
             let half_ulp = Magnitude::power_of_two(format.ulp_exponent((size + error).exponent().min(format.emax)) - 1);
-            (error + half_ulp).inflated(operations) * magnitude(1.0 + ldexp(1.0, -36))
+            (error + half_ulp).inflated(operations) * magnitude(residual_slack)
         };
         // All alternatives of a special row share their finite values, so the first that has a value decides.
         let reals =

@@ -9,11 +9,12 @@
 //! `g_j - c = (g_j - mean_0) + (1/S) sum over g >= 1 of w_g (m_g mean_0 - sum_g)`, which is a rational number and a remainder.
 
 use super::Due;
-use super::ball::Ball;
+use super::ball::{Ball, two_sum};
 use super::interval::Interval;
-use super::real::Real;
+use super::real::{Real, SHOWN_BITS};
 use super::row::{Level, MASKED, PRECISIONS, Row};
 use crate::case::Case;
+use crate::dtype::ldexp;
 use crate::magnitude::Magnitude;
 use crate::op::Op;
 use rug::{Float, Rational};
@@ -23,6 +24,8 @@ use std::cmp::Ordering;
 /// An output that is known without any exponential.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Known {
+    /// A number of the dtype.
+    Number(f64),
     Rational(Rational),
     /// Infinite, with the sign of the number.
     Infinite(f64),
@@ -32,6 +35,7 @@ impl Known {
     /// What an output with this value must be.
     pub fn due(&self, case: &Case) -> Due {
         match self {
+            Known::Number(x) => Due::Real(Real::of_number(*x, case.dtype().format())),
             Known::Rational(value) => Due::Real(Real::from_rational(value, case.dtype().format())),
             Known::Infinite(sign) => Due::infinity(f64::INFINITY.copysign(*sign)),
         }
@@ -53,18 +57,24 @@ struct Smoothing {
     /// `(1 - e) d_t + (e / n) sum d_i` as a ball and exactly: the loss without `log S`.
     gaps: Ball,
     exact_gaps: OnceCell<Rational>,
+    /// `e / n` as a ball.
+    spread: Ball,
+    /// `q` of any class but the target, and of the target, where it is an `f64`.
+    exact_others: Option<f64>,
+    exact_target: Option<f64>,
 }
 
 /// What the products need of the cotangent or tangent.
 struct Products {
     /// For each group the sum of the direction over it.
     exact_sums: OnceCell<Vec<Rational>>,
-    mean0: Ball,
-    /// `sum over g >= 1 of w_g (m_g mean_0 - sum_g)`.
-    remainder: Ball,
+    /// For each logit `g_j - c`, for the ops that need it.
+    deviations: Vec<Ball>,
     /// The sum of the direction over all logits, masked ones too.
     total: Ball,
     exact_total: OnceCell<Rational>,
+    /// The value of the direction, where it is the same on all finite logits.
+    uniform: Option<f64>,
     /// The mean of the direction, where it is the same over every group: then `c` is that mean.
     common_mean: Option<Rational>,
     /// `c - mean_0` for each precision, negated: what all deviations share.
@@ -73,10 +83,11 @@ struct Products {
 
 impl<'a> Question<'a> {
     pub fn new(row: &'a Row, case: &'a Case) -> Self {
-        let (target, smoothing) = case.target().unwrap_or((0, 0.0));
-        let gaps = if case.op() == Op::CrossEntropy { gaps(row, target, smoothing) } else { Ball::ZERO };
-        let products = case.direction().map(|direction| Products::new(row, direction));
-        Self { row, case, smoothing: Smoothing { target, smoothing, gaps, exact_gaps: OnceCell::new() }, products }
+        let products = case.direction().map(|direction| match case.op() {
+            Op::LogSoftmaxVjp => Products::of_total(direction),
+            _ => Products::new(row, direction),
+        });
+        Self { row, case, smoothing: Smoothing::new(row, case), products }
     }
 
     /// What output `j` must be, by the cheapest of the three views that decides it.
@@ -85,8 +96,8 @@ impl<'a> Question<'a> {
             return known.due(self.case);
         }
         let format = self.case.dtype().format();
-        if self.case.op() == Op::Softmax && self.row.weights[self.row.group[j] as usize].is_beyond_reach() {
-            return Due::Real(Real::vanishing(format));
+        if let Some(sign) = self.vanishing_sign(j) {
+            return Due::Real(Real::vanishing(sign, format));
         }
         if let Some(real) = Real::from_ball(self.ball(j), format) {
             return Due::Real(real);
@@ -96,6 +107,27 @@ impl<'a> Question<'a> {
             .map_or(Due::Undecided, Due::Real)
     }
 
+    /// The sign of output `j` where it is a product with a weight beyond reach: then it is far below the least number.
+    fn vanishing_sign(&self, j: usize) -> Option<f64> {
+        if self.case.op().is_scalar() {
+            return None;
+        }
+        // Ops that this is asked of know their masked outputs, which have no group.
+        let weight = self.row.weights.get(self.row.group[j] as usize)?;
+        if !weight.is_beyond_reach() {
+            return None;
+        }
+        match self.case.op() {
+            Op::Softmax => Some(1.0),
+            Op::CrossEntropyGrad => (self.smoothing.exact(j) == Some(0.0)).then_some(1.0),
+            Op::SoftmaxVjp | Op::SoftmaxJvp => {
+                let deviation = self.deviation_ball(j);
+                deviation.is_not_zero().then_some(deviation.high)
+            }
+            _ => None,
+        }
+    }
+
     /// The weights at a precision of Ziv's loop.
     pub fn level(&self, index: usize) -> &'a Level {
         self.row.level(index)
@@ -103,8 +135,9 @@ impl<'a> Question<'a> {
 
     /// Whether output `j` is rational or infinite, and what it is.
     pub fn known(&self, j: usize) -> Option<Known> {
-        let Row { finite, .. } = *self.row;
+        let finite = self.row.finite;
         let rational = |value: Rational| Some(Known::Rational(value));
+        let zero = Some(Known::Number(0.0));
         let masked = !self.case.op().is_scalar() && self.row.group[j] == MASKED;
         let one_group = self.row.groups() == 1;
         // p of any logit, where it is rational.
@@ -114,12 +147,13 @@ impl<'a> Question<'a> {
             (false, false) => None,
         };
         match self.case.op() {
-            Op::LogSumExp => (finite == 1).then(|| Known::Rational(exact(self.row.max))),
+            Op::LogSumExp => (finite == 1).then_some(Known::Number(self.row.max)),
+            Op::Softmax if masked => zero,
             Op::Softmax => rational(probability()?),
             Op::LogSoftmax if masked => Some(Known::Infinite(-1.0)),
             Op::LogSoftmax => {
                 if finite == 1 {
-                    rational(Rational::new())
+                    zero
                 } else {
                     None
                 }
@@ -132,31 +166,43 @@ impl<'a> Question<'a> {
                 }
                 if finite == 1 { rational(self.exact_gaps().clone()) } else { None }
             }
+            Op::CrossEntropyGrad if masked && self.smoothing.exact(j) == Some(0.0) => zero,
             Op::CrossEntropyGrad => rational(probability()? - target_probability(self.case, j)),
             Op::SoftmaxVjp | Op::SoftmaxJvp => {
                 let products = self.products.as_ref()?;
-                if masked {
-                    return rational(Rational::new());
+                if masked || products.uniform.is_some() {
+                    return zero;
                 }
-                let deviation = self.direction(j) - products.common_mean.as_ref()?;
+                let mean = products.common_mean.as_ref()?;
+                let deviation = self.direction(j) - mean;
                 if deviation.cmp0() == Ordering::Equal {
-                    return rational(Rational::new());
+                    return zero;
                 }
                 rational(probability()? * deviation)
             }
             Op::LogSoftmaxVjp => {
                 let products = self.products.as_ref()?;
+                if masked {
+                    return Some(Known::Number(self.direction_value(j)));
+                }
                 if let Some(probability) = probability() {
                     return rational(self.direction(j) - probability * self.exact_total(products));
                 }
                 let may_vanish = !products.total.is_not_zero();
                 if may_vanish && self.exact_total(products).cmp0() == Ordering::Equal {
-                    rational(self.direction(j))
+                    Some(Known::Number(self.direction_value(j)))
                 } else {
                     None
                 }
             }
-            Op::LogSoftmaxJvp => rational(self.direction(j) - self.products.as_ref()?.common_mean.as_ref()?),
+            Op::LogSoftmaxJvp => {
+                let products = self.products.as_ref()?;
+                if products.uniform.is_some() && !masked {
+                    return zero;
+                }
+                let mean = products.common_mean.as_ref()?;
+                rational(self.direction(j) - mean)
+            }
         }
     }
 
@@ -164,30 +210,45 @@ impl<'a> Question<'a> {
     pub fn ball(&self, j: usize) -> Ball {
         let row = self.row;
         match self.case.op() {
-            Op::LogSumExp => Ball::exact(row.max) + row.log_total,
+            Op::LogSumExp => with_remainder(Ball::exact(row.max), row.log_total, 1.0),
             Op::Softmax => self.probability_ball(j),
-            Op::LogSoftmax => -(row.gap(j) + row.log_total),
+            Op::LogSoftmax => -with_remainder(row.gap(j), row.log_total, 1.0),
             Op::CrossEntropy => self.smoothing.gaps + row.log_total,
             Op::CrossEntropyGrad => {
-                let Smoothing { target, smoothing, .. } = self.smoothing;
-                let spread = Ball::exact(smoothing) / Ball::exact(row.logits.len() as f64);
-                let onehot = if j == target { Ball::difference(1.0, smoothing) } else { Ball::ZERO };
-                if row.group[j] == 0 {
-                    // 1 - q first: near a confident target, p and q are both near 1.
-                    self.top_probability() - onehot - spread - self.top_shortfall()
+                let top = row.group[j] == 0;
+                // 1 - q first: near a confident target, p and q are both near 1.
+                let (first, rest, sign) = if top {
+                    (self.top_probability(), -self.top_shortfall(), -1.0)
                 } else {
-                    self.probability_ball(j) - onehot - spread
+                    (Ball::ZERO, self.probability_ball(j), 1.0)
+                };
+                match self.smoothing.exact(j) {
+                    Some(q) if !top || row.counts[0] == 1 => {
+                        with_remainder(Ball::difference(first.high, q), rest, sign)
+                    }
+                    _ => first - self.smoothing.probability(j) + rest,
                 }
             }
             Op::SoftmaxVjp | Op::SoftmaxJvp => self.probability_ball(j) * self.deviation_ball(j),
             Op::LogSoftmaxVjp => {
-                let total = self.products.as_ref().map_or(Ball::ZERO, |products| products.total);
-                let own = Ball::exact(self.direction_value(j));
-                if row.group[j] == 0 {
-                    own - total * self.top_probability() + total * self.top_shortfall()
-                } else {
-                    own - total * self.probability_ball(j)
+                let Some(products) = &self.products else { return Ball::ZERO };
+                let own = self.direction_value(j);
+                let sign = if products.total.is_not_zero() { products.total.high } else { 0.0 };
+                if row.group[j] != 0 {
+                    let share = products.total * self.probability_ball(j);
+                    return with_remainder(Ball::exact(own), -share, -sign);
                 }
+                let base = Ball::exact(own) - products.total * self.top_probability();
+                let rest = products.total * self.top_shortfall();
+                if sign != 0.0 && row.counts[0] == 1 && Ball::is_far_below(rest.bound(), base.high) {
+                    // The base is a difference of rational numbers; where it is an `f64`, the side of it is certain.
+                    let exact_base = self.direction(j) - self.exact_total(products);
+                    let nearest = exact_base.to_f64();
+                    if nearest.is_finite() && exact(nearest) == exact_base {
+                        return with_remainder(Ball::exact(nearest), rest, sign);
+                    }
+                }
+                base + rest
             }
             Op::LogSoftmaxJvp => self.deviation_ball(j),
         }
@@ -240,6 +301,9 @@ impl<'a> Question<'a> {
 
     /// `|g_j - c|`, an upper bound within a small factor of it where balls decide, for the error bounds of the products.
     pub fn deviation_magnitude(&self, j: usize) -> Magnitude {
+        if self.products.as_ref().is_some_and(|products| products.uniform.is_some()) && self.row.group[j] != MASKED {
+            return Magnitude::ZERO;
+        }
         let ball = self.deviation_ball(j);
         if ball.is_not_zero() || ball.radius == 0.0 {
             return Magnitude::from(ball.bound());
@@ -261,7 +325,7 @@ impl<'a> Question<'a> {
     fn probability_ball(&self, j: usize) -> Ball {
         match self.row.group[j] {
             MASKED => Ball::ZERO,
-            group => self.row.weights[group as usize].ball / self.row.total,
+            group => self.row.probabilities()[group as usize],
         }
     }
 
@@ -275,7 +339,11 @@ impl<'a> Question<'a> {
 
     /// `1 / m_0 - p` of a maximum, `sigma / (m_0 S)`.
     fn top_shortfall(&self) -> Ball {
-        self.row.sigma / (self.row.total * Ball::exact(f64::from(self.row.counts[0])))
+        let shortfall = self.row.sigma * self.row.reciprocal;
+        match self.row.counts[0] {
+            1 => shortfall,
+            count => shortfall / Ball::exact(f64::from(count)),
+        }
     }
 
     fn top_shortfall_interval(&self, level: &Level) -> Interval {
@@ -316,8 +384,7 @@ impl<'a> Question<'a> {
     }
 
     fn deviation_ball(&self, j: usize) -> Ball {
-        let Some(products) = &self.products else { return Ball::ZERO };
-        Ball::exact(self.direction_value(j)) - products.mean0 + products.remainder / self.row.total
+        self.products.as_ref().and_then(|products| products.deviations.get(j).copied()).unwrap_or(Ball::ZERO)
     }
 
     fn deviation_interval(&self, j: usize, level: &Level) -> Interval {
@@ -357,12 +424,80 @@ impl<'a> Question<'a> {
     }
 }
 
+impl Smoothing {
+    fn new(row: &Row, case: &Case) -> Self {
+        let (target, smoothing) = case.target().unwrap_or((0, 0.0));
+        let gaps = if case.op() == Op::CrossEntropy { gaps(row, target, smoothing) } else { Ball::ZERO };
+        let count = row.logits.len() as f64;
+        let others = smoothing / count;
+        // The remainder of a quotient is exact far from underflow.
+        let is_exact = smoothing == 0.0 || (others > 1e-200 && others.mul_add(count, -smoothing) == 0.0);
+        let exact_others = is_exact.then_some(others);
+        let exact_target = exact_others.and_then(|others| {
+            let (rest, error) = two_sum(1.0, -smoothing);
+            let (sum, error_too) = two_sum(rest, others);
+            (error == 0.0 && error_too == 0.0).then_some(sum)
+        });
+        let spread = Ball::exact(smoothing) / Ball::exact(count);
+        Self { target, smoothing, gaps, exact_gaps: OnceCell::new(), spread, exact_others, exact_target }
+    }
+
+    /// `q_j` where it is an `f64`.
+    fn exact(&self, j: usize) -> Option<f64> {
+        if j == self.target { self.exact_target } else { self.exact_others }
+    }
+
+    /// `q_j` as a ball.
+    fn probability(&self, j: usize) -> Ball {
+        if j == self.target { Ball::difference(1.0, self.smoothing) + self.spread } else { self.spread }
+    }
+}
+
+/// `base + rest`, where the sign of the rest is that of `sign` (unknown if 0): beside the base where that is an `f64` and the
+/// rest is far below it.
+#[inline]
+fn with_remainder(base: Ball, rest: Ball, sign: f64) -> Ball {
+    let is_number = base.low == 0.0 && base.radius == 0.0;
+    if !is_number {
+        base + rest
+    } else if base.high == 0.0 {
+        rest
+    } else {
+        let bound = rest.bound();
+        if sign != 0.0 && Ball::is_far_below(bound, base.high) {
+            Ball::beside(base.high, sign, bound)
+        } else {
+            base + rest
+        }
+    }
+}
+
 impl Products {
+    /// For the op that needs nothing but the sum of the cotangent.
+    fn of_total(direction: &[f64]) -> Self {
+        Self {
+            exact_sums: OnceCell::new(),
+            deviations: Vec::new(),
+            total: Ball::sum(0, direction.len(), &|i| Ball::exact(direction[i])),
+            exact_total: OnceCell::new(),
+            uniform: None,
+            common_mean: None,
+            shared: Default::default(),
+        }
+    }
+
+    /// For the ops that need the deviations from the weighted mean.
     fn new(row: &Row, direction: &[f64]) -> Self {
+        let mut products = Self { total: Ball::ZERO, ..Self::of_total(&[]) };
+        let finite = || row.group.iter().zip(direction).filter(|&(&group, _)| group != MASKED).map(|(_, &g)| g);
+        let first = finite().next().unwrap_or(0.0);
+        if finite().all(|g| g == first) {
+            products.uniform = Some(first);
+            products.common_mean = Some(exact(first));
+        }
+        let has_ties = row.groups() < row.finite;
         let mut sums = vec![Ball::ZERO; row.groups()];
-        let mut total = Ball::ZERO;
         for (&group, &g) in row.group.iter().zip(direction) {
-            total = total + Ball::exact(g);
             if group != MASKED {
                 let sum = &mut sums[group as usize];
                 *sum = if row.counts[group as usize] == 1 { Ball::exact(g) } else { *sum + Ball::exact(g) };
@@ -373,29 +508,46 @@ impl Products {
             count => sums[g] / Ball::exact(f64::from(count)),
         };
         let mean0 = mean(0);
-        let mut remainder = Ball::ZERO;
-        for ((weight, sum), &count) in row.weights.iter().zip(&sums).zip(&row.counts).skip(1) {
-            let expected = if count == 1 { mean0 } else { mean0 * Ball::exact(f64::from(count)) };
-            remainder = remainder + weight.ball * (expected - *sum);
-        }
-        let exact_sums = OnceCell::new();
-        let common_mean = if (1..row.groups()).any(|g| (mean(g) - mean0).is_not_zero()) {
-            None
-        } else {
-            let sums = exact_sums.get_or_init(|| exact_group_sums(row, direction));
+        let one_top = row.counts[0] == 1;
+        let remainder = Ball::sum(1, row.groups(), &|g| {
+            let difference = match row.counts[g] {
+                1 if one_top => Ball::difference(mean0.high, sums[g].high),
+                1 => mean0 - sums[g],
+                count => mean0 * Ball::exact(f64::from(count)) - sums[g],
+            };
+            row.weights[g].ball * difference
+        });
+        if products.uniform.is_none() && has_ties && !(1..row.groups()).any(|g| (mean(g) - mean0).is_not_zero()) {
+            let sums = products.exact_sums.get_or_init(|| exact_group_sums(row, direction));
             let mean0 = Rational::from(&sums[0] / row.counts[0]);
             let is_common = sums.iter().zip(&row.counts).all(|(sum, &count)| Rational::from(&mean0 * count) == *sum);
-            is_common.then_some(mean0)
-        };
-        Self {
-            exact_sums,
-            mean0,
-            remainder,
-            total,
-            exact_total: OnceCell::new(),
-            common_mean,
-            shared: Default::default(),
+            products.common_mean = is_common.then_some(mean0);
         }
+        // c - mean_0, negated.
+        let shared = remainder * row.reciprocal;
+        let sign = if shared.is_not_zero() { shared.high } else { 0.0 };
+        // A deviation that is known to fewer bits than the judge shows is computed again with more, where that is cheap.
+        let shown = row.dtype.format().precision as i32 + SHOWN_BITS + 4;
+        let too_wide = |ball: Ball| ball.radius > ldexp(ball.high.abs(), -shown);
+        let may_refine = products.common_mean.is_none() && !has_ties;
+        let mut finer: Option<(Float, f64)> = None;
+        let deviation = |(&group, &g): (&u32, &f64)| {
+            let base = if one_top { Ball::difference(g, mean0.high) } else { Ball::exact(g) - mean0 };
+            let ball = if one_top && group == 0 { shared } else { with_remainder(base, shared, sign) };
+            if !(may_refine && too_wide(ball)) {
+                return ball;
+            }
+            let (shared, error) = finer.get_or_insert_with(|| {
+                let by_group: Vec<f64> = sums.iter().map(|sum| sum.high).collect();
+                row.mean_difference(mean0.high, |g| by_group[g])
+            });
+            let mut value = Float::with_val(shared.prec(), g);
+            value -= mean0.high;
+            value += &*shared;
+            Ball::around(value, *error + base.bound() * ldexp(1.0, 2 - PRECISIONS[0] as i32 - 64))
+        };
+        products.deviations = row.group.iter().zip(direction).map(deviation).collect();
+        products
     }
 }
 
@@ -406,7 +558,7 @@ fn gaps(row: &Row, target: usize, smoothing: f64) -> Ball {
         gaps = gaps + Ball::difference(1.0, smoothing) * row.gap(target);
     }
     if smoothing > 0.0 && row.finite == row.logits.len() {
-        let sum = (0..row.logits.len()).fold(Ball::ZERO, |sum, j| sum + row.gap(j));
+        let sum = Ball::sum(0, row.logits.len(), &|j| row.gap(j));
         gaps = gaps + Ball::exact(smoothing) * sum / Ball::exact(row.logits.len() as f64);
     }
     gaps

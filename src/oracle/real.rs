@@ -11,8 +11,9 @@ use crate::magnitude::Magnitude;
 use rug::{Float, Integer, Rational, float::Round};
 use std::cmp::Ordering;
 
-/// An enclosure is narrow enough when it is narrower than `2^-40` ulp.
-pub(crate) const SHOWN_BITS: i32 = 40;
+/// An enclosure is narrow enough when it is narrower than `2^-32` ulp: the unit in which signed errors are summed, nine decimal
+/// digits of an error of one ulp.
+pub(crate) const SHOWN_BITS: i32 = 32;
 
 /// An exact value, relative to a format.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -57,12 +58,24 @@ impl Real {
         if rounded.abs() > format.largest() { Self::overflow(sign, format) } else { Self { rounded, residual, unit } }
     }
 
-    /// A positive number so far below the least one that how far is of no account.
-    pub(super) fn vanishing(format: Format) -> Self {
-        Self { rounded: 0.0, residual: f64::MIN_POSITIVE, unit: format.least_exponent() }
+    /// A number of this sign so far below the least one that how far is of no account.
+    pub(super) fn vanishing(sign: f64, format: Format) -> Self {
+        Self {
+            rounded: 0.0f64.copysign(sign),
+            residual: f64::MIN_POSITIVE.copysign(sign),
+            unit: format.least_exponent(),
+        }
     }
 
-    /// Decides from a ball; none where the ball does not decide.
+    /// A number of the format itself.
+    pub(super) fn of_number(x: f64, format: Format) -> Self {
+        if x == 0.0 {
+            return Self { rounded: 0.0, residual: 0.0, unit: format.least_exponent() };
+        }
+        Self { rounded: x, residual: 0.0f64.copysign(x), unit: format.ulp_exponent(exponent(x)) }
+    }
+
+    /// Decides from a ball around an irrational number; none where the ball does not decide.
     pub(super) fn from_ball(ball: Ball, format: Format) -> Option<Self> {
         let Ball { high, low, radius } = ball;
         if !(high.is_finite() && radius.is_finite()) {
@@ -74,15 +87,16 @@ impl Real {
         // What lies beyond `high`, counted away from 0.
         let (top, below) = (high.abs(), low * high.signum());
         let mut binade = exponent(high);
-        if top == ldexp(1.0, binade) && below < 0.0 {
+        let mut floor = ldexp(1.0, binade);
+        if top == floor && below < 0.0 {
             binade -= 1;
+            floor = ldexp(1.0, binade);
         }
         if binade >= format.emin {
-            let above_floor = (top - ldexp(1.0, binade)) + below;
-            let below_ceiling = (ldexp(1.0, binade) - (top - ldexp(1.0, binade))) - below;
-            if !(above_floor >= radius || binade == format.emin)
-                || below_ceiling.partial_cmp(&radius) != Some(Ordering::Greater)
-            {
+            // The ball may touch a power of two, for the number is none; it must not go beyond.
+            let above_floor = (top - floor) + below;
+            let below_ceiling = (floor - (top - floor)) - below;
+            if !((above_floor >= radius || binade == format.emin) && below_ceiling >= radius) {
                 return None;
             }
         }

@@ -5,11 +5,11 @@
 //! positive terms only, so nothing cancels.
 
 use super::Anatomy;
-use super::ball::Ball;
+use super::ball::{Ball, two_sum};
 use super::interval::Interval;
-use crate::dtype::Dtype;
+use crate::dtype::{Dtype, ldexp};
 use crate::magnitude::Magnitude;
-use rug::{Float, Rational, float::Round};
+use rug::{Assign, Float, Rational, float::Round};
 use std::cell::OnceCell;
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -50,18 +50,21 @@ pub(crate) struct Row {
     pub sigma: Ball,
     /// The sum of all weights.
     pub total: Ball,
+    /// `1 / S`.
+    pub reciprocal: Ball,
     /// `log S`.
     pub log_total: Ball,
+    probabilities: OnceCell<Vec<Ball>>,
     levels: [OnceCell<Level>; PRECISIONS.len()],
     anatomy: OnceCell<Arc<Anatomy>>,
 }
 
 /// The weight `exp(-d)` of a group.
 pub(crate) struct Weight {
-    /// The MPFR value at the first precision; none where it is too small to matter there, and for the maximum.
-    value: Option<Float>,
-    /// `exp(-d) < 2^-below`.
-    below: f64,
+    /// The MPFR value at the first precision, `significand * 2^exponent`. The significand is 0 where the weight is too small to
+    /// matter there, and 1 for the maximum.
+    significand: u128,
+    exponent: i32,
     pub ball: Ball,
     /// An upper bound, within `2^-50` relative where the exponential was computed.
     pub magnitude: Magnitude,
@@ -82,11 +85,12 @@ pub(crate) struct Level {
 impl Row {
     /// Prepares a row: groups, exponentials at the first precision, sums.
     pub fn new(dtype: Dtype, logits: Arc<[f64]>) -> Self {
-        let mut order: Vec<u32> = (0..logits.len() as u32).filter(|&j| logits[j as usize].is_finite()).collect();
-        order.sort_unstable_by(|&i, &j| logits[j as usize].total_cmp(&logits[i as usize]));
+        let mut order: Vec<(u64, u32)> =
+            logits.iter().zip(0..).filter(|(z, _)| z.is_finite()).map(|(&z, j)| (descending_key(z), j)).collect();
+        order.sort_unstable();
         let mut group = vec![MASKED; logits.len()];
-        let (mut values, mut counts): (Vec<f64>, Vec<u32>) = (Vec::new(), Vec::new());
-        for &j in &order {
+        let (mut values, mut counts) = (Vec::with_capacity(order.len()), Vec::<u32>::with_capacity(order.len()));
+        for &(_, j) in &order {
             let z = logits[j as usize];
             // Compared as numbers: 0 and -0 are one group.
             if values.last() == Some(&z) {
@@ -101,12 +105,12 @@ impl Row {
         }
         let max = values[0];
         let enough = enough_bits(dtype);
-        let mut scratch = Float::new(PRECISIONS[0] + 64);
+        let mut scratch = Scratch::new(PRECISIONS[0]);
         let weights: Vec<Weight> = values.iter().map(|&z| Weight::new(max, z, enough, &mut scratch)).collect();
-        let mut sigma = Ball::ZERO;
-        for (weight, &count) in weights.iter().zip(&counts).skip(1) {
-            sigma = sigma + if count == 1 { weight.ball } else { weight.ball * Ball::exact(f64::from(count)) };
-        }
+        let sigma = Ball::sum(1, weights.len(), &|g| match counts[g] {
+            1 => weights[g].ball,
+            count => weights[g].ball * Ball::exact(f64::from(count)),
+        });
         let total = Ball::exact(f64::from(counts[0])) + sigma;
         let log_total = log1p(Ball::exact(f64::from(counts[0] - 1)) + sigma);
         Self {
@@ -119,7 +123,9 @@ impl Row {
             weights,
             sigma,
             total,
+            reciprocal: Ball::exact(1.0) / total,
             log_total,
+            probabilities: OnceCell::new(),
             levels: Default::default(),
             anatomy: OnceCell::new(),
             logits,
@@ -134,6 +140,40 @@ impl Row {
     /// What the error bounds need of the row.
     pub fn anatomy(&self) -> &Arc<Anatomy> {
         self.anatomy.get_or_init(|| Arc::new(Anatomy::new(self)))
+    }
+
+    /// For each group its probability.
+    pub fn probabilities(&self) -> &[Ball] {
+        self.probabilities.get_or_init(|| self.weights.iter().map(|weight| weight.ball * self.reciprocal).collect())
+    }
+
+    /// `(1/S) sum over g >= 1 of w_g (first - coefficient(g))` to about twenty bits more than a ball, and the bound of its
+    /// error; for rows without equal logits.
+    pub fn mean_difference(&self, first: f64, coefficient: impl Fn(usize) -> f64) -> (Float, f64) {
+        let bits = PRECISIONS[0] + 64;
+        let mut sum = Float::with_val(bits, 0);
+        let mut total = Float::with_val(bits, 1);
+        // The sum of the absolute terms, and what is left out of them.
+        let (mut size, mut left_out) = (0.0, 0.0);
+        let mut term = Float::new(bits);
+        for (g, weight) in self.weights.iter().enumerate().skip(1) {
+            let difference = (first - coefficient(g)).abs();
+            let Some(value) = weight.value() else {
+                left_out += weight.ball.radius * difference;
+                continue;
+            };
+            total += &value;
+            term.assign(first);
+            term -= coefficient(g);
+            term *= &value;
+            sum += &term;
+            size += weight.ball.bound() * difference;
+        }
+        sum /= &total;
+        // Every weight, and S with them, has a relative error below 2^(2 - 128); the roundings at 64 bits more, at most 2^32 of
+        // them, and the weights that S lacks are far below that. The last factor covers the `f64` arithmetic.
+        let error = (size * ldexp(1.0, 5 - PRECISIONS[0] as i32) + left_out) / total.to_f64();
+        (sum, error * (1.0 + 1e-6) + f64::MIN_POSITIVE)
     }
 
     /// The number of groups of distinct finite logits.
@@ -191,34 +231,72 @@ fn enough_bits(dtype: Dtype) -> f64 {
 impl Weight {
     /// Whether it is so small that no exponential was computed: then it decides nothing at the first precision.
     pub fn is_beyond_reach(&self) -> bool {
-        self.ball.high == 0.0
+        // Not the ball, which underflows in f64 before the weight is of no account.
+        self.significand == 0
     }
 
-    fn new(max: f64, z: f64, enough: f64, scratch: &mut Float) -> Self {
+    fn new(max: f64, z: f64, enough: f64, scratch: &mut Scratch) -> Self {
         if z == max {
-            return Self { value: None, below: 0.0, ball: Ball::exact(1.0), magnitude: Magnitude::from(1.0) };
+            return Self { significand: 1, exponent: 0, ball: Ball::exact(1.0), magnitude: Magnitude::from(1.0) };
         }
         let below = powers_below(max, z);
         if below > enough {
             let magnitude = Magnitude::power_of_two(-below.min(UNREACHABLE) as i32);
             let ball = Ball { high: 0.0, low: 0.0, radius: magnitude.to_f64().max(f64::from_bits(1)) };
-            return Self { value: None, below, ball, magnitude };
+            return Self { significand: 0, exponent: 0, ball, magnitude };
         }
-        let bits = PRECISIONS[0];
-        let value = exp_of_difference(bits, z, max, scratch);
-        let (high, e) = value.to_f64_exp();
-        // Scaled to [0.5, 1], so that the low part is not lost to underflow.
-        let mut rest = value.clone();
-        rest >>= e;
-        rest -= high;
-        let low = rest.to_f64();
-        let magnitude = Magnitude::scaled(high, e).inflated(0);
-        let ball = Ball {
-            high: crate::dtype::ldexp(high, e),
-            low: crate::dtype::ldexp(low, e),
-            radius: crate::dtype::ldexp(1.0, e - BALL_BITS) + f64::from_bits(4),
-        };
-        Self { value: Some(value), below, ball, magnitude }
+        let (integer, exponent) = scratch.exp_of_difference(z, max).to_integer_exp().unwrap_or_default();
+        let significand = integer.to_u128_wrapping();
+        // The leading bits as two f64, scaled by 2^-WIDTH so that the low part is not lost to underflow. The significand has
+        // its leading bit set, so what is cut off is below 2^-105 of it.
+        const DIGITS: u32 = f64::MANTISSA_DIGITS;
+        const WIDTH: u32 = PRECISIONS[0];
+        let part = |shift: u32| (significand >> shift & ((1 << DIGITS) - 1)) as f64;
+        let (high, low) =
+            two_sum(ldexp(part(WIDTH - DIGITS), -(DIGITS as i32)), ldexp(part(WIDTH - 2 * DIGITS), -2 * DIGITS as i32));
+        let e = exponent + WIDTH as i32;
+        let ball =
+            Ball { high: ldexp(high, e), low: ldexp(low, e), radius: ldexp(1.0, e - BALL_BITS) + f64::from_bits(4) };
+        Self { significand, exponent, ball, magnitude: Magnitude::scaled(high, e).inflated(0) }
+    }
+
+    /// The MPFR value at the first precision, which is within `2^(2 - bits)` of the weight; none where it was not computed.
+    fn value(&self) -> Option<Float> {
+        let value = || Float::with_val(PRECISIONS[0], self.significand) << self.exponent;
+        (self.significand != 0).then(value)
+    }
+}
+
+/// A key that sorts finite numbers from the largest to the least (and 0 before -0).
+fn descending_key(z: f64) -> u64 {
+    let bits = z.to_bits();
+    // Positive numbers ascend with their bits, negative ones descend.
+    if z.is_sign_negative() { bits } else { !bits & !(1 << 63) }
+}
+
+/// Numbers that one exponential after the other is computed in.
+struct Scratch {
+    difference: Float,
+    exponential: Float,
+}
+
+impl Scratch {
+    fn new(bits: u32) -> Self {
+        Self { difference: Float::new(bits + 64), exponential: Float::new(bits) }
+    }
+
+    /// `exp(a - b)`, with a relative error below `2^(2 - bits)`: the difference is kept to 64 bits more, and it is below 2^31
+    /// wherever the exponential is in range.
+    fn exp_of_difference(&mut self, a: f64, b: f64) -> &Float {
+        let (high, low) = two_sum(a, -b);
+        if low == 0.0 && high.is_finite() {
+            self.difference.assign(high);
+        } else {
+            self.difference.assign(a);
+            self.difference -= b;
+        }
+        self.exponential.assign(self.difference.exp_ref());
+        &self.exponential
     }
 }
 
@@ -228,23 +306,13 @@ fn powers_below(max: f64, z: f64) -> f64 {
     (max - z) * (std::f64::consts::LOG2_E * (1.0 - 1e-12))
 }
 
-/// `exp(a - b)` to `bits`, with a relative error below `2^(2 - bits)`: the difference is kept to 64 bits more, and it is below
-/// 2^31 wherever the exponential is in range.
-fn exp_of_difference(bits: u32, a: f64, b: f64, scratch: &mut Float) -> Float {
-    use rug::Assign;
-    scratch.set_prec(bits + 64);
-    scratch.assign(a);
-    *scratch -= b;
-    Float::with_val(bits, scratch.exp_ref())
-}
-
 /// `exp(z - max)` as an interval: of relative width `2^(3 - bits)`, or `(0, 2^-UNREACHABLE)`.
 fn exponential(bits: u32, max: f64, z: f64) -> Interval {
     let below = powers_below(max, z);
     if below > UNREACHABLE {
         return Interval::positive_below(bits, -(UNREACHABLE as i32));
     }
-    widened(&exp_of_difference(bits, z, max, &mut Float::new(bits + 64)), bits)
+    widened(Scratch::new(bits).exp_of_difference(z, max), bits)
 }
 
 /// `exp(x)` of an `x <= 0` that is known exactly, likewise.
@@ -279,7 +347,7 @@ fn log1p(x: Ball) -> Ball {
     Ball {
         high,
         low: value.to_f64(),
-        radius: (x.radius + high * crate::dtype::ldexp(1.0, -BALL_BITS)) * (1.0 + 1e-15) + f64::from_bits(4),
+        radius: (x.radius + high * ldexp(1.0, -BALL_BITS)) * (1.0 + 1e-15) + f64::from_bits(4),
     }
 }
 
@@ -287,16 +355,22 @@ impl Level {
     fn new(row: &Row, index: usize) -> Self {
         let bits = PRECISIONS[index];
         let weights: Vec<Interval> = (0..row.groups())
-            .map(|g| match &row.weights[g] {
+            .map(|g| match row.weights[g].value() {
                 _ if g == 0 => Interval::enclose(bits, 1u32),
-                Weight { value: Some(value), .. } if index == 0 => widened(value, bits),
-                weight if index == 0 => Interval::positive_below(bits, -weight.below.min(UNREACHABLE) as i32),
+                Some(value) if index == 0 => widened(&value, bits),
+                None if index == 0 => {
+                    let below = powers_below(row.max, row.values[g]);
+                    Interval::positive_below(bits, -below.min(UNREACHABLE) as i32)
+                }
                 _ => exponential(bits, row.max, row.values[g]),
             })
             .collect();
         let mut sigma = Interval::zero(bits);
         for (weight, &count) in weights.iter().zip(&row.counts).skip(1) {
-            sigma = sigma.add(&weight.mul(&Interval::enclose(bits, count)));
+            sigma = match count {
+                1 => sigma.add(weight),
+                count => sigma.add(&weight.mul(&Interval::enclose(bits, count))),
+            };
         }
         let total = sigma.add(&Interval::enclose(bits, row.counts[0]));
         let log_total = sigma.add(&Interval::enclose(bits, row.counts[0] - 1)).log1p();
@@ -360,7 +434,7 @@ mod tests {
     #[test]
     fn weights_beyond_reach_cost_no_exponential() {
         let row = Row::new(Dtype::F32, vec![0.0, -1000.0, -3e38].into());
-        assert!(row.weights.iter().all(|weight| weight.value.is_none()));
+        assert!(row.weights.iter().all(|weight| weight.significand <= 1));
         assert!(row.level(0).weights[1].is_positive());
         let deep = row.level(1);
         assert!(deep.weights[1].low > 0 && deep.weights[2].low == 0);

@@ -1,0 +1,228 @@
+//! What is claimed about speed, as ratios taken in one run: `cargo bench`.
+//!
+//! Terms: the oracle's time for a row is that of `Oracle::truth` on logits that it has not seen (a fresh allocation each time,
+//! so nothing is remembered), alone for each op and together for all nine. Its unavoidable exponentials are one 128-bit MPFR
+//! `exp` for each distinct finite logit but the maximum, and only where the weight can matter to any op in the dtype; their
+//! arguments are made beforehand, so nothing but `exp` is timed. A campaign is `campaign::run` of one kernel on all ops over
+//! rows from a file.
+//!
+//! Machines are shared and noisy, so the two sides of a ratio alternate in short turns on the same rows, and the ratio that is
+//! printed is the median of the turns' ratios. In brackets: the first and third quartile.
+
+use criterion::Criterion;
+use logitfuzz::campaign::{self, Control, Plan, Source};
+use logitfuzz::generate::{self, file::Rows};
+use logitfuzz::kernel::builtin::{self, Builtin};
+use logitfuzz::kernel::{Claims, Outcome};
+use logitfuzz::oracle::Oracle;
+use logitfuzz::{Case, Dtype, Family, Kernel, Op, Special};
+use rug::{Assign, Float};
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// The oracle's starting precision, in bits.
+const STARTING_BITS: u32 = 128;
+/// Bits that hold the difference of two logits that are not more than this many binades apart.
+const DIFFERENCE_BITS: u32 = STARTING_BITS + 64;
+/// The family of the rows that are timed.
+const FAMILY: &str = "ordinary";
+/// The lengths of the rows that are timed.
+const LENGTHS: [usize; 4] = [8, 32, 128, 4096];
+/// The lengths for which campaigns are timed.
+const CAMPAIGN_LENGTHS: [usize; 3] = [8, 128, 4096];
+/// Logits in all the rows of one turn, about: a turn takes some ten milliseconds.
+const LOGITS_PER_TURN: usize = 8192;
+/// Turns for each ratio of the oracle.
+const TURNS: usize = 31;
+/// Turns for each ratio of campaigns.
+const CAMPAIGN_TURNS: usize = 9;
+/// Logits in all the rows of one campaign, and the least number of rows: some tenths of a second, and shares for two threads.
+const LOGITS_PER_CAMPAIGN: usize = 1 << 16;
+const LEAST_ROWS_PER_CAMPAIGN: usize = 96;
+/// What is required of the oracle from 32 logits on, and of two threads.
+const LARGEST_ORACLE_RATIO: f64 = 1.5;
+const LEAST_SPEEDUP: f64 = 1.8;
+
+/// A built-in kernel as a campaign takes it.
+struct Textbook(&'static Builtin);
+
+impl Kernel for Textbook {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    fn supports(&self, op: Op, dtype: Dtype) -> bool {
+        self.0.supports(op, dtype)
+    }
+
+    fn claims(&self, op: Op, dtype: Dtype) -> Claims {
+        self.0.claims(op, dtype)
+    }
+
+    fn run(&self, case: &Case) -> Outcome {
+        self.0.run(case)
+    }
+}
+
+/// A row, and its unavoidable exponentials.
+struct Sample {
+    index: u64,
+    logits: Vec<f64>,
+    arguments: Vec<Float>,
+}
+
+impl Sample {
+    fn new(dtype: Dtype, index: u64, logits: Vec<f64>) -> Self {
+        let mut values: Vec<f64> = logits.iter().copied().filter(|z| z.is_finite()).collect();
+        values.sort_by(|a, b| b.total_cmp(a));
+        values.dedup();
+        let format = dtype.format();
+        // Below this power of two not even the largest cotangent lifts a weight to the least number of the dtype.
+        let reach = f64::from(format.emax - format.least_exponent()) * std::f64::consts::LN_2;
+        let max = values[0];
+        let arguments = values[1..]
+            .iter()
+            .filter(|&&z| max - z <= reach)
+            .map(|&z| Float::with_val(DIFFERENCE_BITS, z) - max)
+            .collect();
+        Self { index, logits, arguments }
+    }
+
+    /// The cases of these ops on a fresh copy of the logits.
+    fn cases(&self, dtype: Dtype, ops: &[Op]) -> Vec<Case> {
+        let logits: Arc<[f64]> = self.logits.clone().into();
+        let case = |&op: &Op| generate::case(op, dtype, FAMILY, 0, self.index, logits.clone(), None);
+        ops.iter().map(|op| case(op).expect("an ordinary row has a case of every op")).collect()
+    }
+}
+
+/// Rows of exactly `n` logits, as the family draws them: the first that are long enough, cut to `n`.
+fn samples(dtype: Dtype, n: usize) -> Vec<Sample> {
+    let family =
+        Family::all().iter().copied().find(|family| family.name() == FAMILY).expect("a family of the registry");
+    let rows = (0..).map(|index| (index, generate::row(family, dtype, 0, index, n))).filter(|(_, row)| row.len() == n);
+    rows.take((LOGITS_PER_TURN / n).max(8)).map(|(index, row)| Sample::new(dtype, index, row)).collect()
+}
+
+/// The time that the oracle takes for one set of cases.
+fn oracle_time(oracle: &mut Oracle, cases: &[Case]) -> Duration {
+    let start = Instant::now();
+    for case in cases {
+        black_box(oracle.truth(case, Special::Framework));
+    }
+    start.elapsed()
+}
+
+/// The time of the unavoidable exponentials of one row.
+fn exp_time(sample: &Sample, result: &mut Float) -> Duration {
+    let start = Instant::now();
+    for argument in &sample.arguments {
+        result.assign(black_box(argument).exp_ref());
+    }
+    black_box(&result);
+    start.elapsed()
+}
+
+/// Median and quartiles.
+fn quartiles(mut values: Vec<f64>) -> [f64; 3] {
+    values.sort_by(f64::total_cmp);
+    [1, 2, 3].map(|quarter| values[(values.len() - 1) * quarter / 4])
+}
+
+/// The oracle's time over that of the exponentials: row by row in turn, summed over the rows, once for each turn.
+fn oracle_ratio(dtype: Dtype, samples: &[Sample], ops: &[Op]) -> [f64; 3] {
+    let mut oracle = Oracle::new();
+    let mut result = Float::new(STARTING_BITS);
+    let ratios = (0..TURNS).map(|_| {
+        let (mut truth, mut exp) = (Duration::ZERO, Duration::ZERO);
+        for sample in samples {
+            let cases = sample.cases(dtype, ops);
+            truth += oracle_time(&mut oracle, &cases);
+            exp += exp_time(sample, &mut result);
+        }
+        truth.as_secs_f64() / exp.as_secs_f64()
+    });
+    quartiles(ratios.collect())
+}
+
+/// One thread's time over two threads', for the same campaign.
+fn speedup(n: usize) -> [f64; 3] {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("rows.csv");
+    let rows: Vec<Sample> = samples(Dtype::F32, n);
+    let lines: Vec<String> = (rows.iter().cycle().take((LOGITS_PER_CAMPAIGN / n).max(LEAST_ROWS_PER_CAMPAIGN)))
+        .map(|row| row.logits.iter().map(f64::to_string).collect::<Vec<_>>().join(","))
+        .collect();
+    std::fs::write(&path, lines.join("\n")).expect("a file in the temporary folder");
+    let rows = Rows::read(&path, None).expect("the rows just written");
+    let mut plan = Plan::new(vec![Arc::new(Textbook(builtin::find("shifted").expect("a built-in kernel")))]);
+    plan.dtypes = vec![Dtype::F32];
+    plan.sources = vec![Source::File(Arc::new(rows))];
+    let mut time = |jobs: usize| {
+        plan.jobs = jobs;
+        let start = Instant::now();
+        black_box(campaign::run(&plan, &Control::default()).expect("a campaign"));
+        start.elapsed().as_secs_f64()
+    };
+    quartiles((0..CAMPAIGN_TURNS).map(|_| time(1) / time(2)).collect())
+}
+
+fn line(name: &str, [low, median, high]: [f64; 3], holds: Option<bool>) {
+    let remark = match holds {
+        Some(true) => "as required",
+        Some(false) => "NOT as required",
+        None => "",
+    };
+    println!("{name:<52} {median:6.2}  [{low:.2}, {high:.2}]  {remark}");
+}
+
+fn table() {
+    println!("\nratio (median of alternating turns, [quartiles])");
+    for dtype in [Dtype::F32, Dtype::F64] {
+        for n in LENGTHS {
+            let samples = samples(dtype, n);
+            let each = Op::ALL.iter().map(|op| (op.name(), std::slice::from_ref(op)));
+            for (name, ops) in each.chain([("all nine ops", &Op::ALL[..])]) {
+                let ratio = oracle_ratio(dtype, &samples, ops);
+                let holds = (n >= 32).then_some(ratio[1] <= LARGEST_ORACLE_RATIO);
+                line(&format!("oracle/exp n={n} {dtype} {name}"), ratio, holds);
+            }
+        }
+    }
+    for n in CAMPAIGN_LENGTHS {
+        let ratio = speedup(n);
+        line(&format!("campaign, one thread/two, n={n}"), ratio, Some(ratio[1] >= LEAST_SPEEDUP));
+    }
+}
+
+/// Absolute times, for people and for criterion's comparison with the run before.
+fn times(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("oracle");
+    group.sample_size(20).warm_up_time(Duration::from_millis(200)).measurement_time(Duration::from_millis(800));
+    for dtype in [Dtype::F32, Dtype::F64] {
+        let samples = samples(dtype, 128);
+        for (name, ops) in [("softmax", &[Op::Softmax][..]), ("all nine ops", &Op::ALL[..])] {
+            let mut oracle = Oracle::new();
+            group.bench_function(format!("n=128 {dtype} {name}"), |bencher| {
+                let mut turn = samples.iter().cycle();
+                bencher.iter_batched(
+                    || turn.next().expect("an endless cycle").cases(dtype, ops),
+                    |cases| oracle_time(&mut oracle, &cases),
+                    criterion::BatchSize::SmallInput,
+                );
+            });
+        }
+    }
+    group.finish();
+}
+
+fn main() {
+    let mut criterion = Criterion::default().configure_from_args();
+    times(&mut criterion);
+    criterion.final_summary();
+    // Without `--bench` cargo only asks whether it runs.
+    if std::env::args().any(|argument| argument == "--bench") {
+        table();
+    }
+}
