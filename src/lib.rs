@@ -69,3 +69,8 @@ pub use judge::{Grade, Verdict, judge};
 pub use kernel::{Claims, Kernel, Special};
 pub use op::Op;
 pub use oracle::Oracle;
+
+// The Rust blocks of the README run as documentation tests.
+#[cfg(all(doctest, feature = "proptest"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
