@@ -78,7 +78,8 @@ fn the_commands_of_the_readme_do_what_it_shows() {
     assert!(commands.len() >= LEAST_COMMANDS, "{} commands", commands.len());
     assert!(with_output >= LEAST_OUTPUTS, "{with_output} commands with output");
     for Shown { line, command, output } in &commands {
-        let ran = Command::new("sh").args(["-c", command]).env("PATH", &path).current_dir(folder.path()).output().unwrap();
+        let ran =
+            Command::new("sh").args(["-c", command]).env("PATH", &path).current_dir(folder.path()).output().unwrap();
         let (stdout, stderr) = (String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
         // `replay` of an input that still fails says so with its exit code.
         let due = i32::from(command.starts_with("logitfuzz replay"));
