@@ -229,10 +229,13 @@ fn glance(out: &mut String, view: &View) {
 /// The ops in which a kernel fails.
 fn broken_ops(view: &View, kernel: &KernelView) -> String {
     let fails = |op: Op| kernel.slots.iter().any(|(&(_, of), slot)| of == op && slot.tally.failures() > 0);
-    let broken: Vec<&str> = view.ops.iter().filter(|&&op| fails(op)).map(|op| op.name()).collect();
-    match broken.len() {
-        n if n == view.ops.len() && n > 1 => "all ops".into(),
-        _ => broken.join(", "),
+    let (broken, whole): (Vec<Op>, Vec<Op>) = view.ops.iter().partition(|&&op| fails(op));
+    let names = |ops: &[Op]| ops.iter().map(|op| op.name()).collect::<Vec<_>>().join(", ");
+    match (broken.len(), whole.len()) {
+        (2.., 0) => "all ops".into(),
+        // The shorter of the two lists.
+        (broken, whole_len @ 1..) if broken > 2 * whole_len => format!("all ops but {}", names(&whole)),
+        _ => names(&broken),
     }
 }
 
