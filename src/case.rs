@@ -1,7 +1,7 @@
 //! A case: one input of one op in one dtype. Everything that makes, runs, judges or reports inputs passes this type.
 //!
 //! A case is valid by construction: values are of its dtype, the target is a class, the smoothing lies in [0, 1]. It has a
-//! text form for people ([`Case::to_string`], [`Case::parse`]) and a byte form for fuzzers ([`Case::encode`],
+//! text form for people (its `Display`, [`Case::parse`]) and a byte form for fuzzers ([`Case::encode`],
 //! [`Case::decode`]).
 
 use crate::dtype::{Dtype, text};

@@ -1,6 +1,6 @@
 //! Kernels: the implementations under test, what they claim, and how one case is run on one of them.
 //!
-//! [`Kernel`] is the one door. Built-in kernels ([`builtin`]) and closures ([`closure`]) live here; kernels from outside will
+//! [`Kernel`] is the one door. Built-in kernels ([`builtin`]) and closures ([`Closure`]) live here; kernels from outside will
 //! be one more implementation of the same trait. A kernel gets a [`Case`] and returns an [`Outcome`]; it never sees the truth.
 
 use crate::case::Case;

@@ -33,7 +33,7 @@
 //! * [`generate`]: named families of inputs; `Arbitrary` for [`Case`], a proptest [`strategy`], rows from files.
 //! * [`case`]: one input, and its text and byte forms.
 //! * [`kernel`]: the implementations under test: built-in ones, closures, your own `impl Kernel`; what they claim.
-//! * [`oracle`]: the truth of a case. [`judge`]: errors in ulps, bounds, relations, verdicts.
+//! * [`oracle`]: the truth of a case. [`judge`](mod@judge): errors in ulps, bounds, relations, verdicts.
 //! * [`campaign`]: many cases in parallel, counts, findings. [`shrink`](mod@shrink): smaller failing cases.
 //! * [`results`] and [`report`]: what was found, as data and for people.
 //!
@@ -69,3 +69,8 @@ pub use judge::{Grade, Verdict, judge};
 pub use kernel::{Claims, Kernel, Special};
 pub use op::Op;
 pub use oracle::Oracle;
+
+// The Rust blocks of the README run as documentation tests.
+#[cfg(all(doctest, feature = "proptest"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -61,6 +61,7 @@ pub fn page(results: &Results, run: Option<&RunInfo>) -> String {
         plural(results.cells.len(), "cell"),
         results.settings.seed
     );
+    glance(&mut out, &view);
     legend(&mut out);
     matrices(&mut out, &view);
     findings(&mut out, &view);
@@ -182,6 +183,59 @@ const fn grade_in_words(grade: Grade) -> &'static str {
         Grade::LongSum => {
             "within the bound only because the row is so long that a plain sum may lose half of its digits"
         }
+    }
+}
+
+/// The answer first: each ordinary kernel on a line, whether it holds, and if not, how much and where.
+fn glance(out: &mut String, view: &View) {
+    if view.group(false).next().is_none() {
+        return;
+    }
+    out.push_str("<table class=glance><tbody>\n");
+    for (index, kernel) in view.group(false) {
+        let (name, tally) = (escape(kernel.name), &kernel.tally);
+        let (class, sign, answer) = match tally.worst() {
+            None => ("none", "–", "not run"),
+            Some(worst) => {
+                let (class, sign) = tone(worst);
+                let answer = match worst {
+                    Verdict::Pass => "holds",
+                    Verdict::Undecided => "undecided",
+                    _ => "breaks",
+                };
+                (class, sign, answer)
+            }
+        };
+        put!(
+            out,
+            "<tr data-k=\"{name}\"><th scope=row><a href=\"#k{index}\"><code>{name}</code></a></th>\
+             <td><span class=\"pill {class}\">{sign} {answer}</span></td><td class=num>{}</td><td>",
+            share(tally)
+        );
+        if tally.failures() > 0 {
+            put!(
+                out,
+                "{}: {}<small>{}</small>",
+                percent(tally.failures(), tally.cases),
+                broken_ops(view, kernel),
+                tally.verdict_counts()
+            );
+        }
+        out.push_str("</td></tr>\n");
+    }
+    out.push_str("</tbody></table>\n");
+}
+
+/// The ops in which a kernel fails.
+fn broken_ops(view: &View, kernel: &KernelView) -> String {
+    let fails = |op: Op| kernel.slots.iter().any(|(&(_, of), slot)| of == op && slot.tally.failures() > 0);
+    let (broken, whole): (Vec<Op>, Vec<Op>) = view.ops.iter().partition(|&&op| fails(op));
+    let names = |ops: &[Op]| ops.iter().map(|op| op.name()).collect::<Vec<_>>().join(", ");
+    match (broken.len(), whole.len()) {
+        (2.., 0) => "all ops".into(),
+        // The shorter of the two lists.
+        (broken, whole_len @ 1..) if broken > 2 * whole_len => format!("all ops but {}", names(&whole)),
+        _ => names(&broken),
     }
 }
 
@@ -378,16 +432,19 @@ fn finding(out: &mut String, ranked: &Ranked, id: &str, open: bool) {
         out,
         "<dt>exact value</dt><dd><code>{}</code></dd><dt>in {}</dt><dd>{}</dd>\
          <dt>kernel returned</dt><dd><b>{}</b> <code class=soft>{}</code></dd>\
-         <dt>error</dt><dd>{} ulps; the bound is {}; ratio {}</dd>\
+         <dt>error</dt><dd>{}</dd>\
          <dt>found in</dt><dd>family {}, case {}</dd></dl>\n",
         escape(&f.exact),
         f.dtype,
         both(&f.rounded, f.dtype),
         escape(&f.got_decimal),
         escape(&f.got),
-        ulps(f.ulp),
-        ulps(f.bound_ulp),
-        ratio_text(Some(f.ratio)),
+        // An error that is not finite cannot be compared with the bound; then the verdict says what is wrong.
+        if f.ulp.is_finite() {
+            format!("{} ulps; the bound is {}; ratio {}", ulps(f.ulp), ulps(f.bound_ulp), ratio_text(Some(f.ratio)))
+        } else {
+            in_words(f.verdict).to_owned()
+        },
         escape(&f.family),
         count(f.case_index),
     );
@@ -450,7 +507,8 @@ fn kernels(out: &mut String, view: &View) {
          <svg class=key viewBox=\"0 0 32 20\"><path class=p d=\"M16 10h0\"/></svg> within it, \
          <svg class=key viewBox=\"0 0 32 20\"><path class=t d=\"M11 14h10l-5-9z\"/></svg> above it, \
          <svg class=key viewBox=\"0 0 32 20\"><path class=f d=\"M11 5l10 10m0-10l-10 10\"/></svg> NaN or an infinity that is not due. \
-         Of each size the output with the largest ratio is shown; 0 on the left is a row of zeros.</p>\n",
+         Of each size the output with the largest ratio is shown; 0 on the left is a row of zeros. The axis ends where no digit is \
+         right; what is above is drawn at its end.</p>\n",
     );
     for planted in [false, true] {
         if view.group(planted).next().is_none() {
@@ -530,7 +588,11 @@ fn figure(out: &mut String, kernel: &KernelView, slot: &Slot, id: &str, dtype: D
         ratio_text(slot.tally.max_ratio)
     );
     if let Some(curve) = slot.curve.filter(|curve| !curve.points.is_empty()) {
-        out.push_str(&plot::curve(&curve.points, &format!("{} {op} {dtype}: error against input", kernel.name)));
+        out.push_str(&plot::curve(
+            &curve.points,
+            dtype.format().precision,
+            &format!("{} {op} {dtype}: error against input", kernel.name),
+        ));
     }
     let broken = slot.broken();
     if broken.is_empty() {
@@ -561,9 +623,6 @@ fn figure(out: &mut String, kernel: &KernelView, slot: &Slot, id: &str, dtype: D
             }
             if cell.not_run > 0 {
                 put!(out, "{}{} not run", if counts.is_empty() { "" } else { "; " }, count(cell.not_run));
-            }
-            if let Some(grade) = tally.worst_grade() {
-                put!(out, "; the rest at worst {grade}");
             }
             out.push_str("</small></li>");
         };

@@ -127,7 +127,10 @@ fn finding(out: &mut String, kernel: &KernelView, ranked: &Ranked) {
     put!(out, "- input: {}\n", code(&input(f)));
     let at = f.index.filter(|_| !f.op.is_scalar()).map_or(String::new(), |index| format!(" at index {index}"));
     put!(out, "- exact value{at}: {}; the kernel returned {}\n", code(&f.exact), code(&f.got_decimal));
-    put!(out, "- error {} ulps, bound {}, ratio {}\n", short(f.ulp), short(f.bound_ulp), ratio(f.ratio));
+    // Where there is no finite error, the verdict has said all.
+    if f.ulp.is_finite() {
+        put!(out, "- error {} ulps, bound {}, ratio {}\n", short(f.ulp), short(f.bound_ulp), ratio(f.ratio));
+    }
     put!(out, "- {}\n", plain(&f.explanation));
     let alike = kernel.findings.iter().map(|other| other.finding);
     let others: BTreeSet<_> = alike

@@ -286,9 +286,15 @@ fn the_headline_says_what_was_found() {
     let summary = markdown::summary(&sample::results(15), None);
     let headline = summary.lines().nth(2).unwrap();
     assert!(headline.starts_with("23 kernels, "), "{headline}");
-    assert!(headline.contains("3 of 8 ordinary kernels break, worst `naive` with nan (logsumexp, "), "{headline}");
+    assert!(headline.contains("3 of 8 ordinary kernels break (`division_free`, `naive`, `unfused`)"), "{headline}");
     assert!(headline.contains("15 of 15 planted defects caught."), "{headline}");
     assert!(headline.contains("undecided"), "{headline}");
+
+    let mut results = sample::results(15);
+    results.settings.kernels.iter_mut().for_each(|name| *name = name.replace("defect/", ""));
+    results.cells.iter_mut().for_each(|cell| cell.kernel = cell.kernel.replace("defect/", ""));
+    let summary = markdown::summary(&results, None);
+    assert!(summary.contains(": 18 of 23 kernels break, worst `number_14_crash` with crash ("), "{summary}");
 }
 
 #[test]

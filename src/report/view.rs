@@ -12,6 +12,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The names of kernels that are planted defects begin so.
 const PLANTED: &str = "defect/";
 
+/// Kernels that the headline names; of more it names the worst.
+const NAMES_SHOWN: usize = 4;
+
 /// Results, arranged for people.
 pub(super) struct View<'a> {
     /// The results.
@@ -202,16 +205,20 @@ impl<'a> View<'a> {
             let worst = (breaking.iter())
                 .flat_map(|kernel| kernel.slots.iter().map(move |(at, slot)| (kernel.name, at, &slot.tally)))
                 .reduce(|a, b| if severity(b.2) > severity(a.2) { b } else { a });
+            let some = format!(
+                ": {} of {} break{}",
+                breaking.len(),
+                plural(ordinary.len(), if planted.is_empty() { "kernel" } else { "ordinary kernel" }),
+                if breaking.len() == 1 { "s" } else { "" },
+            );
+            let names = breaking.iter().map(|kernel| code(kernel.name)).collect::<Vec<_>>().join(", ");
             text += &match worst {
                 None => ": none breaks".to_owned(),
-                Some((name, (dtype, op), tally)) => format!(
-                    ": {} of {} break{}, worst {} with {} ({op}, {dtype})",
-                    breaking.len(),
-                    plural(ordinary.len(), if planted.is_empty() { "kernel" } else { "ordinary kernel" }),
-                    if breaking.len() == 1 { "s" } else { "" },
-                    code(name),
-                    tally.worst().map_or("", Verdict::name),
-                ),
+                Some(_) if breaking.len() <= NAMES_SHOWN => format!("{some} ({names})"),
+                Some((name, (dtype, op), tally)) => {
+                    let verdict = tally.worst().map_or("", Verdict::name);
+                    format!("{some}, worst {} with {verdict} ({op}, {dtype})", code(name))
+                }
             };
         }
         if !planted.is_empty() {

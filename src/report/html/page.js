@@ -48,7 +48,7 @@
       item.hidden = !(isFinding(item) ? words : nameWords).every((word) => text.includes(word));
     }
     // A table or group shows, and is open, while anything in it is found.
-    for (const group of document.querySelectorAll("details.group, table.matrix")) {
+    for (const group of document.querySelectorAll("details.group, table")) {
       const found = group.querySelector("[data-k]:not([hidden])") !== null;
       group.hidden = words.length > 0 && !found;
       if (words.length > 0 && found) group.open = true;

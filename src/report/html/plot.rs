@@ -30,6 +30,9 @@ const COLUMN: i32 = 4;
 /// Rows of zeros have no log2; [`Point::x`] says this of them. They are drawn at the left edge.
 const ZEROS: i32 = -1075;
 
+/// Errors of so many ulps, as a power of two above the precision, are twice the value: no digit is right. The y axis ends there.
+const NO_DIGIT: u32 = 1;
+
 /// Smaller errors are drawn here: a correctly rounded result has up to half an ulp, and below a tenth nobody looks.
 const FLOOR_LOG10: f64 = -1.0;
 
@@ -39,8 +42,10 @@ const LINEAR_BINADES: f64 = 8.0;
 
 /// Errors against the size of the input, with the bound as a line.
 ///
-/// Dots are within the bound, triangles above it, crosses at the top are NaN or infinities that are not due.
-pub(super) fn curve(points: &[Point], label: &str) -> String {
+/// Dots are within the bound, triangles above it, crosses at the top are NaN or infinities that are not due. The y axis is that
+/// of the errors, up to where a value of `precision` bits has no right digit; what is above is drawn at the upper edge, or a few
+/// enormous bounds would press everything else flat.
+pub(super) fn curve(points: &[Point], precision: u32, label: &str) -> String {
     let (mut least, mut most) = (f64::INFINITY, f64::NEG_INFINITY);
     for point in points.iter().filter(|point| point.x > ZEROS) {
         least = least.min(stretch(point.x));
@@ -56,12 +61,13 @@ pub(super) fn curve(points: &[Point], label: &str) -> String {
         let part = (stretch(x) - least + margin) / (most - least + 2.0 * margin);
         if x <= ZEROS { LEFT + 12 } else { left + (part * f64::from(right - left)).round() as i32 }
     };
-    let decades = points.iter().flat_map(|point| [point.ulp, point.bound_ulp]).filter(|y| y.is_finite() && *y > 0.0);
-    let top_log10 = decades.map(f64::log10).fold(1.0, f64::max).ceil();
+    let decades = points.iter().map(|point| point.ulp).filter(|y| y.is_finite() && *y > 0.0).map(f64::log10);
+    let no_digit = f64::from(precision + NO_DIGIT) * std::f64::consts::LOG10_2;
+    let top_log10 = decades.fold(1.0, f64::max).min(no_digit).ceil();
     let bottom = CURVE_HEIGHT - BOTTOM;
     let up = |y: f64| {
         let part = (y.max(f64::MIN_POSITIVE).log10().max(FLOOR_LOG10) - FLOOR_LOG10) / (top_log10 - FLOOR_LOG10);
-        bottom - (part * f64::from(bottom - TOP)).round() as i32
+        bottom - (part.min(1.0) * f64::from(bottom - TOP)).round() as i32
     };
 
     let mut columns: BTreeMap<i32, &Point> = BTreeMap::new();
@@ -231,6 +237,9 @@ fn brief(n: u64) -> String {
 mod tests {
     use super::*;
 
+    /// That of f64.
+    const PRECISION: u32 = 53;
+
     /// The path of a class, if it is drawn.
     fn path<'a>(svg: &'a str, class: &str) -> Option<&'a str> {
         svg.split_once(&format!("<path class={class} d=\""))?.1.split('"').next()
@@ -244,13 +253,17 @@ mod tests {
     #[test]
     fn each_point_is_drawn_as_what_it_is() {
         let point = |x, ulp| Point { x, ulp, bound_ulp: 2.0 };
-        let svg = curve(&[point(0, 1.0), point(5, 1e6), point(10, f64::INFINITY), point(12, f64::NAN)], "name <&>");
+        let svg = curve(
+            &[point(0, 1.0), point(5, 1e6), point(10, f64::INFINITY), point(12, f64::NAN)],
+            PRECISION,
+            "name <&>",
+        );
         let [bound, within, above, failed] = ["b", "p", "t", "f"].map(|class| path(&svg, class).unwrap());
         assert_eq!(bound.matches('l').count(), 4, "one line through all bounds: {bound}");
         assert_eq!((within.matches('M').count(), above.matches('M').count(), failed.matches('M').count()), (1, 1, 2));
         assert!(height(failed) < height(above) && height(above) < height(bound) && height(bound) < height(within));
         assert!(svg.contains("NaN ∞") && svg.contains("aria-label=\"name &lt;&amp;&gt;\"") && svg.contains("2⁵"));
-        let calm = curve(&[point(3, 1.0)], "");
+        let calm = curve(&[point(3, 1.0)], PRECISION, "");
         assert!(path(&calm, "p").is_some() && path(&calm, "t").is_none() && path(&calm, "f").is_none());
         assert!(!calm.contains("NaN"));
     }
@@ -261,7 +274,7 @@ mod tests {
         let huge = [Point { x: 3, ulp: f64::MAX, bound_ulp: 5e-324 }, Point { x: 4, ulp: 5e-324, bound_ulp: f64::NAN }];
         let zeros = [Point { x: -1075, ulp: 0.3, bound_ulp: 0.0 }];
         for points in [&odd[..], &huge, &zeros, &[]] {
-            let svg = curve(points, "");
+            let svg = curve(points, PRECISION, "");
             for class in ["p", "t"] {
                 for mark in path(&svg, class).unwrap_or_default().split('M').skip(1) {
                     let x: i32 = mark.split(' ').next().unwrap().parse().unwrap();
@@ -270,7 +283,7 @@ mod tests {
                 }
             }
         }
-        assert!(path(&curve(&odd, ""), "b").is_none());
+        assert!(path(&curve(&odd, PRECISION, ""), "b").is_none());
     }
 
     #[test]
@@ -278,7 +291,7 @@ mod tests {
         let mut points: Vec<Point> =
             (-1074..1024).map(|x| Point { x, ulp: 1.0 + f64::from(x % 7).abs(), bound_ulp: 10.0 }).collect();
         points[300].ulp = 1e9;
-        let svg = curve(&points, "");
+        let svg = curve(&points, PRECISION, "");
         assert_eq!(path(&svg, "t").unwrap().matches('M').count(), 1);
         assert!(svg.len() < 6000, "{} bytes", svg.len());
     }
