@@ -95,7 +95,10 @@ pub fn judge(case: &Case, outcome: &Outcome, truth: &Truth, bounds: &Bounds, cla
     let court = Court { case, truth, bounds, claims };
     // An answer passes if it passes one of the alternatives; if it passes none, the first speaks.
     let mut judgements = (0..truth.alternatives.len()).map(|alternative| court.judge_outputs(outputs, alternative));
-    let Some(first) = judgements.next() else { return Judgement::empty() };
+    // A truth without an alternative is none, and no pass.
+    let Some(first) = judgements.next() else {
+        return Judgement { verdict: Verdict::Undecided, ..Judgement::empty() };
+    };
     let mut judgement = if first.verdict == Verdict::Pass {
         first
     } else {
@@ -173,7 +176,7 @@ impl Court<'_> {
     /// The best that can be said of one output alone.
     fn judge_best(&self, index: usize, got: f64) -> OutputJudgement {
         let mut judged = self.truth.alternatives.iter().map(|outputs| self.judge_due(&outputs[index], index, got));
-        let first = judged.next().unwrap_or_else(OutputJudgement::exact);
+        let Some(first) = judged.next() else { return OutputJudgement::undecided() };
         if first.verdict == Verdict::Pass {
             first
         } else {
@@ -184,9 +187,7 @@ impl Court<'_> {
     fn judge_due(&self, due: &Due, index: usize, got: f64) -> OutputJudgement {
         match due {
             Due::Real(real) => self.judge_real(real, index, got),
-            Due::Undecided => {
-                OutputJudgement { verdict: Verdict::Undecided, grade: None, ulps: None, bound_ulps: 0.0, ratio: 0.0 }
-            }
+            Due::Undecided => OutputJudgement::undecided(),
             Due::OneOf(accepted) => self.judge_accepted(accepted, index, got),
         }
     }
@@ -284,6 +285,11 @@ impl OutputJudgement {
     /// Exactly the special value that is due.
     fn exact() -> Self {
         Self { verdict: Verdict::Pass, grade: Some(Grade::Tight), ulps: None, bound_ulps: 0.0, ratio: 0.0 }
+    }
+
+    /// The oracle does not know.
+    fn undecided() -> Self {
+        Self { verdict: Verdict::Undecided, grade: None, ulps: None, bound_ulps: 0.0, ratio: 0.0 }
     }
 
     /// NaN, an infinity or a number where another kind of value is due.

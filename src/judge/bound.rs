@@ -15,6 +15,12 @@
 //! The first-order analysis is that of Blanchard, Higham and Higham (IMA J. Numer. Anal. 41(4), 2021), sharpened by the exact
 //! `rho_i` and carried over to the other ops. Second order is covered by the factor `1 + 4 (h + 10 u)`, and the rounding of the
 //! result by half an ulp of the output dtype, taken in the binade that the computed value may reach.
+//!
+//! Where subnormal numbers are flushed to zero, `eta` is the least normal number, and what gradual underflow leaves exact costs
+//! up to one `eta` too: each value read, each addition, each difference. Beside weights of sum 1 or more that is of no account.
+//! It is added where numbers as small as `eta` are summed or subtracted: `(n + 1) eta` to `D` (n additions, and the values
+//! read, whose weights sum to 1), `2 eta` to `g_j - c`, `2 n eta` to `sum g_i`, `2 eta` to `g_j - p_j sum g_i`, `eta` to
+//! `v_j - c`, and `2 eta` to `p_j - q_j` where `e > 0` (of `e / n` and of the difference).
 
 use super::relation::ordinary_sum_bound;
 use crate::case::Case;
@@ -79,6 +85,8 @@ struct Row<'a> {
     claims: &'a Claims,
     u: f64,
     eta: Magnitude,
+    /// What reading a number, or adding two, may lose to underflow: nothing, or `eta` where it is flushed to zero.
+    flushed: Magnitude,
     h: f64,
     /// For each logit the rounding error of `z - a`, absolute.
     rho: Vec<f64>,
@@ -131,6 +139,7 @@ impl<'a> Row<'a> {
             claims,
             u,
             eta: Magnitude::from(eta),
+            flushed: if claims.flush_to_zero { Magnitude::from(eta) } else { Magnitude::ZERO },
             h: sum_error(claims, case),
             rho,
             weight_error: (all / total).to_f64(),
@@ -157,7 +166,7 @@ impl<'a> Row<'a> {
 
     /// The bounds of all outputs with a relative summation error of `h`.
     fn bounds(&self, h: f64, form: Form) -> Vec<Magnitude> {
-        let Row { case, truth, claims, u, eta, .. } = *self;
+        let Row { case, truth, claims, u, eta, flushed, .. } = *self;
         let anatomy = &truth.anatomy;
         let n = case.logits().len();
         let magnitude = |x: f64| Magnitude::from(x);
@@ -187,7 +196,8 @@ impl<'a> Row<'a> {
         let (mean_error, direction_sum, direction_size) = match case.op() {
             Op::SoftmaxVjp | Op::SoftmaxJvp | Op::LogSoftmaxJvp => {
                 let term = |i: usize| direction(i) * (probability_error(i) + probability(i) * magnitude(h + u));
-                (sum_over(&term) + count_eta, Magnitude::ZERO, Magnitude::ZERO)
+                let underflow = count_eta + magnitude(n as f64 + 1.0) * flushed;
+                (sum_over(&term) + underflow, Magnitude::ZERO, Magnitude::ZERO)
             }
             Op::LogSoftmaxVjp => {
                 let direction = case.direction().unwrap_or(&[]);
@@ -227,19 +237,23 @@ impl<'a> Row<'a> {
                 }
                 Op::CrossEntropyGrad => {
                     let q = smoothing / n as f64 + if j == target { 1.0 - smoothing } else { 0.0 };
-                    probability_error(j) + magnitude(3.0 * u * q) + own_rounding
+                    let flushed = if smoothing > 0.0 { flushed.shifted(1) } else { Magnitude::ZERO };
+                    probability_error(j) + magnitude(3.0 * u * q) + own_rounding + flushed
                 }
                 Op::SoftmaxVjp | Op::SoftmaxJvp if anatomy.weights[j].is_zero() => Magnitude::ZERO,
                 Op::SoftmaxVjp | Op::SoftmaxJvp => {
                     let deviation = truth.deviations[j];
-                    let rounded_deviation = magnitude(u) * deviation + mean_error;
+                    let rounded_deviation = magnitude(u) * deviation + mean_error + flushed.shifted(1);
                     probability_error(j) * deviation + probability(j) * rounded_deviation + own_rounding + eta
                 }
                 Op::LogSoftmaxVjp => {
-                    let rounded_sum = magnitude(u) * direction_sum + magnitude(h) * direction_size;
-                    probability_error(j) * direction_sum + probability(j) * rounded_sum + own_rounding + eta
+                    let rounded_sum = magnitude(u) * direction_sum
+                        + magnitude(h) * direction_size
+                        + magnitude(2.0 * n as f64) * flushed;
+                    let underflow = eta + flushed.shifted(1);
+                    probability_error(j) * direction_sum + probability(j) * rounded_sum + own_rounding + underflow
                 }
-                Op::LogSoftmaxJvp => mean_error + own_rounding + eta,
+                Op::LogSoftmaxJvp => mean_error + own_rounding + eta + flushed,
             };
             let error = error * magnitude(1.0 + 4.0 * (h + 10.0 * u));
             if error.is_zero() && real.is_zero() {

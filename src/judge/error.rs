@@ -40,6 +40,10 @@ impl OutputError {
         if ulps.abs() <= f64::MAX {
             return Self { absolute: Magnitude::scaled(ulps, exact.unit), signed_ulps: ulps };
         }
+        if ulps.is_nan() {
+            // An exact value that is none: nothing is near it.
+            return Self { absolute: Magnitude::INFINITY, signed_ulps: f64::MAX };
+        }
         Self { absolute: Magnitude::scaled(difference, exact.unit - unit), signed_ulps: f64::MAX.copysign(difference) }
     }
 

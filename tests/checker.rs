@@ -1,0 +1,333 @@
+//! The judge is a place for defects too, so it is fed answers that are wrong in known ways, and truths that are none, and must
+//! say so: a table of verdicts for every op and every kind of row. And the error in ulps is compared with plain arithmetic on
+//! integers around every power of two of f16.
+//!
+//! Terms: an *answer* is an array of outputs of the right length, made without a kernel. The *right* answer is the oracle's,
+//! rounded.
+
+use logitfuzz::case::{Case, Extra};
+use logitfuzz::dtype::Dtype;
+use logitfuzz::judge::{Bounds, OutputError, Verdict, judge};
+use logitfuzz::kernel::{Claims, Outcome, Special};
+use logitfuzz::op::{Op, Takes};
+use logitfuzz::oracle::{Accepted, Due, Oracle, Real, RowClass, Truth};
+use std::sync::Arc;
+
+/// The rows of the table, one of each kind.
+const ROWS: [(&str, &[f64]); 7] = [
+    ("ordinary", &[1.0, -2.0, 3.0]),
+    ("masked", &[1.0, f64::NEG_INFINITY, 3.0]),
+    ("fully-masked", &[f64::NEG_INFINITY; 3]),
+    ("one-inf", &[f64::INFINITY, 1.0, 3.0]),
+    ("several-inf", &[f64::INFINITY, f64::INFINITY, 1.0]),
+    ("nan", &[1.0, f64::NAN, 3.0]),
+    ("empty", &[]),
+];
+/// The true class, the cotangent and the tangent of the table.
+const TARGET: usize = 2;
+const DIRECTION: [f64; 3] = [1.0, 2.0, -4.0];
+
+/// The answers of the table, in the order of its columns.
+const ANSWERS: [&str; 9] = ["right", "nan", "+inf", "-inf", "0", "-0", "uniform", "swapped", "off-by-one"];
+
+fn case(op: Op, logits: impl Into<Arc<[f64]>>) -> Case {
+    let logits = logits.into();
+    let extra = match op.takes() {
+        Takes::Logits => Extra::None,
+        Takes::Target => Extra::Target { class: TARGET, label_smoothing: 0.0 },
+        Takes::Cotangent | Takes::Tangent => Extra::Direction(DIRECTION[..logits.len()].into()),
+    };
+    Case::new(op, Dtype::F32, logits, extra).expect("a valid case")
+}
+
+/// The answer of that name; none where it is the right one, bit for bit.
+fn answer(name: &str, right: &[f64]) -> Option<Vec<f64>> {
+    let n = right.len();
+    let outputs: Vec<f64> = match name {
+        "right" => return Some(right.to_vec()),
+        "nan" => vec![f64::NAN; n],
+        "+inf" => vec![f64::INFINITY; n],
+        "-inf" => vec![f64::NEG_INFINITY; n],
+        "0" => vec![0.0; n],
+        "-0" => vec![-0.0; n],
+        "uniform" => vec![Dtype::F32.round(1.0 / n as f64); n],
+        "swapped" => right.iter().rev().copied().collect(),
+        "off-by-one" => right.iter().cycle().skip(1).take(n).copied().collect(),
+        _ => unreachable!("{name} is no answer of the table"),
+    };
+    let same = outputs.iter().zip(right).all(|(&a, &b)| Dtype::F32.to_bits(a) == Dtype::F32.to_bits(b));
+    (!same).then_some(outputs)
+}
+
+fn verdict(case: &Case, truth: &Truth, outputs: Vec<f64>) -> Verdict {
+    let claims = Claims::default();
+    let bounds = Bounds::new(case, truth, &claims);
+    judge(case, &Outcome::Outputs(outputs), truth, &bounds, &claims).verdict
+}
+
+fn rounded(oracle: &mut Oracle, case: &Case, special: Special) -> Vec<f64> {
+    oracle.describe(case, special, 30).iter().map(|exact| exact.rounded).collect()
+}
+
+/// A line for each preset, row and op: the verdict on each of [`ANSWERS`]; `-` where that answer is the right one.
+///
+/// How to read it. An output that has a value: NaN is `nan`, an infinity `inf`, 0 `zero`, and other numbers are `range`, `sign`
+/// or `inaccurate`. An output that has none, or may be NaN instead: what is accepted passes, all else is `swallowed`. The worst
+/// output decides, and `swallowed` is worse than `nan`, `inf`, `zero`, `range`, `sign`, `inaccurate`, in this order. Where a row
+/// may be NaN or a row without weight, zeros pass and a uniform distribution does not. The several +inf of softmax may share 1
+/// as they like, but must share it: zeros break that relation.
+const TABLE: &str = "\
+preset    row          op                 right nan  +inf      -inf      0         -0        uniform    swapped    off-by-one
+framework ordinary     logsumexp          pass nan  inf       inf       zero      zero      inaccurate -          -
+framework ordinary     softmax            pass nan  inf       inf       zero      zero      inaccurate inaccurate inaccurate
+framework ordinary     log_softmax        pass nan  inf       inf       zero      zero      range      inaccurate inaccurate
+framework ordinary     cross_entropy      pass nan  inf       inf       zero      zero      inaccurate -          -
+framework ordinary     cross_entropy_grad pass nan  inf       inf       zero      zero      sign       sign       sign
+framework ordinary     softmax_vjp        pass nan  inf       inf       zero      zero      sign       sign       sign
+framework ordinary     softmax_jvp        pass nan  inf       inf       zero      zero      sign       sign       sign
+framework ordinary     log_softmax_vjp    pass nan  inf       inf       zero      zero      sign       sign       sign
+framework ordinary     log_softmax_jvp    pass nan  inf       inf       zero      zero      sign       sign       sign
+framework masked       logsumexp          pass nan  inf       inf       zero      zero      inaccurate -          -
+framework masked       softmax            pass nan  inf       inf       zero      zero      inaccurate inaccurate zero
+framework masked       log_softmax        pass nan  swallowed inf       swallowed swallowed swallowed  inaccurate swallowed
+framework masked       cross_entropy      pass nan  inf       inf       zero      zero      inaccurate -          -
+framework masked       cross_entropy_grad pass nan  inf       inf       zero      zero      sign       sign       zero
+framework masked       softmax_vjp        pass nan  inf       inf       zero      zero      sign       sign       zero
+framework masked       softmax_jvp        pass nan  inf       inf       zero      zero      sign       sign       zero
+framework masked       log_softmax_vjp    pass nan  inf       inf       zero      zero      sign       sign       sign
+framework masked       log_softmax_jvp    pass nan  inf       inf       zero      zero      sign       sign       sign
+framework fully-masked logsumexp          pass nan  swallowed -         swallowed swallowed swallowed  -          -
+framework fully-masked softmax            pass -    swallowed swallowed pass      pass      swallowed  -          -
+framework fully-masked log_softmax        pass -    swallowed pass      swallowed swallowed swallowed  -          -
+framework fully-masked cross_entropy      pass -    pass      swallowed swallowed swallowed swallowed  -          -
+framework fully-masked cross_entropy_grad pass -    swallowed swallowed pass      pass      swallowed  -          -
+framework fully-masked softmax_vjp        pass -    swallowed swallowed pass      pass      swallowed  -          -
+framework fully-masked softmax_jvp        pass -    swallowed swallowed pass      pass      swallowed  -          -
+framework fully-masked log_softmax_vjp    pass -    swallowed swallowed pass      pass      swallowed  -          -
+framework fully-masked log_softmax_jvp    pass -    swallowed swallowed pass      pass      swallowed  -          -
+framework one-inf      logsumexp          pass nan  -         swallowed swallowed swallowed swallowed  -          -
+framework one-inf      softmax            pass pass swallowed swallowed swallowed swallowed swallowed  swallowed  swallowed
+framework one-inf      log_softmax        pass pass swallowed swallowed swallowed swallowed swallowed  swallowed  swallowed
+framework one-inf      cross_entropy      pass pass -         swallowed swallowed swallowed swallowed  -          -
+framework one-inf      cross_entropy_grad pass pass swallowed swallowed swallowed swallowed swallowed  swallowed  swallowed
+framework one-inf      softmax_vjp        pass pass swallowed swallowed -         pass      swallowed  -          -
+framework one-inf      softmax_jvp        pass pass swallowed swallowed -         pass      swallowed  -          -
+framework one-inf      log_softmax_vjp    pass pass swallowed swallowed swallowed swallowed swallowed  swallowed  swallowed
+framework one-inf      log_softmax_jvp    pass pass swallowed swallowed swallowed swallowed swallowed  swallowed  swallowed
+framework several-inf  logsumexp          pass nan  -         swallowed swallowed swallowed swallowed  -          -
+framework several-inf  softmax            pass pass swallowed swallowed relation  relation  swallowed  pass       pass
+framework several-inf  log_softmax        pass pass swallowed pass      swallowed swallowed swallowed  pass       pass
+framework several-inf  cross_entropy      pass pass -         swallowed swallowed swallowed swallowed  -          -
+framework several-inf  cross_entropy_grad pass pass swallowed swallowed swallowed swallowed swallowed  pass       pass
+framework several-inf  softmax_vjp        pass pass swallowed swallowed pass      pass      swallowed  pass       pass
+framework several-inf  softmax_jvp        pass pass swallowed swallowed pass      pass      swallowed  pass       pass
+framework several-inf  log_softmax_vjp    pass pass swallowed swallowed swallowed swallowed swallowed  pass       pass
+framework several-inf  log_softmax_jvp    pass -    swallowed swallowed swallowed swallowed swallowed  -          -
+framework nan          logsumexp          pass -    swallowed swallowed swallowed swallowed swallowed  -          -
+framework nan          softmax            pass -    swallowed swallowed swallowed swallowed swallowed  -          -
+framework nan          log_softmax        pass -    swallowed swallowed swallowed swallowed swallowed  -          -
+framework nan          cross_entropy      pass -    swallowed swallowed swallowed swallowed swallowed  -          -
+framework nan          cross_entropy_grad pass -    swallowed swallowed swallowed swallowed swallowed  -          -
+framework nan          softmax_vjp        pass -    swallowed swallowed swallowed swallowed swallowed  -          -
+framework nan          softmax_jvp        pass -    swallowed swallowed swallowed swallowed swallowed  -          -
+framework nan          log_softmax_vjp    pass -    swallowed swallowed swallowed swallowed swallowed  -          -
+framework nan          log_softmax_jvp    pass -    swallowed swallowed swallowed swallowed swallowed  -          -
+framework empty        logsumexp          pass nan  swallowed -         swallowed swallowed swallowed  -          -
+framework empty        softmax            pass -    -         -         -         -         -          -          -
+framework empty        log_softmax        pass -    -         -         -         -         -          -          -
+framework empty        softmax_vjp        pass -    -         -         -         -         -          -          -
+framework empty        softmax_jvp        pass -    -         -         -         -         -          -          -
+framework empty        log_softmax_vjp    pass -    -         -         -         -         -          -          -
+framework empty        log_softmax_jvp    pass -    -         -         -         -         -          -          -
+limit     fully-masked logsumexp          pass nan  swallowed -         swallowed swallowed swallowed  -          -
+limit     fully-masked softmax            pass -    swallowed swallowed swallowed swallowed swallowed  -          -
+limit     fully-masked log_softmax        pass -    swallowed swallowed swallowed swallowed swallowed  -          -
+limit     fully-masked cross_entropy      pass -    swallowed swallowed swallowed swallowed swallowed  -          -
+limit     fully-masked cross_entropy_grad pass -    swallowed swallowed swallowed swallowed swallowed  -          -
+limit     fully-masked softmax_vjp        pass -    swallowed swallowed swallowed swallowed swallowed  -          -
+limit     fully-masked softmax_jvp        pass -    swallowed swallowed swallowed swallowed swallowed  -          -
+limit     fully-masked log_softmax_vjp    pass -    swallowed swallowed swallowed swallowed swallowed  -          -
+limit     fully-masked log_softmax_jvp    pass -    swallowed swallowed swallowed swallowed swallowed  -          -
+limit     one-inf      logsumexp          pass nan  -         swallowed swallowed swallowed swallowed  -          -
+limit     one-inf      softmax            pass nan  inf       inf       zero      zero      inaccurate zero       zero
+limit     one-inf      log_softmax        pass nan  swallowed inf       swallowed swallowed swallowed  swallowed  swallowed
+limit     one-inf      cross_entropy      pass nan  -         swallowed swallowed swallowed swallowed  -          -
+limit     one-inf      cross_entropy_grad pass nan  inf       inf       zero      zero      sign       sign       zero
+limit     one-inf      softmax_vjp        pass nan  inf       inf       -         pass      inaccurate -          -
+limit     one-inf      softmax_jvp        pass nan  inf       inf       -         pass      inaccurate -          -
+limit     one-inf      log_softmax_vjp    pass nan  inf       inf       zero      zero      sign       sign       sign
+limit     one-inf      log_softmax_jvp    pass nan  inf       inf       zero      zero      sign       zero       zero
+limit     several-inf  logsumexp          pass nan  -         swallowed swallowed swallowed swallowed  -          -
+limit     several-inf  softmax            pass nan  swallowed swallowed swallowed swallowed swallowed  swallowed  swallowed
+limit     several-inf  log_softmax        pass nan  swallowed swallowed swallowed swallowed swallowed  swallowed  swallowed
+limit     several-inf  cross_entropy      pass nan  -         swallowed swallowed swallowed swallowed  -          -
+limit     several-inf  cross_entropy_grad pass nan  swallowed swallowed swallowed swallowed swallowed  swallowed  swallowed
+limit     several-inf  softmax_vjp        pass nan  swallowed swallowed swallowed swallowed swallowed  swallowed  swallowed
+limit     several-inf  softmax_jvp        pass nan  swallowed swallowed swallowed swallowed swallowed  swallowed  swallowed
+limit     several-inf  log_softmax_vjp    pass nan  swallowed swallowed swallowed swallowed swallowed  swallowed  swallowed
+limit     several-inf  log_softmax_jvp    pass -    swallowed swallowed swallowed swallowed swallowed  -          -
+limit     nan          logsumexp          pass -    swallowed swallowed swallowed swallowed swallowed  -          -
+limit     nan          softmax            pass -    swallowed swallowed swallowed swallowed swallowed  -          -
+limit     nan          log_softmax        pass -    swallowed swallowed swallowed swallowed swallowed  -          -
+limit     nan          cross_entropy      pass -    swallowed swallowed swallowed swallowed swallowed  -          -
+limit     nan          cross_entropy_grad pass -    swallowed swallowed swallowed swallowed swallowed  -          -
+limit     nan          softmax_vjp        pass -    swallowed swallowed swallowed swallowed swallowed  -          -
+limit     nan          softmax_jvp        pass -    swallowed swallowed swallowed swallowed swallowed  -          -
+limit     nan          log_softmax_vjp    pass -    swallowed swallowed swallowed swallowed swallowed  -          -
+limit     nan          log_softmax_jvp    pass -    swallowed swallowed swallowed swallowed swallowed  -          -
+limit     empty        logsumexp          pass nan  swallowed -         swallowed swallowed swallowed  -          -
+limit     empty        softmax            pass -    -         -         -         -         -          -          -
+limit     empty        log_softmax        pass -    -         -         -         -         -          -          -
+limit     empty        softmax_vjp        pass -    -         -         -         -         -          -          -
+limit     empty        softmax_jvp        pass -    -         -         -         -         -          -          -
+limit     empty        log_softmax_vjp    pass -    -         -         -         -         -          -          -
+limit     empty        log_softmax_jvp    pass -    -         -         -         -         -          -          -";
+
+#[test]
+fn wrong_answers_get_the_verdicts_of_the_table() {
+    let mut oracle = Oracle::new();
+    let mut lines = Vec::new();
+    for special in Special::ALL {
+        for (name, logits) in ROWS {
+            if special == Special::Limit && RowClass::of(logits).is_ordinary() {
+                continue; // the presets agree there
+            }
+            for op in Op::ALL {
+                if op.takes() == Takes::Target && logits.is_empty() {
+                    continue;
+                }
+                let case = case(op, logits);
+                let right = rounded(&mut oracle, &case, special);
+                let truth = oracle.truth(&case, special);
+                let verdicts = ANSWERS
+                    .map(|name| answer(name, &right).map_or("-", |outputs| verdict(&case, &truth, outputs).name()));
+                lines.push(format!("{special} {name} {op} {}", verdicts.join(" ")));
+            }
+        }
+    }
+    let table: Vec<String> = TABLE.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    assert_eq!(table[0], format!("preset row op {}", ANSWERS.join(" ")));
+    assert_eq!(lines.len(), table.len() - 1);
+    for (got, want) in lines.iter().zip(&table[1..]) {
+        assert_eq!(got, want, "the columns are {}", table[0]);
+    }
+}
+
+#[test]
+fn no_answer_passes_without_a_truth() {
+    let not_known = Real { rounded: f64::NAN, residual: f64::NAN, unit: 0 };
+    let mut oracle = Oracle::new();
+    let mut judged = 0;
+    for (_, logits) in ROWS {
+        for op in Op::ALL.into_iter().filter(|op| op.takes() != Takes::Target || !logits.is_empty()) {
+            let case = case(op, logits);
+            let right = rounded(&mut oracle, &case, Special::Framework);
+            let n = right.len();
+            if n == 0 {
+                continue; // no output, nothing to judge
+            }
+            let truth = oracle.truth(&case, Special::Framework);
+            let instead = |alternatives| Truth { alternatives, ..truth.clone() };
+            // The judge with the truth in hand accepts the right answer; a residual that is NaN makes it worthless.
+            let half_known = |j: usize| Due::Real(Real { rounded: right[j], residual: f64::NAN, unit: 0 });
+            let no_truths = [
+                ("undecided", instead(vec![vec![Due::Undecided; n]])),
+                ("NaN", instead(vec![vec![Due::Real(not_known); n]])),
+                ("NaN residual", instead(vec![(0..n).map(half_known).collect()])),
+                ("one of none", instead(vec![vec![Due::OneOf(Vec::new()); n]])),
+                ("one of NaN value", instead(vec![vec![Due::OneOf(vec![Accepted::Value(not_known)]); n]])),
+                ("between NaN", instead(vec![vec![Due::OneOf(vec![Accepted::Between(f64::NAN, f64::NAN)]); n]])),
+                ("no alternative", instead(Vec::new())),
+            ];
+            for (what, truth) in no_truths {
+                for outputs in ANSWERS.iter().filter_map(|name| answer(name, &right)) {
+                    let text = format!("{what}: {outputs:?} for {case}");
+                    if what == "NaN residual"
+                        && outputs.iter().zip(&right).any(|(x, right)| x.is_infinite() && x == right)
+                    {
+                        continue; // an infinity that is due needs no residual
+                    }
+                    let verdict = verdict(&case, &truth, outputs);
+                    assert_ne!(verdict, Verdict::Pass, "{text}");
+                    assert!(what != "undecided" || verdict == Verdict::Undecided, "{text}: {verdict}");
+                    judged += 1;
+                }
+            }
+            // NaN where a number is due elsewhere: only NaN passes.
+            let nan = instead(vec![vec![Due::OneOf(vec![Accepted::Nan]); n]]);
+            for outputs in ANSWERS.iter().filter_map(|name| answer(name, &right)) {
+                let all_nan = outputs.iter().all(|x| x.is_nan());
+                assert_eq!(verdict(&case, &nan, outputs) == Verdict::Pass, all_nan, "{case}");
+                judged += 1;
+            }
+        }
+    }
+    assert!(judged > 2_000, "{judged}");
+}
+
+/// Positions of f16 are counted in sixteenths of its least number, `2^-28`, so that everything here is an integer.
+const UNITS: f64 = (1u64 << 28) as f64;
+
+/// `ulp(exact)` in units, by the definition: `2^(max(floor(log2 |exact|), emin) - p + 1)`.
+fn ulp_in_units(exact: i64) -> i64 {
+    // 2^-14 is unit number 2^14; a binade has 2^10 ulps.
+    1 << (exact.unsigned_abs().max(1).ilog2().max(14) - 10)
+}
+
+#[test]
+fn ulps_agree_with_integers_around_every_power_of_two_of_f16() {
+    let format = Dtype::F16.format();
+    // 16 equal logits: p = 1/16, so log_softmax_vjp is g_j - (sum g) / 16, exactly.
+    let zeros: Arc<[f64]> = vec![0.0; 16].into();
+    let overflow = 1i64 << (16 + 28);
+    let in_units = |x: f64| if x.is_infinite() { overflow * x.signum() as i64 } else { (x * UNITS) as i64 };
+    let mut oracle = Oracle::new();
+    let mut checked = 0u64;
+    for (power, beside, sixteenths) in
+        (-24..=16).flat_map(|e| (-2..=2).flat_map(move |s| (-16..=16).map(move |k| (e, s, k))))
+    {
+        let base = format.step(2f64.powi(power).min(format.largest()), beside);
+        if base <= 0.0 || base.is_infinite() {
+            continue;
+        }
+        let ulp = ulp_in_units(in_units(base));
+        for sign in [1.0, -1.0] {
+            // g = [x, -x, -k ulp, 0, ...]: the first output is x + k ulp / 16.
+            let mut cotangent = vec![0.0; 16];
+            cotangent[..3].copy_from_slice(&[
+                sign * base,
+                -sign * base,
+                -sign * f64::from(sixteenths) * ulp as f64 / UNITS,
+            ]);
+            let exact = sign as i64 * (in_units(base) + i64::from(sixteenths) * ulp / 16);
+            let case = Case::new(Op::LogSoftmaxVjp, Dtype::F16, zeros.clone(), Extra::Direction(cotangent.into()));
+            let truth = oracle.truth(&case.expect("values of f16"), Special::Framework);
+            let Due::Real(real) = &truth.alternatives[0][0] else { panic!("{truth:?}") };
+
+            // The nearest multiple of the ulp, ties to even; infinite from the middle between the largest and 2^16.
+            let unit = ulp_in_units(exact).min(1 << (15 + 28 - 10));
+            let (quotient, rest) = (exact.div_euclid(unit), exact.rem_euclid(unit));
+            let nearest = quotient + i64::from(2 * rest > unit || (2 * rest == unit && quotient % 2 != 0));
+            let overflows = (nearest * unit).abs() >= overflow;
+            let expected = if overflows { sign * f64::INFINITY } else { (nearest * unit) as f64 / UNITS };
+            assert_eq!(real.rounded, expected, "{exact} units");
+            assert_eq!(real.unit, unit.ilog2() as i32 - 28, "{exact} units");
+
+            // What overflows is measured from 2^16 on.
+            let measured = if overflows { sign as i64 * overflow } else { exact };
+            let neighbours = (-3..=3).map(|steps| format.step(sign * base, steps));
+            let far = [0.0, -0.0, -sign * base, format.largest(), f64::INFINITY, f64::NEG_INFINITY, sign];
+            for got in neighbours.chain(far) {
+                let difference = in_units(got) - measured;
+                let error = OutputError::of(got, real, format);
+                // Both quotients are by powers of two, so exact.
+                let ulps = difference as f64 / unit as f64;
+                let text = format!("{got} for {exact} units: {error:?}");
+                assert_eq!(error.signed_ulps, ulps, "{text}");
+                assert_eq!(error.absolute.to_f64(), difference.unsigned_abs() as f64 / UNITS, "{text}");
+                checked += 1;
+            }
+        }
+    }
+    assert!(checked > 150_000, "{checked}");
+}

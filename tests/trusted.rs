@@ -1,0 +1,413 @@
+//! The harness must not cry wolf: correct kernels get no failing verdict and no `undecided`, over every quick family, op and
+//! dtype. The built-in ones are joined by kernels written here, with other sums, a worse exp, and subnormals flushed to zero.
+//!
+//! `LOGITFUZZ_SOAK_CASES` sets the cases of each (kernel, op, dtype, family); a soak run is this file with a large number.
+//!
+//! Terms: a cell is one kernel, op, dtype and family. A *lane* is one of several partial sums that a vector register keeps.
+
+use logitfuzz::campaign::{self, Control, Plan, examine};
+use logitfuzz::case::Case;
+use logitfuzz::dtype::Dtype;
+use logitfuzz::generate::{self, Family};
+use logitfuzz::judge::{Grade, Verdict};
+use logitfuzz::kernel::builtin::{self, Builtin};
+use logitfuzz::kernel::{Claims, Element, Kernel, Outcome, Real, Special, Summation};
+use logitfuzz::op::Op;
+use logitfuzz::oracle::{Due, Oracle};
+use logitfuzz::results::{Cell, Results};
+use std::collections::BTreeMap;
+use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub};
+use std::sync::Arc;
+
+/// Cases of each cell where `LOGITFUZZ_SOAK_CASES` does not say otherwise.
+const CASES: u64 = 40;
+/// The seed of all rows; not 0, which is what the other tests see.
+const SEED: u64 = 7;
+
+fn cases() -> u64 {
+    match std::env::var("LOGITFUZZ_SOAK_CASES") {
+        Ok(text) => text.parse().expect("LOGITFUZZ_SOAK_CASES is a number of cases"),
+        Err(_) => CASES,
+    }
+}
+
+/// Runs the kernels and returns the results, of which every case must have passed.
+fn all_pass(kernels: Vec<Arc<dyn Kernel>>, ops: &[Op], dtypes: &[Dtype]) -> Results {
+    let mut plan = Plan::new(kernels);
+    (plan.ops, plan.dtypes, plan.seed, plan.cases) = (ops.to_vec(), dtypes.to_vec(), SEED, cases());
+    let results = campaign::run(&plan, &Control::default()).expect("the plan selects something");
+    let findings: Vec<String> = results
+        .findings
+        .iter()
+        .map(|finding| format!("{} {}: {} (ratio {})", finding.verdict, finding.family, finding.replay, finding.ratio))
+        .collect();
+    assert!(findings.is_empty(), "correct kernels fail:\n{}", findings.join("\n"));
+    for cell in &results.cells {
+        // cross-entropy has no case of 0 logits
+        let skipped = plan.cases - cell.cases;
+        assert!(skipped == 0 || (cell.family == "tiny_n" && skipped <= plan.cases / 4), "{cell:?}");
+        assert_eq!(cell.verdicts, BTreeMap::from([(Verdict::Pass, cell.cases)]), "{cell:?}");
+        assert!(cell.max_ratio <= 1.0, "{cell:?}");
+        assert_eq!(cell.grades.values().sum::<u64>(), cell.outputs, "{cell:?}");
+    }
+    assert!(results.complete);
+    results
+}
+
+/// Outputs judged, printed with the largest ratio of each kernel and op.
+fn outputs(results: &Results) -> u64 {
+    let mut worst: BTreeMap<(&str, Op, Dtype), (f64, &Cell)> = BTreeMap::new();
+    for cell in &results.cells {
+        let kept = worst.entry((&cell.kernel, cell.op, cell.dtype)).or_insert((-1.0, cell));
+        if cell.max_ratio > kept.0 {
+            *kept = (cell.max_ratio, cell);
+        }
+    }
+    for ((kernel, op, dtype), (ratio, cell)) in worst {
+        println!("{kernel:24} {op:20} {dtype:4} largest ratio {ratio:.4} ({})", cell.family);
+    }
+    let outputs = results.cells.iter().map(|cell| cell.outputs).sum();
+    println!("{outputs} outputs");
+    outputs
+}
+
+/// A built-in kernel, as a plan takes it.
+struct Shared(&'static Builtin);
+
+impl Kernel for Shared {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+    fn supports(&self, op: Op, dtype: Dtype) -> bool {
+        self.0.supports(op, dtype)
+    }
+    fn claims(&self, op: Op, dtype: Dtype) -> Claims {
+        self.0.claims(op, dtype)
+    }
+    fn run(&self, case: &Case) -> Outcome {
+        self.0.run(case)
+    }
+}
+
+/// The correct built-in kernels.
+const TRUSTED: [&str; 5] = ["shifted", "log1p", "online", "pairwise", "compensated"];
+/// Outputs of [`TRUSTED`] for each case of a cell, at least.
+const TRUSTED_OUTPUTS_A_CASE: u64 = 400_000;
+
+#[test]
+fn built_in_kernels_pass_everywhere() {
+    let trusted: Vec<&Builtin> = builtin::all().iter().filter(|kernel| kernel.is_trusted()).collect();
+    assert_eq!(trusted.iter().map(|kernel| kernel.name()).collect::<Vec<_>>(), TRUSTED);
+    let kernels = trusted.into_iter().map(|kernel| Arc::new(Shared(kernel)) as Arc<dyn Kernel>);
+    let results = all_pass(kernels.collect(), &Op::ALL, &Dtype::ALL);
+    let outputs = outputs(&results);
+    assert!(outputs >= TRUSTED_OUTPUTS_A_CASE * cases(), "{outputs}");
+
+    // What log1p is for: the tight bound, wherever there is one. Only +inf, where a gap of a finite loss overflows the
+    // accumulator, is graded textbook.
+    let mut tight = 0;
+    for cell in results.cells.iter().filter(|cell| cell.kernel == "log1p") {
+        if matches!(cell.op, Op::LogSumExp | Op::LogSoftmax | Op::CrossEntropy) {
+            let of_grade = |grade| cell.grades.get(&grade).copied().unwrap_or(0);
+            assert_eq!(of_grade(Grade::LongSum), 0, "{cell:?}");
+            if of_grade(Grade::Textbook) > 0 {
+                assert_eq!(of_grade(Grade::Textbook), forgiven_overflows(cell), "{cell:?}");
+            }
+            tight += of_grade(Grade::Tight);
+        }
+    }
+    assert!(tight > outputs / 40, "{tight} of {outputs}");
+}
+
+/// How often `log1p` answers +inf to a finite loss in the cases of a cell.
+fn forgiven_overflows(cell: &Cell) -> u64 {
+    if cell.op != Op::CrossEntropy {
+        return 0;
+    }
+    let kernel = builtin::find("log1p").expect("a built-in kernel");
+    let family = cell.family.parse::<Family>().expect("a family");
+    let mut oracle = Oracle::new();
+    let mut overflows = 0;
+    for index in 0..cases() {
+        let row = generate::row(family, cell.dtype, SEED, index, campaign::DEFAULT_MAX_LEN);
+        let case = generate::case(cell.op, cell.dtype, &cell.family, SEED, index, row.into(), None);
+        let Some(case) = case else { continue };
+        if kernel.run(&case) == Outcome::Outputs(vec![f64::INFINITY]) {
+            let truth = oracle.truth(&case, Special::Framework);
+            overflows += u64::from(matches!(truth.alternatives[0][0], Due::Real(real) if real.rounded.is_finite()));
+        }
+    }
+    overflows
+}
+
+/// The textbook, with its own exp and sum; computes in the accumulator of the dtype.
+struct Textbook {
+    name: String,
+    claims: Claims,
+    exp: Exp,
+}
+
+/// How accurate the exp of a [`Textbook`] is.
+#[derive(Clone, Copy, PartialEq)]
+enum Exp {
+    /// The platform's.
+    Platform,
+    /// The platform's, moved by one ulp up or down, but for the exact `exp(0) = 1`.
+    OneUlpWorse,
+    /// The same, and `exp(0)` is the number below 1.
+    OneUlpWorseAtZeroToo,
+}
+
+impl Textbook {
+    fn new(name: impl Into<String>, claims: Claims) -> Self {
+        Self { name: name.into(), claims, exp: Exp::Platform }
+    }
+
+    fn outputs<A: Accumulator>(&self, case: &Case) -> Vec<f64> {
+        let read = |values: &[f64]| -> Vec<A> { values.iter().map(|&x| A::from_f64(x)).collect() };
+        let (z, direction) = (read(case.logits()), read(case.direction().unwrap_or(&[])));
+        let (target, smoothing) = case.target().unwrap_or((0, 0.0));
+        let (e, n) = (A::unflushed(smoothing), A::from_f64(z.len() as f64));
+        let sum = |terms: Vec<A>| add_up(self.claims.sum, &terms);
+
+        let max = z.iter().fold(A::NEG_INFINITY, |max, &z| max.larger(z));
+        let weights: Vec<A> = z.iter().map(|&z| (z - max).exp_as(self.exp)).collect();
+        let total = sum(weights.clone());
+        let p: Vec<A> = weights.iter().map(|&w| w / total).collect();
+        let mean = || sum(p.iter().zip(&direction).map(|(&p, &g)| p * g).collect());
+        let q = |class: usize| if class == target { (A::ONE - e) + e / n } else { e / n };
+        let out: Vec<A> = match case.op() {
+            Op::LogSumExp => vec![if max.is_infinite() { max } else { max + total.ln() }],
+            Op::Softmax => p,
+            Op::LogSoftmax => z.iter().map(|&z| (z - max) - total.ln()).collect(),
+            Op::CrossEntropy => {
+                let mut loss = total.ln();
+                if e != A::ONE {
+                    loss += (A::ONE - e) * (max - z[target]);
+                }
+                if e != A::ZERO {
+                    loss += e * (sum(z.iter().map(|&z| max - z).collect()) / n);
+                }
+                vec![loss]
+            }
+            Op::CrossEntropyGrad => p.iter().enumerate().map(|(class, &p)| p - q(class)).collect(),
+            Op::SoftmaxVjp | Op::SoftmaxJvp => {
+                let mean = mean();
+                p.iter().zip(&direction).map(|(&p, &g)| p * (g - mean)).collect()
+            }
+            Op::LogSoftmaxVjp => {
+                let total = sum(direction.clone());
+                p.iter().zip(&direction).map(|(&p, &g)| g - p * total).collect()
+            }
+            Op::LogSoftmaxJvp => {
+                let mean = mean();
+                direction.iter().map(|&v| v - mean).collect()
+            }
+        };
+        out.into_iter().map(|x| case.dtype().round(x.to_f64())).collect()
+    }
+}
+
+impl Kernel for Textbook {
+    fn name(&self) -> &str {
+        &self.name
+    }
+    fn supports(&self, _: Op, dtype: Dtype) -> bool {
+        // The flushing accumulator is written for f32.
+        !self.claims.flush_to_zero || dtype == Dtype::F32
+    }
+    fn claims(&self, _: Op, _: Dtype) -> Claims {
+        self.claims.clone()
+    }
+    fn run(&self, case: &Case) -> Outcome {
+        Outcome::Outputs(match case.dtype().accumulator() {
+            Dtype::F64 => self.outputs::<f64>(case),
+            _ if self.claims.flush_to_zero => self.outputs::<Flushed>(case),
+            _ => self.outputs::<f32>(case),
+        })
+    }
+}
+
+/// Adds up in the order that the claim says.
+fn add_up<A: Real>(how: Summation, terms: &[A]) -> A {
+    let in_order = |terms: &[A]| terms.iter().fold(A::ZERO, |sum, &term| sum + term);
+    match how {
+        Summation::Lanes { lanes, scalar_tail } if terms.len() >= lanes => {
+            let mut partial = terms[..lanes].to_vec();
+            let vectors = terms[lanes..].chunks_exact(lanes);
+            let tail = vectors.remainder();
+            for vector in vectors {
+                partial.iter_mut().zip(vector).for_each(|(partial, &term)| *partial += term);
+            }
+            if !scalar_tail {
+                partial.iter_mut().zip(tail).for_each(|(partial, &term)| *partial += term);
+            }
+            while partial.len() > 1 {
+                let upper = partial.split_off(partial.len() / 2);
+                partial.iter_mut().zip(upper).for_each(|(partial, upper)| *partial += upper);
+            }
+            if scalar_tail { tail.iter().fold(partial[0], |sum, &term| sum + term) } else { partial[0] }
+        }
+        Summation::Blocks { size } => in_order(&terms.chunks(size).map(in_order).collect::<Vec<A>>()),
+        Summation::Sequential | Summation::Lanes { .. } => in_order(terms),
+        Summation::Pairwise | Summation::Compensated => unreachable!("built-in kernels add up so"),
+    }
+}
+
+/// What a [`Textbook`] computes in.
+trait Accumulator: Real {
+    /// `e^self`, as accurate as that.
+    fn exp_as(self, accuracy: Exp) -> Self;
+
+    /// The value as it stands in memory. A label smoothing is compared with 0 before it is computed with: one that is read
+    /// as 0 would be another case, whose loss is finite where that of this one may be infinite.
+    fn unflushed(x: f64) -> Self {
+        Self::from_f64(x)
+    }
+}
+
+macro_rules! accumulator {
+    ($($type:ty),*) => {$(
+        impl Accumulator for $type {
+            fn exp_as(self, accuracy: Exp) -> Self {
+                let exact = self.exp();
+                // NaN, 0 and infinity stay: no libm gives another number for them.
+                let stays = !Real::is_finite(exact) || exact == 0.0 || accuracy == Exp::Platform;
+                if stays || (self == 0.0 && accuracy == Exp::OneUlpWorse) {
+                    exact
+                } else if self != 0.0 && self.to_bits() % 2 == 0 {
+                    exact.next_up()
+                } else {
+                    exact.next_down()
+                }
+            }
+        }
+    )*};
+}
+accumulator!(f32, f64);
+
+/// An f32 register with subnormals flushed to zero, on the way in and on the way out of every operation.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+struct Flushed(f32);
+
+impl Flushed {
+    fn new(x: f32) -> Self {
+        Self(if x.is_subnormal() { 0.0f32.copysign(x) } else { x })
+    }
+}
+
+impl Element for Flushed {
+    const DTYPE: Dtype = Dtype::F32;
+    fn from_f64(x: f64) -> Self {
+        Self::new(x as f32)
+    }
+    fn to_f64(self) -> f64 {
+        f64::from(self.0)
+    }
+}
+
+macro_rules! flushed_operator {
+    ($($operator:ident :: $method:ident),*) => {$(
+        impl $operator for Flushed {
+            type Output = Self;
+            fn $method(self, other: Self) -> Self {
+                Self::new(self.0.$method(other.0))
+            }
+        }
+    )*};
+}
+flushed_operator!(Add::add, Sub::sub, Mul::mul, Div::div);
+
+impl Neg for Flushed {
+    type Output = Self;
+    fn neg(self) -> Self {
+        Self(-self.0)
+    }
+}
+
+impl AddAssign for Flushed {
+    fn add_assign(&mut self, other: Self) {
+        *self = *self + other;
+    }
+}
+
+impl Real for Flushed {
+    const ZERO: Self = Self(0.0);
+    const ONE: Self = Self(1.0);
+    const NEG_INFINITY: Self = Self(f32::NEG_INFINITY);
+    fn exp(self) -> Self {
+        Self::new(self.0.exp())
+    }
+    fn ln(self) -> Self {
+        Self::new(self.0.ln())
+    }
+    fn ln_1p(self) -> Self {
+        Self::new(self.0.ln_1p())
+    }
+}
+
+impl Accumulator for Flushed {
+    fn exp_as(self, accuracy: Exp) -> Self {
+        Self::new(self.0.exp_as(accuracy))
+    }
+    fn unflushed(x: f64) -> Self {
+        Self(x as f32)
+    }
+}
+
+/// Outputs of the kernels with other sums for each case of a cell, at least.
+const OTHER_SUMS_OUTPUTS_A_CASE: u64 = 600_000;
+
+#[test]
+fn other_sums_pass_everywhere() {
+    let mut sums = vec![Summation::Blocks { size: 32 }, Summation::Blocks { size: 128 }];
+    for lanes in [4, 8, 16] {
+        sums.extend([false, true].map(|scalar_tail| Summation::Lanes { lanes, scalar_tail }));
+    }
+    let kernel =
+        |sum| Arc::new(Textbook::new(format!("{sum:?}"), Claims { sum, ..Claims::default() })) as Arc<dyn Kernel>;
+    let results = all_pass(sums.into_iter().map(kernel).collect(), &Op::ALL, &Dtype::ALL);
+    let outputs = outputs(&results);
+    assert!(outputs >= OTHER_SUMS_OUTPUTS_A_CASE * cases(), "{outputs}");
+}
+
+/// Outputs of the kernels with other arithmetic for each case of a cell, at least.
+const OTHER_ARITHMETIC_OUTPUTS_A_CASE: u64 = 150_000;
+
+#[test]
+fn other_arithmetic_passes_everywhere() {
+    // Half an ulp of the platform's, and one more: 1.5 ulp and a little, each worth up to 2 u.
+    let worse = |exp| {
+        let name = if exp == Exp::OneUlpWorse { "exp 1 ulp worse" } else { "exp 1 ulp worse, at 0 too" };
+        Textbook { exp, ..Textbook::new(name, Claims { exp: 4.0, ..Claims::default() }) }
+    };
+    let flushed = Textbook::new("flush to zero", Claims { flush_to_zero: true, ..Claims::default() });
+    let kernels = [worse(Exp::OneUlpWorse), worse(Exp::OneUlpWorseAtZeroToo), flushed];
+    let kernels = kernels.into_iter().map(|kernel| Arc::new(kernel) as Arc<dyn Kernel>).collect();
+    let results = all_pass(kernels, &Op::ALL, &Dtype::ALL);
+    let outputs = outputs(&results);
+    assert!(outputs >= OTHER_ARITHMETIC_OUTPUTS_A_CASE * cases(), "{outputs}");
+}
+
+/// The smallest cases in which flushing costs more than gradual underflow does, in sums and differences of tiny numbers: they
+/// pass with the claim, and fail without it.
+#[test]
+fn flushing_is_forgiven_where_it_is_claimed() {
+    let flushing = Textbook::new("flush to zero", Claims { flush_to_zero: true, ..Claims::default() });
+    for text in [
+        // 1.5 and -1 times the least normal number, in turn: each sum of two is flushed.
+        "log_softmax_vjp f32 [0*8] cotangent=[0x1.8p-126, -0x1p-126, 0x1.8p-126, -0x1p-126, 0x1.8p-126, -0x1p-126, 0, 0]",
+        // The sum is read as 2^-126, and its product with p_0 is flushed.
+        "log_softmax_vjp f32 [2, 0, 0] cotangent=[0, 0x1p-126, 0x1p-127]",
+        "log_softmax_vjp f32 [0*4] cotangent=[0x1p-108, 0x1p-127, 0x1.ep-127, -0x1.ep-127]",
+        // e / n is flushed.
+        "cross_entropy_grad f32 [0, -inf] target=0 label_smoothing=0x1p-126",
+        // v_j - c is flushed.
+        "log_softmax_jvp f32 [0, 0] tangent=[0x1.8p-126, 0x1p-126]",
+    ] {
+        let case = Case::parse(text).expect(text);
+        let verdict = |claims: &Claims| examine(&mut Oracle::new(), &flushing, claims, &case).judgement.verdict;
+        assert_eq!(verdict(&flushing.claims), Verdict::Pass, "{text}");
+        assert!(verdict(&Claims::default()).is_failure(), "{text}");
+    }
+}
