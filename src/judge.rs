@@ -221,15 +221,17 @@ impl Court<'_> {
 
     fn judge_real(&self, real: &Real, index: usize, got: f64) -> OutputJudgement {
         let format = self.case.dtype().format();
+        // A loss can only overflow upwards; a product can form inf - inf.
+        let forgiven = self.bounds.overflow_is_forgiven && (self.case.op().takes_direction() || got > 0.0);
+        if forgiven && !got.is_finite() && real.rounded.is_finite() {
+            return OutputJudgement { grade: Some(Grade::Textbook), ..OutputJudgement::exact() };
+        }
         if got.is_nan() {
             return OutputJudgement::wrong_kind(Verdict::Nan);
         }
         if got.is_infinite() && got != real.rounded {
             if real.rounded.is_infinite() {
                 return OutputJudgement::wrong_kind(Verdict::Swallowed);
-            }
-            if got > 0.0 && self.bounds.overflow_is_forgiven {
-                return OutputJudgement { grade: Some(Grade::Textbook), ..OutputJudgement::exact() };
             }
             return OutputJudgement::wrong_kind(Verdict::Inf);
         }

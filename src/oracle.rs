@@ -250,7 +250,14 @@ fn describe_real(question: &Question, j: usize, digits: usize) -> String {
     let mut last = None;
     for index in 0..PRECISIONS.len() {
         let interval = question.interval(j, question.level(index));
-        let (low, high) = (decimal_of_float(&interval.low, digits), decimal_of_float(&interval.high, digits));
+        // The interval is open: its ends are not in it, and may lie on a decimal tie that the value does not.
+        let inside = |end: &Float, step: fn(&mut Float)| {
+            let mut end = Float::with_val(end.prec() + 64, end);
+            step(&mut end);
+            end
+        };
+        let low = decimal_of_float(&inside(&interval.low, Float::next_up), digits);
+        let high = decimal_of_float(&inside(&interval.high, Float::next_down), digits);
         if low == high {
             return low;
         }

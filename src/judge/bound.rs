@@ -22,7 +22,7 @@
 //! read, whose weights sum to 1), `2 eta` to `g_j - c`, `2 n eta` to `sum g_i`, `2 eta` to `g_j - p_j sum g_i`, `eta` to
 //! `v_j - c`, and `2 eta` to `p_j - q_j` where `e > 0` (of `e / n` and of the difference).
 
-use super::relation::ordinary_sum_bound;
+use super::relation::sum_bound;
 use crate::case::Case;
 use crate::dtype::ldexp;
 use crate::kernel::Claims;
@@ -39,7 +39,9 @@ pub struct Bounds {
     pub tight: Option<Vec<Magnitude>>,
     /// For each output the textbook bound of a sum that keeps half of its digits, where the row is so long that it matters.
     pub half_digits: Option<Vec<Magnitude>>,
-    /// Whether +inf is forgiven to a finite loss: a gap, or the sum of the gaps, overflows the accumulator.
+    /// Whether an overflow is forgiven that the textbook has although the value is finite: +inf for a loss where a gap, or the
+    /// sum of the gaps, overflows the accumulator; anything not finite for a product whose cotangent or tangent is so large
+    /// that its sums or differences may overflow.
     pub overflow_is_forgiven: bool,
     /// How far the sum of the probabilities may be from 1, and that of the gradient from 0.
     pub sum: f64,
@@ -57,8 +59,8 @@ impl Bounds {
                 .then(|| row.bounds(h, Form::Tight)),
             half_digits: half_digits.then(|| row.bounds(row.u.sqrt(), Form::Textbook)),
             textbook,
-            overflow_is_forgiven: row.gaps_overflow(),
-            sum: ordinary_sum_bound(case, claims, h),
+            overflow_is_forgiven: row.gaps_overflow() || row.direction_overflows(),
+            sum: sum_bound(case, claims, h, row.rescaling),
         }
     }
 }
@@ -94,6 +96,8 @@ struct Row<'a> {
     weight_error: f64,
     /// The same without one maximum.
     other_weight_error: Magnitude,
+    /// What an online kernel's rescaled weights may differ from those that it divides, relative to `S`; else 0.
+    rescaling: f64,
 }
 
 impl<'a> Row<'a> {
@@ -116,7 +120,7 @@ impl<'a> Row<'a> {
         };
         let rises = if claims.online && ordinary { rises_after(logits) } else { Vec::new() };
         let top = logits.iter().position(|&z| z == anatomy.max);
-        let (mut all, mut others) = (Magnitude::ZERO, Magnitude::ZERO);
+        let (mut all, mut others, mut rescaled) = (Magnitude::ZERO, Magnitude::ZERO, Magnitude::ZERO);
         for (i, &weight) in anatomy.weights.iter().enumerate() {
             if weight.is_zero() {
                 continue;
@@ -124,7 +128,10 @@ impl<'a> Row<'a> {
             let mut relative = rho[i] + claims.exp * u;
             if let Some(&rises) = rises.get(i).filter(|&&rises| rises > 0) {
                 // Milakov and Gimelshein's rescaling: one exp and one product for each rise, whose gaps add up to d_i at most.
-                relative += f64::from(rises) * (claims.exp + 1.0) * u + u * (anatomy.max - logits[i]);
+                let rescaling = f64::from(rises) * (claims.exp + 1.0) * u + u * (anatomy.max - logits[i]);
+                // A weight that was never rescaled errs as the one that is divided; one that was errs by itself.
+                rescaled = rescaled + weight * Magnitude::from(rescaling + 2.0 * claims.exp * u + rho[i]);
+                relative += rescaling;
             }
             let error = weight * Magnitude::from(relative);
             all = all + error;
@@ -144,6 +151,7 @@ impl<'a> Row<'a> {
             rho,
             weight_error: (all / total).to_f64(),
             other_weight_error: others / total,
+            rescaling: (rescaled / total).to_f64(),
         }
     }
 
@@ -162,6 +170,15 @@ impl<'a> Row<'a> {
         let sum = sum * (1.0 + self.h + 4.0 * self.u);
         let overflows = |x: f64| format.round(x, 0.0).is_infinite();
         (smoothing < 1.0 && overflows(gap(self.case.logits()[target]))) || (smoothing > 0.0 && overflows(sum))
+    }
+
+    /// Whether sums of the cotangent or tangent, or differences of two of its values, may overflow the accumulator.
+    fn direction_overflows(&self) -> bool {
+        let format = self.claims.accumulator(self.case.dtype()).format();
+        let size =
+            self.case.direction().unwrap_or(&[]).iter().fold(Magnitude::ZERO, |sum, &g| sum + Magnitude::from(g));
+        // Half of the range is left for the roundings of the sum.
+        size.shifted(1) > Magnitude::from(format.largest())
     }
 
     /// The bounds of all outputs with a relative summation error of `h`.
@@ -228,10 +245,11 @@ impl<'a> Row<'a> {
                     let mut error =
                         magnitude(h + 6.0 * u) * size + log_error + magnitude((1.0 - smoothing) * self.rho[target]);
                     if smoothing > 0.0 && truth.class.is_ordinary() {
-                        // e / n may underflow, by half of the least number, and then multiplies the sum of the gaps.
+                        // e / n may underflow, by half of the least number (or be flushed), and multiplies the sum of the gaps.
                         let gaps = sum_over(&|i| magnitude((anatomy.max - case.logits()[i]).min(f64::MAX)));
-                        error =
-                            error + sum_over(&|i| magnitude(spread) * magnitude(self.rho[i])) + eta.shifted(-1) * gaps;
+                        error = error
+                            + sum_over(&|i| magnitude(spread) * magnitude(self.rho[i]))
+                            + (eta.shifted(-1) + flushed) * gaps;
                     }
                     error
                 }

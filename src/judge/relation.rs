@@ -61,17 +61,20 @@ impl fmt::Display for Relation {
     }
 }
 
-/// How far the probabilities may be from summing to 1, or the gradient from summing to 0; `h` is the error of the sum.
-pub(super) fn ordinary_sum_bound(case: &Case, claims: &Claims, h: f64) -> f64 {
+/// How far the probabilities may be from summing to 1, or the gradient from summing to 0; `h` is the error of the sum, and
+/// `rescaling` that of an online kernel's rescaled weights.
+///
+/// Whatever the exp, the weights that are summed are those that are divided, so only the sum, one rounding for a quotient or two
+/// for a product with the reciprocal, and the output's own rounding count. An online kernel sums other weights than it divides.
+pub(super) fn sum_bound(case: &Case, claims: &Claims, h: f64, rescaling: f64) -> f64 {
     let output = case.dtype().format();
     let accumulator = claims.accumulator(case.dtype()).format();
     let u = accumulator.unit_roundoff();
     let rounded_again = if accumulator == output { 0.0 } else { output.unit_roundoff() };
-    let least = if claims.flush_to_zero { accumulator.least_normal().max(output.least()) } else { output.least() };
-    let underflow = case.logits().len() as f64 * least / if claims.flush_to_zero { 1.0 } else { 2.0 };
+    let underflow = case.logits().len() as f64 * least_number(case, claims, output.least() / 2.0);
     let first_order = match case.op() {
-        Op::CrossEntropyGrad => (h + 5.0 * u) + 2.0 * rounded_again + underflow,
-        _ => (h + u) + rounded_again + underflow,
+        Op::CrossEntropyGrad => (h + 6.0 * u) + rescaling + 2.0 * rounded_again + underflow,
+        _ => (h + 2.0 * u) + rescaling + rounded_again + underflow,
     };
     // Of second order: 1 / (1 - h) and products of roundings.
     first_order * (1.0 + 4.0 * (h + 10.0 * u))
@@ -79,18 +82,19 @@ pub(super) fn ordinary_sum_bound(case: &Case, claims: &Claims, h: f64) -> f64 {
 
 /// The first relation that the outputs of an ordinary row break among themselves.
 pub(super) fn broken_within(case: &Case, outputs: &[f64], claims: &Claims, sum_bound: f64) -> Option<Relation> {
-    if outputs.iter().any(|x| !x.is_finite()) {
-        return None; // a verdict of its own, or a due infinity
-    }
-    let distance_to = |sum: f64| (exact_sum(outputs, -sum)).abs() > sum_bound;
-    match case.op() {
-        Op::Softmax if !outputs.is_empty() && distance_to(1.0) => return Some(Relation::SumsToOne),
-        Op::CrossEntropyGrad if distance_to(0.0) => return Some(Relation::SumsToZero),
-        _ => {}
+    if outputs.iter().all(|x| x.is_finite()) {
+        let distance_to = |sum: f64| (exact_sum(outputs, -sum)).abs() > sum_bound;
+        match case.op() {
+            Op::Softmax if !outputs.is_empty() && distance_to(1.0) => return Some(Relation::SumsToOne),
+            Op::CrossEntropyGrad if distance_to(0.0) => return Some(Relation::SumsToZero),
+            _ => {}
+        }
     }
     if claims.shifted {
         let max = case.logits().iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let out_of_range = |&x: &f64| is_out_of_range(case.op(), x) || (case.op() == Op::LogSumExp && x < max);
+        // Where subnormal numbers are flushed, the maximum itself may be.
+        let least = max - least_number(case, claims, 0.0);
+        let out_of_range = |&x: &f64| is_out_of_range(case.op(), x) || (case.op() == Op::LogSumExp && x < least);
         if outputs.iter().any(out_of_range) {
             return Some(Relation::Range);
         }
@@ -98,14 +102,22 @@ pub(super) fn broken_within(case: &Case, outputs: &[f64], claims: &Claims, sum_b
     if claims.elementwise_monotone && matches!(case.op(), Op::Softmax | Op::LogSoftmax) {
         let mut order: Vec<usize> = (0..outputs.len()).collect();
         order.sort_by(|&i, &j| case.logits()[i].total_cmp(&case.logits()[j]));
-        if order
-            .windows(2)
-            .any(|pair| case.logits()[pair[0]] < case.logits()[pair[1]] && outputs[pair[0]] > outputs[pair[1]])
-        {
-            return Some(Relation::Order);
+        // The largest output of all smaller logits, group by group of equal ones.
+        let mut below = f64::NEG_INFINITY;
+        for group in order.chunk_by(|&i, &j| case.logits()[i] == case.logits()[j]) {
+            if group.iter().any(|&j| outputs[j] < below) {
+                return Some(Relation::Order);
+            }
+            below = group.iter().fold(below, |below, &j| below.max(outputs[j]));
         }
     }
     None
+}
+
+/// What a result may lose because it is flushed to zero; `otherwise` for kernels that do not flush.
+fn least_number(case: &Case, claims: &Claims, otherwise: f64) -> f64 {
+    let accumulator = claims.accumulator(case.dtype()).format();
+    if claims.flush_to_zero { accumulator.least_normal().max(case.dtype().format().least()) } else { otherwise }
 }
 
 /// Whether a number is outside the range of the op: a probability outside [0, 1], a log-probability above 0, a negative loss.
@@ -152,7 +164,8 @@ pub(super) fn transformed(case: &Case, claims: &Claims) -> Vec<(Relation, Case)>
         longer.push(f64::NEG_INFINITY);
         push(Relation::ExtraMask, longer, with_one_more(case.extra()));
     }
-    if claims.elementwise_monotone && case.op() == Op::Softmax {
+    // An online kernel's rescaling depends on the order.
+    if claims.elementwise_monotone && !claims.online && case.op() == Op::Softmax {
         push(Relation::Permutation, logits.iter().rev().copied().collect(), Extra::None);
     }
     cases
@@ -175,14 +188,19 @@ pub(super) fn holds_between(
     claims: &Claims,
 ) -> bool {
     let same = |a: f64, b: f64| a == b || (a.is_nan() && b.is_nan());
-    let u = case.dtype().format().unit_roundoff();
+    let (output, accumulator) = (case.dtype().format(), claims.accumulator(case.dtype()).format());
+    let u = output.unit_roundoff().max(accumulator.unit_roundoff());
+    let least = least_number(case, claims, output.least());
     match relation {
         Relation::Shift if case.op() == Op::LogSumExp => {
-            let shift = moved.logits()[0] - case.logits()[0];
-            let (Some(&before), Some(&after)) = (outputs.first(), moved_outputs.first()) else { return false };
+            let mut shifts =
+                moved.logits().iter().zip(case.logits()).filter(|(_, z)| z.is_finite()).map(|(moved, z)| moved - z);
+            let (Some(&before), Some(&after), Some(shift)) = (outputs.first(), moved_outputs.first(), shifts.next())
+            else {
+                return false;
+            };
             // Each of the two is a rounded sum of the maximum and the same logarithm.
-            let rounding = 2.0 * u * (before.abs() + after.abs()) + case.dtype().format().least();
-            !case.logits()[0].is_finite() || (after - before - shift).abs() <= rounding
+            (after - before - shift).abs() <= 2.0 * u * (before.abs() + after.abs()) + least
         }
         Relation::Shift => {
             outputs.len() == moved_outputs.len() && outputs.iter().zip(moved_outputs).all(|(&a, &b)| same(a, b))
@@ -190,16 +208,10 @@ pub(super) fn holds_between(
         // The class that is added comes last.
         Relation::ExtraMask => outputs.iter().zip(moved_outputs).all(|(&a, &b)| same(a, b)),
         Relation::Permutation => {
-            let accumulator = claims.accumulator(case.dtype()).format();
             let h = sum_error(claims, case);
-            let relative = 2.0 * h
-                + 2.0 * accumulator.unit_roundoff()
-                + if accumulator == case.dtype().format() { 0.0 } else { 2.0 * u };
-            let close = |a: f64, b: f64| {
-                same(a, b)
-                    || (a - b).abs()
-                        <= relative * (1.0 + 4.0 * h) * a.abs().max(b.abs()) + case.dtype().format().least()
-            };
+            let rounded_again = if accumulator == output { 0.0 } else { 2.0 * output.unit_roundoff() };
+            let relative = (2.0 * h + 2.0 * accumulator.unit_roundoff() + rounded_again) * (1.0 + 4.0 * h);
+            let close = |a: f64, b: f64| same(a, b) || (a - b).abs() <= relative * a.abs().max(b.abs()) + least;
             outputs.iter().zip(moved_outputs.iter().rev()).all(|(&a, &b)| close(a, b))
         }
         Relation::SumsToOne | Relation::SumsToZero | Relation::Range | Relation::Order => true,

@@ -122,7 +122,7 @@ impl Summation {
     pub fn roundings(self, n: usize) -> f64 {
         let sequential = n.saturating_sub(1) as f64;
         let log2 = |m: usize| f64::from(usize::BITS - m.saturating_sub(1).leading_zeros());
-        match self {
+        let roundings = match self {
             Summation::Sequential => sequential,
             Summation::Pairwise => log2(n),
             Summation::Lanes { lanes, .. } if n < lanes => sequential,
@@ -132,7 +132,9 @@ impl Summation {
             }
             Summation::Blocks { size } => size as f64 + n.div_ceil(size) as f64,
             Summation::Compensated => 3.0,
-        }
+        };
+        // No order of n - 1 additions passes a term through more than n - 1 of them.
+        roundings.min(sequential)
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! By the theorem of Lindemann and Weierstrass, exponentials of distinct rational numbers are linearly independent over the
 //! rationals, so an output is rational only in the few cases that [`Question::known`] lists; every other output is irrational,
-//! no midpoint and no representable number, and Ziv's loop ends. Each output is written as a rational part plus a remainder
+//! no midpoint and no representable number, and Ziv's loop ends (at its cap at the latest: weights that are exact powers of one
+//! another can cancel to any depth). Each output is written as a rational part plus a remainder
 //! whose sign is known from its form: never as `z - LSE`, which loses the remainder whatever the precision.
 //!
 //! For the products: `mean_g` is the mean of the cotangent over group g, `c = sum p_i g_i`. Since the probabilities sum to 1,

@@ -1,0 +1,123 @@
+//! Cases that the harness once got wrong. Each names what was said, and what is right.
+
+use logitfuzz::campaign::examine;
+use logitfuzz::kernel::{Closure, Summation};
+use logitfuzz::{Case, Claims, Op, Oracle, Special, Verdict};
+
+fn verdict(kernel: &Closure, case: &str) -> Verdict {
+    let case = Case::parse(case).unwrap();
+    let claims = logitfuzz::Kernel::claims(kernel, case.op(), case.dtype());
+    examine(&mut Oracle::new(), kernel, &claims, &case).judgement.verdict
+}
+
+fn claims(text: &str) -> Claims {
+    let mut claims = Claims::default();
+    claims.set(text).unwrap();
+    claims
+}
+
+/// Online softmax whose exp is two ulps too large.
+fn online(z: &[f32], out: &mut [f32]) {
+    let exp = |x: f32| if x == 0.0 { 1.0 } else { f32::from_bits(x.exp().to_bits() + 2) };
+    let (mut max, mut sum) = (f32::NEG_INFINITY, 0.0f32);
+    for &z in z {
+        if z > max {
+            sum *= exp(max - z);
+            max = z;
+        }
+        sum += exp(z - max);
+    }
+    for (out, &z) in out.iter_mut().zip(z) {
+        *out = exp(z - max) / sum;
+    }
+}
+
+/// The rescaled weights of an online kernel are not those that it divides, so its probabilities need not sum to 1 so closely:
+/// once a broken relation, although every output was within half of its bound.
+#[test]
+fn an_online_kernel_may_miss_the_sum_by_its_rescaling() {
+    let kernel = Closure::new("online", Op::Softmax, online).claiming(claims("online,exp=5,sum=compensated"));
+    let staircase: Vec<String> = (0..256).map(|i| format!("{}", f64::from(i) / 128.0)).collect();
+    assert_eq!(verdict(&kernel, &format!("softmax f32 [{}]", staircase.join(", "))), Verdict::Pass);
+    // The allowance is for the claim: without it the same kernel is caught.
+    let unclaimed = Closure::new("online", Op::Softmax, online).claiming(claims("exp=5,sum=compensated"));
+    assert_ne!(verdict(&unclaimed, &format!("softmax f32 [{}]", staircase.join(", "))), Verdict::Pass);
+}
+
+/// A masked class has log-probability -inf, which once hid what was wrong with the others.
+#[test]
+fn a_masked_class_does_not_hide_a_positive_log_probability() {
+    let above_zero = |z: &[f32], out: &mut [f32]| {
+        let sum: f32 = z[1..].iter().map(|other| (other - z[0]).exp()).sum();
+        for (out, other) in out.iter_mut().zip(z) {
+            *out = (other - z[0]) - sum.ln_1p();
+        }
+        out[0] = 1e-9;
+    };
+    let kernel = Closure::new("above_zero", Op::LogSoftmax, above_zero).claiming(claims("shifted"));
+    for row in ["[0, -24]", "[0, -24, -inf]"] {
+        assert_eq!(verdict(&kernel, &format!("log_softmax f32 {row}")), Verdict::Range, "{row}");
+    }
+}
+
+/// A block that is longer than the row is no block.
+#[test]
+fn a_sum_of_two_terms_rounds_once_whatever_is_claimed() {
+    for summation in [
+        Summation::Blocks { size: 1 << 20 },
+        Summation::Lanes { lanes: 64, scalar_tail: true },
+        Summation::Compensated,
+        Summation::Pairwise,
+        Summation::Sequential,
+    ] {
+        assert_eq!(summation.roundings(2), 1.0, "{summation:?}");
+        assert_eq!(summation.roundings(1), 0.0, "{summation:?}");
+    }
+}
+
+/// A kernel that computes in a narrower type than it stores may miss a shift by the roundings of that type.
+#[test]
+fn a_shift_is_measured_in_the_type_that_is_computed_in() {
+    let narrow = |z: &[f64], out: &mut [f64]| {
+        let max = z.iter().fold(f32::NEG_INFINITY, |max, &z| max.max(z as f32));
+        out[0] = f64::from(max + z.iter().map(|&z| (z as f32 - max).exp()).sum::<f32>().ln());
+    };
+    let kernel = Closure::new("narrow", Op::LogSumExp, narrow).claiming(claims("accumulator=f32,shifted"));
+    assert_eq!(verdict(&kernel, "logsumexp f64 [1, 2, 3.25]"), Verdict::Pass);
+}
+
+/// A maximum that is subnormal is flushed with everything else.
+#[test]
+fn a_flushed_maximum_is_in_range() {
+    let flush = |x: f32| if x.abs() < f32::MIN_POSITIVE { 0.0 } else { x };
+    let kernel = Closure::new("flushed", Op::LogSumExp, move |z: &[f32], out: &mut [f32]| out[0] = flush(z[0]))
+        .claiming(claims("flush_to_zero,shifted"));
+    assert_eq!(verdict(&kernel, "logsumexp f32 [0x1p-130]"), Verdict::Pass);
+}
+
+/// Products whose cotangent overflows in the textbook's own sums: that is the input's fault.
+#[test]
+fn an_overflowing_cotangent_is_forgiven() {
+    let vjp = |z: &[f32], g: &[f32], out: &mut [f32]| {
+        let max = z.iter().fold(f32::NEG_INFINITY, |max, &z| max.max(z));
+        let sum: f32 = z.iter().map(|z| (z - max).exp()).sum();
+        let total: f32 = g.iter().sum();
+        for ((out, z), g) in out.iter_mut().zip(z).zip(g) {
+            *out = g - (z - max).exp() / sum * total;
+        }
+    };
+    let kernel = Closure::new("vjp", Op::LogSoftmaxVjp, vjp);
+    assert_eq!(verdict(&kernel, "log_softmax_vjp f32 [0, 1] cotangent=[3e38, 3e38]"), Verdict::Pass);
+    // Far from overflow nothing of the kind is forgiven.
+    let infinite =
+        Closure::new("infinite", Op::LogSoftmaxVjp, |_: &[f32], _: &[f32], out: &mut [f32]| out.fill(f32::INFINITY));
+    assert_eq!(verdict(&infinite, "log_softmax_vjp f32 [0, 1] cotangent=[1e37, 1e37]"), Verdict::Inf);
+}
+
+/// A remainder beyond all precision beside a decimal tie: the digits are those of the side it is on.
+#[test]
+fn thirty_digits_beside_a_tie() {
+    let case = Case::parse("logsumexp f64 [1.000000000931322574615478515625, -1e308]").unwrap();
+    let exact = Oracle::new().describe(&case, Special::Framework, 30);
+    assert_eq!(exact[0].digits, "1.00000000093132257461547851563e0");
+}
