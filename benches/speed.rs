@@ -6,8 +6,9 @@
 //! arguments are made beforehand, so nothing but `exp` is timed. A campaign is `campaign::run` of one kernel on all ops over
 //! rows from a file.
 //!
-//! Machines are shared and noisy, so the two sides of a ratio alternate in short turns on the same rows, and the ratio that is
-//! printed is the median of the turns' ratios. In brackets: the first and third quartile.
+//! Machines are shared and noisy, so the two sides of a ratio alternate row by row, in many turns over the same rows. Of the
+//! oracle's ratio each side is the sum over the rows of the median of the row's turns, so that a turn that was interrupted does
+//! not count; of the campaigns' it is the median of the turns' ratios. In brackets: the quartiles of the turns' ratios.
 
 use criterion::Criterion;
 use logitfuzz::campaign::{self, Control, Plan, Source};
@@ -130,20 +131,23 @@ fn quartiles(mut values: Vec<f64>) -> [f64; 3] {
     [1, 2, 3].map(|quarter| values[(values.len() - 1) * quarter / 4])
 }
 
-/// The oracle's time over that of the exponentials: row by row in turn, summed over the rows, once for each turn.
+/// The oracle's time over that of the exponentials: each side is the sum over the rows of the median over the turns. With it
+/// the quartiles of the single turns' ratios.
 fn oracle_ratio(dtype: Dtype, samples: &[Sample], ops: &[Op]) -> [f64; 3] {
     let mut oracle = Oracle::new();
     let mut result = Float::new(STARTING_BITS);
-    let ratios = (0..TURNS).map(|_| {
-        let (mut truth, mut exp) = (Duration::ZERO, Duration::ZERO);
-        for sample in samples {
+    let mut times = vec![[Vec::new(), Vec::new()]; samples.len()];
+    for _ in 0..TURNS {
+        for (sample, times) in samples.iter().zip(&mut times) {
             let cases = sample.cases(dtype, ops);
-            truth += oracle_time(&mut oracle, &cases);
-            exp += exp_time(sample, &mut result);
+            times[0].push(oracle_time(&mut oracle, &cases).as_secs_f64());
+            times[1].push(exp_time(sample, &mut result).as_secs_f64());
         }
-        truth.as_secs_f64() / exp.as_secs_f64()
-    });
-    quartiles(ratios.collect())
+    }
+    let of_turn = |side: usize, turn: usize| times.iter().map(|times| times[side][turn]).sum::<f64>();
+    let [low, _, high] = quartiles((0..TURNS).map(|turn| of_turn(0, turn) / of_turn(1, turn)).collect());
+    let median = |side: usize| times.iter().map(|times| quartiles(times[side].clone())[1]).sum::<f64>();
+    [low, median(0) / median(1), high]
 }
 
 /// One thread's time over two threads', for the same campaign.
@@ -178,7 +182,7 @@ fn line(name: &str, [low, median, high]: [f64; 3], holds: Option<bool>) {
 }
 
 fn table() {
-    println!("\nratio (median of alternating turns, [quartiles])");
+    println!("\nratio [quartiles of single turns]");
     for dtype in [Dtype::F32, Dtype::F64] {
         for n in LENGTHS {
             let samples = samples(dtype, n);

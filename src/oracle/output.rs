@@ -15,7 +15,7 @@ use super::interval::Interval;
 use super::real::{Real, SHOWN_BITS};
 use super::row::{Level, MASKED, PRECISIONS, Row};
 use crate::case::Case;
-use crate::dtype::ldexp;
+use crate::dtype::{exponent, ldexp};
 use crate::magnitude::Magnitude;
 use crate::op::Op;
 use rug::{Float, Rational};
@@ -69,6 +69,8 @@ struct Smoothing {
 struct Products {
     /// For each group the sum of the direction over it.
     exact_sums: OnceCell<Vec<Rational>>,
+    /// The balls below are divided by `2^scale`, so that a direction of subnormal numbers is not lost in their radius.
+    scale: i32,
     /// For each logit `g_j - c`, for the ops that need it.
     deviations: Vec<Ball>,
     /// The sum of the direction over all logits, masked ones too.
@@ -100,7 +102,7 @@ impl<'a> Question<'a> {
         if let Some(sign) = self.vanishing_sign(j) {
             return Due::Real(Real::vanishing(sign, format));
         }
-        if let Some(real) = Real::from_ball(self.ball(j), format) {
+        if let Some(real) = Real::from_ball(self.ball(j), self.scale(), format) {
             return Due::Real(real);
         }
         (0..PRECISIONS.len())
@@ -207,7 +209,12 @@ impl<'a> Question<'a> {
         }
     }
 
-    /// Output `j` as a ball; it may be too wide to decide anything.
+    /// `log2` of the unit in which the ball of an output is measured.
+    fn scale(&self) -> i32 {
+        self.products.as_ref().map_or(0, |products| products.scale)
+    }
+
+    /// Output `j` as a ball, divided by `2^scale`; it may be too wide to decide anything.
     pub fn ball(&self, j: usize) -> Ball {
         let row = self.row;
         match self.case.op() {
@@ -233,7 +240,7 @@ impl<'a> Question<'a> {
             Op::SoftmaxVjp | Op::SoftmaxJvp => self.probability_ball(j) * self.deviation_ball(j),
             Op::LogSoftmaxVjp => {
                 let Some(products) = &self.products else { return Ball::ZERO };
-                let own = self.direction_value(j);
+                let own = ldexp(self.direction_value(j), -products.scale);
                 let sign = if products.total.is_not_zero() { products.total.high } else { 0.0 };
                 if row.group[j] != 0 {
                     let share = products.total * self.probability_ball(j);
@@ -241,7 +248,8 @@ impl<'a> Question<'a> {
                 }
                 let base = Ball::exact(own) - products.total * self.top_probability();
                 let rest = products.total * self.top_shortfall();
-                if sign != 0.0 && row.counts[0] == 1 && Ball::is_far_below(rest.bound(), base.high) {
+                let is_simple = sign != 0.0 && row.counts[0] == 1 && products.scale == 0;
+                if is_simple && Ball::is_far_below(rest.bound(), base.high) {
                     // The base is a difference of rational numbers; where it is an `f64`, the side of it is certain.
                     let exact_base = self.direction(j) - self.exact_total(products);
                     let nearest = exact_base.to_f64();
@@ -307,7 +315,7 @@ impl<'a> Question<'a> {
         }
         let ball = self.deviation_ball(j);
         if ball.is_not_zero() || ball.radius == 0.0 {
-            return Magnitude::from(ball.bound());
+            return Magnitude::from(ball.bound()).shifted(self.scale());
         }
         if self
             .products
@@ -476,10 +484,12 @@ fn with_remainder(base: Ball, rest: Ball, sign: f64) -> Ball {
 impl Products {
     /// For the op that needs nothing but the sum of the cotangent.
     fn of_total(direction: &[f64]) -> Self {
+        let scale = scale_of(direction);
         Self {
+            scale,
             exact_sums: OnceCell::new(),
             deviations: Vec::new(),
-            total: Ball::sum(0, direction.len(), &|i| Ball::exact(direction[i])),
+            total: Ball::sum(0, direction.len(), &|i| Ball::exact(ldexp(direction[i], -scale))),
             exact_total: OnceCell::new(),
             uniform: None,
             common_mean: None,
@@ -489,7 +499,8 @@ impl Products {
 
     /// For the ops that need the deviations from the weighted mean.
     fn new(row: &Row, direction: &[f64]) -> Self {
-        let mut products = Self { total: Ball::ZERO, ..Self::of_total(&[]) };
+        let scale = scale_of(direction);
+        let mut products = Self { scale, ..Self::of_total(&[]) };
         let finite = || row.group.iter().zip(direction).filter(|&(&group, _)| group != MASKED).map(|(_, &g)| g);
         let first = finite().next().unwrap_or(0.0);
         if finite().all(|g| g == first) {
@@ -500,8 +511,9 @@ impl Products {
         let mut sums = vec![Ball::ZERO; row.groups()];
         for (&group, &g) in row.group.iter().zip(direction) {
             if group != MASKED {
+                let g = Ball::exact(ldexp(g, -scale));
                 let sum = &mut sums[group as usize];
-                *sum = if row.counts[group as usize] == 1 { Ball::exact(g) } else { *sum + Ball::exact(g) };
+                *sum = if row.counts[group as usize] == 1 { g } else { *sum + g };
             }
         }
         let mean = |g: usize| match row.counts[g] {
@@ -533,6 +545,7 @@ impl Products {
         let may_refine = products.common_mean.is_none() && !has_ties;
         let mut finer: Option<(Float, f64)> = None;
         let deviation = |(&group, &g): (&u32, &f64)| {
+            let g = ldexp(g, -scale);
             let base = if one_top { Ball::difference(g, mean0.high) } else { Ball::exact(g) - mean0 };
             let ball = if one_top && group == 0 { shared } else { with_remainder(base, shared, sign) };
             if !(may_refine && too_wide(ball)) {
@@ -550,6 +563,14 @@ impl Products {
         products.deviations = row.group.iter().zip(direction).map(deviation).collect();
         products
     }
+}
+
+/// The exponent of the largest number of a direction, where all are so small that balls lose them, else 0.
+fn scale_of(direction: &[f64]) -> i32 {
+    /// From here on, products of weights and directions keep all their bits.
+    const SMALL: f64 = 1e-150;
+    let largest = direction.iter().fold(0.0f64, |largest, g| largest.max(g.abs()));
+    if largest > 0.0 && largest < SMALL { exponent(largest) } else { 0 }
 }
 
 /// `(1 - e) d_t + (e / n) sum d_i` as a ball. With `e = 1` the first term is absent, with `e = 0` the second.

@@ -75,8 +75,8 @@ impl Real {
         Self { rounded: x, residual: 0.0f64.copysign(x), unit: format.ulp_exponent(exponent(x)) }
     }
 
-    /// Decides from a ball around an irrational number; none where the ball does not decide.
-    pub(super) fn from_ball(ball: Ball, format: Format) -> Option<Self> {
+    /// Decides from a ball: `2^scale` times the irrational number in it. None where the ball does not decide.
+    pub(super) fn from_ball(ball: Ball, scale: i32, format: Format) -> Option<Self> {
         let Ball { high, low, radius } = ball;
         if !(high.is_finite() && radius.is_finite()) {
             return None;
@@ -92,19 +92,20 @@ impl Real {
             binade -= 1;
             floor = ldexp(1.0, binade);
         }
-        if binade >= format.emin {
+        if binade + scale >= format.emin {
             // The ball may touch a power of two, for the number is none; it must not go beyond.
             let above_floor = (top - floor) + below;
             let below_ceiling = (floor - (top - floor)) - below;
-            if !((above_floor >= radius || binade == format.emin) && below_ceiling >= radius) {
+            if !((above_floor >= radius || binade + scale == format.emin) && below_ceiling >= radius) {
                 return None;
             }
         }
-        let unit = format.ulp_exponent(binade);
-        let scaled = ldexp(high, -unit);
+        let unit = format.ulp_exponent(binade + scale);
+        let to_units = scale - unit;
+        let scaled = ldexp(high, to_units);
         let integer = scaled.round_ties_even();
-        let residual = (scaled - integer) + ldexp(low, -unit);
-        let uncertainty = ldexp(radius, -unit);
+        let residual = (scaled - integer) + ldexp(low, to_units);
+        let uncertainty = ldexp(radius, to_units);
         // The last term covers the rounding of `residual` itself.
         let decided =
             uncertainty < ldexp(1.0, -SHOWN_BITS) && (0.5 - residual.abs()).abs() > uncertainty + 4.0 * f64::EPSILON;
