@@ -293,6 +293,8 @@ fn the_headline_says_what_was_found() {
     let mut results = sample::results(15);
     results.settings.kernels.iter_mut().for_each(|name| *name = name.replace("defect/", ""));
     results.cells.iter_mut().for_each(|cell| cell.kernel = cell.kernel.replace("defect/", ""));
+    results.findings.iter_mut().for_each(|finding| finding.kernel = finding.kernel.replace("defect/", ""));
+    results.curves.iter_mut().for_each(|curve| curve.kernel = curve.kernel.replace("defect/", ""));
     let summary = markdown::summary(&results, None);
     assert!(summary.contains(": 18 of 23 kernels break, worst `number_14_crash` with crash ("), "{summary}");
 }
