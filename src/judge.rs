@@ -226,18 +226,17 @@ impl Court<'_> {
         if forgiven && !got.is_finite() && real.rounded.is_finite() {
             return OutputJudgement { grade: Some(Grade::Textbook), ..OutputJudgement::exact() };
         }
-        if got.is_nan() {
-            return OutputJudgement::wrong_kind(Verdict::Nan);
-        }
-        if got.is_infinite() && got != real.rounded {
-            if real.rounded.is_infinite() {
-                return OutputJudgement::wrong_kind(Verdict::Swallowed);
-            }
-            return OutputJudgement::wrong_kind(Verdict::Inf);
-        }
         // A zero that is due in a row without weight is due exactly.
         let exact_zero = real.is_zero() && !self.truth.class.is_ordinary();
         let textbook = if exact_zero { Magnitude::ZERO } else { self.bounds.textbook[index] };
+        let bound_ulps = textbook.shifted(-real.unit).to_f64();
+        let wrong_kind = |verdict| OutputJudgement { bound_ulps, ..OutputJudgement::wrong_kind(verdict) };
+        if got.is_nan() {
+            return wrong_kind(Verdict::Nan);
+        }
+        if got.is_infinite() && got != real.rounded {
+            return wrong_kind(if real.rounded.is_infinite() { Verdict::Swallowed } else { Verdict::Inf });
+        }
         let within =
             |bounds: &Option<Vec<Magnitude>>, error: Magnitude| bounds.as_ref().map(|bounds| error <= bounds[index]);
         let error = OutputError::of(got, real, format);
@@ -252,7 +251,6 @@ impl Court<'_> {
         } else {
             (Verdict::Pass, Some(Grade::Textbook))
         };
-        let bound_ulps = textbook.shifted(-real.unit).to_f64();
         OutputJudgement { verdict, grade, ulps: Some(error.signed_ulps), bound_ulps, ratio }
     }
 

@@ -108,12 +108,16 @@ pub(super) fn finding(finding: &Finding, case: &Case) -> String {
             "  output {index}: got {} ({}), exact {} ({})\n",
             finding.got_decimal, finding.got, finding.exact, finding.rounded
         );
-        text += &format!(
-            "  error {} ulp, bound {} ulp, ratio {}\n",
-            short(finding.ulp),
-            short(finding.bound_ulp),
-            short(finding.ratio)
-        );
+        // NaN or an infinity has no error in ulps; the verdict says what is wrong.
+        text += &match finding.ulp.is_finite() {
+            true => format!(
+                "  error {} ulp, bound {} ulp, ratio {}\n",
+                short(finding.ulp),
+                short(finding.bound_ulp),
+                short(finding.ratio)
+            ),
+            false => format!("  no finite error, bound {} ulp\n", short(finding.bound_ulp)),
+        };
     }
     if !finding.explanation.is_empty() {
         text += &format!("  {}\n", finding.explanation);
