@@ -229,3 +229,97 @@ impl Edge {
         Real::from_units(self.integer, residual, self.unit, self.sign, format)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A format small enough to enumerate: 4 bits of precision, exponents -3 to 3.
+    const TOY: Format = Format { precision: 4, emin: -3, emax: 3 };
+    /// The grid of exact values: this many places in the least gap of the format.
+    const PLACES: i64 = 16;
+
+    /// Every value of the grid from 0 to beyond the overflow threshold, both signs.
+    fn grid() -> impl Iterator<Item = f64> {
+        let step = TOY.least() / PLACES as f64;
+        let last = (18.0 / step) as i64;
+        (-last..=last).map(move |place| place as f64 * step)
+    }
+
+    /// What is due for `x` plus an infinitesimal of the sign of `side`, by search through all numbers of the format.
+    fn by_search(x: f64, side: f64) -> (f64, i32) {
+        let beyond = TOY.from_ordinal(TOY.ordinal(TOY.largest())) + f64::powi(2.0, TOY.emax - 3);
+        let numbers = (0..=TOY.ordinal(TOY.largest())).map(|place| TOY.from_ordinal(place)).chain([beyond]);
+        let (size, outward) = (x.abs(), side * x.signum());
+        let nearest = numbers
+            .enumerate()
+            .min_by(|(i, a), (j, b)| {
+                let (da, db) = ((a - size).abs(), (b - size).abs());
+                let by_side = (b - a) * outward;
+                da.total_cmp(&db).then(by_side.partial_cmp(&0.0).unwrap()).then((i % 2).cmp(&(j % 2)))
+            })
+            .map_or(0.0, |(_, number)| number);
+        // The binade of the value itself, not of what it rounds to.
+        let mut binade = TOY.emin;
+        while binade < TOY.emax
+            && (f64::powi(2.0, binade + 1) < size || f64::powi(2.0, binade + 1) == size && outward >= 0.0)
+        {
+            binade += 1;
+        }
+        let rounded = if nearest == beyond { f64::INFINITY } else { nearest };
+        (rounded, binade - 3)
+    }
+
+    #[test]
+    fn rational_numbers_of_the_toy_format() {
+        let mut checked = 0;
+        for x in grid() {
+            let real = Real::from_rational(&Rational::from_f64(x).unwrap(), TOY);
+            let (rounded, unit) = by_search(x, 0.0);
+            assert_eq!(real.rounded.abs(), rounded, "{x}");
+            if rounded.is_finite() {
+                assert_eq!(real.unit, unit, "{x}");
+                assert_eq!(real.rounded + ldexp(real.residual, real.unit), x);
+            }
+            checked += 1;
+        }
+        assert!(checked > 36_000, "{checked}");
+    }
+
+    /// Just above and just below every value of the grid: representable numbers, midpoints, powers of two and the overflow
+    /// threshold among them. Intervals decide all of them, balls all that they decide alike.
+    #[test]
+    fn intervals_and_balls_beside_every_value_of_the_toy_format() {
+        let mut by_ball = 0;
+        for x in grid().filter(|&x| x != 0.0) {
+            for side in [-1.0, 1.0] {
+                let far = Float::with_val(200, x) + Float::with_val(200, side) * f64::powi(2.0, -100);
+                let end = Float::with_val(200, x);
+                let (low, high) = if side > 0.0 { (end, far) } else { (far, end) };
+                let real = Real::from_interval(&Interval { low, high }, TOY).unwrap_or_else(|| panic!("{x} {side}"));
+                let (rounded, unit) = by_search(x, side);
+                assert_eq!(real.rounded.abs(), rounded, "{x} {side}");
+                if rounded.is_finite() {
+                    assert_eq!(real.unit, unit, "{x} {side}");
+                    let beside = (real.rounded - x) + ldexp(real.residual, real.unit);
+                    assert!(beside * side >= 0.0 && beside.abs() < 1e-9, "{x} {side}");
+                }
+                let ball = Ball { high: x, low: side * f64::powi(2.0, -80), radius: f64::powi(2.0, -81) };
+                if let Some(of_ball) = Real::from_ball(ball, 0, TOY) {
+                    assert_eq!((of_ball.rounded, of_ball.unit), (real.rounded, real.unit), "{x} {side}");
+                    by_ball += 1;
+                }
+            }
+        }
+        assert!(by_ball > 65_000, "{by_ball}");
+    }
+
+    #[test]
+    fn what_is_wide_decides_nothing() {
+        let interval = Interval { low: Float::with_val(64, 1.0), high: Float::with_val(64, 1.001) };
+        assert_eq!(Real::from_interval(&interval, TOY), None);
+        assert_eq!(Real::from_ball(Ball { high: 1.5, low: 0.0, radius: 1e-3 }, 0, TOY), None);
+        assert_eq!(Real::from_ball(Ball { high: 1.5, low: 0.0, radius: f64::NAN }, 0, TOY), None);
+        assert_eq!(Real::from_ball(Ball { high: f64::INFINITY, low: 0.0, radius: 0.0 }, 0, TOY), None);
+    }
+}
