@@ -628,3 +628,60 @@ fn exact_group_sums(row: &Row, direction: &[f64]) -> Vec<Rational> {
 fn narrower(a: Interval, b: Interval) -> Interval {
     Interval { low: if a.low > b.low { a.low } else { b.low }, high: if a.high < b.high { a.high } else { b.high } }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::generate::{self, Family};
+    use crate::oracle::RowClass;
+    use crate::{Dtype, Op};
+    use std::collections::BTreeSet;
+    use std::sync::Arc;
+
+    /// What the balls decide, the intervals decide alike: over all families, ops and dtypes. The two share the exponentials of
+    /// the first precision and nothing else; the intervals are taken from the second precision on, which shares nothing.
+    #[test]
+    fn balls_and_intervals_agree() {
+        let mut compared = 0;
+        let mut covered = BTreeSet::new();
+        for &family in Family::all().iter().filter(|family| !family.is_slow()) {
+            for dtype in Dtype::ALL {
+                for index in 0..25 {
+                    let logits: Arc<[f64]> = generate::row(family, dtype, 11, index, 70).into();
+                    if !RowClass::of(&logits).is_ordinary() {
+                        continue;
+                    }
+                    let row = Row::new(dtype, logits.clone());
+                    for op in Op::ALL {
+                        let Some(case) = generate::case(op, dtype, family.name(), 11, index, logits.clone(), None)
+                        else {
+                            continue;
+                        };
+                        let question = Question::new(&row, &case);
+                        for j in 0..op.outputs(logits.len()) {
+                            let Due::Real(cheap) = question.due(j) else { continue };
+                            if question.known(j).is_some() {
+                                continue;
+                            }
+                            let careful = (1..PRECISIONS.len()).find_map(|level| {
+                                Real::from_interval(&question.interval(j, question.level(level)), dtype.format())
+                            });
+                            let Some(careful) = careful else { panic!("{case} {j}: undecided") };
+                            assert_eq!(
+                                (cheap.rounded.to_bits(), cheap.unit),
+                                (careful.rounded.to_bits(), careful.unit),
+                                "{case} {j}"
+                            );
+                            let gap = (cheap.residual - careful.residual).abs();
+                            assert!(gap < 2.0 * ldexp(1.0, -SHOWN_BITS), "{case} {j}: {gap}");
+                            compared += 1;
+                            covered.insert((op, dtype));
+                        }
+                    }
+                }
+            }
+        }
+        assert!(compared > 100_000, "{compared}");
+        assert_eq!(covered.len(), Op::ALL.len() * Dtype::ALL.len());
+    }
+}
