@@ -26,6 +26,10 @@ pub use verdict::{Grade, Verdict};
 /// The number of bins of [`Judgement::histogram`].
 pub const HISTOGRAM_BINS: usize = 64;
 
+/// How near a number must be to a limit, relative to it, to be taken for it where NaN would do as well: three bits, as many as
+/// a sum is required to keep.
+const NEAR: f64 = 0.125;
+
 /// What the judge says of one outcome.
 #[derive(Debug, Clone)]
 pub struct Judgement {
@@ -194,6 +198,7 @@ impl Court<'_> {
 
     fn judge_accepted(&self, accepted: &[Accepted], index: usize, got: f64) -> OutputJudgement {
         let mut value = None;
+        let nan_is_accepted = accepted.contains(&Accepted::Nan);
         for accepted in accepted {
             match *accepted {
                 Accepted::Nan if got.is_nan() => return OutputJudgement::exact(),
@@ -204,14 +209,18 @@ impl Court<'_> {
                     if judged.verdict == Verdict::Pass {
                         return judged;
                     }
-                    value = Some(judged);
+                    // Near the value that is due, it is that value with an error; elsewhere it is a number out of nowhere.
+                    let is_near = (got - real.rounded).abs() <= NEAR * real.rounded.abs();
+                    if is_near || !nan_is_accepted {
+                        value = Some(judged);
+                    }
                 }
                 _ => {}
             }
         }
         let verdict = if got.is_nan() {
             Verdict::Nan
-        } else if let Some(judged) = value.filter(|_| !accepted.contains(&Accepted::Nan)) {
+        } else if let Some(judged) = value {
             return judged;
         } else {
             Verdict::Swallowed

@@ -159,8 +159,12 @@ impl Cause {
         match truth.class {
             RowClass::Empty => Cause::EmptyRow,
             RowClass::Nan => Cause::NanLost,
-            RowClass::OneInfinite | RowClass::SeveralInfinite => Cause::InfiniteLogit,
+            // A limit that is reached with an error is an ordinary error.
+            RowClass::OneInfinite | RowClass::SeveralInfinite if judgement.verdict != Verdict::Inaccurate => {
+                Cause::InfiniteLogit
+            }
             RowClass::FullyMasked => Cause::FullyMasked,
+            RowClass::OneInfinite | RowClass::SeveralInfinite => Self::by_size(case, truth, judgement),
             RowClass::PartlyMasked | RowClass::Finite => Self::by_experiment(case, truth, judgement, claims, fails)
                 .unwrap_or_else(|| Self::by_size(case, truth, judgement)),
         }
@@ -240,7 +244,8 @@ impl Cause {
         if n >= 8 && (is_half || n as f64 * u > 1e-3) {
             return Cause::NarrowSum;
         }
-        let gap = case.logits().iter().filter(|z| z.is_finite()).fold(0.0f64, |gap, z| gap.max(truth.anatomy.max - z));
+        let max = maximum(case);
+        let gap = case.logits().iter().filter(|z| z.is_finite()).fold(0.0f64, |gap, z| gap.max(max - z));
         let scale =
             case.direction().map_or(1.0, |direction| direction.iter().fold(0.0, |scale: f64, g| scale.max(g.abs())));
         let steps = 8.0 * u * (1.0 + gap);
