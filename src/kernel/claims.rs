@@ -1,4 +1,4 @@
-//! Claims: what a kernel declares of itself. They choose the error bound (numerics: the constants of its profile) and switch
+//! Claims: what a kernel declares of itself. They choose the error bound (the constants of the profile) and switch
 //! on the relations that hold only for kernels of a certain shape. The default is the textbook kernel on a good libm.
 
 use crate::dtype::Dtype;
