@@ -40,7 +40,7 @@ pub const DEFAULT_MAX_LEN: usize = 65_536;
 pub const SLOW_MAX_LEN: usize = 1 << 25;
 
 /// Rows that a thread takes at a time: enough to keep the merging cheap, few enough to share the work evenly.
-const ROWS_AT_A_TIME: u64 = 16;
+const ROWS_AT_A_TIME: u64 = 4;
 
 /// What to run: the selection, the amount of work, and the policy.
 pub struct Plan {
