@@ -13,10 +13,9 @@
 use criterion::Criterion;
 use logitfuzz::campaign::{self, Control, Plan, Source};
 use logitfuzz::generate::{self, file::Rows};
-use logitfuzz::kernel::builtin::{self, Builtin};
-use logitfuzz::kernel::{Claims, Outcome};
+use logitfuzz::kernel::builtin;
 use logitfuzz::oracle::Oracle;
-use logitfuzz::{Case, Dtype, Family, Kernel, Op, Special};
+use logitfuzz::{Case, Dtype, Family, Op, Special};
 use rug::{Assign, Float};
 use std::hint::black_box;
 use std::sync::Arc;
@@ -44,27 +43,6 @@ const LEAST_ROWS_PER_CAMPAIGN: usize = 96;
 /// What is required of the oracle from 32 logits on, and of two threads.
 const LARGEST_ORACLE_RATIO: f64 = 1.5;
 const LEAST_SPEEDUP: f64 = 1.8;
-
-/// A built-in kernel as a campaign takes it.
-struct Textbook(&'static Builtin);
-
-impl Kernel for Textbook {
-    fn name(&self) -> &str {
-        self.0.name()
-    }
-
-    fn supports(&self, op: Op, dtype: Dtype) -> bool {
-        self.0.supports(op, dtype)
-    }
-
-    fn claims(&self, op: Op, dtype: Dtype) -> Claims {
-        self.0.claims(op, dtype)
-    }
-
-    fn run(&self, case: &Case) -> Outcome {
-        self.0.run(case)
-    }
-}
 
 /// A row, and its unavoidable exponentials.
 struct Sample {
@@ -160,7 +138,7 @@ fn speedup(n: usize) -> [f64; 3] {
         .collect();
     std::fs::write(&path, lines.join("\n")).expect("a file in the temporary folder");
     let rows = Rows::read(&path, None).expect("the rows just written");
-    let mut plan = Plan::new(vec![Arc::new(Textbook(builtin::find("shifted").expect("a built-in kernel")))]);
+    let mut plan = Plan::new(vec![Arc::new(builtin::find("shifted").expect("a built-in kernel"))]);
     plan.dtypes = vec![Dtype::F32];
     plan.sources = vec![Source::File(Arc::new(rows))];
     let mut time = |jobs: usize| {

@@ -535,14 +535,15 @@ mod tests {
 
     #[test]
     fn pieces_cover_every_row_once() {
-        let fields = [(0, 0, 33), (0, 1, 0), (0, 2, 16), (1, 0, 1), (1, 1, u64::MAX / 2)];
+        const PIECE: u64 = super::ROWS_AT_A_TIME;
+        let fields = [(0, 0, 2 * PIECE + 1), (0, 1, 0), (0, 2, PIECE), (1, 0, 1), (1, 1, u64::MAX / 2)];
         let chunks = Chunks::new(&fields);
         // The first four fields have 3, 0, 1 and 1 pieces.
         for &(dtype, source, rows) in &fields[..4] {
             let mine = (0..5).map(|chunk| chunks.get(chunk)).filter(|chunk| (chunk.0, chunk.1) == (dtype, source));
             assert_eq!(mine.flat_map(|chunk| chunk.2).collect::<Vec<_>>(), (0..rows).collect::<Vec<_>>());
         }
-        assert_eq!(chunks.get(5), (1, 1, 0..16));
+        assert_eq!(chunks.get(5), (1, 1, 0..PIECE));
         let (.., last) = chunks.get(chunks.len() - 1);
         assert_eq!(last.end, u64::MAX / 2);
     }

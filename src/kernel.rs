@@ -36,6 +36,29 @@ pub trait Kernel: Send + Sync {
     fn run(&self, case: &Case) -> Outcome;
 }
 
+/// A kernel that is borrowed, such as one of the built-in ones.
+impl<K: Kernel + ?Sized> Kernel for &K {
+    fn name(&self) -> &str {
+        (**self).name()
+    }
+
+    fn selector(&self) -> String {
+        (**self).selector()
+    }
+
+    fn supports(&self, op: Op, dtype: Dtype) -> bool {
+        (**self).supports(op, dtype)
+    }
+
+    fn claims(&self, op: Op, dtype: Dtype) -> Claims {
+        (**self).claims(op, dtype)
+    }
+
+    fn run(&self, case: &Case) -> Outcome {
+        (**self).run(case)
+    }
+}
+
 /// What came out of running a kernel on one case.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {

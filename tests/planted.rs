@@ -10,8 +10,8 @@ use logitfuzz::case::Case;
 use logitfuzz::dtype::Dtype;
 use logitfuzz::generate::Family;
 use logitfuzz::judge::{Grade, Verdict};
-use logitfuzz::kernel::builtin::{self, Builtin};
-use logitfuzz::kernel::{Claims, Kernel, Outcome};
+use logitfuzz::kernel::Kernel;
+use logitfuzz::kernel::builtin;
 use logitfuzz::op::Op;
 use logitfuzz::oracle::Oracle;
 use logitfuzz::results::{Cell, Finding, Results};
@@ -27,26 +27,8 @@ const SLOW_CASES: u64 = 1;
 /// The same for the unstable kernels, in the one cell that the table names.
 const UNSTABLE_CASES: u64 = 60;
 
-/// A built-in kernel, as a plan takes it.
-struct Shared(&'static Builtin);
-
-impl Kernel for Shared {
-    fn name(&self) -> &str {
-        self.0.name()
-    }
-    fn supports(&self, op: Op, dtype: Dtype) -> bool {
-        self.0.supports(op, dtype)
-    }
-    fn claims(&self, op: Op, dtype: Dtype) -> Claims {
-        self.0.claims(op, dtype)
-    }
-    fn run(&self, case: &Case) -> Outcome {
-        self.0.run(case)
-    }
-}
-
 fn plan(kernels: &[&str], family: &str, cases: u64) -> Plan {
-    let kernels = kernels.iter().map(|name| Arc::new(Shared(builtin::find(name).expect(name))) as Arc<dyn Kernel>);
+    let kernels = kernels.iter().map(|name| Arc::new(builtin::find(name).expect(name)) as Arc<dyn Kernel>);
     let mut plan = Plan::new(kernels.collect());
     plan.sources = vec![Source::Family(family.parse().expect(family))];
     plan.cases = cases;
