@@ -287,7 +287,10 @@ impl<'a> Question<'a> {
             }
             Op::SoftmaxVjp | Op::SoftmaxJvp => {
                 let product = level.probability(group as usize).mul(&self.deviation_interval(j, level));
-                if group == 0 { narrower(product, self.top_product_interval(j, level)) } else { product }
+                // The form with a limit costs a rational number for each group, and only a value beside its limit needs it: such
+                // a value is undecided at the first precision as a mere product.
+                let needs_limit = group == 0 && level.index > 0;
+                if needs_limit { narrower(product, self.top_product_interval(j, level)) } else { product }
             }
             Op::LogSoftmaxVjp => {
                 let Some(products) = &self.products else { return Interval::zero(bits) };
