@@ -40,7 +40,7 @@ pub const DEFAULT_MAX_LEN: usize = 65_536;
 pub const SLOW_MAX_LEN: usize = 1 << 25;
 
 /// Rows that a thread takes at a time: enough to keep the merging cheap, few enough to share the work evenly.
-const ROWS_AT_A_TIME: u64 = 4;
+const ROWS_AT_A_TIME: u64 = 8;
 
 /// What to run: the selection, the amount of work, and the policy.
 pub struct Plan {
@@ -202,23 +202,19 @@ pub fn run(plan: &Plan, control: &Control) -> Result<Results> {
     let merged = Mutex::new(Harvest::default());
     pool.install(|| {
         // None ends it: going through all pieces that are left, if only to skip them, takes long where they are many.
-        (0..chunks.len()).into_par_iter().try_for_each_init(Oracle::new, |oracle, chunk| {
-            if control.is_stopped() {
-                return None;
-            }
+        let worker = || Worker { oracle: Oracle::new(), harvest: Harvest::default(), merged: &merged };
+        (0..chunks.len()).into_par_iter().try_for_each_init(worker, |worker, chunk| {
             let (dtype, source, rows) = chunks.get(chunk);
-            let mut harvest = Harvest::default();
             for index in rows {
                 if control.is_stopped() {
-                    break;
+                    return None;
                 }
-                run_row(plan, &desks[dtype], (dtype, source), index, oracle, &mut harvest);
+                run_row(plan, &desks[dtype], (dtype, source), index, &mut worker.oracle, &mut worker.harvest);
                 let done = done.fetch_add(1, Ordering::Relaxed) + 1;
                 if let Some(progress) = control.progress {
                     progress(done, total);
                 }
             }
-            merged.lock().unwrap_or_else(PoisonError::into_inner).merge(harvest);
             Some(())
         })
     });
@@ -235,6 +231,19 @@ pub fn run(plan: &Plan, control: &Control) -> Result<Results> {
         findings,
         curves: harvest.curves(plan),
     })
+}
+
+/// What a thread works with for a while; at the end of it, what it found is merged with what the others found.
+struct Worker<'a> {
+    oracle: Oracle,
+    harvest: Harvest,
+    merged: &'a Mutex<Harvest>,
+}
+
+impl Drop for Worker<'_> {
+    fn drop(&mut self) {
+        self.merged.lock().unwrap_or_else(PoisonError::into_inner).merge(std::mem::take(&mut self.harvest));
+    }
 }
 
 /// Runs one case on a kernel outside a campaign, without the message of a panic on standard error.
