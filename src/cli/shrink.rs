@@ -9,7 +9,7 @@ use crate::oracle::Oracle;
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-Prints a case that fails with the same verdict for the same reason, for each kernel that fails.
+Prints a smaller case that fails with the same verdict on the same kind of row, for each kernel that fails.
 
 Example:
   logitfuzz shrink --kernel naive 'softmax f32 [1000, 3, -7.25, 88.5]'")]

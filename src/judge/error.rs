@@ -13,7 +13,7 @@ use crate::oracle::{Real, SHOWN_BITS};
 pub struct OutputError {
     /// `|got - exact|`.
     pub absolute: Magnitude,
-    /// `(got - exact) / ulp(exact)`, between `-f64::MAX` and `f64::MAX`; 0, or at least `2^-40`, the oracle's resolution.
+    /// `(got - exact) / ulp(exact)`, between `-f64::MAX` and `f64::MAX`; 0, or at least `2^-32`, the oracle's resolution.
     pub signed_ulps: f64,
 }
 
