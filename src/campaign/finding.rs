@@ -3,7 +3,7 @@
 use super::{Bench, Cause, Control, Desk, Failure, FailureKey, Plan, Shape};
 use crate::case::{Case, direction_name, values_text};
 use crate::dtype::text;
-use crate::judge::{Judgement, Verdict};
+use crate::judge::Judgement;
 use crate::kernel::{Claims, Kernel};
 use crate::op::Takes;
 use crate::oracle::{Exact, Oracle};
@@ -140,7 +140,11 @@ pub(crate) fn describe(
         cotangent: direction(Takes::Cotangent),
         tangent: direction(Takes::Tangent),
         index: worst.map(|worst| worst.index),
-        got: if judgement.verdict == Verdict::Panic { "panic".into() } else { got },
+        got: if judgement.worst.is_none() && judgement.message.is_some() {
+            judgement.verdict.name().into()
+        } else {
+            got
+        },
         got_decimal: worst.map_or(String::new(), |worst| text::decimal(worst.got, case.dtype())),
         exact: truth.map_or(String::new(), |exact| exact.digits.clone()),
         rounded: truth.map_or(String::new(), |exact| text::hex(exact.rounded)),
