@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How much of a worker's standard error is kept: its end.
-const TAIL: usize = 4096;
+const TAIL_BYTES: usize = 4096;
 /// The longest last line of it that a message quotes, in characters.
 const LONGEST_QUOTE: usize = 200;
 /// How long a wait lasts before the memory is looked at.
@@ -30,13 +30,18 @@ const PIPE: usize = 1 << 20;
 /// Why a worker did not answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Failure {
-    /// Its process ended, or used too much memory and was ended; in words.
+    /// Its process ended; in words.
     Died(String),
+    /// It used too much memory and was ended; in words.
+    Bloated(String),
     /// The time was over.
     Late,
     /// It wrote something that is no answer; in words.
     Garbled(String),
 }
+
+/// The last bytes that a worker wrote to standard error.
+type Tail = Arc<Mutex<VecDeque<u8>>>;
 
 /// A running worker. Dropping it kills it.
 pub(super) struct Process {
@@ -44,7 +49,7 @@ pub(super) struct Process {
     /// None once the end of the input was sent.
     input: Option<ChildStdin>,
     output: ChildStdout,
-    errors: Arc<Mutex<VecDeque<u8>>>,
+    errors: Tail,
     errors_end: Receiver<()>,
     received: Vec<u8>,
     glanced: Instant,
@@ -201,7 +206,7 @@ impl Process {
         match resident(self.child.id()) {
             Some(bytes) if bytes > memory => {
                 self.kill();
-                Err(Failure::Died(format!(
+                Err(Failure::Bloated(format!(
                     "it used more than {} MiB of memory and was killed (--memory-limit)",
                     memory >> 20
                 )))
@@ -292,16 +297,16 @@ fn spawn(command: Command) -> io::Result<Child> {
 }
 
 /// Reads standard error for ever, so that a worker that floods it is never blocked, and keeps the end of it.
-fn drained(mut stderr: ChildStderr) -> io::Result<(Arc<Mutex<VecDeque<u8>>>, Receiver<()>)> {
+fn drained(mut stderr: ChildStderr) -> io::Result<(Tail, Receiver<()>)> {
     let kept = Arc::new(Mutex::new(VecDeque::new()));
     let (end, ended) = channel();
     let tail = kept.clone();
     std::thread::Builder::new().name("worker's stderr".into()).spawn(move || {
-        let mut chunk = [0; TAIL];
+        let mut chunk = [0; TAIL_BYTES];
         while let Ok(count @ 1..) = stderr.read(&mut chunk) {
             let mut tail = tail.lock().unwrap_or_else(PoisonError::into_inner);
             tail.extend(&chunk[..count]);
-            let surplus = tail.len().saturating_sub(TAIL);
+            let surplus = tail.len().saturating_sub(TAIL_BYTES);
             tail.drain(..surplus);
         }
         let _ = end.send(());

@@ -1,8 +1,8 @@
 //! A worker program: its hello, its processes, and the policy of what happens when one of them fails.
 //!
-//! A batch that is answered costs one exchange. A batch that is not is run again row by row, on a fresh process where need be, so
-//! that each failure has its row. If every row alone passes, the failure needs the rows before it: the batch is then cut in half
-//! again and again until the row is found at which it comes about.
+//! A batch that is answered costs one exchange. A batch that is not is run again row by row, so that each failure has its row. If
+//! every row passes by itself, the failure takes a batch: it is then cut in half again and again until the row is found at which
+//! it comes about.
 
 use super::process::{Failure, Process};
 use super::{Limits, MOST_FAULTS};
@@ -82,11 +82,7 @@ impl Program {
                 outcomes.push(Outcome::NotRun);
                 continue;
             }
-            let outcome = match (batch.len(), failure) {
-                // It was alone already; only time is given twice.
-                (1, Failure::Died(_) | Failure::Garbled(_)) => fault(failure, self.limits.timeout),
-                _ => self.alone(*row),
-            };
+            let outcome = self.alone(*row);
             *faults += u64::from(matches!(&outcome, Outcome::Failed(fault, _) if fault.is_fatal()));
             outcomes.push(outcome);
         }
@@ -101,10 +97,26 @@ impl Program {
         outcomes
     }
 
+    /// The outcome of a row in a batch of its own, with twice the time.
     fn alone(&self, row: Row) -> Outcome {
         let time = 2 * self.limits.timeout;
-        match self.attempt(&[row], time) {
-            Ok(mut answer) => answer.pop().unwrap_or(Outcome::NotRun),
+        let answered = |mut answer: Vec<Outcome>| answer.pop().unwrap_or(Outcome::NotRun);
+        let failure = match self.attempt(&[row], time) {
+            Ok(answer) => return answered(answer),
+            Err(failure @ Failure::Late) => return fault(&failure, time),
+            Err(failure) => failure,
+        };
+        // The process had run other rows before. Whether the row needs them is worth knowing: replaying it alone may pass.
+        match self.start_again().and_then(|process| self.attempt_on(process, &[row], time)) {
+            // Its own memory is not too much.
+            Ok(answer) if matches!(failure, Failure::Bloated(_)) => answered(answer),
+            Ok(_) => match fault(&failure, time) {
+                Outcome::Failed(fault, words) => Outcome::Failed(
+                    fault,
+                    format!("{words}; a fresh process survives it, so it takes the rows before it as well"),
+                ),
+                outcome => outcome,
+            },
             Err(failure) => fault(&failure, time),
         }
     }
@@ -131,17 +143,28 @@ impl Program {
     /// One exchange. The worker is kept if it answers.
     fn attempt(&self, rows: &[Row], time: Duration) -> std::result::Result<Vec<Outcome>, Failure> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let mut process = match idle {
+        let process = match idle {
             Some(process) => process,
-            None => {
-                let (process, hello) = greet(&self.words, self.limits)
-                    .map_err(|why| Failure::Died(format!("it could not be started again: {why}")))?;
-                if hello != self.hello {
-                    return Err(Failure::Garbled("it said another hello than the first time".into()));
-                }
-                process
-            }
+            None => self.start_again()?,
         };
+        self.attempt_on(process, rows, time)
+    }
+
+    fn start_again(&self) -> std::result::Result<Process, Failure> {
+        let (process, hello) = greet(&self.words, self.limits)
+            .map_err(|why| Failure::Died(format!("it could not be started again: {why}")))?;
+        if hello != self.hello {
+            return Err(Failure::Garbled("it said another hello than the first time".into()));
+        }
+        Ok(process)
+    }
+
+    fn attempt_on(
+        &self,
+        mut process: Process,
+        rows: &[Row],
+        time: Duration,
+    ) -> std::result::Result<Vec<Outcome>, Failure> {
         let mut request = Vec::new();
         let frames = self.hello.frames;
         match frames {
@@ -163,7 +186,9 @@ impl Program {
 /// What a failure is, on the row that did it.
 fn fault(failure: &Failure, time: Duration) -> Outcome {
     match failure {
-        Failure::Died(words) | Failure::Garbled(words) => Outcome::Failed(Fault::Crash, words.clone()),
+        Failure::Died(words) | Failure::Bloated(words) | Failure::Garbled(words) => {
+            Outcome::Failed(Fault::Crash, words.clone())
+        }
         Failure::Late => Outcome::Failed(Fault::Hang, format!("no answer within {} ms", time.as_millis())),
     }
 }
@@ -183,7 +208,7 @@ fn greet(words: &[OsString], limits: Limits) -> std::result::Result<(Process, He
         }
     })?;
     let line = process.exchange(&[], Frames::Json, HELLO, limits.memory).map_err(|failure| match failure {
-        Failure::Died(words) => format!("its worker said no hello: {words}"),
+        Failure::Died(words) | Failure::Bloated(words) => format!("its worker said no hello: {words}"),
         Failure::Garbled(words) => format!("its worker said more than a hello: {words}"),
         Failure::Late => process.with_last_line(format!(
             "its worker said no hello within {} seconds; it must write one line of JSON first (docs/worker-protocol.md)",
