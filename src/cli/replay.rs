@@ -48,8 +48,7 @@ impl Found {
 
     /// The kernels to run the case on: those asked for, else its own, else all that are no planted defect.
     pub fn kernels(&self, asked: &Kernels) -> Result<Vec<Arc<dyn Kernel>>> {
-        let only = Some((self.case.op(), self.case.dtype()));
-        if asked.is_default() { self.kernels.resolve(only) } else { asked.resolve(only) }
+        asked.or(&self.kernels).resolve(Some((self.case.op(), self.case.dtype())))
     }
 
     /// The policy to judge it by: what is asked for, else its own.

@@ -97,6 +97,15 @@ impl Kernels {
         self.kernels.is_empty()
     }
 
+    /// These, and where nothing was asked for, what the others ask for.
+    pub fn or(&self, others: &Self) -> Self {
+        Self {
+            kernels: if self.is_default() { others.kernels.clone() } else { self.kernels.clone() },
+            timeout_ms: self.timeout_ms.or(others.timeout_ms),
+            memory_limit: self.memory_limit.or(others.memory_limit),
+        }
+    }
+
     /// The kernels asked for, in the order of the flags and of the registry; without a flag, all that are no planted defect.
     /// `only` is the op and the dtype, where there is one of each: a C symbol of any name computes that.
     pub fn resolve(&self, only: Option<(Op, Dtype)>) -> Result<Vec<Arc<dyn Kernel>>> {
