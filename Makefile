@@ -10,11 +10,13 @@ CASES ?= 200
 OUT ?= reports/latest
 # Cases of the long claims (tests/trusted.rs) for each (kernel, op, dtype, family): ten million outputs in all, and more.
 SOAK_CASES ?= 2000
+# Cases for each (kernel, op, dtype, family) of the comparison of published libraries.
+PUBLISHED_CASES ?= 100
 # Where `make reference` keeps its Python packages.
 VENV ?= target/reference-venv
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check fmt clippy doc soak bench reference clean-reports
+.PHONY: help setup run test check fmt clippy doc soak bench reference published clean-reports
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F '|' '{ printf "%-22s%s\n", $$1, $$2 }'
@@ -58,6 +60,10 @@ reference: ## make tests/reference/table.txt again, with Arb (python-flint) in a
 	python3 -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet python-flint==0.9.0
 	$(VENV)/bin/python tests/reference/make_table.py
+
+published: adapters adapters-python ## run all published kernels that adapters serve; writes reports/published/README.md
+	cargo build --release --locked
+	@sh scripts/published.sh target/release/logitfuzz $(PYTHON_VENV)/bin/python $(PUBLISHED_CASES)
 
 clean-reports: ## remove the generated report
 	rm -rf reports/latest

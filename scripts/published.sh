@@ -1,0 +1,37 @@
+#!/bin/sh
+# Runs every published kernel that an adapter serves and writes the comparison, reports/published/README.md. The workers must be
+# built (`make adapters adapters-python`; `make published` does that, too).
+#
+#   scripts/published.sh LOGITFUZZ PYTHON CASES
+set -eu
+
+logitfuzz=$1
+python=$2
+cases=$3
+cd "$(dirname "$0")/.."
+
+set --
+for manifest in adapters/*/Cargo.toml; do
+    library=$(basename "$(dirname "$manifest")")
+    set -- "$@" --kernel "exec:target/adapters/release/$library-worker"
+done
+for script in adapters/python/*_kernels.py; do
+    set -- "$@" --kernel "exec:$python $script"
+done
+# Shapes that a just-in-time compiler has not seen yet take long, and none of these loops for ever.
+"$logitfuzz" run "$@" --cases "$cases" --timeout-ms 20000 --out target/published
+
+mkdir -p reports/published
+{
+    echo '# Published kernels'
+    echo
+    echo "Released versions of libraries, each called as its users call it, on the CPU. Measured on $(date -u +%Y-%m-%d) by"
+    echo '`make published`, which anybody can repeat. What the words mean is in the [README](../../README.md#how-to-read-a-report).'
+    echo
+    echo 'A finding is what a library returns on an input that hardly anybody meets, or on one that everybody does: look at the input'
+    echo 'before you judge. A library that computes in half precision on purpose is measured against one that keeps its sums in f32.'
+    # Without its own heading.
+    tail -n +2 target/published/summary.md
+} >reports/published/README.md.new
+mv reports/published/README.md.new reports/published/README.md
+echo "reports/published/README.md is written; target/published/index.html is the whole report"
