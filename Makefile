@@ -12,12 +12,14 @@ OUT ?= reports/latest
 SOAK_CASES ?= 2000
 # Where `make reference` keeps its Python packages.
 VENV ?= target/reference-venv
+# Where `make adapters-python` keeps NumPy, SciPy, PyTorch, JAX, Optax and ONNX Runtime: two gigabytes.
+PYTHON_VENV ?= target/python-venv
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check fmt clippy doc soak bench reference clean-reports
+.PHONY: help setup run test check fmt clippy doc soak bench reference adapters-python clean-reports
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F '|' '{ printf "%-22s%s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F '|' '{ printf "%-24s%s\n", $$1, $$2 }'
 
 setup: ## install what the build needs, if anything is missing (m4 above all)
 	@sh scripts/setup.sh
@@ -58,6 +60,12 @@ reference: ## make tests/reference/table.txt again, with Arb (python-flint) in a
 	python3 -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet python-flint==0.9.0
 	$(VENV)/bin/python tests/reference/make_table.py
+
+adapters-python: ## a virtual environment for the ready scripts in adapters/python (Python 3.11 or newer), and their tests
+	python3 -m venv $(PYTHON_VENV)
+	$(PYTHON_VENV)/bin/pip install --quiet --no-deps -r adapters/python/requirements.txt
+	$(PYTHON_VENV)/bin/python adapters/python/torch_without_cuda.py
+	$(PYTHON_VENV)/bin/python -m unittest discover adapters/python
 
 clean-reports: ## remove the generated report
 	rm -rf reports/latest
