@@ -199,6 +199,18 @@ class TheProtocol(unittest.TestCase):
         for how in ("while it is loaded", "by print", "by descriptor", "by C", "by a child"):
             self.assertIn(how, errors)
 
+    def test_what_was_printed_before_a_crash_is_there(self):
+        w = worker("""
+            import os
+            @kernel("softmax", dtypes=["f32"])
+            def f(z):
+                print("the last words")
+                os._exit(3)
+        """)
+        w.process.stdin.write(w.binary_batch([(0, [1.0], 0, 0.0, None)]))
+        status, errors = w.close()
+        self.assertEqual((status, errors), (3, "the last words\n"))
+
     def test_overflow_does_not_reach_standard_error(self):
         w = worker("""
             @kernel("softmax", dtypes=["f16"])
