@@ -6,6 +6,7 @@ scripts for the libraries where all of these are installed, as `make adapters-py
 
 import importlib.util
 import json
+import os
 import pathlib
 import struct
 import subprocess
@@ -34,7 +35,10 @@ class Worker:
     """A worker process and the protocol, as the harness sees it."""
 
     def __init__(self, *command):
-        self.process = subprocess.Popen(command, cwd=HERE, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        # As most machines have it: with this variable, nothing that is printed waits in a buffer.
+        environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        self.process = subprocess.Popen(command, cwd=HERE, env=environment, **pipes)
         line = self.process.stdout.readline()
         if not line:
             raise AssertionError(f"no hello; standard error: {self.close()[1]}")
