@@ -14,12 +14,15 @@ SOAK_CASES ?= 2000
 PUBLISHED_CASES ?= 100
 # Where `make reference` keeps its Python packages.
 VENV ?= target/reference-venv
+# Where `make adapters-python` keeps NumPy, SciPy, PyTorch, JAX, Optax and ONNX Runtime: two gigabytes.
+PYTHON_VENV ?= target/python-venv
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test check fmt clippy doc soak bench reference published clean-reports
+.PHONY: help setup run test check fmt clippy doc soak bench reference adapters-python clean-reports
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F '|' '{ printf "%-22s%s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F '|' '{ printf "%-24s%s\n", $$1, $$2 }'
 
 setup: ## install what the build needs, if anything is missing (m4 above all)
 	@sh scripts/setup.sh
@@ -64,6 +67,11 @@ reference: ## make tests/reference/table.txt again, with Arb (python-flint) in a
 published: adapters adapters-python ## run all published kernels that adapters serve; writes reports/published/README.md
 	cargo build --release --locked
 	@sh scripts/published.sh target/release/logitfuzz $(PYTHON_VENV)/bin/python $(PUBLISHED_CASES)
+adapters-python: ## a virtual environment for the ready scripts in adapters/python (Python 3.11 or newer), and their tests
+	python3 -m venv $(PYTHON_VENV)
+	$(PYTHON_VENV)/bin/pip install --quiet --no-deps -r adapters/python/requirements.txt
+	$(PYTHON_VENV)/bin/python adapters/python/torch_without_cuda.py
+	$(PYTHON_VENV)/bin/python -m unittest discover adapters/python
 
 clean-reports: ## remove the generated report
 	rm -rf reports/latest
