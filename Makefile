@@ -14,7 +14,7 @@ SOAK_CASES ?= 2000
 VENV ?= target/reference-venv
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check fmt clippy doc soak bench reference clean-reports
+.PHONY: help setup run test check fmt clippy doc soak bench reference adapters clean-reports
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F '|' '{ printf "%-22s%s\n", $$1, $$2 }'
@@ -58,6 +58,12 @@ reference: ## make tests/reference/table.txt again, with Arb (python-flint) in a
 	python3 -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet python-flint==0.9.0
 	$(VENV)/bin/python tests/reference/make_table.py
+
+# Each has a lock file of its own; one target directory for all, so that GMP and MPFR are built once.
+adapters: setup ## build the workers that serve published Rust kernels, into target/adapters/release
+	for manifest in adapters/*/Cargo.toml; do \
+		cargo build --release --locked --target-dir target/adapters --manifest-path "$$manifest" || exit 1; \
+	done
 
 clean-reports: ## remove the generated report
 	rm -rf reports/latest
