@@ -1,6 +1,6 @@
 //! Kernels: the implementations under test, what they claim, and how one case is run on one of them.
 //!
-//! [`Kernel`] is the one door. Built-in kernels ([`builtin`]), closures ([`Closure`]) and, soon, kernels from outside live
+//! [`Kernel`] is the one door. Built-in kernels ([`builtin`]), closures ([`Closure`]) and kernels from outside ([`foreign`]) live
 //! here. A kernel gets a [`Case`] and returns an [`Outcome`]; it never sees the truth.
 
 use crate::case::Case;
@@ -11,6 +11,8 @@ use std::ops::RangeInclusive;
 pub mod builtin;
 mod claims;
 mod closure;
+#[cfg(unix)]
+pub mod foreign;
 mod scalar;
 
 pub use claims::{Claims, Special, Summation};
