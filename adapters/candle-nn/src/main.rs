@@ -37,10 +37,10 @@ fn of_dtype<T: Element + WithDType>() -> [Closure; 8] {
         ours(Op::LogSoftmax, log_softmax),
         ours(Op::LogSumExp, |z| z.log_sum_exp(D::Minus1)),
         Closure::new(env!("LIBRARY"), Op::CrossEntropy, |z: &[T], target, smoothing: T, out: &mut [T]| {
-            write(row(z).and_then(|z| loss(&z, target, smoothing.to_f64())), out);
+            write(row(z).and_then(|z| loss(&z, target, Element::to_f64(smoothing))), out);
         }),
         Closure::new(env!("LIBRARY"), Op::CrossEntropyGrad, |z: &[T], target, smoothing: T, out: &mut [T]| {
-            write(gradient(z, |z| loss(z, target, smoothing.to_f64())), out);
+            write(gradient(z, |z| loss(z, target, Element::to_f64(smoothing))), out);
         }),
         pulled_back(Op::SoftmaxVjp, softmax),
         pulled_back(Op::LogSoftmaxVjp, log_softmax),
