@@ -253,5 +253,8 @@ def _array(values, dtype):
 
 
 def _write_json(answers):
-    rows = [{"outputs": [float(y).hex() for y in answer]} if code == OUTPUTS else {"error": answer} for code, answer in answers]
+    rows = [
+        {"outputs": [float(y).hex() for y in answer]} if code == OUTPUTS else {"error": answer, "code": code}
+        for code, answer in answers
+    ]
     return json.dumps({"rows": rows}).encode() + b"\n"

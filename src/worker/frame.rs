@@ -131,13 +131,21 @@ pub(crate) fn read_answer(dtypes: impl ExactSizeIterator<Item = Dtype>, frame: &
         outcomes.push(if code == OUTPUTS {
             Outcome::Outputs(bytes.values(dtype, length)?)
         } else {
-            let fault = FAULTS.iter().find(|(known, _)| *known == code).map(|(_, fault)| *fault);
             let text = String::from_utf8_lossy(bytes.take(length)?).into_owned();
-            Outcome::Failed(fault.ok_or_else(|| format!("a row with the unknown code {code}"))?, text)
+            Outcome::Failed(fault(code)?, text)
         });
     }
     bytes.end()?;
     Ok(outcomes)
+}
+
+/// The fault that a code stands for.
+///
+/// # Errors
+/// It stands for none.
+pub(super) fn fault(code: u32) -> Result<Fault, String> {
+    let known = FAULTS.iter().find(|(known, _)| *known == code).map(|(_, fault)| *fault);
+    known.ok_or_else(|| format!("a row with the unknown code {code}"))
 }
 
 /// Begins a frame: room for its length, then the number of rows. Returns where it begins.
