@@ -19,6 +19,7 @@ use rug::{Float, Rational, float::Round};
 use std::sync::Arc;
 
 mod ball;
+mod exp;
 mod interval;
 mod output;
 mod real;
