@@ -10,14 +10,14 @@ use super::exp::{self, exp_of_minus};
 use super::interval::Interval;
 use crate::dtype::{Dtype, ldexp};
 use crate::magnitude::Magnitude;
-use rug::{Assign, Float, Rational, float::Round};
+use rug::{Assign, Float, float::Round};
 use std::cell::OnceCell;
 use std::cmp::Ordering;
 use std::sync::Arc;
 
 /// The precisions of Ziv's loop, in bits. The first is that of the exponentials that every row pays for; the last is the cap,
 /// after which an output is undecided.
-pub(crate) const PRECISIONS: [u32; 6] = [128, 256, 512, 1024, 2048, 4096];
+pub(crate) const PRECISIONS: [u32; 6] = [128, 192, 512, 1024, 2048, 4096];
 
 /// The group of a logit of -inf.
 pub(crate) const MASKED: u32 = u32::MAX;
@@ -83,7 +83,7 @@ pub(crate) struct Level {
     pub weights: Vec<Interval>,
     pub sigma: Interval,
     pub total: Interval,
-    pub log_total: Interval,
+    log_total: OnceCell<Interval>,
 }
 
 impl Row {
@@ -191,27 +191,27 @@ impl Row {
 
     /// The sign of `sum over g >= 1 of coefficient(g) * w_g + square * sigma^2` where the weights themselves are out of MPFR's
     /// range: that of the sum divided by its largest weight.
-    fn sign_beyond_reach(&self, bits: u32, coefficients: &[Rational], square: &Rational) -> Ordering {
+    fn sign_beyond_reach(&self, bits: u32, coefficient: impl Fn(usize) -> Interval, square: &Interval) -> Ordering {
         let gap = |g: usize| Float::with_val(EXACT_BITS, self.max) - self.values[g];
         let mut terms: Vec<(Float, Interval)> = (1..self.groups())
-            .filter(|&g| coefficients[g].cmp0() != Ordering::Equal)
-            .map(|g| (gap(g), Interval::rational(bits, &coefficients[g])))
+            .map(|g| (gap(g), coefficient(g)))
+            .filter(|(_, coefficient)| !coefficient.is_zero())
             .collect();
-        if square.cmp0() != Ordering::Equal && self.groups() > 1 {
+        if !square.is_zero() && self.groups() > 1 {
             // sigma = w_1 * (the sum of the weights in units of w_1)
             let mut scaled = Interval::zero(bits);
             for g in 1..self.groups() {
                 let weight = exponential(bits, self.values[1], self.values[g]);
-                scaled = scaled.add(&weight.mul(&Interval::enclose(bits, self.counts[g])));
+                scaled.accumulate(&weight.mul(&Interval::enclose(bits, self.counts[g])));
             }
-            terms.push((gap(1) * 2u32, scaled.mul(&scaled).mul(&Interval::rational(bits, square))));
+            terms.push((gap(1) * 2u32, scaled.mul(&scaled).mul(square)));
         }
         let Some(least) = terms.iter().map(|term| term.0.clone()).min_by(|a, b| a.total_cmp(b)) else {
             return Ordering::Equal;
         };
         let mut sum = Interval::zero(bits);
         for (gap, coefficient) in &terms {
-            sum = sum.add(&exponential_of(bits, &Float::with_val(EXACT_BITS, &least - gap)).mul(coefficient));
+            sum.accumulate(&exponential_of(bits, &Float::with_val(EXACT_BITS, &least - gap)).mul(coefficient));
         }
         if sum.is_positive() {
             Ordering::Greater
@@ -341,14 +341,19 @@ impl Level {
             .collect();
         let mut sigma = Interval::zero(bits);
         for (weight, &count) in weights.iter().zip(&row.counts).skip(1) {
-            sigma = match count {
-                1 => sigma.add(weight),
-                count => sigma.add(&weight.mul(&Interval::enclose(bits, count))),
-            };
+            match count {
+                1 => sigma.accumulate(weight),
+                count => sigma.accumulate(&weight.mul(&Interval::enclose(bits, count))),
+            }
         }
         let total = sigma.add(&Interval::enclose(bits, row.counts[0]));
-        let log_total = sigma.add(&Interval::enclose(bits, row.counts[0] - 1)).log1p();
-        Self { index, bits, weights, sigma, total, log_total }
+        Self { index, bits, weights, sigma, total, log_total: OnceCell::new() }
+    }
+
+    /// `log S`, computed when first asked for; half of the ops have no use for it.
+    pub fn log_total(&self, row: &Row) -> &Interval {
+        let others = || self.sigma.add(&Interval::enclose(self.bits, row.counts[0] - 1));
+        self.log_total.get_or_init(|| others().log1p())
     }
 
     /// `p` of a group.
@@ -356,17 +361,18 @@ impl Level {
         self.weights[group].div_positive(&self.total)
     }
 
-    /// `sum over g >= 1 of coefficient(g) * w_g + square * sigma^2`; element 0 of the coefficients is not used. Its sign is known
-    /// from the largest weight that counts even where all weights are out of range.
-    pub fn weighted_sum(&self, row: &Row, coefficients: &[Rational], square: &Rational) -> Interval {
-        let mut sum = self.sigma.mul(&self.sigma).mul(&Interval::rational(self.bits, square));
-        for (weight, coefficient) in self.weights.iter().zip(coefficients).skip(1) {
-            if coefficient.cmp0() != Ordering::Equal {
-                sum = sum.add(&weight.mul(&Interval::rational(self.bits, coefficient)));
+    /// `sum over g >= 1 of coefficient(g) * w_g + square * sigma^2`. Its sign is known from the largest weight that counts even
+    /// where all weights are out of range. A coefficient that is 0 must be the point 0.
+    pub fn weighted_sum(&self, row: &Row, coefficient: impl Fn(usize) -> Interval, square: &Interval) -> Interval {
+        let mut sum = self.sigma.mul(&self.sigma).mul(square);
+        for (g, weight) in self.weights.iter().enumerate().skip(1) {
+            let coefficient = coefficient(g);
+            if !coefficient.is_zero() {
+                sum.accumulate(&weight.mul(&coefficient));
             }
         }
         if sum.low < 0 && sum.high > 0 {
-            match row.sign_beyond_reach(self.bits, coefficients, square) {
+            match row.sign_beyond_reach(self.bits, coefficient, square) {
                 Ordering::Greater => sum.low = Float::with_val(self.bits, 0),
                 Ordering::Less => sum.high = Float::with_val(self.bits, 0),
                 Ordering::Equal => {}
@@ -393,7 +399,7 @@ mod tests {
         for index in 0..PRECISIONS.len() {
             let level = row.level(index);
             for (ball, interval) in
-                [(row.sigma, &level.sigma), (row.total, &level.total), (row.log_total, &level.log_total)]
+                [(row.sigma, &level.sigma), (row.total, &level.total), (row.log_total, level.log_total(&row))]
             {
                 let centre = Float::with_val(300, ball.high) + ball.low;
                 assert!(Float::with_val(300, &centre - ball.radius) < interval.high);
