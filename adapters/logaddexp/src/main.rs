@@ -14,8 +14,12 @@ fn main() -> ExitCode {
     // Its source: "rescale the previous accumulation onto the new, larger max".
     let online = Claims { online: true, ..Claims::default() };
     let row = [
-        Closure::new(env!("LIBRARY"), Op::LogSumExp, |z: &[f32], out: &mut [f32]| out[0] = z.iter().copied().ln_sum_exp()),
-        Closure::new(env!("LIBRARY"), Op::LogSumExp, |z: &[f64], out: &mut [f64]| out[0] = z.iter().copied().ln_sum_exp()),
+        Closure::new(env!("LIBRARY"), Op::LogSumExp, |z: &[f32], out: &mut [f32]| {
+            out[0] = z.iter().copied().ln_sum_exp()
+        }),
+        Closure::new(env!("LIBRARY"), Op::LogSumExp, |z: &[f64], out: &mut [f64]| {
+            out[0] = z.iter().copied().ln_sum_exp()
+        }),
     ];
     let pair = [
         Closure::new(PAIR, Op::LogSumExp, |z: &[f32], out: &mut [f32]| out[0] = z[0].ln_add_exp(z[1])),
