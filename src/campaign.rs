@@ -8,7 +8,7 @@
 use crate::case::Case;
 use crate::dtype::{Dtype, exponent};
 use crate::error::{Error, Result};
-use crate::generate::file::Rows;
+use crate::generate::file::{FILE_FAMILY, Rows};
 use crate::generate::{self, Family};
 use crate::judge::{self, Bounds, Judgement, Verdict};
 use crate::kernel::{self, Claims, Kernel, Outcome, Special};
@@ -80,7 +80,7 @@ impl Source {
     pub fn name(&self) -> &'static str {
         match self {
             Source::Family(family) => family.name(),
-            Source::File(_) => "file",
+            Source::File(_) => FILE_FAMILY,
         }
     }
 
@@ -132,7 +132,7 @@ impl Plan {
         Ok(claims)
     }
 
-    fn settings(&self) -> Settings {
+    pub(crate) fn settings(&self) -> Settings {
         let file = self.sources.iter().find_map(|source| match source {
             Source::File(rows) => Some(results::FileRows { rows: rows.len(), checksum: rows.checksum() }),
             Source::Family(_) => None,

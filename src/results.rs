@@ -247,7 +247,7 @@ impl<'de> Deserialize<'de> for Dtype {
 }
 
 /// A number that may be NaN or infinite: then a string, `"nan"`, `"inf"`, `"-inf"`.
-mod number {
+pub(crate) mod number {
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
     pub fn serialize<S: Serializer>(x: &f64, serializer: S) -> Result<S::Ok, S::Error> {

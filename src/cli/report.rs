@@ -30,13 +30,13 @@ impl Report {
         let results = report::read(&self.results)?;
         if let Some(dir) = &self.out {
             report::prepare(dir)?;
-            let files = report::write(dir, &results, None)?;
+            let files = report::write(dir, &results, None, None)?;
             print(&files.iter().map(|file| format!("{}\n", file.display())).collect::<String>())?;
             return Ok(0);
         }
         print(&match self.format {
-            Format::Markdown => report::markdown::summary(&results, None),
-            Format::Html => report::html::page(&results, None),
+            Format::Markdown => report::markdown::summary(&results, None, None),
+            Format::Html => report::html::page(&results, None, None),
             Format::Json => report::json::text(&results)?,
         })?;
         Ok(0)
