@@ -355,6 +355,7 @@ fn selects(results: &Results, name: &CellName) -> bool {
         && settings.ops.iter().any(|op| op.name() == name.op)
         && settings.dtypes.iter().any(|dtype| dtype.name() == name.dtype)
         && settings.families.contains(&name.family)
+        && results.shard.as_ref().is_none_or(|part| part.owns(settings, &name.dtype, &name.family))
 }
 
 fn worst_grade(cell: &Cell) -> Option<Grade> {

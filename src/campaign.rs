@@ -25,13 +25,15 @@ use tally::{CurveTally, Tally};
 mod explain;
 mod finding;
 mod quiet;
+mod shard;
 mod tally;
 
 pub use explain::{Cause, Shape};
 #[cfg(feature = "cli")]
 pub(crate) use finding::DIGITS;
 pub(crate) use finding::describe;
-pub use finding::{Examination, examine, extra_text, shrink_case};
+pub use finding::{Examination, Kept, examine, extra_text, shrink_case};
+pub use shard::{CurvePart, Part, Shard, merge};
 
 /// The longest row by default.
 pub const DEFAULT_MAX_LEN: usize = 65_536;
@@ -64,6 +66,8 @@ pub struct Plan {
     pub special: Option<Special>,
     /// Claims for all kernels, on top of each kernel's own, as `--claims` takes them.
     pub claims: Option<String>,
+    /// The share of the work to do; all of it if there is none. Its results are to be merged with those of the other shares.
+    pub shard: Option<Shard>,
 }
 
 /// Where rows come from.
@@ -117,6 +121,7 @@ impl Plan {
             jobs: 0,
             special: None,
             claims: None,
+            shard: None,
         }
     }
 
@@ -151,12 +156,17 @@ impl Plan {
         }
     }
 
-    /// Every pair of a dtype and a source, as indices, with the number of its rows.
+    /// Every pair of a dtype and a source of this shard, as indices, with the number of its rows.
     fn fields(&self) -> Vec<(usize, usize, u64)> {
         let each = |dtype: usize| {
             self.sources.iter().enumerate().map(move |(source, from)| (dtype, source, from.rows(self.cases)))
         };
-        (0..self.dtypes.len()).flat_map(each).collect()
+        (0..self.dtypes.len()).flat_map(each).filter(|&(dtype, source, _)| self.owns(dtype, source)).collect()
+    }
+
+    /// Whether the rows of a source in a dtype, both as indices, are this shard's.
+    fn owns(&self, dtype: usize, source: usize) -> bool {
+        self.shard.is_none_or(|shard| shard.owns(dtype * self.sources.len() + source))
     }
 }
 
@@ -186,6 +196,9 @@ pub fn run(plan: &Plan, control: &Control) -> Result<Results> {
         return Err(Error::nothing_selected(
             "no selected kernel implements any of the selected ops in any of the selected dtypes",
         ));
+    }
+    if let Some(shard) = plan.shard {
+        shard.check(plan.dtypes.len() * plan.sources.len())?;
     }
     let fields = plan.fields();
     let total: u64 = fields.iter().map(|field| field.2).sum();
@@ -219,18 +232,19 @@ pub fn run(plan: &Plan, control: &Control) -> Result<Results> {
         })
     });
     let harvest = merged.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let findings = pool.install(|| finding::all(plan, &desks, &harvest.failures, control));
+    let kept = pool.install(|| finding::all(plan, &desks, &harvest.failures, control));
     // Findings that were not shrunk to the end are not what a whole run gives, so stopping late counts too.
     let complete = done.into_inner() == total && !control.is_stopped();
-    Ok(Results {
-        schema: results::SCHEMA.to_owned(),
-        complete,
-        settings: plan.settings(),
-        provenance: provenance(),
-        cells: harvest.cells(plan, &desks),
-        findings,
-        curves: harvest.curves(plan),
-    })
+    let (settings, cells) = (plan.settings(), harvest.cells(plan, &desks));
+    let (curves, tallies): (Vec<Curve>, Vec<CurveTally>) = harvest.curves(plan).into_iter().unzip();
+    let shard = plan.shard.map(|shard| Part {
+        shard,
+        failures: kept.clone(),
+        curves: curves.iter().zip(tallies).map(|(curve, points)| CurvePart::new(curve, points)).collect(),
+    });
+    let findings = finding::distinct(&settings, kept);
+    let schema = results::SCHEMA.to_owned();
+    Ok(Results { schema, complete, settings, provenance: provenance(), cells, findings, curves, shard })
 }
 
 /// What a thread works with for a while; at the end of it, what it found is merged with what the others found.
@@ -380,7 +394,8 @@ impl Harvest {
         let mut keys: Vec<CellKey> = Vec::new();
         for (dtype, desks) in desks.iter().enumerate() {
             for desk in desks {
-                keys.extend((0..plan.sources.len()).map(|source| (desk.kernel, desk.op, dtype, source)));
+                let sources = (0..plan.sources.len()).filter(|&source| plan.owns(dtype, source));
+                keys.extend(sources.map(|source| (desk.kernel, desk.op, dtype, source)));
             }
         }
         keys.sort_unstable();
@@ -409,12 +424,12 @@ impl Harvest {
         keys.into_iter().map(cell).collect()
     }
 
-    fn curves(self, plan: &Plan) -> Vec<Curve> {
-        let curve = |((kernel, op, dtype), curve): ((usize, usize, usize), CurveTally)| Curve {
-            kernel: plan.kernels[kernel].name().to_owned(),
-            op: plan.ops[op],
-            dtype: plan.dtypes[dtype],
-            points: curve.into_points(),
+    /// The curves, each with the tally that it was made of.
+    fn curves(self, plan: &Plan) -> Vec<(Curve, CurveTally)> {
+        let curve = |((kernel, op, dtype), tally): ((usize, usize, usize), CurveTally)| {
+            let points = tally.clone().into_points();
+            let kernel = plan.kernels[kernel].name().to_owned();
+            (Curve { kernel, op: plan.ops[op], dtype: plan.dtypes[dtype], points }, tally)
         };
         self.curves.into_iter().map(curve).collect()
     }

@@ -14,6 +14,7 @@ mod doctor;
 mod eval;
 mod gate;
 mod list;
+mod merge;
 mod render;
 mod replay;
 mod report;
@@ -56,6 +57,8 @@ enum Command {
     Gate(gate::Gate),
     /// Write the baseline, from a measurement or from what a failed gate left
     Accept(accept::Accept),
+    /// Put the results of all shards together
+    Merge(merge::Merge),
     /// One input, in words: every kernel's output beside the truth
     Eval(eval::Eval),
     /// Run a case or findings again; exits 1 if any fails
@@ -83,6 +86,7 @@ pub fn main() -> ExitCode {
         Command::Run(run) => run.main(),
         Command::Gate(gate) => gate.main(),
         Command::Accept(accept) => accept.main(),
+        Command::Merge(merge) => merge.main(),
         Command::Eval(eval) => eval.main(),
         Command::Replay(replay) => replay.main(),
         Command::Shrink(shrink) => shrink.main(),

@@ -66,7 +66,7 @@ pub(super) struct Measurement {
     #[arg(
         long,
         value_name = "RESULTS",
-        conflicts_with_all = ["kernels", "ops", "dtypes", "families", "logits", "targets", "cases", "seed", "max_len", "jobs", "special", "claims"]
+        conflicts_with_all = ["kernels", "ops", "dtypes", "families", "logits", "targets", "cases", "seed", "max_len", "jobs", "special", "claims", "shard"]
     )]
     pub from: Option<PathBuf>,
 }
@@ -138,6 +138,9 @@ impl Gate {
                 return Err(error);
             }
         };
+        if comparison.cells.is_empty() {
+            return Err(Error::nothing_selected("there is no cell to compare: the results are empty"));
+        }
         let prunes = comparison.worse().any(|(_, regressions)| regressions[0].reason == Reason::Missing);
         let proposal = match comparison.passes() {
             true => None,

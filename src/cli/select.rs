@@ -1,7 +1,7 @@
 //! Selection and policy: the flags that mean the same in every subcommand.
 
 use crate::baseline;
-use crate::campaign::{DEFAULT_MAX_LEN, Plan, SLOW_MAX_LEN, Source};
+use crate::campaign::{DEFAULT_MAX_LEN, Plan, SLOW_MAX_LEN, Shard, Source};
 use crate::case::Case;
 use crate::dtype::Dtype;
 use crate::error::{Error, Result};
@@ -69,6 +69,9 @@ pub(super) struct Work {
     /// Threads; 0 for as many as there are cores
     #[arg(short, long, value_name = "N", default_value_t = 0, value_parser = super::whole::<usize>, allow_hyphen_values = true)]
     jobs: usize,
+    /// Do only the K-th of N shares of the work; `logitfuzz merge` puts the results of all together
+    #[arg(long, value_name = "K/N")]
+    shard: Option<Shard>,
 }
 
 impl Kernels {
@@ -224,6 +227,7 @@ impl Work {
         plan.cases = self.cases.unwrap_or(plan.cases);
         plan.max_len = self.max_len.unwrap_or(if is_slow { SLOW_MAX_LEN } else { DEFAULT_MAX_LEN });
         plan.jobs = self.jobs;
+        plan.shard = self.shard;
         plan.special = policy.special;
         plan.claims.clone_from(&policy.claims);
         // What leaves nothing to do is known before any work, and before a folder is made for its report.

@@ -4,6 +4,7 @@
 //! own so that a difference between two runs can be read in a diff. Floats are written with the fewest digits that read back
 //! to the same bits; what JSON cannot hold is a string (see [`crate::results`]).
 
+use crate::campaign::Part;
 use crate::error::{Error, Result};
 use crate::results::{Results, RunInfo, SCHEMA};
 use serde::{Deserialize, Serialize};
@@ -22,8 +23,17 @@ pub fn text(results: &Results) -> Result<String> {
     findings.sort_by_key(|f| (&f.kernel, f.op, f.dtype, f.verdict, &f.cause, &f.family, f.case_index));
     let mut curves: Vec<_> = results.curves.iter().collect();
     curves.sort_by_key(|curve| (&curve.kernel, curve.op, curve.dtype));
+    let shard = match &results.shard {
+        None => String::new(),
+        Some(Part { shard, failures, curves }) => format!(
+            ",\n\"shard\": {{\"shard\": {},\n\"failures\": {},\n\"curves\": {}}}",
+            line(shard)?,
+            lines(failures)?,
+            lines(curves)?
+        ),
+    };
     Ok(format!(
-        "{{\n\"schema\": {},\n\"complete\": {},\n\"settings\": {},\n\"provenance\": {},\n\"cells\": {},\n\"findings\": {},\n\"curves\": {}\n}}\n",
+        "{{\n\"schema\": {},\n\"complete\": {},\n\"settings\": {},\n\"provenance\": {},\n\"cells\": {},\n\"findings\": {},\n\"curves\": {}{shard}\n}}\n",
         line(&results.schema)?,
         results.complete,
         line(&results.settings)?,

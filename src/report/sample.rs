@@ -88,6 +88,7 @@ pub(crate) fn results(defects: usize) -> Results {
         cells: vec![],
         findings: vec![],
         curves: vec![],
+        shard: None,
     };
     for (name, habit) in &kernels {
         for op in Op::ALL {
