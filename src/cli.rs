@@ -65,7 +65,7 @@ enum Command {
     Replay(replay::Replay),
     /// Make a failing case smaller
     Shrink(shrink::Shrink),
-    /// Turn results into a page, Markdown or JSON again
+    /// Turn results into a page, Markdown, JSON, JUnit or SARIF again
     Report(report::Report),
     /// List kernels, ops, dtypes, families
     List(list::List),

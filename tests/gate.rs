@@ -9,6 +9,8 @@ mod ci;
 mod commands;
 #[path = "gate/crash.rs"]
 mod crash;
+#[path = "gate/own.rs"]
+mod own;
 #[path = "gate/shards.rs"]
 mod shards;
 #[path = "gate/sinks.rs"]

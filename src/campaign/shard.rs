@@ -120,10 +120,10 @@ pub fn merge(shards: Vec<(String, Results)>) -> Result<Results> {
                 format!("its cell {} {} is not of shard {}; was it edited?", cell.dtype, cell.family, part.shard),
             );
         }
-        if let Some((other, first, _)) = parts.first() {
-            if let Some(difference) = difference(first, &results) {
-                return refuse(&name, format!("it is of another campaign than {other}: {difference}"));
-            }
+        if let Some((other, first, _)) = parts.first()
+            && let Some(difference) = difference(first, &results)
+        {
+            return refuse(&name, format!("it is of another campaign than {other}: {difference}"));
         }
         if let Some((other, ..)) = parts.iter().find(|(.., known)| known.shard.of != part.shard.of) {
             return refuse(&name, format!("it is one of {} shards, {other} is not", part.shard.of));

@@ -100,9 +100,10 @@ impl Accept {
         let failing = next.entries.values().filter(|entry| entry.failures() > 0).count();
         let expected = next.entries.values().filter(|entry| entry.expected.is_some()).count();
         print(&format!(
-            "{}: {} cells, {added} new, {changed} changed, {removed} removed; {failing} fail, {expected} of them expected\n",
+            "{}: {} cell{}, {added} new, {changed} changed, {removed} removed; {failing} fail, {expected} of them expected\n",
             path.display(),
-            next.entries.len()
+            next.entries.len(),
+            if next.entries.len() == 1 { "" } else { "s" }
         ))?;
         Ok(0)
     }

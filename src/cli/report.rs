@@ -1,6 +1,7 @@
-//! `logitfuzz report`: results to a page, Markdown or JSON again.
+//! `logitfuzz report`: results to a page, Markdown, JSON, JUnit or SARIF again.
 
 use super::{Exit, print};
+use crate::baseline::{DEFAULT_SLACK, judge_cells};
 use crate::report;
 use clap::ValueEnum;
 use std::path::PathBuf;
@@ -23,6 +24,8 @@ enum Format {
     Markdown,
     Html,
     Json,
+    Junit,
+    Sarif,
 }
 
 impl Report {
@@ -38,6 +41,8 @@ impl Report {
             Format::Markdown => report::markdown::summary(&results, None, None),
             Format::Html => report::html::page(&results, None, None),
             Format::Json => report::json::text(&results)?,
+            Format::Junit => report::junit::text(&judge_cells(&results, None, DEFAULT_SLACK))?,
+            Format::Sarif => report::sarif::text(&judge_cells(&results, None, DEFAULT_SLACK))?,
         })?;
         Ok(0)
     }
