@@ -18,7 +18,7 @@ VENV ?= target/reference-venv
 PYTHON_VENV ?= target/python-venv
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check fmt clippy doc soak bench reference adapters adapters-python published clean-reports
+.PHONY: help setup run gate accept test check fmt clippy doc soak bench reference adapters adapters-python published clean-reports
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F '|' '{ printf "%-24s%s\n", $$1, $$2 }'
@@ -32,10 +32,16 @@ run: setup ## the main job: fuzz the built-in kernels, write reports/latest/inde
 	cargo run --release --locked --quiet -- run --cases $(CASES) --out "$(OUT)"
 	@echo "open $(OUT)/index.html in a browser; $(OUT)/summary.md is for a terminal"
 
+gate: setup ## compare the built-in kernels with reports/baseline.json, as `make test` does; the report is in reports/latest
+	cargo run --release --locked --quiet -- gate --out "$(OUT)"
+
+accept: setup ## measure the built-in kernels and write reports/baseline.json: look at the diff, then commit it
+	cargo run --release --locked --quiet -- accept --prune --out "$(OUT)"
+
 test: setup ## all tests, those in the documentation too
 	cargo test --locked
 
-check: ## what CI runs: formatting, clippy, documentation, tests
+check: ## what CI runs: formatting, clippy, documentation, tests, and with them the gate
 	@sh scripts/setup.sh check
 	$(MAKE) fmt
 	$(MAKE) clippy
