@@ -76,6 +76,6 @@ fn gradient<T: tensor::Element>(z: &[T], scalar: impl FnOnce(Tensor<1>) -> Tenso
 
 /// An error of burn is a panic here, which the worker answers as an error of the row.
 fn write<T: tensor::Element>(tensor: Tensor<1>, out: &mut [T]) {
-    let values = tensor.into_data().to_vec().unwrap_or_else(|error| panic!("{error:?}"));
+    let values = tensor.into_data().try_to_vec().unwrap_or_else(|error| panic!("{error:?}"));
     out.copy_from_slice(&values);
 }
