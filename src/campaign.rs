@@ -4,6 +4,9 @@
 //! run and judged on it. Rows are independent, and tallies merge in any order to the same numbers, so the results do not depend
 //! on the number of threads. Memory does not grow with the number of cases: of a failing case only the first of each
 //! distinct (kernel, op, dtype, verdict, shape of the row) is kept, and at the end it is shrunk and diagnosed.
+//!
+//! A kernel in a process of its own gets the cases of many rows as one batch. One that crashes or hangs too often in a cell is
+//! given up on there, at the same case whatever the number of threads ([`harvest`]).
 
 use crate::case::Case;
 use crate::dtype::{Dtype, exponent};
@@ -11,19 +14,19 @@ use crate::error::{Error, Result};
 use crate::generate::file::{FILE_FAMILY, Rows};
 use crate::generate::{self, Family};
 use crate::judge::{self, Bounds, Judgement, Verdict};
-use crate::kernel::{self, Claims, Kernel, Outcome, Special};
+use crate::kernel::{self, Claims, Fault, Kernel, Outcome, Special};
 use crate::op::Op;
 use crate::oracle::{Oracle, Truth};
-use crate::results::{self, Cell, Curve, Provenance, Results, Settings};
-use rayon::prelude::*;
+use crate::results::{self, Provenance, Results, Settings};
+use harvest::{CellKey, Failure, FailureKey, Harvest, Lots, Queue};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use tally::{CurveTally, Tally};
 
 mod explain;
 mod finding;
+mod harvest;
 mod quiet;
 mod shard;
 mod tally;
@@ -41,8 +44,14 @@ pub const DEFAULT_MAX_LEN: usize = 65_536;
 /// The longest row that the slow families make when they are asked for.
 pub const SLOW_MAX_LEN: usize = 1 << 25;
 
-/// Rows that a thread takes at a time: enough to keep the merging cheap, few enough to share the work evenly.
+/// Rows that a thread takes at a time: few enough to share the work evenly.
 const ROWS_AT_A_TIME: u64 = 8;
+
+/// The same where a kernel runs in a process of its own: an exchange with it costs as much as judging several short rows.
+const ROWS_AT_A_TIME_SUPERVISED: u64 = 64;
+
+/// Logits of the rows of one batch after which no further row joins it: what is in memory at once stays small.
+const LOGITS_AT_A_TIME: usize = 1 << 14;
 
 /// What to run: the selection, the amount of work, and the policy.
 pub struct Plan {
@@ -156,6 +165,11 @@ impl Plan {
         }
     }
 
+    fn provenance(&self) -> Provenance {
+        let version = |kernel: &Arc<dyn Kernel>| Some((kernel.name().to_owned(), kernel.version()?.to_owned()));
+        Provenance { libraries: self.kernels.iter().filter_map(version).collect(), ..provenance() }
+    }
+
     /// Every pair of a dtype and a source of this shard, as indices, with the number of its rows.
     fn fields(&self) -> Vec<(usize, usize, u64)> {
         let each = |dtype: usize| {
@@ -210,33 +224,45 @@ pub fn run(plan: &Plan, control: &Control) -> Result<Results> {
         .build()
         .map_err(|error| Error::harness(format!("cannot start the worker threads: {error}")))?;
     let _quiet = quiet::PanicHook::install();
-    let chunks = Chunks::new(&fields);
-    let done = AtomicU64::new(0);
+    let is_supervised = plan.kernels.iter().any(|kernel| kernel.supervised().is_some());
+    let chunks = Chunks::new(&fields, if is_supervised { ROWS_AT_A_TIME_SUPERVISED } else { ROWS_AT_A_TIME });
+    let (next, done) = (AtomicU64::new(0), AtomicU64::new(0));
     let merged = Mutex::new(Harvest::default());
-    pool.install(|| {
-        // None ends it: going through all pieces that are left, if only to skip them, takes long where they are many.
-        let worker = || Worker { oracle: Oracle::new(), harvest: Harvest::default(), merged: &merged };
-        (0..chunks.len()).into_par_iter().try_for_each_init(worker, |worker, chunk| {
+    let queue = Queue::default();
+    // Every thread takes the next piece, so pieces are finished nearly in their order.
+    pool.broadcast(|_| {
+        let (mut oracle, mut harvest) = (Oracle::new(), Harvest::default());
+        while !control.is_stopped() {
+            let chunk = next.fetch_add(1, Ordering::Relaxed);
+            if chunk >= chunks.len() {
+                break;
+            }
             let (dtype, source, rows) = chunks.get(chunk);
-            for index in rows {
-                if control.is_stopped() {
-                    return None;
-                }
-                run_row(plan, &desks[dtype], (dtype, source), index, &mut worker.oracle, &mut worker.harvest);
-                let done = done.fetch_add(1, Ordering::Relaxed) + 1;
-                if let Some(progress) = control.progress {
-                    progress(done, total);
+            let field = Field { plan, desks: &desks[dtype], dtype, source };
+            let mut lots = Lots::default();
+            let mut rows = rows.peekable();
+            while rows.peek().is_some() && !control.is_stopped() {
+                let batch = field.next_batch(&mut rows);
+                let answers = field.ask(&batch, &queue);
+                for (row, answers) in batch.iter().zip(answers) {
+                    field.judge(row, answers, &mut oracle, &mut harvest, &mut lots);
+                    let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+                    if let Some(progress) = control.progress {
+                        progress(done, total);
+                    }
                 }
             }
-            Some(())
-        })
+            queue.settle(chunk, lots);
+        }
+        merged.lock().unwrap_or_else(PoisonError::into_inner).merge(harvest);
     });
-    let harvest = merged.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let kept = pool.install(|| finding::all(plan, &desks, &harvest.failures, control));
+    let mut harvest = merged.into_inner().unwrap_or_else(PoisonError::into_inner);
+    harvest.merge(queue.into_harvest());
+    let kept = pool.install(|| finding::all(plan, &desks, &harvest.failures(), control));
     // Findings that were not shrunk to the end are not what a whole run gives, so stopping late counts too.
     let complete = done.into_inner() == total && !control.is_stopped();
     let (settings, cells) = (plan.settings(), harvest.cells(plan, &desks));
-    let (curves, tallies): (Vec<Curve>, Vec<CurveTally>) = harvest.curves(plan).into_iter().unzip();
+    let (curves, tallies): (Vec<_>, Vec<_>) = harvest.curves(plan).into_iter().unzip();
     let shard = plan.shard.map(|shard| Part {
         shard,
         failures: kept.clone(),
@@ -244,20 +270,7 @@ pub fn run(plan: &Plan, control: &Control) -> Result<Results> {
     });
     let findings = finding::distinct(&settings, kept);
     let schema = results::SCHEMA.to_owned();
-    Ok(Results { schema, complete, settings, provenance: provenance(), cells, findings, curves, shard })
-}
-
-/// What a thread works with for a while; at the end of it, what it found is merged with what the others found.
-struct Worker<'a> {
-    oracle: Oracle,
-    harvest: Harvest,
-    merged: &'a Mutex<Harvest>,
-}
-
-impl Drop for Worker<'_> {
-    fn drop(&mut self) {
-        self.merged.lock().unwrap_or_else(PoisonError::into_inner).merge(std::mem::take(&mut self.harvest));
-    }
+    Ok(Results { schema, complete, settings, provenance: plan.provenance(), cells, findings, curves, shard })
 }
 
 /// Runs one case on a kernel outside a campaign, without the message of a panic on standard error.
@@ -272,30 +285,33 @@ pub(crate) fn quietly<T>(run: impl FnOnce() -> T) -> T {
     run()
 }
 
-/// The versions that results depend on.
+/// The versions that results depend on, without those of libraries under test.
 pub fn provenance() -> Provenance {
     Provenance {
+        libraries: BTreeMap::new(),
         logitfuzz: env!("CARGO_PKG_VERSION").to_owned(),
         generators: generate::VERSION,
         mpfr: crate::oracle::mpfr_version(),
     }
 }
 
-/// All rows in pieces of [`ROWS_AT_A_TIME`]. A piece is found by its number, so their count costs no memory.
+/// All rows in pieces. A piece is found by its number, so their count costs no memory.
 struct Chunks<'a> {
     fields: &'a [(usize, usize, u64)],
     /// For each field the number of pieces before its end.
     ends: Vec<u64>,
+    /// Rows of a piece.
+    size: u64,
 }
 
 impl<'a> Chunks<'a> {
-    fn new(fields: &'a [(usize, usize, u64)]) -> Self {
+    fn new(fields: &'a [(usize, usize, u64)], size: u64) -> Self {
         let mut end = 0;
         let ends = fields.iter().map(|field| {
-            end += field.2.div_ceil(ROWS_AT_A_TIME);
+            end += field.2.div_ceil(size);
             end
         });
-        Self { fields, ends: ends.collect() }
+        Self { fields, ends: ends.collect(), size }
     }
 
     fn len(&self) -> u64 {
@@ -307,8 +323,8 @@ impl<'a> Chunks<'a> {
         let field = self.ends.partition_point(|&end| end <= chunk);
         let (dtype, source, rows) = self.fields[field];
         let before = if field == 0 { 0 } else { self.ends[field - 1] };
-        let from = (chunk - before) * ROWS_AT_A_TIME;
-        (dtype, source, from..rows.min(from + ROWS_AT_A_TIME))
+        let from = (chunk - before) * self.size;
+        (dtype, source, from..rows.min(from + self.size))
     }
 }
 
@@ -343,133 +359,128 @@ impl Desk {
     }
 }
 
-/// Indices into the plan: kernel, op, dtype, source.
-type CellKey = (usize, usize, usize, usize);
-
-/// One distinct failure: kernel, op, dtype, verdict, shape of the row.
-type FailureKey = (usize, usize, usize, Verdict, Shape);
-
-/// The first case that showed a failure.
-struct Failure {
+/// What the rows of one dtype and one source have in common.
+struct Field<'a> {
+    plan: &'a Plan,
+    desks: &'a [Desk],
+    dtype: usize,
     source: usize,
+}
+
+/// A row with its cases.
+struct Row {
     index: u64,
-    case: Case,
+    logits: Arc<[f64]>,
+    /// For each op of the plan the case, where it has one.
+    cases: Vec<Option<Case>>,
 }
 
-/// What a number of rows gave.
-#[derive(Default)]
-struct Harvest {
-    tallies: BTreeMap<CellKey, Tally>,
-    curves: BTreeMap<(usize, usize, usize), CurveTally>,
-    failures: BTreeMap<FailureKey, Failure>,
-    /// Rows run, for each (dtype, source).
-    rows: BTreeMap<(usize, usize), u64>,
-}
-
-impl Harvest {
-    fn merge(&mut self, other: Harvest) {
-        for (key, tally) in other.tallies {
-            self.tallies.entry(key).or_default().merge(tally);
-        }
-        for (key, curve) in other.curves {
-            self.curves.entry(key).or_default().merge(curve);
-        }
-        for (key, failure) in other.failures {
-            self.fail(key, failure);
-        }
-        for (key, rows) in other.rows {
-            *self.rows.entry(key).or_default() += rows;
-        }
-    }
-
-    /// Keeps the first failure of its kind, in the order of sources and indices.
-    fn fail(&mut self, key: FailureKey, failure: Failure) {
-        let kept = self.failures.get(&key);
-        if kept.is_none_or(|kept| (failure.source, failure.index) < (kept.source, kept.index)) {
-            self.failures.insert(key, failure);
-        }
-    }
-
-    fn cells(&self, plan: &Plan, desks: &[Vec<Desk>]) -> Vec<Cell> {
-        let mut keys: Vec<CellKey> = Vec::new();
-        for (dtype, desks) in desks.iter().enumerate() {
-            for desk in desks {
-                let sources = (0..plan.sources.len()).filter(|&source| plan.owns(dtype, source));
-                keys.extend(sources.map(|source| (desk.kernel, desk.op, dtype, source)));
+impl Field<'_> {
+    /// The next rows, with their cases: as many as make one batch.
+    fn next_batch(&self, indices: &mut impl Iterator<Item = u64>) -> Vec<Row> {
+        let (mut batch, mut logits) = (Vec::new(), 0);
+        for index in indices {
+            let row = self.row(index);
+            logits += row.logits.len();
+            batch.push(row);
+            if logits >= LOGITS_AT_A_TIME {
+                break;
             }
         }
-        keys.sort_unstable();
-        let empty = Tally::default();
-        let cell = |key: CellKey| {
-            let (kernel, op, dtype, source) = key;
-            let tally = self.tallies.get(&key).unwrap_or(&empty);
-            let rows = self.rows.get(&(dtype, source)).copied().unwrap_or(0);
-            Cell {
-                kernel: plan.kernels[kernel].name().to_owned(),
-                op: plan.ops[op],
-                dtype: plan.dtypes[dtype],
-                family: plan.sources[source].name().to_owned(),
-                cases: tally.cases,
-                not_run: plan.sources[source].rows(plan.cases) - rows,
-                outputs: tally.outputs,
-                verdicts: tally.verdict_counts(),
-                grades: tally.grade_counts(),
-                max_ulp: tally.max_ulp,
-                max_ratio: tally.max_ratio,
-                mean_signed_ulp: tally.mean_signed_ulp(),
-                ulp_histogram: tally.ulp_histogram(),
-                worst: tally.worst_text(),
-            }
-        };
-        keys.into_iter().map(cell).collect()
+        batch
     }
 
-    /// The curves, each with the tally that it was made of.
-    fn curves(self, plan: &Plan) -> Vec<(Curve, CurveTally)> {
-        let curve = |((kernel, op, dtype), tally): ((usize, usize, usize), CurveTally)| {
-            let points = tally.clone().into_points();
-            let kernel = plan.kernels[kernel].name().to_owned();
-            (Curve { kernel, op: plan.ops[op], dtype: plan.dtypes[dtype], points }, tally)
+    fn row(&self, index: u64) -> Row {
+        let (plan, source) = (self.plan, &self.plan.sources[self.source]);
+        let dtype = plan.dtypes[self.dtype];
+        if self.desks.is_empty() {
+            return Row { index, logits: Arc::new([]), cases: Vec::new() };
+        }
+        let (logits, target) = source.row(plan, dtype, index);
+        let logits: Arc<[f64]> = logits.into();
+        let case = |(place, &op): (usize, &Op)| {
+            let is_wanted = self.desks.iter().any(|desk| desk.op == place);
+            is_wanted
+                .then(|| generate::case(op, dtype, source.name(), plan.seed, index, logits.clone(), target))
+                .flatten()
         };
-        self.curves.into_iter().map(curve).collect()
+        let cases = plan.ops.iter().enumerate().map(case).collect();
+        Row { index, logits, cases }
     }
-}
 
-/// Runs one row through all ops and kernels.
-fn run_row(
-    plan: &Plan,
-    desks: &[Desk],
-    (dtype, source): (usize, usize),
-    index: u64,
-    oracle: &mut Oracle,
-    harvest: &mut Harvest,
-) {
-    *harvest.rows.entry((dtype, source)).or_default() += 1;
-    if desks.is_empty() {
-        return;
+    fn cell(&self, desk: &Desk) -> CellKey {
+        (desk.kernel, desk.op, self.dtype, self.source)
     }
-    let from = &plan.sources[source];
-    let (logits, target) = from.row(plan, plan.dtypes[dtype], index);
-    let logits: Arc<[f64]> = logits.into();
-    let size = row_size(&logits);
-    for desks in desks.chunk_by(|a, b| a.op == b.op) {
-        let op = plan.ops[desks[0].op];
-        let Some(case) = generate::case(op, plan.dtypes[dtype], from.name(), plan.seed, index, logits.clone(), target)
-        else {
-            continue;
-        };
-        let mut bench = Bench::new(&case);
-        for desk in desks {
-            let judgement = bench.judge(oracle, plan.kernels[desk.kernel].as_ref(), &desk.claims);
-            harvest.tallies.entry((desk.kernel, desk.op, dtype, source)).or_default().add(index, &case, &judgement);
-            if let Some(size) = size {
-                harvest.curves.entry((desk.kernel, desk.op, dtype)).or_default().add(size, &judgement);
+
+    /// Lets the kernels in processes of their own run all rows of a batch: for each row and desk the outcome, where it is one
+    /// of theirs and was not given up on.
+    fn ask(&self, batch: &[Row], queue: &Queue) -> Vec<Vec<Option<Outcome>>> {
+        let mut answers: Vec<Vec<Option<Outcome>>> = batch.iter().map(|_| vec![None; self.desks.len()]).collect();
+        for (index, kernel) in self.plan.kernels.iter().enumerate() {
+            let Some(supervised) = kernel.supervised() else { continue };
+            let mine = self.desks.iter().enumerate().filter(|(_, desk)| desk.kernel == index);
+            let mine: Vec<(usize, &Desk)> = mine.filter(|(_, desk)| !queue.is_given_up(self.cell(desk))).collect();
+            let (mut places, mut cases) = (Vec::new(), Vec::new());
+            for (row_place, row) in batch.iter().enumerate() {
+                for &(desk_place, desk) in &mine {
+                    if let Some(case) =
+                        row.cases[desk.op].as_ref().filter(|case| kernel::accepts(kernel.as_ref(), case))
+                    {
+                        places.push((row_place, desk_place));
+                        cases.push(case);
+                    }
+                }
             }
-            if judgement.verdict.is_failure() {
-                let shape = Shape::of(&case, bench.truth(oracle, desk.claims.special).class);
-                let key = (desk.kernel, desk.op, dtype, judgement.verdict, shape);
-                if harvest.failures.get(&key).is_none_or(|kept| (source, index) < (kept.source, kept.index)) {
-                    harvest.fail(key, Failure { source, index, case: case.clone() });
+            if !cases.is_empty() {
+                for ((row, desk), outcome) in places.into_iter().zip(supervised.run_batch(&cases)) {
+                    answers[row][desk] = Some(outcome);
+                }
+            }
+        }
+        answers
+    }
+
+    /// Judges one row on all ops and kernels. What in-process kernels did goes into the harvest, what the others did into lots.
+    fn judge(
+        &self,
+        row: &Row,
+        mut answers: Vec<Option<Outcome>>,
+        oracle: &mut Oracle,
+        harvest: &mut Harvest,
+        lots: &mut Lots,
+    ) {
+        let size = row_size(&row.logits);
+        let mut places = 0..;
+        for desks in self.desks.chunk_by(|a, b| a.op == b.op) {
+            let mut bench = row.cases[desks[0].op].as_ref().map(Bench::new);
+            for (desk, place) in desks.iter().zip(places.by_ref()) {
+                let kernel = self.plan.kernels[desk.kernel].as_ref();
+                let cell = self.cell(desk);
+                let is_supervised = kernel.supervised().is_some();
+                let bench = bench.as_mut().filter(|bench| kernel::accepts(kernel, bench.case));
+                let judgement = match (bench, is_supervised) {
+                    // The kernel has no case here.
+                    (None, _) => None,
+                    (Some(bench), false) => Some((bench.judge(oracle, kernel, &desk.claims), bench)),
+                    (Some(bench), true) => match answers[place].take() {
+                        // Given up on: not a row of the cell.
+                        None | Some(Outcome::NotRun) => continue,
+                        Some(outcome) => Some((bench.judge_outcome(oracle, kernel, &desk.claims, &outcome), bench)),
+                    },
+                };
+                let lot = if is_supervised { lots.current(cell) } else { harvest.lot(cell) };
+                lot.tally.rows += 1;
+                let Some((judgement, bench)) = judgement else { continue };
+                lot.tally.add(row.index, bench.case, &judgement);
+                if let Some(size) = size {
+                    lot.curve.add(size, &judgement);
+                }
+                if judgement.verdict.is_failure() {
+                    let shape = Shape::of(bench.case, bench.truth(oracle, desk.claims.special).class);
+                    lot.fail((judgement.verdict, shape), row.index, bench.case);
+                }
+                if is_supervised && judgement.verdict.fault().is_some_and(Fault::is_fatal) {
+                    lots.close(cell);
                 }
             }
         }
@@ -559,9 +570,9 @@ mod tests {
 
     #[test]
     fn pieces_cover_every_row_once() {
-        const PIECE: u64 = super::ROWS_AT_A_TIME;
+        const PIECE: u64 = 8;
         let fields = [(0, 0, 2 * PIECE + 1), (0, 1, 0), (0, 2, PIECE), (1, 0, 1), (1, 1, u64::MAX / 2)];
-        let chunks = Chunks::new(&fields);
+        let chunks = Chunks::new(&fields, PIECE);
         // The first four fields have 3, 0, 1 and 1 pieces.
         for &(dtype, source, rows) in &fields[..4] {
             let mine = (0..5).map(|chunk| chunks.get(chunk)).filter(|chunk| (chunk.0, chunk.1) == (dtype, source));

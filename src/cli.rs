@@ -13,6 +13,8 @@ mod accept;
 mod doctor;
 mod eval;
 mod gate;
+#[cfg(unix)]
+mod library;
 mod list;
 mod merge;
 mod render;
@@ -43,6 +45,8 @@ Examples:
   logitfuzz run                                       all stable and unstable built-in kernels, into reports/latest
   logitfuzz eval --op softmax -- 1000 0               one input on every kernel, beside the truth
   logitfuzz replay reports/latest --finding 0         the first finding again
+  logitfuzz run --kernel c:./libmine.so               softmax_f32 and its like of a C library
+  logitfuzz run --kernel 'exec:python3 my_worker.py'  kernels in any language
   logitfuzz eval --help                               the flags of a subcommand")]
 struct Arguments {
     #[command(subcommand)]
@@ -71,6 +75,10 @@ enum Command {
     List(list::List),
     /// Say what is missing on this machine, and the command that installs it
     Doctor(doctor::Doctor),
+    /// The worker that a c: kernel runs in; `run` starts it
+    #[cfg(unix)]
+    #[command(hide = true)]
+    ServeLibrary(library::ServeLibrary),
 }
 
 /// What a subcommand gives back: an exit code, or the error to print.
@@ -93,6 +101,8 @@ pub fn main() -> ExitCode {
         Command::Report(report) => report.main(),
         Command::List(list) => list.main(),
         Command::Doctor(doctor) => doctor.main(),
+        #[cfg(unix)]
+        Command::ServeLibrary(serve) => serve.main(),
     };
     match exit {
         Ok(code) => ExitCode::from(code),

@@ -6,7 +6,7 @@
 
 use crate::case::Case;
 use crate::dtype::Format;
-use crate::kernel::{Claims, Kernel, Outcome};
+use crate::kernel::{Claims, Fault, Kernel, Outcome};
 use crate::magnitude::Magnitude;
 use crate::op::Op;
 use crate::oracle::{Accepted, Due, Real, Truth};
@@ -41,7 +41,7 @@ pub struct Judgement {
     pub worst: Option<WorstOutput>,
     /// The relation that is broken, where the verdict is [`Verdict::Relation`] (or [`Verdict::Range`]).
     pub relation: Option<Relation>,
-    /// The panic's message, where the kernel panicked.
+    /// What happened, where the kernel did not come to an answer (panic, crash, hang, a write where none is due).
     pub message: Option<String>,
     /// Outputs judged.
     pub outputs: u64,
@@ -89,12 +89,13 @@ pub struct WorstOutput {
 pub fn judge(case: &Case, outcome: &Outcome, truth: &Truth, bounds: &Bounds, claims: &Claims) -> Judgement {
     let outputs = match outcome {
         Outcome::Outputs(outputs) => outputs,
-        Outcome::Panicked(message) => {
-            return Judgement { verdict: Verdict::Panic, message: Some(message.clone()), ..Judgement::empty() };
-        }
+        Outcome::Failed(fault, message) => return Judgement::of_fault(*fault, message.clone()),
+        // Nothing was measured, so nothing is claimed.
+        Outcome::NotRun => return Judgement { verdict: Verdict::Undecided, ..Judgement::empty() },
     };
-    if outputs.len() != case.op().outputs(case.logits().len()) {
-        return Judgement { verdict: Verdict::Unwritten, ..Judgement::empty() };
+    let due = case.op().outputs(case.logits().len());
+    if outputs.len() != due {
+        return Judgement::of_fault(Fault::Unwritten, format!("{} outputs where {due} are due", outputs.len()));
     }
     let court = Court { case, truth, bounds, claims };
     // An answer passes if it passes one of the alternatives; if it passes none, the first speaks.
@@ -143,7 +144,8 @@ pub fn is_consistent(kernel: &dyn Kernel, case: &Case, outcome: &Outcome, truth:
     };
     match crate::kernel::run(kernel, &short) {
         Outcome::Outputs(short_outputs) => consistency::agree(case, outputs, &kept, &short_outputs),
-        Outcome::Panicked(_) => false,
+        Outcome::Failed(..) => false,
+        Outcome::NotRun => true,
     }
 }
 
@@ -308,6 +310,10 @@ impl OutputJudgement {
 }
 
 impl Judgement {
+    fn of_fault(fault: Fault, message: String) -> Self {
+        Self { verdict: Verdict::of_fault(fault), message: Some(message), ..Self::empty() }
+    }
+
     fn empty() -> Self {
         Self {
             verdict: Verdict::Pass,

@@ -1,15 +1,18 @@
 //! Kernels: the implementations under test, what they claim, and how one case is run on one of them.
 //!
-//! [`Kernel`] is the one door. Built-in kernels ([`builtin`]) and closures ([`Closure`]) live here; kernels from outside will
-//! be one more implementation of the same trait. A kernel gets a [`Case`] and returns an [`Outcome`]; it never sees the truth.
+//! [`Kernel`] is the one door. Built-in kernels ([`builtin`]), closures ([`Closure`]) and kernels from outside ([`foreign`]) live
+//! here. A kernel gets a [`Case`] and returns an [`Outcome`]; it never sees the truth.
 
 use crate::case::Case;
 use crate::dtype::Dtype;
 use crate::op::Op;
+use std::ops::RangeInclusive;
 
 pub mod builtin;
 mod claims;
 mod closure;
+#[cfg(unix)]
+pub mod foreign;
 mod scalar;
 
 pub use claims::{Claims, Special, Summation};
@@ -32,8 +35,35 @@ pub trait Kernel: Send + Sync {
     /// What the kernel declares of itself, which decides the error it is forgiven.
     fn claims(&self, op: Op, dtype: Dtype) -> Claims;
 
+    /// The numbers of logits that the kernel takes. It is never run on others. Any number, unless it says otherwise.
+    fn lengths(&self, _op: Op, _dtype: Dtype) -> RangeInclusive<usize> {
+        0..=usize::MAX
+    }
+
+    /// The version of the library under test, for reports.
+    fn version(&self) -> Option<&str> {
+        None
+    }
+
     /// Runs one case that the kernel supports. It may panic: [`run`] catches that.
     fn run(&self, case: &Case) -> Outcome;
+
+    /// For a kernel that runs outside this process: the door for many cases at once. Such a kernel can crash or hang, and is
+    /// given up on where it does so too often.
+    fn supervised(&self) -> Option<&dyn Supervised> {
+        None
+    }
+}
+
+/// A kernel that runs in a process of its own, where a call is dear and a crash is an outcome.
+pub trait Supervised {
+    /// Runs cases that the kernel supports, in their order: an outcome for each.
+    fn run_batch(&self, cases: &[&Case]) -> Vec<Outcome>;
+}
+
+/// Whether a kernel can be given this case.
+pub fn accepts(kernel: &dyn Kernel, case: &Case) -> bool {
+    kernel.supports(case.op(), case.dtype()) && kernel.lengths(case.op(), case.dtype()).contains(&case.logits().len())
 }
 
 /// A kernel that is borrowed, such as one of the built-in ones.
@@ -54,8 +84,20 @@ impl<K: Kernel + ?Sized> Kernel for &K {
         (**self).claims(op, dtype)
     }
 
+    fn lengths(&self, op: Op, dtype: Dtype) -> RangeInclusive<usize> {
+        (**self).lengths(op, dtype)
+    }
+
+    fn version(&self) -> Option<&str> {
+        (**self).version()
+    }
+
     fn run(&self, case: &Case) -> Outcome {
         (**self).run(case)
+    }
+
+    fn supervised(&self) -> Option<&dyn Supervised> {
+        (**self).supervised()
     }
 }
 
@@ -64,15 +106,46 @@ impl<K: Kernel + ?Sized> Kernel for &K {
 pub enum Outcome {
     /// The outputs, `case.op().outputs(n)` of them, each exactly the value of the dtype that the kernel wrote.
     Outputs(Vec<f64>),
-    /// The kernel panicked, with this message.
-    Panicked(String),
+    /// There are no outputs, or none that could be trusted: what the kernel did instead, and a line on it for people.
+    Failed(Fault, String),
+    /// The kernel was not run: it had crashed or hung too often before.
+    NotRun,
+}
+
+/// What a kernel can do wrong besides computing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Fault {
+    /// An output was never written, or the answer is too short.
+    Unwritten,
+    /// It changed its input.
+    InputChanged,
+    /// It wrote outside its output.
+    OutOfBounds,
+    /// It panicked, raised an exception, or refused the input.
+    Panic,
+    /// It did not answer in time.
+    Hang,
+    /// Its process died.
+    Crash,
+}
+
+impl Fault {
+    /// Every fault.
+    pub const ALL: [Fault; 6] =
+        [Fault::Unwritten, Fault::InputChanged, Fault::OutOfBounds, Fault::Panic, Fault::Hang, Fault::Crash];
+
+    /// Whether the kernel's process was lost with it.
+    pub const fn is_fatal(self) -> bool {
+        matches!(self, Fault::Hang | Fault::Crash)
+    }
 }
 
 /// Runs one case on a kernel and catches a panic of the kernel.
 pub fn run(kernel: &dyn Kernel, case: &Case) -> Outcome {
     match std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| kernel.run(case))) {
         Ok(outcome) => outcome,
-        Err(payload) => Outcome::Panicked(
+        Err(payload) => Outcome::Failed(
+            Fault::Panic,
             payload
                 .downcast_ref::<&str>()
                 .map(|text| (*text).to_owned())

@@ -32,7 +32,8 @@
 //!
 //! * [`generate`]: named families of inputs; `Arbitrary` for [`Case`], a proptest [`strategy`], rows from files.
 //! * [`case`]: one input, and its text and byte forms.
-//! * [`kernel`]: the implementations under test: built-in ones, closures, your own `impl Kernel`; what they claim.
+//! * [`kernel`]: the implementations under test: built-in ones, closures, your own `impl Kernel`, kernels in other languages; what
+//!   they claim. [`worker`]: a program that serves kernels.
 //! * [`oracle`]: the truth of a case. [`judge`](mod@judge): errors in ulps, bounds, relations, verdicts.
 //! * [`campaign`]: many cases in parallel, counts, findings. [`shrink`](mod@shrink): smaller failing cases.
 //! * [`results`] and [`report`]: what was found, as data and for people. [`baseline`]: whether a kernel got worse.
@@ -59,6 +60,7 @@ pub mod oracle;
 pub mod report;
 pub mod results;
 pub mod shrink;
+pub mod worker;
 
 pub use case::Case;
 pub use check::{Check, check};

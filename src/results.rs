@@ -79,6 +79,9 @@ pub struct Provenance {
     pub generators: u32,
     /// The version of MPFR under the oracle.
     pub mpfr: String,
+    /// The versions of the libraries under test, by kernel, where they are known.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub libraries: BTreeMap<String, String>,
 }
 
 /// What is known of a run and is no result: it is written to `run.json`, and may differ between identical runs.

@@ -2,8 +2,8 @@
 //!
 //! A command is a line `$ logitfuzz ...` of a `console` block, or `logitfuzz ...` of an `sh` block. What follows it in a
 //! `console` block, up to the next `$` line, is its standard output, whole, but that a line `...` stands for any lines.
-//! Commands that are not `logitfuzz` (make, apt-get, cargo) are left to people and CI. The Rust blocks run as documentation
-//! tests of the crate.
+//! Commands that are neither `logitfuzz` nor `cc` (make, apt-get, cargo) are left to people and CI. A C block that begins with
+//! `/* NAME */` is a file of that name. The Rust blocks run as documentation tests of the crate.
 #![cfg(all(unix, feature = "cli"))]
 
 use std::path::Path;
@@ -43,7 +43,7 @@ fn commands(readme: &str) -> Vec<Shown> {
         };
         match command {
             Some(command) => {
-                follows = command.starts_with("logitfuzz ");
+                follows = command.starts_with("logitfuzz ") || command.starts_with("cc ");
                 if follows {
                     found.push(Shown { line: number + 1, command: command.to_owned(), output: Vec::new() });
                 }
@@ -53,6 +53,12 @@ fn commands(readme: &str) -> Vec<Shown> {
         }
     }
     found
+}
+
+/// The C files that the README shows: names and contents.
+fn c_files(readme: &str) -> Vec<(&str, &str)> {
+    let blocks = readme.split("```c\n").skip(1).filter_map(|rest| rest.split_once("```"));
+    blocks.filter_map(|(code, _)| Some((code.strip_prefix("/* ")?.split_once(" */")?.0, code))).collect()
 }
 
 /// Whether the lines are those shown.
@@ -72,6 +78,11 @@ fn the_commands_of_the_readme_do_what_it_shows() {
     // The files that its examples name.
     std::fs::write(folder.path().join("logits.csv"), "1000,0\n1,2,3\n").unwrap();
     std::fs::write(folder.path().join("targets.csv"), "1\n0\n").unwrap();
+    let files = c_files(README);
+    assert!(!files.is_empty());
+    for (name, code) in files {
+        std::fs::write(folder.path().join(name), code).unwrap();
+    }
 
     let commands = commands(README);
     let with_output = commands.iter().filter(|shown| !shown.output.is_empty()).count();

@@ -8,7 +8,7 @@
 use crate::case::{Case, Extra};
 use crate::dtype::{Dtype, ldexp, text};
 use crate::judge::{Judgement, Relation, Verdict, due_value};
-use crate::kernel::Claims;
+use crate::kernel::{Claims, Fault};
 use crate::op::{Op, Takes};
 use crate::oracle::{RowClass, Truth};
 use serde::{Deserialize, Serialize};
@@ -54,8 +54,8 @@ impl Shape {
 /// The mechanism of a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Cause {
-    /// The kernel panicked.
-    Panicked,
+    /// The kernel did not come to an answer.
+    Faulty(Fault),
     /// A relation is broken although each output is within its bound.
     BrokenRelation,
     /// The same kind of row is answered differently at another length.
@@ -129,7 +129,7 @@ impl Cause {
     /// The short name in results.
     pub const fn name(self) -> &'static str {
         match self {
-            Cause::Panicked => "panic",
+            Cause::Faulty(fault) => Verdict::of_fault(fault).name(),
             Cause::BrokenRelation => "broken_relation",
             Cause::Inconsistent => "inconsistent",
             Cause::EmptyRow => "empty_row",
@@ -161,8 +161,10 @@ impl Cause {
         claims: &Claims,
         fails: &mut dyn FnMut(&Case) -> bool,
     ) -> Self {
+        if let Some(fault) = judgement.verdict.fault() {
+            return Cause::Faulty(fault);
+        }
         match judgement.verdict {
-            Verdict::Panic => return Cause::Panicked,
             Verdict::Inconsistent => return Cause::Inconsistent,
             _ if judgement.relation.is_some() => return Cause::BrokenRelation,
             _ => {}
@@ -277,10 +279,19 @@ impl Cause {
         let thresholds = Thresholds::of(dtype);
         let n = case.logits().len();
         match self {
-            Cause::Panicked => format!(
-                "The kernel panicked: {}. Cure: handle this shape of input before indexing or dividing.",
-                judgement.message.as_deref().unwrap_or("no message")
-            ),
+            Cause::Faulty(fault) => {
+                let (did, cure) = match fault {
+                    Fault::Unwritten => ("left outputs unwritten", "write every output on every path, special values too"),
+                    Fault::InputChanged => ("changed its input", "work on a copy, or in the output"),
+                    Fault::OutOfBounds => {
+                        ("wrote outside its output", "check the tail of vector loops, and the index types")
+                    }
+                    Fault::Panic => ("panicked", "handle this shape of input before indexing or dividing"),
+                    Fault::Hang => ("did not answer in time", "bound every loop by the number of logits, not by a value"),
+                    Fault::Crash => ("crashed", "look for reads and writes out of bounds at this length and value"),
+                };
+                format!("The kernel {did}: {}. Cure: {cure}.", judgement.message.as_deref().unwrap_or("no message"))
+            }
             Cause::BrokenRelation => format!(
                 "Each output is within its own bound, but {}. Cure: divide by the very sum that was formed, and treat all elements alike.",
                 judgement.relation.map_or("a relation between them is broken", Relation::broken)

@@ -17,6 +17,10 @@ use std::time::{Duration, Instant};
 /// How many evaluations a finding is shrunk with (see [`shrink::shrink`]).
 const SHRINK_BUDGET: usize = 2_000;
 
+/// The same for kernels that crash or hang: an evaluation may cost a process, or twice the time limit.
+const SHRINK_BUDGET_OF_CRASHES: usize = 200;
+const SHRINK_BUDGET_OF_HANGS: usize = 20;
+
 /// The same once the campaign was stopped: whoever pressed Ctrl-C waits.
 const SHRINK_BUDGET_WHEN_STOPPED: usize = 200;
 
@@ -52,7 +56,17 @@ pub fn examine(oracle: &mut Oracle, kernel: &dyn Kernel, claims: &Claims, case: 
 /// The smallest case that fails on the kernel with the same verdict on a row of the same shape; the case itself if it does not
 /// fail.
 pub fn shrink_case(oracle: &mut Oracle, kernel: &dyn Kernel, claims: &Claims, case: &Case) -> Case {
-    shrink_until(oracle, kernel, claims, case, SHRINK_BUDGET, &|| false)
+    let verdict = Bench::new(case).judge(oracle, kernel, claims).verdict;
+    shrink_until(oracle, kernel, claims, case, budget(verdict), &|| false)
+}
+
+/// How many evaluations shrinking a case with this verdict may take.
+fn budget(verdict: Verdict) -> usize {
+    match verdict {
+        Verdict::Hang => SHRINK_BUDGET_OF_HANGS,
+        Verdict::Crash => SHRINK_BUDGET_OF_CRASHES,
+        _ => SHRINK_BUDGET,
+    }
 }
 
 /// [`shrink_case`] with a budget, given up once `is_over`.
@@ -99,11 +113,11 @@ pub(super) fn all(
     let is_over = || control.is_stopped() && began.elapsed() > SHRINK_TIME_WHEN_STOPPED;
     let failures: Vec<(&FailureKey, &Failure)> = failures.iter().collect();
     let kept = |oracle: &mut Oracle, (key, failure): &(&FailureKey, &Failure)| {
-        let &(kernel, op, dtype, _, shape) = *key;
+        let &(kernel, op, dtype, verdict, shape) = *key;
         let claims =
             desks[dtype].iter().find(|desk| (desk.kernel, desk.op) == (kernel, op)).map(|desk| &desk.claims)?;
         let kernel = plan.kernels[kernel].as_ref();
-        let budget = if control.is_stopped() { SHRINK_BUDGET_WHEN_STOPPED } else { SHRINK_BUDGET };
+        let budget = budget(verdict).min(if control.is_stopped() { SHRINK_BUDGET_WHEN_STOPPED } else { usize::MAX });
         let case = shrink_until(oracle, kernel, claims, &failure.case, budget, &is_over);
         let mut finding = describe(oracle, kernel, claims, &case, replay(plan, &kernel.selector(), &case));
         finding.family = plan.sources[failure.source].name().to_owned();
@@ -156,7 +170,11 @@ pub(crate) fn describe(
         cotangent: direction(Takes::Cotangent),
         tangent: direction(Takes::Tangent),
         index: worst.map(|worst| worst.index),
-        got: if judgement.verdict == Verdict::Panic { "panic".into() } else { got },
+        got: if judgement.worst.is_none() && judgement.message.is_some() {
+            judgement.verdict.name().into()
+        } else {
+            got
+        },
         got_decimal: worst.map_or(String::new(), |worst| text::decimal(worst.got, case.dtype())),
         exact: truth.map_or(String::new(), |exact| exact.digits.clone()),
         rounded: truth.map_or(String::new(), |exact| text::hex(exact.rounded)),

@@ -14,6 +14,8 @@ const LONGEST_KEPT: usize = 64;
 /// What is counted for one (kernel, op, dtype, family).
 #[derive(Debug, Clone)]
 pub(super) struct Tally {
+    /// Rows that the cell is done with, those in which the kernel has no case included.
+    pub rows: u64,
     pub cases: u64,
     pub outputs: u64,
     pub verdicts: [u64; Verdict::ALL.len()],
@@ -36,6 +38,7 @@ struct Worst {
 impl Default for Tally {
     fn default() -> Self {
         Self {
+            rows: 0,
             cases: 0,
             outputs: 0,
             verdicts: [0; Verdict::ALL.len()],
@@ -70,6 +73,7 @@ impl Tally {
 
     /// Adds the counts of other cases of the same cell.
     pub fn merge(&mut self, other: Tally) {
+        self.rows += other.rows;
         self.cases += other.cases;
         self.outputs += other.outputs;
         add_each(&mut self.verdicts, &other.verdicts);

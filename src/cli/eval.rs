@@ -7,7 +7,7 @@ use crate::case::{Case, parse_values};
 use crate::dtype::{Dtype, text};
 use crate::error::Error;
 use crate::judge::judge_output;
-use crate::kernel::{Claims, Outcome};
+use crate::kernel::{Claims, Outcome, accepts};
 use crate::op::{Op, Takes};
 use crate::oracle::Oracle;
 use clap::ValueEnum;
@@ -62,8 +62,12 @@ enum Format {
 impl Eval {
     pub fn main(self) -> Exit {
         let case = self.case()?;
-        let kernels: Vec<_> =
-            self.kernels.resolve()?.into_iter().filter(|kernel| kernel.supports(case.op(), case.dtype())).collect();
+        let kernels: Vec<_> = self
+            .kernels
+            .resolve(Some((case.op(), case.dtype())))?
+            .into_iter()
+            .filter(|kernel| accepts(kernel.as_ref(), &case))
+            .collect();
         if kernels.is_empty() {
             return Err(Error::nothing_selected(format!(
                 "no selected kernel implements {} in {}",

@@ -1,9 +1,10 @@
-//! `logitfuzz list`: the registries.
+//! `logitfuzz list`: the registries, and what a C library or a worker serves.
 
+use super::select::Kernels;
 use super::{Exit, print};
 use crate::dtype::Dtype;
 use crate::generate::Family;
-use crate::kernel::builtin;
+use crate::kernel::{Kernel, builtin};
 use crate::op::{Op, Takes};
 use clap::ValueEnum;
 
@@ -12,6 +13,8 @@ pub(super) struct List {
     /// What to list
     #[arg(value_enum)]
     what: What,
+    #[command(flatten)]
+    kernels: Kernels,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -25,6 +28,10 @@ enum What {
 impl List {
     pub fn main(self) -> Exit {
         let rows: Vec<(String, String)> = match self.what {
+            What::Kernels if !self.kernels.is_default() => {
+                let kernels = self.kernels.resolve(None)?;
+                kernels.iter().map(|kernel| (kernel.name().to_owned(), served(kernel.as_ref()))).collect()
+            }
             What::Kernels => builtin::all()
                 .iter()
                 .map(|kernel| {
@@ -69,4 +76,16 @@ impl List {
         print(&rows.iter().map(|(name, about)| format!("{name:width$}  {about}\n")).collect::<String>())?;
         Ok(0)
     }
+}
+
+/// What a kernel implements: `1.2.0: softmax f32 f64, logsumexp f32`.
+fn served(kernel: &dyn Kernel) -> String {
+    let of_op = |op: Op| {
+        let dtypes: Vec<&str> =
+            Dtype::ALL.iter().filter(|&&dtype| kernel.supports(op, dtype)).map(|dtype| dtype.name()).collect();
+        (!dtypes.is_empty()).then(|| format!("{op} {}", dtypes.join(" ")))
+    };
+    let ops: Vec<String> = Op::ALL.into_iter().filter_map(of_op).collect();
+    let version = kernel.version().map_or_else(String::new, |version| format!("{version}: "));
+    version + &ops.join(", ")
 }

@@ -127,21 +127,23 @@ pub(super) fn finding(finding: &Finding, case: &Case) -> String {
 
 /// What `run` prints at the end: a line for each kernel, and where the report is.
 pub(super) fn summary(results: &Results, info: &RunInfo, out: &Path) -> String {
+    #[derive(Default)]
     struct Line {
         cases: u64,
         outputs: u64,
         failed: u64,
         undecided: u64,
+        not_run: u64,
         max_ratio: f64,
         verdicts: BTreeMap<Verdict, u64>,
     }
     let mut lines: Vec<(&str, Line)> = Vec::new();
     for kernel in &results.settings.kernels {
-        let mut line =
-            Line { cases: 0, outputs: 0, failed: 0, undecided: 0, max_ratio: 0.0, verdicts: BTreeMap::new() };
+        let mut line = Line::default();
         for cell in results.cells.iter().filter(|cell| cell.kernel == *kernel) {
             line.cases += cell.cases;
             line.outputs += cell.outputs;
+            line.not_run += cell.not_run;
             line.max_ratio = line.max_ratio.max(cell.max_ratio);
             for (&verdict, &count) in &cell.verdicts {
                 *line.verdicts.entry(verdict).or_default() += count;
@@ -157,13 +159,16 @@ pub(super) fn summary(results: &Results, info: &RunInfo, out: &Path) -> String {
         "kernel", "cases", "outputs", "failing", "max ratio"
     );
     for (name, line) in &lines {
-        let verdicts: Vec<String> = line
+        let mut verdicts: Vec<String> = line
             .verdicts
             .iter()
             .rev()
             .filter(|(verdict, _)| **verdict != Verdict::Pass)
             .map(|(verdict, count)| format!("{verdict} {count}"))
             .collect();
+        if line.not_run > 0 {
+            verdicts.push(format!("({} not run)", line.not_run));
+        }
         text += &format!(
             "{name:width$}  {:>10}  {:>11}  {:>9}  {:>9}  {}\n",
             line.cases,

@@ -5,7 +5,7 @@ use super::{Arguments, Command, Exit, FAILED, print, render};
 use crate::campaign::{describe, quietly};
 use crate::case::Case;
 use crate::error::{Error, Result};
-use crate::kernel::Kernel;
+use crate::kernel::{Kernel, accepts};
 use crate::oracle::Oracle;
 use crate::report;
 use crate::results::{Finding, Results};
@@ -48,7 +48,7 @@ impl Found {
 
     /// The kernels to run the case on: those asked for, else its own, else all that are no planted defect.
     pub fn kernels(&self, asked: &Kernels) -> Result<Vec<Arc<dyn Kernel>>> {
-        if asked.is_default() { self.kernels.resolve() } else { asked.resolve() }
+        asked.or(&self.kernels).resolve(Some((self.case.op(), self.case.dtype())))
     }
 
     /// The policy to judge it by: what is asked for, else its own.
@@ -68,7 +68,7 @@ impl Replay {
         for found in &found {
             let policy = found.policy(&self.policy);
             for kernel in found.kernels(&self.kernels)? {
-                if !kernel.supports(found.case.op(), found.case.dtype()) {
+                if !accepts(kernel.as_ref(), &found.case) {
                     continue;
                 }
                 let claims = policy.claims_of(kernel.as_ref(), found.case.op(), found.case.dtype())?;
@@ -139,52 +139,8 @@ fn from_results(results: &Results, path: &Path, wanted: Option<usize>) -> Result
 
 /// The kernel and the policy of a finding, as its replay command holds them; none if that was not written by logitfuzz.
 fn as_found(finding: &Finding) -> Option<(Kernels, Policy)> {
-    match Arguments::try_parse_from(shell_words(&finding.replay)?).ok()?.command {
+    match Arguments::try_parse_from(shlex::split(&finding.replay)?).ok()?.command {
         Command::Replay(replay) => Some((replay.kernels, replay.policy)),
         _ => None,
-    }
-}
-
-/// The words of a shell command in which nothing but single quotes and backslashes is special; none if a quote is left open.
-fn shell_words(command: &str) -> Option<Vec<String>> {
-    let (mut words, mut word) = (Vec::new(), None::<String>);
-    let mut rest = command.chars();
-    while let Some(c) = rest.next() {
-        match c {
-            '\'' => {
-                let quoted = word.get_or_insert_default();
-                loop {
-                    match rest.next()? {
-                        '\'' => break,
-                        inside => quoted.push(inside),
-                    }
-                }
-            }
-            '\\' => word.get_or_insert_default().push(rest.next()?),
-            c if c.is_whitespace() => words.extend(word.take()),
-            c => word.get_or_insert_default().push(c),
-        }
-    }
-    words.extend(word);
-    Some(words)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::shell_words;
-
-    #[test]
-    fn words_as_a_shell_splits_them() {
-        for (command, words) in [
-            ("", Some(vec![])),
-            ("  a  b ", Some(vec!["a", "b"])),
-            ("a '' 'b c'd", Some(vec!["a", "", "b cd"])),
-            (r"'it'\''s' a\ b", Some(vec!["it's", "a b"])),
-            ("'open", None),
-            (r"end\", None),
-        ] {
-            let words = words.map(|words| words.into_iter().map(str::to_owned).collect::<Vec<_>>());
-            assert_eq!(shell_words(command), words, "{command}");
-        }
     }
 }

@@ -7,21 +7,34 @@ use crate::dtype::Dtype;
 use crate::error::{Error, Result};
 use crate::generate::Family;
 use crate::generate::file::{FILE_FAMILY, Rows};
+#[cfg(unix)]
+use crate::kernel::foreign::{Foreign, Limits};
 use crate::kernel::{Claims, Kernel, Outcome, Special, builtin};
 use crate::op::Op;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// The longest --timeout-ms: a day. Beyond it clocks overflow, and nobody waits.
+#[cfg(unix)]
+const LONGEST_TIMEOUT_MS: u64 = 24 * 60 * 60 * 1000;
 
 /// The most cases of a cell: with them the rows of all families and dtypes together still count in 64 bits.
 const LARGEST_CASES: u64 = 1 << 48;
 
-/// Which kernels.
+/// Which kernels, and what those in processes of their own are allowed.
 #[derive(Default, clap::Args)]
 pub(super) struct Kernels {
-    /// A built-in kernel, a pattern with *, or NAME=KERNEL to give one a name of its own; repeatable [default: all but the
-    /// planted defects, which `defect/*` names]
+    /// A built-in kernel, a pattern with *, c:LIB.so[:SYMBOL] for C functions, exec:COMMAND for a worker, or NAME=KERNEL to give
+    /// one a name of its own; repeatable [default: all built-in ones but the planted defects, which `defect/*` names]
     #[arg(short, long = "kernel", value_name = "KERNEL")]
     kernels: Vec<String>,
+    /// The time that a c: or exec: kernel has for a batch of rows; a row alone has twice as much [default: 2000]
+    #[arg(long, value_name = "N", value_parser = super::whole::<u64>, allow_hyphen_values = true)]
+    timeout_ms: Option<u64>,
+    /// The resident memory in MiB that the process of a c: or exec: kernel may use [default: 4096]
+    #[arg(long, value_name = "MIB", value_parser = super::whole::<u64>, allow_hyphen_values = true)]
+    memory_limit: Option<u64>,
 }
 
 /// Policy: what is due at special values, and what is forgiven.
@@ -74,69 +87,147 @@ pub(super) struct Work {
     shard: Option<Shard>,
 }
 
+/// A kernel that was asked for, with what it was asked by: two flags may name the same one.
+struct Chosen {
+    kernel: Arc<dyn Kernel>,
+    origin: String,
+}
+
 impl Kernels {
     /// Whether nothing was asked for.
     pub fn is_default(&self) -> bool {
         self.kernels.is_empty()
     }
 
+    /// These, and where nothing was asked for, what the others ask for.
+    pub fn or(&self, others: &Self) -> Self {
+        Self {
+            kernels: if self.is_default() { others.kernels.clone() } else { self.kernels.clone() },
+            timeout_ms: self.timeout_ms.or(others.timeout_ms),
+            memory_limit: self.memory_limit.or(others.memory_limit),
+        }
+    }
+
     /// The kernels asked for, in the order of the flags and of the registry; without a flag, all that are no planted defect.
-    pub fn resolve(&self) -> Result<Vec<Arc<dyn Kernel>>> {
+    /// `only` is the op and the dtype, where there is one of each: a C symbol of any name computes that.
+    pub fn resolve(&self, only: Option<(Op, Dtype)>) -> Result<Vec<Arc<dyn Kernel>>> {
         if self.is_default() {
             return Ok(builtin::all()
                 .iter()
                 .filter(|kernel| kernel.defect().is_none())
-                .map(|kernel| Arc::new(Named::new(kernel, None)) as Arc<dyn Kernel>)
+                .map(|kernel| Arc::new(kernel) as Arc<dyn Kernel>)
                 .collect());
         }
-        let mut chosen: Vec<Named> = Vec::new();
+        let mut chosen: Vec<Chosen> = Vec::new();
         for text in &self.kernels {
-            let (name, pattern) = match text.split_once('=') {
-                Some((name, pattern)) => (Some(name), pattern),
-                None => (None, text.as_str()),
-            };
-            // The name stands in reports and in the commands that replay findings.
-            if name.is_some_and(|name| name.is_empty() || name.starts_with('-') || name.contains(char::is_control)) {
-                return Err(Error::usage(format!(
-                    "`{text}`: the name of a kernel is a word that does not begin with -; write NAME={pattern}"
-                )));
-            }
-            let found: Vec<_> = builtin::all().iter().filter(|kernel| matches(pattern, kernel.name())).collect();
-            if found.is_empty() {
-                let names: Vec<&str> = builtin::all()
-                    .iter()
-                    .filter(|kernel| kernel.defect().is_none())
-                    .map(builtin::Builtin::name)
-                    .collect();
-                return Err(Error::usage(format!(
-                    "unknown kernel `{pattern}`; the built-in kernels are: {}, and defect/* (see `logitfuzz list kernels`)",
-                    names.join(", ")
-                )));
-            }
-            if name.is_some() && found.len() > 1 {
-                return Err(Error::usage(format!(
-                    "`{text}` gives one name to {} kernels; give each its own with NAME=KERNEL",
-                    found.len()
-                )));
-            }
-            for kernel in found {
-                let kernel = Named::new(kernel, name);
-                match chosen.iter().find(|other| other.name == kernel.name) {
+            for new in self.one(text, only)? {
+                match chosen.iter().find(|other| other.kernel.name() == new.kernel.name()) {
                     // Two patterns may name the same kernel; two kernels may not have the same name.
-                    Some(other) if other.kernel.name() == kernel.kernel.name() => {}
+                    Some(other) if other.origin == new.origin => {}
                     Some(other) => {
                         return Err(Error::usage(format!(
                             "the name `{}` is given to {} and to {}; give one of them another with NAME=KERNEL",
-                            kernel.name,
-                            other.kernel.name(),
-                            kernel.kernel.name()
+                            new.kernel.name(),
+                            other.origin,
+                            new.origin
                         )));
                     }
-                    None => chosen.push(kernel),
+                    None => chosen.push(new),
                 }
             }
         }
-        Ok(chosen.into_iter().map(|kernel| Arc::new(kernel) as Arc<dyn Kernel>).collect())
+        Ok(chosen.into_iter().map(|chosen| chosen.kernel).collect())
+    }
+
+    /// The kernels that one flag names.
+    fn one(&self, text: &str, only: Option<(Op, Dtype)>) -> Result<Vec<Chosen>> {
+        let is_foreign = |text: &str| text.starts_with("c:") || text.starts_with("exec:");
+        let (name, what) = match text.split_once('=') {
+            Some((name, what)) if !is_foreign(text) => (Some(name), what),
+            _ => (None, text),
+        };
+        // The name stands in reports and in the commands that replay findings.
+        if name.is_some_and(|name| name.is_empty() || name.starts_with('-') || name.contains(char::is_control)) {
+            return Err(Error::usage(format!(
+                "`{text}`: the name of a kernel is a word that does not begin with -; write NAME={what}"
+            )));
+        }
+        if is_foreign(what) {
+            return self.foreign(name, what, only);
+        }
+        let found: Vec<_> = builtin::all().iter().filter(|kernel| matches(what, kernel.name())).collect();
+        if found.is_empty() {
+            let names: Vec<&str> =
+                builtin::all().iter().filter(|kernel| kernel.defect().is_none()).map(builtin::Builtin::name).collect();
+            return Err(Error::usage(format!(
+                "unknown kernel `{what}`; the built-in kernels are: {}, and defect/* (see `logitfuzz list kernels`); others are c:LIB.so and exec:COMMAND",
+                names.join(", ")
+            )));
+        }
+        if name.is_some() && found.len() > 1 {
+            return Err(Error::usage(format!(
+                "`{text}` gives one name to {} kernels; give each its own with NAME=KERNEL",
+                found.len()
+            )));
+        }
+        let chosen = |kernel: &'static builtin::Builtin| Chosen {
+            origin: kernel.name().to_owned(),
+            kernel: match name {
+                Some(name) if name != kernel.name() => Arc::new(Named { name: name.to_owned(), kernel }),
+                _ => Arc::new(kernel),
+            },
+        };
+        Ok(found.into_iter().map(chosen).collect())
+    }
+
+    #[cfg(not(unix))]
+    fn foreign(&self, _: Option<&str>, what: &str, _: Option<(Op, Dtype)>) -> Result<Vec<Chosen>> {
+        Err(Error::usage(format!("`{what}`: kernels in processes of their own need a Unix system")))
+    }
+
+    /// The kernels of a C library or of a worker.
+    #[cfg(unix)]
+    fn foreign(&self, name: Option<&str>, what: &str, only: Option<(Op, Dtype)>) -> Result<Vec<Chosen>> {
+        let limits = self.limits()?;
+        let mut kernels = match what.strip_prefix("c:") {
+            Some(library) => super::library::start(library, only, limits)?,
+            None => Foreign::command(what.strip_prefix("exec:").unwrap_or(what), limits)?,
+        };
+        if let Some(name) = name {
+            // With a name, a worker's kernel of that name; or its only one, renamed.
+            let place = match kernels.iter().position(|kernel| kernel.name() == name) {
+                Some(place) => place,
+                None if kernels.len() == 1 => 0,
+                None => {
+                    let names: Vec<&str> = kernels.iter().map(Kernel::name).collect();
+                    return Err(Error::usage(format!(
+                        "`{what}` serves {} kernels and none is called `{name}`; before the = write one of: {}",
+                        names.len(),
+                        names.join(", ")
+                    )));
+                }
+            };
+            kernels = vec![kernels.swap_remove(place).named(name, format!("{name}={what}"))];
+        }
+        Ok(kernels.into_iter().map(|kernel| Chosen { origin: kernel.selector(), kernel: Arc::new(kernel) }).collect())
+    }
+
+    #[cfg(unix)]
+    fn limits(&self) -> Result<Limits> {
+        let mut limits = Limits::default();
+        if let Some(milliseconds) = self.timeout_ms {
+            if milliseconds == 0 {
+                return Err(Error::usage("--timeout-ms 0 leaves no time for an answer; write 1 or more"));
+            }
+            limits.timeout = Duration::from_millis(milliseconds.min(LONGEST_TIMEOUT_MS));
+        }
+        if let Some(mebibytes) = self.memory_limit {
+            if mebibytes == 0 {
+                return Err(Error::usage("--memory-limit 0 leaves no memory for a kernel; write 1 or more (MiB)"));
+            }
+            limits.memory = mebibytes.saturating_mul(1 << 20);
+        }
+        Ok(limits)
     }
 }
 
@@ -171,7 +262,11 @@ impl Work {
 
     /// The plan that the flags describe.
     pub fn plan(&self, kernels: &Kernels, policy: &Policy) -> Result<Plan> {
-        let mut plan = Plan::new(kernels.resolve()?);
+        let only = match (&self.ops[..], &self.dtypes[..]) {
+            (&[op], &[dtype]) => Some((op, dtype)),
+            _ => None,
+        };
+        let mut plan = Plan::new(kernels.resolve(only)?);
         let mut sources: Vec<Source> = Vec::new();
         let mut is_slow = false;
         for pattern in &self.families {
@@ -259,16 +354,10 @@ impl Work {
     }
 }
 
-/// A built-in kernel, perhaps under another name.
+/// A built-in kernel under another name.
 struct Named {
     name: String,
     kernel: &'static builtin::Builtin,
-}
-
-impl Named {
-    fn new(kernel: &'static builtin::Builtin, name: Option<&str>) -> Self {
-        Self { name: name.unwrap_or(kernel.name()).to_owned(), kernel }
-    }
 }
 
 impl Kernel for Named {
@@ -277,11 +366,7 @@ impl Kernel for Named {
     }
 
     fn selector(&self) -> String {
-        if self.name == self.kernel.name() {
-            self.name.clone()
-        } else {
-            format!("{}={}", self.name, self.kernel.name())
-        }
+        format!("{}={}", self.name, self.kernel.name())
     }
 
     fn supports(&self, op: Op, dtype: Dtype) -> bool {

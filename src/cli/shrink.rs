@@ -5,6 +5,7 @@ use super::select::{Kernels, Policy};
 use super::{Exit, print, render};
 use crate::campaign::{describe, quietly, shrink_case};
 use crate::error::Error;
+use crate::kernel::accepts;
 use crate::oracle::Oracle;
 
 #[derive(clap::Args)]
@@ -35,7 +36,7 @@ impl Shrink {
             let policy = found.policy(&self.policy);
             for kernel in found.kernels(&self.kernels)? {
                 let case = &found.case;
-                if !kernel.supports(case.op(), case.dtype()) {
+                if !accepts(kernel.as_ref(), case) {
                     continue;
                 }
                 tried.push(kernel.name().to_owned());

@@ -1,5 +1,6 @@
 //! Verdicts and grades: what can be said of an output, as data.
 
+use crate::kernel::Fault;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -87,6 +88,23 @@ impl Verdict {
             Verdict::Hang => "hang",
             Verdict::Crash => "crash",
         }
+    }
+
+    /// The verdict on a case on which a kernel did this.
+    pub const fn of_fault(fault: Fault) -> Self {
+        match fault {
+            Fault::Unwritten => Verdict::Unwritten,
+            Fault::InputChanged => Verdict::InputChanged,
+            Fault::OutOfBounds => Verdict::OutOfBounds,
+            Fault::Panic => Verdict::Panic,
+            Fault::Hang => Verdict::Hang,
+            Fault::Crash => Verdict::Crash,
+        }
+    }
+
+    /// The fault that gives this verdict, if it is one that no output gives.
+    pub fn fault(self) -> Option<Fault> {
+        Fault::ALL.into_iter().find(|&fault| Verdict::of_fault(fault) == self)
     }
 
     /// Whether this verdict is a failure of the kernel. `undecided` is not: it is a failure of the oracle, and no pass either.

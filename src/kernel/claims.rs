@@ -57,7 +57,8 @@ impl Default for Claims {
 
 /// The keys of [`Claims::set`], for messages and `--help`.
 const KEYS: &str = "exp=C, log=C, log1p=C (units of roundoff), sum=sequential|pairwise|compensated|lanes:L|lanes:L:tail|blocks:B, \
-                    accumulator=DTYPE, online, flush_to_zero, shifted, sequential, elementwise_monotone, half_digits";
+                    accumulator=DTYPE, online, flush_to_zero, shifted, sequential, elementwise_monotone, half_digits, \
+                    special=framework|limit";
 
 impl Claims {
     /// Sets claims from `key=value,...`, as `--claims` takes them; a flag may stand without a value.
@@ -82,6 +83,7 @@ impl Claims {
                 "sequential" => self.sequential = flag()?,
                 "elementwise_monotone" => self.elementwise_monotone = flag()?,
                 "half_digits" => self.half_digits = flag()?,
+                "special" => self.special = value.parse()?,
                 _ => return Err(Error::usage(format!("unknown claim `{key}`; the claims are: {KEYS}"))),
             }
         }
@@ -91,6 +93,34 @@ impl Claims {
     /// The dtype the kernel computes in for a case of `dtype`.
     pub fn accumulator(&self, dtype: Dtype) -> Dtype {
         self.accumulator.unwrap_or_else(|| dtype.accumulator())
+    }
+}
+
+impl fmt::Display for Claims {
+    /// What differs from the default, as [`Claims::set`] reads it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let default = Self::default();
+        let mut items = Vec::new();
+        let factors =
+            [("exp", self.exp, default.exp), ("log", self.log, default.log), ("log1p", self.log1p, default.log1p)];
+        items.extend(factors.iter().filter(|(_, c, usual)| c != usual).map(|(key, c, _)| format!("{key}={c}")));
+        if self.sum != default.sum {
+            items.push(format!("sum={}", self.sum));
+        }
+        items.extend(self.accumulator.map(|dtype| format!("accumulator={dtype}")));
+        let flags = [
+            ("online", self.online),
+            ("flush_to_zero", self.flush_to_zero),
+            ("shifted", self.shifted),
+            ("sequential", self.sequential),
+            ("elementwise_monotone", self.elementwise_monotone),
+            ("half_digits", self.half_digits),
+        ];
+        items.extend(flags.iter().filter(|(_, is_set)| *is_set).map(|(key, _)| (*key).to_owned()));
+        if self.special != default.special {
+            items.push(format!("special={}", self.special));
+        }
+        f.pad(&items.join(","))
     }
 }
 
@@ -135,6 +165,19 @@ impl Summation {
         };
         // No order of n - 1 additions passes a term through more than n - 1 of them.
         roundings.min(sequential)
+    }
+}
+
+impl fmt::Display for Summation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Summation::Sequential => f.write_str("sequential"),
+            Summation::Pairwise => f.write_str("pairwise"),
+            Summation::Compensated => f.write_str("compensated"),
+            Summation::Lanes { lanes, scalar_tail: false } => write!(f, "lanes:{lanes}"),
+            Summation::Lanes { lanes, scalar_tail: true } => write!(f, "lanes:{lanes}:tail"),
+            Summation::Blocks { size } => write!(f, "blocks:{size}"),
+        }
     }
 }
 
@@ -192,5 +235,27 @@ impl FromStr for Special {
             .into_iter()
             .find(|special| special.name() == text)
             .ok_or_else(|| Error::usage(format!("unknown preset `{text}` of special values; write framework or limit")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_round_trips() {
+        for text in [
+            "",
+            "exp=1.5,log=0,log1p=3",
+            "sum=pairwise,accumulator=f64",
+            "sum=compensated",
+            "sum=lanes:8",
+            "sum=lanes:16:tail,online,flush_to_zero",
+            "sum=blocks:128,shifted,sequential,elementwise_monotone,half_digits,special=limit",
+        ] {
+            let mut claims = Claims::default();
+            claims.set(text).unwrap();
+            assert_eq!(claims.to_string(), text);
+        }
     }
 }

@@ -5,6 +5,7 @@ use super::{Claims, Element, Kernel, Outcome};
 use crate::case::Case;
 use crate::dtype::Dtype;
 use crate::op::{Op, Takes};
+use std::ops::RangeInclusive;
 
 /// A kernel made of a closure, for one op in one dtype.
 pub struct Closure {
@@ -12,6 +13,8 @@ pub struct Closure {
     op: Op,
     dtype: Dtype,
     claims: Claims,
+    version: Option<String>,
+    lengths: RangeInclusive<usize>,
     call: Box<Call>,
 }
 
@@ -30,12 +33,24 @@ impl Closure {
         let name = name.into();
         let (call, fits): (Box<Call>, fn(Takes) -> bool) = function.into_call();
         assert!(fits(op.takes()), "kernel `{name}`: the closure's arguments are not those of {op}");
-        Self { name, op, dtype: T::DTYPE, claims: Claims::default(), call }
+        Self { name, op, dtype: T::DTYPE, claims: Claims::default(), version: None, lengths: 0..=usize::MAX, call }
     }
 
     /// The same kernel with other claims.
     pub fn claiming(mut self, claims: Claims) -> Self {
         self.claims = claims;
+        self
+    }
+
+    /// The same kernel, of a library of this version.
+    pub fn of_version(mut self, version: impl Into<String>) -> Self {
+        self.version = Some(version.into());
+        self
+    }
+
+    /// The same kernel, given only rows with these numbers of logits.
+    pub fn for_lengths(mut self, lengths: RangeInclusive<usize>) -> Self {
+        self.lengths = lengths;
         self
     }
 
@@ -56,6 +71,14 @@ impl Kernel for Closure {
 
     fn claims(&self, _: Op, _: Dtype) -> Claims {
         self.claims.clone()
+    }
+
+    fn lengths(&self, _: Op, _: Dtype) -> RangeInclusive<usize> {
+        self.lengths.clone()
+    }
+
+    fn version(&self) -> Option<&str> {
+        self.version.as_deref()
     }
 
     fn run(&self, case: &Case) -> Outcome {

@@ -338,7 +338,8 @@ fn matrix(out: &mut String, view: &View, dtype: Dtype, planted: bool) {
     out.push_str("</tr></thead><tbody>\n");
     for (index, kernel) in view.group(planted) {
         let name = escape(kernel.name);
-        put!(out, "<tr data-k=\"{name}\"><th scope=row><a href=\"#k{index}\"><code>{name}</code></a></th>");
+        let version = kernel.version.map_or_else(String::new, |version| format!(" <small>{}</small>", escape(version)));
+        put!(out, "<tr data-k=\"{name}\"><th scope=row><a href=\"#k{index}\"><code>{name}</code></a>{version}</th>");
         for &op in &view.ops {
             let op_label = format!("<span class=op>{}</span>", breakable(op));
             match kernel.slots.get(&(dtype, op)) {

@@ -40,7 +40,7 @@ pub fn summary(results: &Results, run: Option<&RunInfo>, gate: Option<&Compariso
         }
         put!(out, "\n|---|{}\n", "---|".repeat(view.ops.len()));
         for kernel in &view.kernels {
-            put!(out, "| {} |", code(kernel.name));
+            put!(out, "| {}{} |", code(kernel.name), version(kernel));
             for &op in &view.ops {
                 let missing = if results.complete { "" } else { "not run" };
                 put!(out, " {} |", kernel.slots.get(&(dtype, op)).map_or_else(|| missing.to_owned(), entry));
@@ -60,8 +60,9 @@ pub fn summary(results: &Results, run: Option<&RunInfo>, gate: Option<&Compariso
         let kinds = kernel.kinds();
         put!(
             out,
-            "\n### {}\n\n{}, {}.\n",
+            "\n### {}{}\n\n{}, {}.\n",
             code(kernel.name),
+            version(kernel),
             plural(kernel.findings.len(), "finding"),
             plural(kinds, "kind")
         );
@@ -75,6 +76,11 @@ pub fn summary(results: &Results, run: Option<&RunInfo>, gate: Option<&Compariso
         put!(out, "| {name} | {} |\n", plain(&value));
     }
     out
+}
+
+/// The version of the library under test, after a space, where it is known.
+fn version(kernel: &KernelView) -> String {
+    kernel.version.map_or_else(String::new, |version| format!(" {}", plain(version)))
 }
 
 /// An entry of a matrix.

@@ -84,7 +84,12 @@ pub(crate) fn results(defects: usize) -> Results {
             claims: Some("exp=4,sum=pairwise".into()),
             file: Some(FileRows { rows: 1000, checksum: "af63dc4c8601ec8c".into() }),
         },
-        provenance: Provenance { logitfuzz: "0.1.0".into(), generators: 1, mpfr: "4.2.1".into() },
+        provenance: Provenance {
+            logitfuzz: "0.1.0".into(),
+            generators: 1,
+            mpfr: "4.2.1".into(),
+            libraries: BTreeMap::new(),
+        },
         cells: vec![],
         findings: vec![],
         curves: vec![],

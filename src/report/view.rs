@@ -31,6 +31,8 @@ pub(super) struct View<'a> {
 pub(super) struct KernelView<'a> {
     /// Its name.
     pub name: &'a str,
+    /// The version of the library under test, where it is known.
+    pub version: Option<&'a str>,
     /// Whether it is a planted defect.
     pub planted: bool,
     /// Its slots.
@@ -156,7 +158,7 @@ impl<'a> View<'a> {
 
         let mut kernels: BTreeMap<&str, KernelView<'a>> = BTreeMap::new();
         for &name in &names {
-            kernels.insert(name, KernelView::new(name));
+            kernels.insert(name, KernelView::new(name, results.provenance.libraries.get(name).map(String::as_str)));
         }
         for cell in &results.cells {
             if let Some(kernel) = kernels.get_mut(&*cell.kernel) {
@@ -237,9 +239,10 @@ impl<'a> View<'a> {
 }
 
 impl<'a> KernelView<'a> {
-    fn new(name: &'a str) -> Self {
+    fn new(name: &'a str, version: Option<&'a str>) -> Self {
         Self {
             name,
+            version,
             planted: name.starts_with(PLANTED),
             slots: BTreeMap::new(),
             findings: Vec::new(),
@@ -298,6 +301,10 @@ pub(super) fn facts(results: &Results, run: Option<&RunInfo>) -> Vec<(&'static s
     }
     if let Some(file) = &settings.file {
         facts.push(("own rows", format!("{}, checksum {}", plural(file.rows, "row"), file.checksum)));
+    }
+    if !provenance.libraries.is_empty() {
+        let each = provenance.libraries.iter().map(|(kernel, version)| format!("{kernel} {version}"));
+        facts.push(("under test", each.collect::<Vec<_>>().join(", ")));
     }
     facts.push(("logitfuzz", provenance.logitfuzz.clone()));
     facts.push(("generators", format!("version {}", provenance.generators)));

@@ -4,7 +4,7 @@
 use super::{all, find};
 use crate::case::{Case, Extra};
 use crate::dtype::Dtype;
-use crate::kernel::{Kernel, Outcome, run};
+use crate::kernel::{Fault, Kernel, Outcome, run};
 use crate::op::{Op, Takes};
 use std::collections::BTreeSet;
 
@@ -20,7 +20,8 @@ fn outputs(kernel: &str, case: &Case) -> Vec<f64> {
             assert_eq!(outputs.len(), case.op().outputs(case.logits().len()), "{kernel}: {case}");
             outputs
         }
-        Outcome::Panicked(message) => panic!("{kernel} on {case}: {message}"),
+        Outcome::Failed(_, message) => panic!("{kernel} on {case}: {message}"),
+        Outcome::NotRun => panic!("{kernel} was not run on {case}"),
     }
 }
 
@@ -432,7 +433,8 @@ fn every_defect_shows_where_it_should_and_only_there() {
         let case = Case::parse(text).unwrap();
         match run(find(&format!("defect/{name}")).unwrap(), &case) {
             Outcome::Outputs(got) => bits(case.dtype(), &got) != bits(case.dtype(), &outputs("shifted", &case)),
-            Outcome::Panicked(_) => true,
+            Outcome::Failed(..) => true,
+            Outcome::NotRun => false,
         }
     };
     for (name, exposing, ordinary) in EXPOSED {
@@ -458,7 +460,7 @@ fn defects_fail_as_their_stories_say() {
     assert!(on("defect/exp-clamped", "softmax bf16 [0, -inf]")[1] > 0.0);
     assert!(matches!(
         run(find("defect/empty-panics").unwrap(), &Case::parse("logsumexp f32 []").unwrap()),
-        Outcome::Panicked(message) if message.contains("index out of bounds")
+        Outcome::Failed(Fault::Panic, message) if message.contains("index out of bounds")
     ));
 }
 

@@ -1,0 +1,162 @@
+//! Kernels from outside: programs that speak the worker protocol, and through such a program the functions of a C library.
+//!
+//! A foreign kernel never runs inside the harness. It runs in a *worker*, a process of its own that is started, watched and, where
+//! need be, killed and started again ([`Program`]; [`process`] holds the plumbing). What goes wrong is an outcome of the one case
+//! that did it: when a batch fails, it is run again row by row.
+
+use super::{Claims, Kernel, Outcome, Supervised};
+use crate::case::Case;
+use crate::dtype::Dtype;
+use crate::error::{Error, Result};
+use crate::op::Op;
+use program::Program;
+use std::ffi::OsString;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+use std::time::Duration;
+
+#[cfg(feature = "cli")]
+pub(crate) mod library;
+mod process;
+mod program;
+
+/// Crashes and hangs of a kernel in one cell (kernel, op, dtype, family), in the order of its cases, after which the rest of the
+/// cell is not run.
+pub const MOST_FAULTS: u64 = 8;
+
+/// What a worker is allowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// The time for a batch of rows; a row alone has twice as much.
+    pub timeout: Duration,
+    /// Bytes of resident memory, those of its children included. Watched where `/proc` tells it (Linux).
+    pub memory: u64,
+}
+
+impl Default for Limits {
+    /// Two seconds and 4 GiB.
+    fn default() -> Self {
+        Self { timeout: Duration::from_secs(2), memory: 4 << 30 }
+    }
+}
+
+/// A kernel that a worker serves.
+pub struct Foreign {
+    program: Arc<Program>,
+    name: String,
+    selector: String,
+    version: Option<String>,
+    /// The number of each function in the worker's hello, with what it claims.
+    functions: Vec<(usize, Function)>,
+}
+
+struct Function {
+    op: Op,
+    dtype: Dtype,
+    claims: Claims,
+    lengths: RangeInclusive<usize>,
+}
+
+impl Foreign {
+    /// Starts the program that these words name (the first is looked up in PATH) and returns the kernels that it serves.
+    /// `label` is what messages call it.
+    ///
+    /// # Errors
+    /// It cannot be started, dies or is silent for 60 seconds before its hello, or its hello is not understood.
+    pub fn start(label: &str, words: Vec<OsString>, limits: Limits) -> Result<Vec<Foreign>> {
+        let program = Arc::new(Program::start(label, words, limits)?);
+        let mut numbers = 0..;
+        let kernel = |served: &crate::worker::hello::Served| -> Result<Foreign> {
+            let functions = served.functions.iter().zip(numbers.by_ref()).map(|(function, number)| {
+                let mut claims = Claims::default();
+                claims.set(&function.claims)?;
+                if !served.deterministic {
+                    // Two runs are not comparable bit by bit.
+                    (claims.shifted, claims.sequential, claims.elementwise_monotone) = (false, false, false);
+                }
+                let lengths = function.min_len..=function.max_len;
+                Ok((number, Function { op: function.op, dtype: function.dtype, claims, lengths }))
+            });
+            Ok(Foreign {
+                program: program.clone(),
+                name: served.name.clone(),
+                selector: format!("{}={label}", served.name),
+                version: served.version.clone(),
+                functions: functions.collect::<Result<_>>()?,
+            })
+        };
+        program.hello().kernels.iter().map(kernel).collect()
+    }
+
+    /// The kernels of the program that a command starts, as `exec:COMMAND` on the command line: its words are split as a shell
+    /// splits them, without any expansion.
+    ///
+    /// # Errors
+    /// A command without a word or with an open quote, and those of [`Foreign::start`].
+    pub fn command(command: &str, limits: Limits) -> Result<Vec<Foreign>> {
+        let label = format!("exec:{command}");
+        let words = shlex::split(command).filter(|words| !words.is_empty());
+        let words = words.ok_or_else(|| {
+            Error::usage(format!(
+                "`{label}` is no command; write exec: and a program with its arguments, quoted as in a shell"
+            ))
+        })?;
+        Self::start(&label, words.into_iter().map(OsString::from).collect(), limits)
+    }
+
+    /// The same kernel under another name, which is selected again by this.
+    pub fn named(mut self, name: &str, selector: String) -> Self {
+        (self.name, self.selector) = (name.to_owned(), selector);
+        self
+    }
+
+    fn function(&self, op: Op, dtype: Dtype) -> Option<&(usize, Function)> {
+        self.functions.iter().find(|(_, function)| (function.op, function.dtype) == (op, dtype))
+    }
+}
+
+impl Kernel for Foreign {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn selector(&self) -> String {
+        self.selector.clone()
+    }
+
+    fn supports(&self, op: Op, dtype: Dtype) -> bool {
+        self.function(op, dtype).is_some()
+    }
+
+    fn claims(&self, op: Op, dtype: Dtype) -> Claims {
+        self.function(op, dtype).map_or_else(Claims::default, |(_, function)| function.claims.clone())
+    }
+
+    fn lengths(&self, op: Op, dtype: Dtype) -> RangeInclusive<usize> {
+        self.function(op, dtype).map_or(0..=usize::MAX, |(_, function)| function.lengths.clone())
+    }
+
+    fn version(&self) -> Option<&str> {
+        self.version.as_deref()
+    }
+
+    fn run(&self, case: &Case) -> Outcome {
+        self.run_batch(&[case]).pop().unwrap_or(Outcome::NotRun)
+    }
+
+    fn supervised(&self) -> Option<&dyn Supervised> {
+        Some(self)
+    }
+}
+
+impl Supervised for Foreign {
+    fn run_batch(&self, cases: &[&Case]) -> Vec<Outcome> {
+        let number = |case: &Case| self.function(case.op(), case.dtype()).map(|(number, _)| *number);
+        let rows: Vec<(usize, &Case)> = cases.iter().filter_map(|&case| Some((number(case)?, case))).collect();
+        if rows.len() < cases.len() {
+            // It is only given what it supports.
+            return vec![Outcome::NotRun; cases.len()];
+        }
+        self.program.run(&rows)
+    }
+}

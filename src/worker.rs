@@ -1,0 +1,158 @@
+//! Being a worker: a program that serves kernels to logitfuzz over the worker protocol (`docs/worker-protocol.md`).
+//!
+//! ```no_run
+//! use logitfuzz::kernel::Closure;
+//! use logitfuzz::{Op, worker};
+//!
+//! fn softmax(z: &[f32], out: &mut [f32]) {
+//!     # let _ = (z, out);
+//!     // of the library that you want to test
+//! }
+//!
+//! fn main() -> std::process::ExitCode {
+//!     worker::serve([Closure::new("mine", Op::Softmax, softmax)])
+//! }
+//! ```
+//!
+//! `logitfuzz run --kernel exec:target/release/my_worker` then runs it. [`serve`] is one side of the protocol; the other side,
+//! which starts workers and watches over them, is `kernel::foreign`. Both use the messages of this room: the [`hello`], binary
+//! [`frame`]s, and lines of JSON ([`lines`]), which Rust workers never need.
+
+use crate::dtype::Dtype;
+use crate::kernel::{self, Kernel};
+use crate::op::Op;
+use hello::{Frames, Function, Hello, Served};
+use std::io::{self, Read, Write};
+use std::process::ExitCode;
+
+pub(crate) mod frame;
+pub(crate) mod hello;
+pub(crate) mod lines;
+
+/// The version of the worker protocol that this crate speaks.
+pub const PROTOCOL: u32 = 1;
+
+/// Serves the kernels on standard input and output until the input ends. Kernels of the same name are one kernel; of two that
+/// implement the same op in the same dtype the first counts. Whatever the kernels print goes to standard error.
+///
+/// The exit code is 0, or 3 where the two sides do not understand each other; standard error then says why.
+pub fn serve<K: Kernel>(kernels: impl IntoIterator<Item = K>) -> ExitCode {
+    let kernels: Vec<K> = kernels.into_iter().collect();
+    let outcome = claimed_output().and_then(|output| converse(&kernels, io::stdin().lock(), output));
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        // The other side went away: that is an end, too.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "logitfuzz worker: {error}");
+            ExitCode::from(3)
+        }
+    }
+}
+
+/// Standard output for the protocol alone: from here on, what anybody else in this process prints goes to standard error.
+#[cfg(unix)]
+fn claimed_output() -> io::Result<impl Write> {
+    let wire = rustix::io::dup(rustix::stdio::stdout())?;
+    rustix::stdio::dup2_stdout(rustix::stdio::stderr())?;
+    Ok(std::fs::File::from(wire))
+}
+
+#[cfg(not(unix))]
+fn claimed_output() -> io::Result<impl Write> {
+    Ok(io::stdout())
+}
+
+/// The whole conversation.
+fn converse<K: Kernel>(kernels: &[K], mut input: impl Read, mut output: impl Write) -> io::Result<()> {
+    let (hello, served) = introduce(kernels);
+    let functions = hello.functions();
+    let mut message = serde_json::to_vec(&hello)?;
+    message.push(b'\n');
+    let mut request = Vec::new();
+    loop {
+        output.write_all(&message)?;
+        output.flush()?;
+        if !frame::receive(&mut input, &mut request)? {
+            return Ok(());
+        }
+        let rows = frame::read_batch(&functions, &request).map_err(io::Error::other)?;
+        let outcomes: Vec<_> =
+            rows.iter().map(|(function, case)| kernel::run(&kernels[served[*function]], case)).collect();
+        message.clear();
+        frame::write_answer(&functions, rows.iter().map(|(function, _)| *function).zip(&outcomes), &mut message);
+    }
+}
+
+/// The hello for these kernels, and for each function in it the kernel that computes it.
+fn introduce<K: Kernel>(kernels: &[K]) -> (Hello, Vec<usize>) {
+    let mut offered: Vec<Served> = Vec::new();
+    let mut places: Vec<Vec<usize>> = Vec::new();
+    for (index, kernel) in kernels.iter().enumerate() {
+        let place = offered.iter().position(|other| other.name == kernel.name()).unwrap_or_else(|| {
+            let version = kernel.version().map(str::to_owned);
+            offered.push(Served {
+                name: kernel.name().to_owned(),
+                version,
+                deterministic: true,
+                functions: Vec::new(),
+            });
+            places.push(Vec::new());
+            offered.len() - 1
+        });
+        for op in Op::ALL {
+            for dtype in Dtype::ALL.into_iter().filter(|&dtype| kernel.supports(op, dtype)) {
+                let functions = &mut offered[place].functions;
+                if !functions.iter().any(|other| (other.op, other.dtype) == (op, dtype)) {
+                    let lengths = kernel.lengths(op, dtype);
+                    functions.push(Function {
+                        op,
+                        dtype,
+                        claims: kernel.claims(op, dtype).to_string(),
+                        min_len: *lengths.start(),
+                        max_len: *lengths.end(),
+                    });
+                    places[place].push(index);
+                }
+            }
+        }
+    }
+    (Hello { logitfuzz_worker: PROTOCOL, frames: Frames::Binary, kernels: offered }, places.concat())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::case::Case;
+    use crate::kernel::{Closure, Fault, Outcome};
+
+    /// A whole conversation: the hello, a batch with a row of each function and one that panics, its answer, the end.
+    #[test]
+    fn a_conversation() {
+        let kernels = [
+            Closure::new("a", Op::LogSumExp, |z: &[f64], out: &mut [f64]| out[0] = z[0]).of_version("1.0"),
+            Closure::new("b", Op::Softmax, |z: &[f32], out: &mut [f32]| out.copy_from_slice(z)),
+            Closure::new("a", Op::Softmax, |z: &[f64], out: &mut [f64]| out.copy_from_slice(z)).for_lengths(1..=9),
+        ];
+        let cases = ["logsumexp f64 [7]", "softmax f64 [1, 2]", "softmax f32 [3]", "logsumexp f64 []"];
+        let cases = cases.map(|text| Case::parse(text).unwrap());
+        let mut batch = Vec::new();
+        frame::write_batch(&[(0, &cases[0]), (1, &cases[1]), (2, &cases[2]), (0, &cases[3])], &mut batch);
+        let mut said = Vec::new();
+        converse(&kernels, &batch[..], &mut said).unwrap();
+
+        let end = said.iter().position(|&byte| byte == b'\n').unwrap();
+        let hello = Hello::read(std::str::from_utf8(&said[..end]).unwrap()).unwrap();
+        let names: Vec<&str> = hello.kernels.iter().map(|kernel| kernel.name.as_str()).collect();
+        assert_eq!(names, ["a", "b"]);
+        assert_eq!(hello.kernels[0].version.as_deref(), Some("1.0"));
+        assert_eq!(hello.kernels[0].functions[1].max_len, 9);
+        let functions = [(Op::LogSumExp, Dtype::F64), (Op::Softmax, Dtype::F64), (Op::Softmax, Dtype::F32)];
+        assert_eq!(hello.functions(), functions);
+
+        let dtypes = [Dtype::F64, Dtype::F64, Dtype::F32, Dtype::F64].into_iter();
+        let answer = frame::read_answer(dtypes, &said[end + 1 + frame::PREFIX..]).unwrap();
+        assert_eq!(answer[..3], [vec![7.0], vec![1.0, 2.0], vec![3.0]].map(Outcome::Outputs));
+        assert!(matches!(&answer[3], Outcome::Failed(Fault::Panic, message) if message.contains("out of bounds")));
+    }
+}

@@ -1,0 +1,94 @@
+//! JSON frames: a batch and its answer as a line each, for workers in languages in which bytes are a nuisance. Only the side of
+//! the harness is here; a worker in Rust has binary frames for nothing.
+
+use super::frame;
+use crate::case::{Case, direction_name};
+use crate::dtype::{Dtype, text};
+use crate::kernel::{Fault, Outcome};
+use crate::op::Op;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+#[derive(Serialize)]
+struct Batch<'a> {
+    rows: Vec<Row<'a>>,
+}
+
+#[derive(Serialize)]
+struct Row<'a> {
+    function: usize,
+    op: Op,
+    dtype: Dtype,
+    logits: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    label_smoothing: Option<String>,
+    #[serde(flatten)]
+    direction: std::collections::BTreeMap<&'a str, Vec<String>>,
+}
+
+#[derive(Deserialize)]
+struct Answer<'a> {
+    #[serde(borrow)]
+    rows: Vec<Answered<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Answered<'a> {
+    #[serde(borrow)]
+    outputs: Option<Vec<&'a RawValue>>,
+    error: Option<String>,
+    code: Option<u32>,
+}
+
+/// Appends a batch.
+pub(crate) fn write_batch(rows: &[(usize, &Case)], out: &mut Vec<u8>) {
+    let words = |values: &[f64]| values.iter().map(|&x| text::hex(x)).collect::<Vec<String>>();
+    let row = |&(function, case): &(usize, &Case)| Row {
+        function,
+        op: case.op(),
+        dtype: case.dtype(),
+        logits: words(case.logits()),
+        target: case.target().map(|(class, _)| class),
+        label_smoothing: case.target().map(|(_, smoothing)| text::hex(smoothing)),
+        direction: case
+            .direction()
+            .map(|direction| (direction_name(case.op()), words(direction)))
+            .into_iter()
+            .collect(),
+    };
+    // Strings and numbers in a vector: nothing here can fail to be written.
+    out.extend(serde_json::to_vec(&Batch { rows: rows.iter().map(row).collect() }).unwrap_or_default());
+    out.push(b'\n');
+}
+
+/// Reads an answer to rows of these dtypes.
+///
+/// # Errors
+/// What is wrong with the line.
+pub(crate) fn read_answer(dtypes: impl ExactSizeIterator<Item = Dtype>, line: &[u8]) -> Result<Vec<Outcome>, String> {
+    let answer: Answer = serde_json::from_slice(line).map_err(|error| format!("a line that is no answer ({error})"))?;
+    if answer.rows.len() != dtypes.len() {
+        return Err(format!("{} rows where {} are due", answer.rows.len(), dtypes.len()));
+    }
+    answer.rows.into_iter().zip(dtypes).map(|(row, dtype)| outcome(row, dtype)).collect()
+}
+
+fn outcome(row: Answered, dtype: Dtype) -> Result<Outcome, String> {
+    match (row.outputs, row.error) {
+        (_, Some(error)) => match row.code {
+            None => Ok(Outcome::Failed(Fault::Panic, error)),
+            Some(code) => frame::fault(code).map(|fault| Outcome::Failed(fault, error)),
+        },
+        (Some(values), None) => values
+            .into_iter()
+            .map(|raw| {
+                let number = raw.get().trim_matches('"');
+                text::parse(number, dtype).map_err(|error| error.to_string())
+            })
+            .collect::<Result<_, _>>()
+            .map(Outcome::Outputs),
+        (None, None) => Err("a row with neither outputs nor an error".into()),
+    }
+}

@@ -1,0 +1,167 @@
+//! Each defect of a C kernel is blamed on the cases that show it and on no other, in one batch of many.
+
+use crate::support::{CKernel, case, quick, run};
+use logitfuzz::Case;
+use logitfuzz::kernel::foreign::{Limits, MOST_FAULTS};
+use logitfuzz::kernel::{Fault, Outcome};
+
+/// Ordinary rows of 1 to 6 logits, and between them the guilty ones at these places.
+fn batch(guilty: &[(usize, &str)]) -> Vec<Case> {
+    let mut cases: Vec<Case> = (0..40).map(|i| case(&format!("softmax f32 [{i}, 0*{}]", 1 + i % 6))).collect();
+    for (place, text) in guilty {
+        cases[*place] = case(text);
+    }
+    cases
+}
+
+/// Runs the batch, and asserts that the guilty rows and only they fail, with this fault and these words.
+fn assert_blamed(defect: &str, limits: Limits, guilty: &[(usize, &str)], fault: Fault, words: &str) {
+    let kernel = CKernel::new(defect);
+    let foreign = kernel.start(limits);
+    let outcomes = run(&foreign, &batch(guilty));
+    assert_eq!(outcomes.len(), 40);
+    for (place, outcome) in outcomes.iter().enumerate() {
+        match (guilty.iter().any(|(guilty, _)| *guilty == place), outcome) {
+            (false, Outcome::Outputs(outputs)) => {
+                let sum: f64 = outputs.iter().sum();
+                assert!((sum - 1.0).abs() < 1e-6, "row {place}: {outputs:?}");
+            }
+            (true, Outcome::Failed(got, message)) => {
+                assert_eq!(*got, fault, "row {place}: {message}");
+                assert!(message.contains(words), "row {place}: {message}");
+            }
+            _ => panic!("{defect}, row {place}: {outcome:?}"),
+        }
+    }
+    // And each of them alone, as replay runs it.
+    for (_, text) in guilty {
+        assert!(matches!(&run(&foreign, &[case(text)])[..], [Outcome::Failed(got, _)] if *got == fault), "{text}");
+    }
+    drop(foreign);
+    kernel.assert_nothing_left();
+}
+
+#[test]
+fn an_abort() {
+    let guilty = [(11, "softmax f32 [1, 42]"), (12, "softmax f32 [42]"), (39, "softmax f32 [0, 0, 42]")];
+    assert_blamed("ABORTS", Limits::default(), &guilty, Fault::Crash, "SIGABRT");
+}
+
+#[test]
+fn a_segmentation_fault() {
+    assert_blamed("SEGFAULTS", Limits::default(), &[(0, "softmax f32 [1*257]")], Fault::Crash, "SIGSEGV");
+}
+
+#[test]
+fn a_write_past_the_end() {
+    assert_blamed("OUT_OF_BOUNDS", Limits::default(), &[(20, "softmax f32 [1*9]")], Fault::OutOfBounds, "index 9");
+}
+
+#[test]
+fn a_loop_without_end() {
+    assert_blamed("LOOPS", quick(), &[(7, "softmax f32 [1, nan]")], Fault::Hang, "no answer within 600 ms");
+}
+
+#[test]
+fn a_leak_without_end() {
+    let limits = Limits { memory: 256 << 20, timeout: std::time::Duration::from_secs(20) };
+    assert_blamed("LEAKS", limits, &[(7, "softmax f32 [42]")], Fault::Crash, "more than 256 MiB");
+}
+
+/// A leak that no row is to blame for costs restarts, and no verdict.
+#[test]
+fn a_slow_leak_is_no_verdict() {
+    let kernel = CKernel::new("LEAKS_SLOWLY");
+    let foreign = kernel.start(Limits { memory: 64 << 20, ..Limits::default() });
+    for _ in 0..5 {
+        let outcomes = run(&foreign, &batch(&[]));
+        assert!(outcomes.iter().all(|outcome| matches!(outcome, Outcome::Outputs(_))), "{outcomes:?}");
+        // Time for the memory to be looked at.
+        std::thread::sleep(std::time::Duration::from_millis(30));
+    }
+}
+
+#[test]
+fn changed_input() {
+    let kernel = CKernel::new("CHANGES_INPUT");
+    let foreign = kernel.start(Limits::default());
+    let outcomes = run(&foreign, &[case("softmax f32 [1, 2]"), case("softmax f32 [1, 2, 3]")]);
+    assert!(matches!(&outcomes[0], Outcome::Outputs(_)));
+    let Outcome::Failed(Fault::InputChanged, message) = &outcomes[1] else { panic!("{outcomes:?}") };
+    assert_eq!(message, "value 1 of the logits was 2 and is 3 after the call");
+}
+
+#[test]
+fn an_output_never_written() {
+    let kernel = CKernel::new("UNWRITTEN");
+    let foreign = kernel.start(Limits::default());
+    let outcomes = run(&foreign, &[case("log_softmax f32 [1, 2, 3]"), case("log_softmax f32 []")]);
+    let Outcome::Failed(Fault::Unwritten, message) = &outcomes[0] else { panic!("{outcomes:?}") };
+    assert_eq!(message, "output 2 of 3 was never written");
+    assert_eq!(outcomes[1], Outcome::Outputs(vec![]));
+}
+
+/// What a kernel prints goes to standard error and corrupts nothing.
+#[test]
+fn prints() {
+    let kernel = CKernel::new("PRINTS");
+    let outcomes = run(&kernel.start(Limits::default()), &batch(&[]));
+    assert!(outcomes.iter().all(|outcome| matches!(outcome, Outcome::Outputs(_))), "{outcomes:?}");
+}
+
+/// A crash that needs an earlier row of the batch is blamed on the row at which it comes about.
+#[test]
+fn a_crash_that_needs_two_rows() {
+    let kernel = CKernel::new("SECOND_TIME");
+    let foreign = kernel.start(Limits::default());
+    let mut cases: Vec<Case> = (0..40).map(|_| case("softmax f32 [0, 0]")).collect();
+    (cases[9], cases[26]) = (case("softmax f32 [1]"), case("softmax f32 [2]"));
+    for (place, outcome) in run(&foreign, &cases).iter().enumerate() {
+        match outcome {
+            Outcome::Failed(Fault::Crash, message) if place == 26 => {
+                assert!(message.contains("SIGFPE") && message.contains("a fresh process survives it"), "{message}");
+            }
+            Outcome::Outputs(_) if place != 26 => {}
+            other => panic!("row {place}: {other:?}"),
+        }
+    }
+}
+
+/// After so many crashes the rest of a function's rows is not run.
+#[test]
+fn gives_up() {
+    let kernel = CKernel::new("ABORTS");
+    let guilty: Vec<(usize, &str)> = (5..40).map(|place| (place, "softmax f32 [42]")).collect();
+    let outcomes = run(&kernel.start(Limits::default()), &batch(&guilty));
+    let crashed = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Failed(Fault::Crash, _))).count();
+    assert_eq!(crashed as u64, MOST_FAULTS);
+    let last = 5 + MOST_FAULTS as usize;
+    assert!(outcomes[..5].iter().all(|outcome| matches!(outcome, Outcome::Outputs(_))));
+    assert!(outcomes[last..].iter().all(|outcome| *outcome == Outcome::NotRun));
+}
+
+/// Arguments of every shape and width arrive as they were sent, at pointers that are aligned to their type and no more.
+#[test]
+fn arguments() {
+    let kernel = CKernel::new("EVERY_SHAPE");
+    let foreign = kernel.start(Limits::default());
+    let outcomes = run(
+        &foreign,
+        &[
+            case("cross_entropy bf16 [1, 2] target=1 label_smoothing=0.125"),
+            case("softmax_vjp bf16 [1, 2, -3] cotangent=[4, 0.5, 2]"),
+            case("softmax_jvp f64 [1, 2, 3] tangent=[1, 2, 3]"),
+            case("cross_entropy f64 [3, 3] target=0 label_smoothing=0"),
+            case("cross_entropy f32 [0, 0] target=1 label_smoothing=0.5"),
+        ],
+    );
+    let outputs = |index: usize| match &outcomes[index] {
+        Outcome::Outputs(outputs) => outputs.clone(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(outputs(0), [0.125]);
+    assert_eq!(outputs(1)[0], -1.0);
+    assert_eq!(outputs(2), [8.0, 8.0, 8.0]);
+    assert_eq!(outputs(3), [2f64.ln()]);
+    assert_eq!(outputs(4), [f64::from(2f32.ln())]);
+}

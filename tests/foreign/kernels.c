@@ -1,0 +1,105 @@
+/* C kernels, compiled by the tests, one library for each WHICH: a correct logsumexp and softmax, and kernels that do one thing
+ * wrong on one kind of input. A name says what is wrong. */
+#include <math.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static float top(const float *z, size_t n) {
+    float top = -INFINITY;
+    for (size_t i = 0; i < n; i++) {
+        if (isnan(z[i])) return NAN;
+        if (z[i] > top) top = z[i];
+    }
+    return top;
+}
+
+static void correct(const float *z, size_t n, float *out) {
+    float m = top(z, n), sum = 0;
+    for (size_t i = 0; i < n; i++) sum += out[i] = expf(z[i] - m);
+    for (size_t i = 0; i < n; i++) out[i] /= sum;
+}
+
+void softmax_f32(const float *z, size_t n, float *out) {
+#if defined(ABORTS)
+    for (size_t i = 0; i < n; i++)
+        if (z[i] == 42.0f) abort();
+#elif defined(OUT_OF_BOUNDS)
+    if (n == 9) out[n] = 0.0f;
+#elif defined(LOOPS)
+    for (size_t i = 0; i < n; i++)
+        while (isnan(z[i])) pause();
+#elif defined(SEGFAULTS)
+    if (n > 256) *(volatile int *)0 = 1;
+#elif defined(CHANGES_INPUT)
+    if (n > 2) ((float *)z)[1] += 1.0f;
+#elif defined(PRINTS)
+    printf("softmax of %zu logits\n", n);
+    fflush(stdout);
+    if (n == 3) fprintf(stderr, "three logits\n");
+#elif defined(LEAKS)
+    for (size_t i = 0; i < n; i++)
+        while (z[i] == 42.0f) memset(malloc(1 << 20), 1, 1 << 20);
+#elif defined(LEAKS_SLOWLY)
+    memset(malloc(1 << 20), 1, 1 << 20);
+#elif defined(SECOND_TIME)
+    static int calls;
+    if (z[0] == 1.0f) calls = 1;
+    if (z[0] == 2.0f && calls) raise(SIGFPE);
+#endif
+    correct(z, n, out);
+}
+
+#ifdef UNWRITTEN
+/* Writes all but the last output. */
+void log_softmax_f32(const float *z, size_t n, float *out) {
+    float m = top(z, n), sum = 0;
+    for (size_t i = 0; i < n; i++) sum += expf(z[i] - m);
+    for (size_t i = 0; i + 1 < n; i++) out[i] = (z[i] - m) - logf(sum);
+}
+#endif
+
+#ifdef EVERY_SHAPE
+/* One function of each shape, to see that arguments arrive as they should. */
+void cross_entropy_f32(const float *z, size_t n, size_t target, float label_smoothing, float *out) {
+    float m = top(z, n), sum = 0, rest = 0;
+    for (size_t i = 0; i < n; i++) sum += expf(z[i] - m);
+    for (size_t i = 0; i < n; i++) rest += m - z[i];
+    out[0] = logf(sum) + (1 - label_smoothing) * (m - z[target]) + label_smoothing / n * rest;
+}
+void cross_entropy_f64(const double *z, size_t n, size_t target, double label_smoothing, double *out) {
+    double sum = 0, rest = 0;
+    for (size_t i = 0; i < n; i++) sum += exp(z[i] - z[0]);
+    for (size_t i = 0; i < n; i++) rest += z[0] - z[i];
+    out[0] = log(sum) + (1 - label_smoothing) * (z[0] - z[target]) + label_smoothing / n * rest;
+}
+static float from_bf16(uint16_t bits) {
+    uint32_t word = (uint32_t)bits << 16;
+    float x;
+    memcpy(&x, &word, 4);
+    return x;
+}
+/* Returns the label smoothing itself: its bits arrive unchanged. */
+void cross_entropy_bf16(const uint16_t *z, size_t n, size_t target, uint16_t label_smoothing, uint16_t *out) {
+    (void)z, (void)n, (void)target;
+    out[0] = label_smoothing;
+}
+/* The sum of the products, in the first output; exact for small integers. */
+void softmax_vjp_bf16(const uint16_t *z, const uint16_t *cotangent, size_t n, uint16_t *out) {
+    float sum = 0;
+    for (size_t i = 0; i < n; i++) sum += from_bf16(z[i]) * from_bf16(cotangent[i]), out[i] = 0;
+    uint32_t word;
+    memcpy(&word, &sum, 4);
+    if (n) out[0] = word >> 16;
+}
+/* Where its pointers lie. */
+void softmax_jvp_f64(const double *z, const double *tangent, size_t n, double *out) {
+    for (size_t i = 0; i < n; i++) out[i] = 0;
+    if (n > 2) out[0] = (uintptr_t)z % 16, out[1] = (uintptr_t)tangent % 16, out[2] = (uintptr_t)out % 16;
+}
+void my_kernel(const float *z, size_t n, float *out) { correct(z, n, out); }
+#endif
