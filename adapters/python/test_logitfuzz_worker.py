@@ -158,7 +158,8 @@ class TheProtocol(unittest.TestCase):
 
     def test_the_hello_says_what_was_declared(self):
         w = worker("""
-            @kernel("softmax", dtypes="f64", name="a", version="1.2", claims="exp=2", min_len=1, max_len=9, deterministic=False)
+            @kernel("softmax", dtypes="f64", name="a", version="1.2", claims="exp=2", min_len=1, max_len=9, deterministic=False,
+                    label_smoothing=False)
             def f(z): return z
             @kernel("logsumexp", name="b")
             def g(z): return z[0]
@@ -166,7 +167,7 @@ class TheProtocol(unittest.TestCase):
             def h(z): return z
         """)
         a, b = w.hello["kernels"]
-        first = {"op": "softmax", "dtype": "f64", "claims": "exp=2", "min_len": 1, "max_len": 9}
+        first = {"op": "softmax", "dtype": "f64", "claims": "exp=2", "min_len": 1, "max_len": 9, "label_smoothing": False}
         second = {"op": "log_softmax", "dtype": "f32"}
         self.assertEqual(a, {"name": "a", "version": "1.2", "deterministic": False, "functions": [first, second]})
         functions = [{"op": "logsumexp", "dtype": "f32"}, {"op": "logsumexp", "dtype": "f64"}]
@@ -343,7 +344,7 @@ class TheReadyScripts(unittest.TestCase):
                 served.setdefault(function["kernel"], set()).add((function["op"], function["dtype"]))
             self.assertEqual(w.close()[0], 0)
         counts = {name: len(functions) for name, functions in served.items()}
-        products = {"scipy": 9, "pytorch": 36, "pytorch-columns": 36, "jax": 28, "jax-jit": 28, "onnxruntime": 9}
+        products = {"scipy": 9, "pytorch": 36, "pytorch-columns": 36, "jax": 28, "jax-jit": 28, "onnxruntime": 12}
         self.assertEqual(counts, {**products, "optax": 8, "optax-soft-labels": 8})
 
     def check(self, w, number, function):
