@@ -11,15 +11,17 @@ OUT ?= reports/latest
 # Cases of the long claims (tests/trusted.rs) for each (kernel, op, dtype, family): ten million outputs in all, and more.
 SOAK_CASES ?= 2000
 # Cases for each (kernel, op, dtype, family) of the comparison of published libraries.
-PUBLISHED_CASES ?= 100
+PUBLISHED_CASES ?= 50
 # Where `make reference` keeps its Python packages.
 VENV ?= target/reference-venv
+# Where `make adapters-python` keeps NumPy, SciPy, PyTorch, JAX, Optax and ONNX Runtime: two gigabytes.
+PYTHON_VENV ?= target/python-venv
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check fmt clippy doc soak bench reference published clean-reports
+.PHONY: help setup run gate accept test check fmt clippy doc soak bench reference adapters adapters-python published clean-reports
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F '|' '{ printf "%-22s%s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F '|' '{ printf "%-24s%s\n", $$1, $$2 }'
 
 setup: ## install what the build needs, if anything is missing (m4 above all)
 	@sh scripts/setup.sh
@@ -30,10 +32,16 @@ run: setup ## the main job: fuzz the built-in kernels, write reports/latest/inde
 	cargo run --release --locked --quiet -- run --cases $(CASES) --out "$(OUT)"
 	@echo "open $(OUT)/index.html in a browser; $(OUT)/summary.md is for a terminal"
 
+gate: setup ## compare the built-in kernels with reports/baseline.json, as `make test` does; the report is in reports/latest
+	cargo run --release --locked --quiet -- gate --out "$(OUT)"
+
+accept: setup ## measure the built-in kernels and write reports/baseline.json: look at the diff, then commit it
+	cargo run --release --locked --quiet -- accept --prune --out "$(OUT)"
+
 test: setup ## all tests, those in the documentation too
 	cargo test --locked
 
-check: ## what CI runs: formatting, clippy, documentation, tests
+check: ## what CI runs: formatting, clippy, documentation, tests, and with them the gate
 	@sh scripts/setup.sh check
 	$(MAKE) fmt
 	$(MAKE) clippy
@@ -60,6 +68,18 @@ reference: ## make tests/reference/table.txt again, with Arb (python-flint) in a
 	python3 -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet python-flint==0.9.0
 	$(VENV)/bin/python tests/reference/make_table.py
+
+adapters-python: ## a virtual environment for the ready scripts in adapters/python (Python 3.11 or newer), and their tests
+	python3 -m venv $(PYTHON_VENV)
+	$(PYTHON_VENV)/bin/pip install --quiet --no-deps -r adapters/python/requirements.txt
+	$(PYTHON_VENV)/bin/python adapters/python/torch_without_cuda.py
+	$(PYTHON_VENV)/bin/python -m unittest discover adapters/python
+
+# Each has a lock file of its own; one target directory for all, so that GMP and MPFR are built once.
+adapters: setup ## build the workers that serve published Rust kernels, into target/adapters/release
+	for manifest in adapters/*/Cargo.toml; do \
+		cargo build --release --locked --target-dir target/adapters --manifest-path "$$manifest" || exit 1; \
+	done
 
 published: adapters adapters-python ## run all published kernels that adapters serve; writes reports/published/README.md
 	cargo build --release --locked

@@ -11,7 +11,7 @@
 use crate::case::Case;
 use crate::dtype::{Dtype, exponent};
 use crate::error::{Error, Result};
-use crate::generate::file::Rows;
+use crate::generate::file::{FILE_FAMILY, Rows};
 use crate::generate::{self, Family};
 use crate::judge::{self, Bounds, Judgement, Verdict};
 use crate::kernel::{self, Claims, Fault, Kernel, Outcome, Special};
@@ -28,13 +28,15 @@ mod explain;
 mod finding;
 mod harvest;
 mod quiet;
+mod shard;
 mod tally;
 
 pub use explain::{Cause, Shape};
 #[cfg(feature = "cli")]
 pub(crate) use finding::DIGITS;
 pub(crate) use finding::describe;
-pub use finding::{Examination, examine, extra_text, shrink_case};
+pub use finding::{Examination, Kept, examine, extra_text, shrink_case};
+pub use shard::{CurvePart, Part, Shard, merge};
 
 /// The longest row by default.
 pub const DEFAULT_MAX_LEN: usize = 65_536;
@@ -73,6 +75,8 @@ pub struct Plan {
     pub special: Option<Special>,
     /// Claims for all kernels, on top of each kernel's own, as `--claims` takes them.
     pub claims: Option<String>,
+    /// The share of the work to do; all of it if there is none. Its results are to be merged with those of the other shares.
+    pub shard: Option<Shard>,
 }
 
 /// Where rows come from.
@@ -89,7 +93,7 @@ impl Source {
     pub fn name(&self) -> &'static str {
         match self {
             Source::Family(family) => family.name(),
-            Source::File(_) => "file",
+            Source::File(_) => FILE_FAMILY,
         }
     }
 
@@ -126,6 +130,7 @@ impl Plan {
             jobs: 0,
             special: None,
             claims: None,
+            shard: None,
         }
     }
 
@@ -141,7 +146,7 @@ impl Plan {
         Ok(claims)
     }
 
-    fn settings(&self) -> Settings {
+    pub(crate) fn settings(&self) -> Settings {
         let file = self.sources.iter().find_map(|source| match source {
             Source::File(rows) => Some(results::FileRows { rows: rows.len(), checksum: rows.checksum() }),
             Source::Family(_) => None,
@@ -165,12 +170,17 @@ impl Plan {
         Provenance { libraries: self.kernels.iter().filter_map(version).collect(), ..provenance() }
     }
 
-    /// Every pair of a dtype and a source, as indices, with the number of its rows.
+    /// Every pair of a dtype and a source of this shard, as indices, with the number of its rows.
     fn fields(&self) -> Vec<(usize, usize, u64)> {
         let each = |dtype: usize| {
             self.sources.iter().enumerate().map(move |(source, from)| (dtype, source, from.rows(self.cases)))
         };
-        (0..self.dtypes.len()).flat_map(each).collect()
+        (0..self.dtypes.len()).flat_map(each).filter(|&(dtype, source, _)| self.owns(dtype, source)).collect()
+    }
+
+    /// Whether the rows of a source in a dtype, both as indices, are this shard's.
+    fn owns(&self, dtype: usize, source: usize) -> bool {
+        self.shard.is_none_or(|shard| shard.owns(dtype * self.sources.len() + source))
     }
 }
 
@@ -200,6 +210,9 @@ pub fn run(plan: &Plan, control: &Control) -> Result<Results> {
         return Err(Error::nothing_selected(
             "no selected kernel implements any of the selected ops in any of the selected dtypes",
         ));
+    }
+    if let Some(shard) = plan.shard {
+        shard.check(plan.dtypes.len() * plan.sources.len())?;
     }
     let fields = plan.fields();
     let total: u64 = fields.iter().map(|field| field.2).sum();
@@ -245,18 +258,19 @@ pub fn run(plan: &Plan, control: &Control) -> Result<Results> {
     });
     let mut harvest = merged.into_inner().unwrap_or_else(PoisonError::into_inner);
     harvest.merge(queue.into_harvest());
-    let findings = pool.install(|| finding::all(plan, &desks, &harvest.failures(), control));
+    let kept = pool.install(|| finding::all(plan, &desks, &harvest.failures(), control));
     // Findings that were not shrunk to the end are not what a whole run gives, so stopping late counts too.
     let complete = done.into_inner() == total && !control.is_stopped();
-    Ok(Results {
-        schema: results::SCHEMA.to_owned(),
-        complete,
-        settings: plan.settings(),
-        provenance: plan.provenance(),
-        cells: harvest.cells(plan, &desks),
-        findings,
-        curves: harvest.curves(plan),
-    })
+    let (settings, cells) = (plan.settings(), harvest.cells(plan, &desks));
+    let (curves, tallies): (Vec<_>, Vec<_>) = harvest.curves(plan).into_iter().unzip();
+    let shard = plan.shard.map(|shard| Part {
+        shard,
+        failures: kept.clone(),
+        curves: curves.iter().zip(tallies).map(|(curve, points)| CurvePart::new(curve, points)).collect(),
+    });
+    let findings = finding::distinct(&settings, kept);
+    let schema = results::SCHEMA.to_owned();
+    Ok(Results { schema, complete, settings, provenance: plan.provenance(), cells, findings, curves, shard })
 }
 
 /// Runs one case on a kernel outside a campaign, without the message of a panic on standard error.

@@ -1,5 +1,6 @@
 //! The check for a test of one's own: one op, one or several kernels, and an assertion.
 
+use crate::baseline::{self, Baseline, Comparison};
 use crate::campaign::{self, Control, Plan, Source, describe, extra_text, quietly};
 use crate::case::{Case, values_text};
 use crate::dtype::text;
@@ -8,7 +9,8 @@ use crate::generate::Family;
 use crate::kernel::{Claims, Closure, Element, IntoClosure, Kernel};
 use crate::op::Op;
 use crate::oracle::Oracle;
-use crate::results::Finding;
+use crate::results::{Finding, Results};
+use std::path::Path;
 use std::sync::Arc;
 
 /// Checks kernels of one op; made by [`check`].
@@ -17,10 +19,16 @@ pub struct Check {
     kernels: Vec<Arc<dyn Kernel>>,
     claims: Claims,
     families: Vec<Family>,
-    cases: u64,
-    seed: u64,
-    max_len: usize,
+    cases: Option<u64>,
+    seed: Option<u64>,
+    max_len: Option<usize>,
 }
+
+/// Cases in all, where none are asked for.
+const DEFAULT_CASES: u64 = 10_000;
+
+/// The environment variable that makes [`Check::against`] write the baseline instead of comparing with it.
+const ACCEPT: &str = "LOGITFUZZ_ACCEPT";
 
 /// Begins a check of kernels that compute `op`.
 ///
@@ -41,9 +49,9 @@ pub fn check(op: Op) -> Check {
         kernels: Vec::new(),
         claims: Claims::default(),
         families: Family::all().iter().copied().filter(|family| !family.is_slow()).collect(),
-        cases: 10_000,
-        seed: 0,
-        max_len: campaign::DEFAULT_MAX_LEN,
+        cases: None,
+        seed: None,
+        max_len: None,
     }
 }
 
@@ -78,21 +86,21 @@ impl Check {
         self
     }
 
-    /// Cases for each kernel in all, shared evenly by the families, at least one each. Default 10,000.
+    /// Cases for each kernel in all, shared evenly by the families, at least one each. Default 10,000, or as many as a baseline has.
     pub fn cases(mut self, cases: u64) -> Self {
-        self.cases = cases;
+        self.cases = Some(cases);
         self
     }
 
-    /// The seed of all random streams. Default 0.
+    /// The seed of all random streams. Default 0, or that of a baseline.
     pub fn seed(mut self, seed: u64) -> Self {
-        self.seed = seed;
+        self.seed = Some(seed);
         self
     }
 
-    /// The longest row. Default 65,536.
+    /// The longest row. Default 65,536, or that of a baseline.
     pub fn max_len(mut self, max_len: usize) -> Self {
-        self.max_len = max_len;
+        self.max_len = Some(max_len);
         self
     }
 
@@ -101,15 +109,110 @@ impl Check {
     /// # Errors
     /// No kernel was given, or no family.
     pub fn findings(&self) -> Result<Vec<Finding>> {
+        Ok(campaign::run(&self.plan(None)?, &Control::default())?.findings)
+    }
+
+    /// What is run; what was not asked for is taken from a baseline if there is one.
+    fn plan(&self, baseline: Option<&baseline::Settings>) -> Result<Plan> {
         if self.kernels.is_empty() {
             return Err(Error::nothing_selected("the check has no kernel; add one with .kernel(name, function)"));
         }
         let mut plan = Plan::new(self.kernels.clone());
         plan.ops = vec![self.op];
         plan.sources = self.families.iter().copied().map(Source::Family).collect();
-        plan.cases = self.cases.div_ceil(self.families.len().max(1) as u64);
-        (plan.seed, plan.max_len) = (self.seed, self.max_len);
-        Ok(campaign::run(&plan, &Control::default())?.findings)
+        plan.cases = self.cases.unwrap_or(DEFAULT_CASES).div_ceil(self.families.len().max(1) as u64);
+        if let Some(settings) = baseline {
+            if self.cases.is_none() {
+                plan.cases = settings.cases;
+            }
+            plan.seed = settings.seed;
+            plan.max_len = settings.max_len;
+            plan.claims.clone_from(&settings.claims);
+            plan.special = settings.special.as_ref().map(|special| special.parse()).transpose()?;
+        }
+        plan.seed = self.seed.unwrap_or(plan.seed);
+        plan.max_len = self.max_len.unwrap_or(plan.max_len);
+        Ok(plan)
+    }
+
+    /// Runs the check and compares it with a baseline, which may be one that `logitfuzz accept` wrote, or that several checks
+    /// share: entries of other kernels and ops are left alone. Cases, seed and longest row are those of the baseline unless they
+    /// were asked for.
+    ///
+    /// # Errors
+    /// The baseline cannot be read, is of other settings, or has stale entries; what [`Check::findings`] refuses.
+    pub fn compare(&self, path: impl AsRef<Path>) -> Result<Comparison> {
+        Ok(self.compare_results(path.as_ref())?.0)
+    }
+
+    fn compare_results(&self, path: &Path) -> Result<(Comparison, Results)> {
+        let recorded = Baseline::read(path)?;
+        // Which other kernels there are, no check knows.
+        recorded.refuse_stale(|_| true)?;
+        let results = campaign::run(&self.plan(Some(&recorded.settings))?, &Control::default())?;
+        Ok((baseline::compare(&results, Some(&recorded), baseline::DEFAULT_SLACK)?, results))
+    }
+
+    /// Runs the check and writes what it measures into a baseline, which is made if there is none. Entries of other kernels and
+    /// ops stay as they are.
+    ///
+    /// # Errors
+    /// As [`Check::compare`], or the file cannot be written.
+    pub fn accept(&self, path: impl AsRef<Path>) -> Result<()> {
+        let path = path.as_ref();
+        let recorded = if path.exists() { Some(Baseline::read(path)?) } else { None };
+        let plan = self.plan(recorded.as_ref().map(|recorded| &recorded.settings))?;
+        let results = campaign::run(&plan, &Control::default())?;
+        Baseline::update(path, |old| old.unwrap_or_else(|| Baseline::of(&results)).accept(&results))?;
+        Ok(())
+    }
+
+    /// The gate of a `#[test]`: panics if a kernel is worse than the baseline says (see [`crate::baseline`]). Failures that the
+    /// baseline knows are no reason to panic.
+    ///
+    /// With `LOGITFUZZ_ACCEPT=1` in the environment the baseline is written instead: `LOGITFUZZ_ACCEPT=1 cargo test`.
+    ///
+    /// ```
+    /// use logitfuzz::Op;
+    ///
+    /// fn lse(z: &[f32], out: &mut [f32]) {
+    ///     let max = z.iter().copied().fold(f32::NEG_INFINITY, f32::max); // drops NaN, and the baseline knows it
+    ///     out[0] = max + z.iter().map(|z| (z - max).exp()).sum::<f32>().ln();
+    /// }
+    ///
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let baseline = folder.path().join("baseline.json"); // in your repository: "reports/baseline.json"
+    /// let check = logitfuzz::check(Op::LogSumExp).kernel("lse", lse).cases(200);
+    /// # check.accept(&baseline).unwrap();
+    /// check.against(baseline);
+    /// ```
+    ///
+    /// # Panics
+    /// With every cell that is worse, the reason, and the shrunk inputs that show it; also if the baseline cannot be used.
+    pub fn against(&self, path: impl AsRef<Path>) {
+        let path = path.as_ref();
+        if std::env::var_os(ACCEPT).is_some_and(|value| value == "1") {
+            return self.accept(path).unwrap_or_else(|error| panic!("{error}"));
+        }
+        let (mut gate, results) = match self.compare_results(path) {
+            Ok(compared) => compared,
+            Err(error) if !path.exists() => panic!("{error} (here: run this test with {ACCEPT}=1)"),
+            Err(error) => panic!("{error}"),
+        };
+        if gate.passes() {
+            return;
+        }
+        // The command knows no closure, so its replay lines are of no use here; the findings have their own.
+        gate.cells.iter_mut().for_each(|cell| cell.replay = None);
+        let is_worse = |finding: &Finding| {
+            gate.worse().any(|(cell, _)| cell.name.kernel == finding.kernel && cell.name.dtype == finding.dtype.name())
+        };
+        let findings: Vec<Finding> = results.findings.into_iter().filter(is_worse).collect();
+        panic!(
+            "{}\nto accept: run this test with {ACCEPT}=1\n\n{}",
+            crate::report::gate::text(&gate),
+            report(&findings)
+        );
     }
 
     /// Runs the check and panics if there is any finding.

@@ -9,11 +9,14 @@ use clap::{CommandFactory, Parser, Subcommand};
 use std::io::Write;
 use std::process::ExitCode;
 
+mod accept;
 mod doctor;
 mod eval;
+mod gate;
 #[cfg(unix)]
 mod library;
 mod list;
+mod merge;
 mod render;
 mod replay;
 mod report;
@@ -36,7 +39,7 @@ const USAGE: u8 = 2;
 )]
 #[command(disable_help_subcommand = true)]
 #[command(after_help = "\
-Exit codes: 0 pass, 1 failed (replay only), 2 wrong usage, 3 could not load or write, 4 nothing selected
+Exit codes: 0 pass, 1 failed (gate, replay), 2 wrong usage, 3 could not load or write, 4 nothing selected
 
 Examples:
   logitfuzz run                                       all stable and unstable built-in kernels, into reports/latest
@@ -54,13 +57,19 @@ struct Arguments {
 enum Command {
     /// Fuzz kernels and write a report; exits 0 whatever it finds
     Run(run::Run),
+    /// Compare kernels with a baseline; exits 1 if any got worse
+    Gate(gate::Gate),
+    /// Write the baseline, from a measurement or from what a failed gate left
+    Accept(accept::Accept),
+    /// Put the results of all shards together
+    Merge(merge::Merge),
     /// One input, in words: every kernel's output beside the truth
     Eval(eval::Eval),
     /// Run a case or findings again; exits 1 if any fails
     Replay(replay::Replay),
     /// Make a failing case smaller
     Shrink(shrink::Shrink),
-    /// Turn results into a page, Markdown or JSON again
+    /// Turn results into a page, Markdown, JSON, JUnit or SARIF again
     Report(report::Report),
     /// List kernels, ops, dtypes, families
     List(list::List),
@@ -83,6 +92,9 @@ pub fn main() -> ExitCode {
     };
     let exit = match arguments.command {
         Command::Run(run) => run.main(),
+        Command::Gate(gate) => gate.main(),
+        Command::Accept(accept) => accept.main(),
+        Command::Merge(merge) => merge.main(),
         Command::Eval(eval) => eval.main(),
         Command::Replay(replay) => replay.main(),
         Command::Shrink(shrink) => shrink.main(),

@@ -37,14 +37,16 @@
 //! * [`oracle`]: the truth of a case. [`judge`](mod@judge): errors in ulps, bounds, relations, verdicts.
 //! * [`campaign`]: many cases in parallel, counts, findings. [`shrink`](mod@shrink): smaller failing cases.
 //! * [`fuzz`]: targets for `cargo fuzz`, for the built-in kernels and for your own.
-//! * [`results`] and [`report`]: what was found, as data and for people.
+//! * [`results`] and [`report`]: what was found, as data and for people. [`baseline`]: whether a kernel got worse.
 //!
 //! Features: `cli` (the command), `proptest`, `arbitrary`; all are on by default.
 #![warn(missing_docs)]
 
+pub mod baseline;
 pub mod campaign;
 pub mod case;
 mod check;
+mod checksum;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod cli;

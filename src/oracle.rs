@@ -4,7 +4,7 @@
 //! -1.38e-87. Here every output is enclosed by bounds that are proven, and the precision rises until the enclosure decides the
 //! rounding, the binade and the ulp figure (Ziv, "Fast evaluation of elementary mathematical functions with correctly rounded
 //! last bit", 1991). Outputs that are rational are found beforehand and computed in rational arithmetic, or the loop would
-//! never end. The levels are: rational numbers (`output`), double-double balls over 128-bit exponentials (`ball`), and MPFR
+//! never end. The levels are: rational numbers (`output`), double-double balls over 128-bit exponentials (`ball`, `exp`), and MPFR
 //! intervals from 128 to 4096 bits (`interval`, `row`). What is still open then is [`Due::Undecided`].
 //!
 //! Rows that are not finite have no single truth; `special` says what is accepted there.
@@ -19,6 +19,7 @@ use rug::{Float, Rational, float::Round};
 use std::sync::Arc;
 
 mod ball;
+mod exp;
 mod interval;
 mod output;
 mod real;

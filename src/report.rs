@@ -6,23 +6,37 @@
 //! | `run.json` | whoever asks when and where: time, machine, command line |
 //! | `summary.md` | a terminal, a pull request, a CI summary ([`markdown`]) |
 //! | `index.html` | a person with a browser and no network ([`html`]) |
+//! | `junit.xml` | CI systems that show tests (`junit`, with the feature `cli`) |
+//! | `logitfuzz.sarif` | code scanning ([`sarif`]) |
+//! | `gate.json` | programs: what a gate found ([`gate`]) |
+//! | `baseline.new.json` | whoever accepts what a failed gate found ([`crate::baseline`]) |
+//!
+//! The last two are there after a gate only.
 //!
 //! [`write()`] makes all of them before it touches the first, so that a failed run leaves the older report as it was. What both
 //! human forms count and sort alike is in `view`.
 
+use crate::baseline::{Comparison, DEFAULT_SLACK, judge_cells};
 use crate::error::{Error, Result};
 use crate::results::{Results, RunInfo};
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+pub mod gate;
+pub mod github;
 pub mod html;
 pub mod json;
+#[cfg(feature = "cli")]
+pub mod junit;
 pub mod markdown;
+pub mod sarif;
 mod view;
 
+pub(crate) use view::short;
+
 #[cfg(test)]
-mod sample;
+pub(crate) mod sample;
 
 /// The name of the file with the results, inside a report's folder.
 pub const RESULTS_FILE: &str = "results.json";
@@ -32,21 +46,56 @@ pub const RUN_FILE: &str = "run.json";
 pub const SUMMARY_FILE: &str = "summary.md";
 /// The name of the page.
 pub const PAGE_FILE: &str = "index.html";
+/// The name of the file for CI systems that show tests.
+pub const JUNIT_FILE: &str = "junit.xml";
+/// The name of the file for code scanning.
+pub const SARIF_FILE: &str = "logitfuzz.sarif";
+/// The name of the file with what a gate found.
+pub const GATE_FILE: &str = "gate.json";
+/// The name of the baseline that accepting a failed gate would write.
+pub const PROPOSAL_FILE: &str = "baseline.new.json";
 
-/// Writes `results.json`, `run.json` (if there is a `run`), `summary.md` and `index.html` into `dir`, and returns their paths.
+/// Every name, in the order in which the files are written.
+const FILES: [&str; 8] =
+    [RESULTS_FILE, RUN_FILE, SUMMARY_FILE, PAGE_FILE, JUNIT_FILE, SARIF_FILE, GATE_FILE, PROPOSAL_FILE];
+
+/// What a gate adds to a report.
+#[derive(Debug, Clone, Copy)]
+pub struct Gate<'a> {
+    /// What it found.
+    pub comparison: &'a Comparison,
+    /// The text of the baseline that accepting it would write, if it failed.
+    pub proposal: Option<&'a str>,
+}
+
+/// Writes all files of the table above that there is something for into `dir`, and returns their paths.
 ///
 /// Each file is written whole or not at all: a temporary file in the same folder, synced, then renamed. All of them are
-/// complete on disk before the first is renamed. A `run.json` of an earlier run is left alone if there is no `run`.
+/// complete on disk before the first is renamed. A `run.json` of an earlier run is left alone if there is no `run`; what an
+/// earlier gate left goes away, because it speaks of other results.
 ///
 /// # Errors
 /// What [`prepare`] refuses, a folder in the place of one of the files, a full disk, or any other failure to write.
-pub fn write(dir: &Path, results: &Results, run: Option<&RunInfo>) -> Result<Vec<PathBuf>> {
+pub fn write(dir: &Path, results: &Results, run: Option<&RunInfo>, gate: Option<Gate>) -> Result<Vec<PathBuf>> {
+    let comparison = gate.map(|gate| gate.comparison);
+    // Without a gate, every failing verdict counts.
+    let alone = judge_cells(results, None, DEFAULT_SLACK);
+    let judged = comparison.unwrap_or(&alone);
     let mut contents = vec![(RESULTS_FILE, json::text(results)?)];
     if let Some(run) = run {
         contents.push((RUN_FILE, json::run_text(run)?));
     }
-    contents.push((SUMMARY_FILE, markdown::summary(results, run)));
-    contents.push((PAGE_FILE, html::page(results, run)));
+    contents.push((SUMMARY_FILE, markdown::summary(results, run, comparison)));
+    contents.push((PAGE_FILE, html::page(results, run, comparison)));
+    #[cfg(feature = "cli")]
+    contents.push((JUNIT_FILE, junit::text(judged)?));
+    contents.push((SARIF_FILE, sarif::text(judged)?));
+    if let Some(comparison) = comparison {
+        contents.push((GATE_FILE, gate::json(comparison)?));
+    }
+    if let Some(proposal) = gate.and_then(|gate| gate.proposal) {
+        contents.push((PROPOSAL_FILE, proposal.to_owned()));
+    }
 
     prepare(dir)?;
     let targets: Vec<PathBuf> = contents.iter().map(|(name, _)| dir.join(name)).collect();
@@ -56,6 +105,12 @@ pub fn write(dir: &Path, results: &Results, run: Option<&RunInfo>) -> Result<Vec
     }
     for (file, target) in staged.into_iter().zip(&targets) {
         file.persist(target).map_err(|error| cannot_write(target, &error.error))?;
+    }
+    for old in [GATE_FILE, PROPOSAL_FILE].map(|name| dir.join(name)).iter().filter(|old| !targets.contains(old)) {
+        match fs::remove_file(old) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(cannot_write(old, &error)),
+            _ => {}
+        }
     }
     // Makes the renames last through a power cut. Not every file system can sync a folder; the files are whole either way.
     let _ = fs::File::open(dir).and_then(|folder| folder.sync_all());
@@ -79,7 +134,7 @@ pub fn prepare(dir: &Path) -> Result<()> {
         }
         Err(error) => return refuse(reason(&error)),
     }
-    let files = [RESULTS_FILE, RUN_FILE, SUMMARY_FILE, PAGE_FILE].map(|name| dir.join(name));
+    let files = FILES.map(|name| dir.join(name));
     if let Some(in_the_way) = files.iter().find(|file| file.is_dir()) {
         return refuse(format!("{} is a folder; move it, or choose another folder with --out", in_the_way.display()));
     }
@@ -117,6 +172,18 @@ fn builder() -> tempfile::Builder<'static, 'static> {
         builder.permissions(fs::Permissions::from_mode(PLAIN_FILE));
     }
     builder
+}
+
+/// Writes one file whole or not at all, and makes its folder.
+pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let write = || -> io::Result<()> {
+        fs::create_dir_all(dir)?;
+        stage(dir, bytes)?.persist(path).map_err(|error| error.error)?;
+        let _ = fs::File::open(dir).and_then(|folder| folder.sync_all());
+        Ok(())
+    };
+    write().map_err(|error| Error::harness(format!("cannot write {}: {error}", path.display())))
 }
 
 fn stage(dir: &Path, bytes: &[u8]) -> io::Result<tempfile::NamedTempFile> {

@@ -3,6 +3,7 @@
 //! Same seed and same selection give the same bytes, so nothing here depends on time, machine or the number of threads; those
 //! are in `run.json` ([`RunInfo`]). Numbers that JSON cannot hold (NaN and the infinities) are strings.
 
+use crate::campaign::Part;
 use crate::case::{self, Case};
 use crate::dtype::{Dtype, text};
 use crate::judge::{Grade, Verdict};
@@ -30,6 +31,9 @@ pub struct Results {
     pub findings: Vec<Finding>,
     /// Error against input, one curve for each (kernel, op, dtype).
     pub curves: Vec<Curve>,
+    /// Of a shard, what merging needs besides.
+    #[serde(default)]
+    pub shard: Option<Part>,
 }
 
 /// What selected the cases, and the policy they were judged by.
@@ -250,7 +254,7 @@ impl<'de> Deserialize<'de> for Dtype {
 }
 
 /// A number that may be NaN or infinite: then a string, `"nan"`, `"inf"`, `"-inf"`.
-mod number {
+pub(crate) mod number {
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
     pub fn serialize<S: Serializer>(x: &f64, serializer: S) -> Result<S::Ok, S::Error> {

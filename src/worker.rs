@@ -119,3 +119,40 @@ fn introduce<K: Kernel>(kernels: &[K]) -> (Hello, Vec<usize>) {
     }
     (Hello { logitfuzz_worker: PROTOCOL, frames: Frames::Binary, kernels: offered }, places.concat())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::case::Case;
+    use crate::kernel::{Closure, Fault, Outcome};
+
+    /// A whole conversation: the hello, a batch with a row of each function and one that panics, its answer, the end.
+    #[test]
+    fn a_conversation() {
+        let kernels = [
+            Closure::new("a", Op::LogSumExp, |z: &[f64], out: &mut [f64]| out[0] = z[0]).of_version("1.0"),
+            Closure::new("b", Op::Softmax, |z: &[f32], out: &mut [f32]| out.copy_from_slice(z)),
+            Closure::new("a", Op::Softmax, |z: &[f64], out: &mut [f64]| out.copy_from_slice(z)).for_lengths(1..=9),
+        ];
+        let cases = ["logsumexp f64 [7]", "softmax f64 [1, 2]", "softmax f32 [3]", "logsumexp f64 []"];
+        let cases = cases.map(|text| Case::parse(text).unwrap());
+        let mut batch = Vec::new();
+        frame::write_batch(&[(0, &cases[0]), (1, &cases[1]), (2, &cases[2]), (0, &cases[3])], &mut batch);
+        let mut said = Vec::new();
+        converse(&kernels, &batch[..], &mut said).unwrap();
+
+        let end = said.iter().position(|&byte| byte == b'\n').unwrap();
+        let hello = Hello::read(std::str::from_utf8(&said[..end]).unwrap()).unwrap();
+        let names: Vec<&str> = hello.kernels.iter().map(|kernel| kernel.name.as_str()).collect();
+        assert_eq!(names, ["a", "b"]);
+        assert_eq!(hello.kernels[0].version.as_deref(), Some("1.0"));
+        assert_eq!(hello.kernels[0].functions[1].max_len, 9);
+        let functions = [(Op::LogSumExp, Dtype::F64), (Op::Softmax, Dtype::F64), (Op::Softmax, Dtype::F32)];
+        assert_eq!(hello.functions(), functions);
+
+        let dtypes = [Dtype::F64, Dtype::F64, Dtype::F32, Dtype::F64].into_iter();
+        let answer = frame::read_answer(dtypes, &said[end + 1 + frame::PREFIX..]).unwrap();
+        assert_eq!(answer[..3], [vec![7.0], vec![1.0, 2.0], vec![3.0]].map(Outcome::Outputs));
+        assert!(matches!(&answer[3], Outcome::Failed(Fault::Panic, message) if message.contains("out of bounds")));
+    }
+}

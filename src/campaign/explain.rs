@@ -11,14 +11,25 @@ use crate::judge::{Judgement, Relation, Verdict, due_value};
 use crate::kernel::{Claims, Fault};
 use crate::op::{Op, Takes};
 use crate::oracle::{RowClass, Truth};
-use std::cmp::Ordering;
+use serde::{Deserialize, Serialize};
 
 /// What kind of row a failure needs: rows of different shapes are different findings even with the same verdict.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Shape {
     class: RowClass,
-    /// Whether the maximum is beyond the range of exp in the dtype: above, below, or neither.
-    level: Ordering,
+    level: Level,
+}
+
+/// Whether the maximum of a row is within the range of exp in the dtype.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Level {
+    /// Its exponential underflows.
+    Below,
+    /// Its exponential is a normal number.
+    Within,
+    /// Its exponential overflows.
+    Above,
 }
 
 impl Shape {
@@ -27,14 +38,14 @@ impl Shape {
         let level = if class.is_ordinary() {
             let (max, thresholds) = (maximum(case), Thresholds::of(case.dtype()));
             if max > thresholds.overflow {
-                Ordering::Greater
+                Level::Above
             } else if max < thresholds.subnormal {
-                Ordering::Less
+                Level::Below
             } else {
-                Ordering::Equal
+                Level::Within
             }
         } else {
-            Ordering::Equal
+            Level::Within
         };
         Self { class, level }
     }

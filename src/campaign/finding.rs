@@ -7,9 +7,10 @@ use crate::judge::{Judgement, Verdict};
 use crate::kernel::{Claims, Kernel};
 use crate::op::Takes;
 use crate::oracle::{Exact, Oracle};
-use crate::results::Finding;
+use crate::results::{Finding, Settings};
 use crate::shrink::Shrinker;
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -92,39 +93,53 @@ fn shrink_until(
     shrinker.into_best()
 }
 
-/// All findings: each failure shrunk and diagnosed, in parallel; of those with the same diagnosis the smallest. They are shrunk
-/// little or not at all once the campaign was stopped.
+/// The first failing case of its kind, shrunk.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Kept {
+    /// The shape of the row that failed.
+    shape: Shape,
+    /// The finding made of it.
+    finding: Finding,
+}
+
+/// Each failure shrunk and diagnosed, in parallel. They are shrunk little or not at all once the campaign was stopped.
 pub(super) fn all(
     plan: &Plan,
     desks: &[Vec<Desk>],
     failures: &BTreeMap<FailureKey, Failure>,
     control: &Control,
-) -> Vec<Finding> {
+) -> Vec<Kept> {
     let began = Instant::now();
     let is_over = || control.is_stopped() && began.elapsed() > SHRINK_TIME_WHEN_STOPPED;
     let failures: Vec<(&FailureKey, &Failure)> = failures.iter().collect();
-    let finding = |oracle: &mut Oracle, (key, failure): &(&FailureKey, &Failure)| {
-        let (kernel, op, dtype, verdict, _) = key;
-        let (kernel, op, dtype) = (*kernel, *op, *dtype);
+    let kept = |oracle: &mut Oracle, (key, failure): &(&FailureKey, &Failure)| {
+        let &(kernel, op, dtype, verdict, shape) = *key;
         let claims =
             desks[dtype].iter().find(|desk| (desk.kernel, desk.op) == (kernel, op)).map(|desk| &desk.claims)?;
         let kernel = plan.kernels[kernel].as_ref();
-        let budget = budget(*verdict).min(if control.is_stopped() { SHRINK_BUDGET_WHEN_STOPPED } else { usize::MAX });
+        let budget = budget(verdict).min(if control.is_stopped() { SHRINK_BUDGET_WHEN_STOPPED } else { usize::MAX });
         let case = shrink_until(oracle, kernel, claims, &failure.case, budget, &is_over);
         let mut finding = describe(oracle, kernel, claims, &case, replay(plan, &kernel.selector(), &case));
         finding.family = plan.sources[failure.source].name().to_owned();
         finding.case_index = failure.index;
-        Some(finding)
+        Some(Kept { shape, finding })
     };
-    let mut findings: Vec<Finding> = failures.par_iter().map_init(Oracle::new, finding).flatten().collect();
-    // The keys are sorted by kernel, op, dtype and verdict, so a stable sort by the cause within those keeps all else.
-    let place = |finding: &Finding| {
-        let kernel = plan.kernels.iter().position(|kernel| kernel.name() == finding.kernel);
-        (kernel, finding.op, finding.dtype, finding.verdict, finding.cause.clone())
-    };
-    findings.sort_by_cached_key(|finding| (place(finding), finding.len, finding.case_index));
-    findings.dedup_by(|later, first| place(later) == place(first));
-    findings
+    failures.par_iter().map_init(Oracle::new, kept).flatten().collect()
+}
+
+/// The findings of a campaign: of each kind of failure the first, in the order of families and cases; of those with the same
+/// diagnosis the smallest. The order of `kept` does not matter.
+pub(super) fn distinct(settings: &Settings, mut kept: Vec<Kept>) -> Vec<Finding> {
+    let kernel = |kept: &Kept| settings.kernels.iter().position(|kernel| *kernel == kept.finding.kernel);
+    let family = |kept: &Kept| settings.families.iter().position(|family| *family == kept.finding.family);
+    let slot = |kept: &Kept| (kernel(kept), kept.finding.op, kept.finding.dtype, kept.finding.verdict);
+    kept.sort_by_cached_key(|kept| (slot(kept), kept.shape, family(kept), kept.finding.case_index));
+    kept.dedup_by(|later, first| (slot(later), later.shape) == (slot(first), first.shape));
+    let place = |kept: &Kept| (slot(kept), kept.finding.cause.clone());
+    // A stable sort: where nothing here tells two apart, the shape does.
+    kept.sort_by_cached_key(|kept| (place(kept), kept.finding.len, kept.finding.case_index));
+    kept.dedup_by(|later, first| place(later) == place(first));
+    kept.into_iter().map(|kept| kept.finding).collect()
 }
 
 /// A finding for a case that fails on a kernel (or passes: then its verdict says so).

@@ -95,7 +95,8 @@ impl Harvest {
         let mut keys: Vec<CellKey> = Vec::new();
         for (dtype, desks) in desks.iter().enumerate() {
             for desk in desks {
-                keys.extend((0..plan.sources.len()).map(|source| (desk.kernel, desk.op, dtype, source)));
+                let sources = (0..plan.sources.len()).filter(|&source| plan.owns(dtype, source));
+                keys.extend(sources.map(|source| (desk.kernel, desk.op, dtype, source)));
             }
         }
         keys.sort_unstable();
@@ -123,16 +124,16 @@ impl Harvest {
         keys.into_iter().map(cell).collect()
     }
 
-    pub fn curves(self, plan: &Plan) -> Vec<Curve> {
+    /// The curves, each with the tally that it was made of.
+    pub fn curves(self, plan: &Plan) -> Vec<(Curve, CurveTally)> {
         let mut curves = BTreeMap::<_, CurveTally>::new();
         for ((kernel, op, dtype, _), lot) in self.lots {
             curves.entry((kernel, op, dtype)).or_default().merge(lot.curve);
         }
-        let curve = |((kernel, op, dtype), curve): ((usize, usize, usize), CurveTally)| Curve {
-            kernel: plan.kernels[kernel].name().to_owned(),
-            op: plan.ops[op],
-            dtype: plan.dtypes[dtype],
-            points: curve.into_points(),
+        let curve = |((kernel, op, dtype), tally): ((usize, usize, usize), CurveTally)| {
+            let points = tally.clone().into_points();
+            let kernel = plan.kernels[kernel].name().to_owned();
+            (Curve { kernel, op: plan.ops[op], dtype: plan.dtypes[dtype], points }, tally)
         };
         curves.into_iter().map(curve).collect()
     }

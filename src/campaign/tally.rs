@@ -3,7 +3,9 @@
 
 use crate::case::Case;
 use crate::judge::{Grade, HISTOGRAM_BINS, Judgement, Verdict, mean_of_fixed_point};
-use crate::results::Point;
+use crate::results::{Point, number};
+use serde::{Deserialize, Serialize};
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 /// The longest case that is kept as the worst of its cell: longer ones are found again by their index.
@@ -120,9 +122,21 @@ fn add_each(counts: &mut [u64], others: &[u64]) {
 }
 
 /// The curve of one (kernel, op, dtype): in each bin of the input's size the output with the largest ratio.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub(super) struct CurveTally {
-    points: BTreeMap<i32, (f64, f64, f64)>,
+    points: BTreeMap<i32, Highest>,
+}
+
+/// The output with the largest ratio in a bin.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+struct Highest {
+    #[serde(with = "number")]
+    ratio: f64,
+    #[serde(with = "number")]
+    ulp: f64,
+    #[serde(with = "number")]
+    bound_ulp: f64,
 }
 
 impl CurveTally {
@@ -131,7 +145,7 @@ impl CurveTally {
         let Some(worst) = &judgement.worst else { return };
         let judged = &worst.judged;
         let ulps = judged.ulps.map_or(if judgement.verdict.is_failure() { f64::INFINITY } else { 0.0 }, f64::abs);
-        self.take(size, (judged.ratio, ulps, judged.bound_ulps));
+        self.take(size, Highest { ratio: judged.ratio, ulp: ulps, bound_ulp: judged.bound_ulps });
     }
 
     pub fn merge(&mut self, other: CurveTally) {
@@ -140,15 +154,18 @@ impl CurveTally {
         }
     }
 
-    fn take(&mut self, size: i32, point: (f64, f64, f64)) {
+    fn take(&mut self, size: i32, point: Highest) {
         let kept = self.points.entry(size).or_insert(point);
-        let order = kept.0.total_cmp(&point.0).then(kept.1.total_cmp(&point.1)).then(kept.2.total_cmp(&point.2));
+        let figures = |point: &Highest| [point.ratio, point.ulp, point.bound_ulp];
+        let pairs = figures(kept).into_iter().zip(figures(&point));
+        let order =
+            pairs.map(|(kept, new)| kept.total_cmp(&new)).find(|order| order.is_ne()).unwrap_or(Ordering::Equal);
         if order.is_lt() {
             *kept = point;
         }
     }
 
     pub fn into_points(self) -> Vec<Point> {
-        self.points.into_iter().map(|(x, (_, ulp, bound_ulp))| Point { x, ulp, bound_ulp }).collect()
+        self.points.into_iter().map(|(x, Highest { ulp, bound_ulp, .. })| Point { x, ulp, bound_ulp }).collect()
     }
 }

@@ -1,6 +1,7 @@
-//! `logitfuzz report`: results to a page, Markdown or JSON again.
+//! `logitfuzz report`: results to a page, Markdown, JSON, JUnit or SARIF again.
 
 use super::{Exit, print};
+use crate::baseline::{DEFAULT_SLACK, judge_cells};
 use crate::report;
 use clap::ValueEnum;
 use std::path::PathBuf;
@@ -23,6 +24,8 @@ enum Format {
     Markdown,
     Html,
     Json,
+    Junit,
+    Sarif,
 }
 
 impl Report {
@@ -30,14 +33,16 @@ impl Report {
         let results = report::read(&self.results)?;
         if let Some(dir) = &self.out {
             report::prepare(dir)?;
-            let files = report::write(dir, &results, None)?;
+            let files = report::write(dir, &results, None, None)?;
             print(&files.iter().map(|file| format!("{}\n", file.display())).collect::<String>())?;
             return Ok(0);
         }
         print(&match self.format {
-            Format::Markdown => report::markdown::summary(&results, None),
-            Format::Html => report::html::page(&results, None),
+            Format::Markdown => report::markdown::summary(&results, None, None),
+            Format::Html => report::html::page(&results, None, None),
             Format::Json => report::json::text(&results)?,
+            Format::Junit => report::junit::text(&judge_cells(&results, None, DEFAULT_SLACK))?,
+            Format::Sarif => report::sarif::text(&judge_cells(&results, None, DEFAULT_SLACK))?,
         })?;
         Ok(0)
     }

@@ -2,10 +2,10 @@
 
 use super::select::{Kernels, Policy, Work};
 use super::{Exit, print, render};
-use crate::campaign::{self, Control};
+use crate::campaign::{self, Control, Plan};
 use crate::error::Error;
 use crate::report;
-use crate::results::RunInfo;
+use crate::results::{Results, RunInfo};
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::IsTerminal;
@@ -51,40 +51,43 @@ impl Run {
         let plan = self.work.plan(&self.kernels, &self.policy)?;
         // Before the work, so that a report that cannot be written costs no time.
         report::prepare(&self.out)?;
-        ctrlc::set_handler(|| {
-            // The second time, do not wait.
-            if STOP.swap(true, Ordering::Relaxed) {
-                std::process::exit(130);
-            }
-        })
-        .map_err(|error| Error::harness(format!("cannot catch Ctrl-C: {error}")))?;
-        let bar = progress_bar();
-        let show = |done: u64, total: u64| {
-            bar.set_length(total);
-            bar.set_position(done);
-        };
-        let (began, started) = (Instant::now(), SystemTime::now());
-        let results = campaign::run(&plan, &Control { progress: Some(&show), stop: Some(&STOP) })?;
-        bar.finish_and_clear();
-        let jobs = if plan.jobs == 0 {
-            std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
-        } else {
-            plan.jobs
-        };
-        let info = RunInfo {
-            command: std::env::args().collect(),
-            started: utc(started.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())),
-            seconds: began.elapsed().as_secs_f64(),
-            jobs,
-            machine: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
-        };
-        report::write(&self.out, &results, Some(&info))?;
+        let (results, info) = measure(&plan)?;
+        report::write(&self.out, &results, Some(&info), None)?;
         match self.format {
             Format::Json => print(&report::json::text(&results)?)?,
             Format::Human => print(&render::summary(&results, &info, &self.out))?,
         }
         Ok(0)
     }
+}
+
+/// Runs a plan with a bar on a terminal and a clean Ctrl-C, and says when, where and how long.
+pub(super) fn measure(plan: &Plan) -> Result<(Results, RunInfo), Error> {
+    ctrlc::set_handler(|| {
+        // The second time, do not wait.
+        if STOP.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+    })
+    .map_err(|error| Error::harness(format!("cannot catch Ctrl-C: {error}")))?;
+    let bar = progress_bar();
+    let show = |done: u64, total: u64| {
+        bar.set_length(total);
+        bar.set_position(done);
+    };
+    let (began, started) = (Instant::now(), SystemTime::now());
+    let results = campaign::run(plan, &Control { progress: Some(&show), stop: Some(&STOP) })?;
+    bar.finish_and_clear();
+    let jobs =
+        if plan.jobs == 0 { std::thread::available_parallelism().map_or(1, std::num::NonZero::get) } else { plan.jobs };
+    let info = RunInfo {
+        command: std::env::args().collect(),
+        started: utc(started.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())),
+        seconds: began.elapsed().as_secs_f64(),
+        jobs,
+        machine: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
+    };
+    Ok((results, info))
 }
 
 /// A bar on a terminal, nothing in a pipe.

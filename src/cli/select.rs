@@ -1,11 +1,12 @@
 //! Selection and policy: the flags that mean the same in every subcommand.
 
-use crate::campaign::{DEFAULT_MAX_LEN, Plan, SLOW_MAX_LEN, Source};
+use crate::baseline;
+use crate::campaign::{DEFAULT_MAX_LEN, Plan, SLOW_MAX_LEN, Shard, Source};
 use crate::case::Case;
 use crate::dtype::Dtype;
 use crate::error::{Error, Result};
 use crate::generate::Family;
-use crate::generate::file::Rows;
+use crate::generate::file::{FILE_FAMILY, Rows};
 use crate::kernel::builtin::{self, matches};
 #[cfg(unix)]
 use crate::kernel::foreign::{Foreign, Limits};
@@ -21,9 +22,6 @@ const LONGEST_TIMEOUT_MS: u64 = 24 * 60 * 60 * 1000;
 
 /// The most cases of a cell: with them the rows of all families and dtypes together still count in 64 bits.
 const LARGEST_CASES: u64 = 1 << 48;
-
-/// The name of the family of a user's own rows.
-const FILE_FAMILY: &str = "file";
 
 /// Which kernels, and what those in processes of their own are allowed.
 #[derive(Default, clap::Args)]
@@ -72,18 +70,22 @@ pub(super) struct Work {
     /// The true class of each row of --logits: a .npy, .csv or .txt file of integers
     #[arg(long, value_name = "FILE", requires = "logits")]
     targets: Option<PathBuf>,
-    /// Cases for each (kernel, op, dtype, family); each row of --logits is run once whatever this is
-    #[arg(long, value_name = "N", default_value_t = 200, value_parser = super::whole::<u64>, allow_hyphen_values = true)]
-    cases: u64,
-    /// The seed of all random streams
-    #[arg(long, value_name = "N", default_value_t = 0, value_parser = super::whole::<u64>, allow_hyphen_values = true)]
-    seed: u64,
-    /// The longest row generated [default: 65536; 33554432 where a slow family is named]
+    /// Cases for each (kernel, op, dtype, family); each row of --logits is run once whatever this is [default: those of the
+    /// baseline, else 200]
+    #[arg(long, value_name = "N", value_parser = super::whole::<u64>, allow_hyphen_values = true)]
+    cases: Option<u64>,
+    /// The seed of all random streams [default: that of the baseline, else 0]
+    #[arg(long, value_name = "N", value_parser = super::whole::<u64>, allow_hyphen_values = true)]
+    seed: Option<u64>,
+    /// The longest row generated [default: that of the baseline, else 65536; 33554432 where a slow family is named]
     #[arg(long, value_name = "N", value_parser = super::whole::<usize>, allow_hyphen_values = true)]
     max_len: Option<usize>,
     /// Threads; 0 for as many as there are cores
     #[arg(short, long, value_name = "N", default_value_t = 0, value_parser = super::whole::<usize>, allow_hyphen_values = true)]
     jobs: usize,
+    /// Do only the K-th of N shares of the work; `logitfuzz merge` puts the results of all together
+    #[arg(long, value_name = "K/N")]
+    shard: Option<Shard>,
 }
 
 /// A kernel that was asked for, with what it was asked by: two flags may name the same one.
@@ -231,6 +233,18 @@ impl Kernels {
 }
 
 impl Policy {
+    /// Takes what no flag says from the settings of a baseline.
+    ///
+    /// # Errors
+    /// A preset of special values that this version does not have.
+    pub fn fill(&mut self, settings: &baseline::Settings) -> Result<()> {
+        if let (None, Some(special)) = (self.special, &settings.special) {
+            self.special = Some(special.parse()?);
+        }
+        self.claims = self.claims.take().or_else(|| settings.claims.clone());
+        Ok(())
+    }
+
     /// The claims of a kernel under this policy.
     pub fn claims_of(&self, kernel: &dyn Kernel, op: Op, dtype: Dtype) -> Result<Claims> {
         let mut plan = Plan::new(Vec::new());
@@ -240,6 +254,13 @@ impl Policy {
 }
 
 impl Work {
+    /// Takes what no flag says from the settings of a baseline.
+    pub fn fill(&mut self, settings: &baseline::Settings) {
+        self.cases = self.cases.or(Some(settings.cases));
+        self.seed = self.seed.or(Some(settings.seed));
+        self.max_len = self.max_len.or(Some(settings.max_len));
+    }
+
     /// The plan that the flags describe.
     pub fn plan(&self, kernels: &Kernels, policy: &Policy) -> Result<Plan> {
         let only = match (&self.ops[..], &self.dtypes[..]) {
@@ -298,10 +319,11 @@ impl Work {
         if !self.dtypes.is_empty() {
             plan.dtypes = Dtype::ALL.into_iter().filter(|dtype| self.dtypes.contains(dtype)).collect();
         }
-        plan.seed = self.seed;
-        plan.cases = self.cases;
+        plan.seed = self.seed.unwrap_or(plan.seed);
+        plan.cases = self.cases.unwrap_or(plan.cases);
         plan.max_len = self.max_len.unwrap_or(if is_slow { SLOW_MAX_LEN } else { DEFAULT_MAX_LEN });
         plan.jobs = self.jobs;
+        plan.shard = self.shard;
         plan.special = policy.special;
         plan.claims.clone_from(&policy.claims);
         // What leaves nothing to do is known before any work, and before a folder is made for its report.

@@ -9,6 +9,7 @@
 //! Every malformed file is one line: the file, the place, the reason, what to do. Rows and columns of a `.npy` file are counted
 //! from 0, as numpy does; lines and columns of a text file from 1, as editors do.
 
+use crate::checksum::Fnv;
 use crate::dtype::{Dtype, text};
 use crate::error::{Error, Result};
 use npyz::{NpyFile, NpyHeader, Order, TypeChar};
@@ -17,6 +18,9 @@ use std::fmt;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
+
+/// The name of the family of a user's own rows.
+pub const FILE_FAMILY: &str = "file";
 
 /// Rows of logits as read: `f64` values that are the file's own (a decimal's nearest), not yet rounded to a dtype.
 #[derive(Debug, Clone)]
@@ -87,16 +91,16 @@ impl Rows {
     pub fn checksum(&self) -> String {
         let mut sum = Fnv::new();
         for row in &self.rows {
-            sum.add(row.len() as u64);
-            row.iter().for_each(|z| sum.add(z.to_bits()));
+            sum.word(row.len() as u64);
+            row.iter().for_each(|z| sum.word(z.to_bits()));
         }
         for (&(row, column), side) in &self.sticky {
-            [row as u64, column as u64, side.to_bits()].into_iter().for_each(|word| sum.add(word));
+            [row as u64, column as u64, side.to_bits()].into_iter().for_each(|word| sum.word(word));
         }
         for &class in self.targets.iter().flatten() {
-            sum.add(class as u64);
+            sum.word(class as u64);
         }
-        format!("{:016x}", sum.0)
+        format!("{:016x}", sum.sum())
     }
 
     fn from_npy(path: &Path) -> Result<Rows> {
@@ -431,21 +435,6 @@ fn number(cell: &str) -> Result<(f64, f64)> {
         }
     }
     Ok((one_nan(nearest), 0.0))
-}
-
-/// The 64-bit FNV-1a hash, over the bytes of words (Fowler, Noll, Vo; draft-eastlake-fnv).
-struct Fnv(u64);
-
-impl Fnv {
-    fn new() -> Self {
-        Self(0xcbf2_9ce4_8422_2325)
-    }
-
-    fn add(&mut self, word: u64) {
-        for byte in word.to_le_bytes() {
-            self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
-        }
-    }
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! not contain it: that is how the sign of a remainder far below any precision still decides a rounding. A single number is the
 //! interval whose ends are equal.
 
-use rug::{Assign, Float, Rational, float::Round, ops::AssignRound};
+use rug::{Assign, Float, Rational, float::Round, ops::AddAssignRound, ops::AssignRound, ops::SubAssignRound};
 
 /// An open interval, or a point.
 #[derive(Debug, Clone)]
@@ -30,6 +30,14 @@ impl Interval {
         Self::enclose(bits, value)
     }
 
+    /// `a - b` of two `f64`, rounded outward to `bits`, which must be 53 at least; no rational number is as fast.
+    pub fn difference(bits: u32, a: f64, b: f64) -> Self {
+        let (mut low, mut high) = (Float::with_val(bits, a), Float::with_val(bits, a));
+        low.sub_assign_round(b, Round::Down);
+        high.sub_assign_round(b, Round::Up);
+        Self { low, high }
+    }
+
     /// `(0, 2^exponent)`: a positive number of which nothing else is known.
     pub fn positive_below(bits: u32, exponent: i32) -> Self {
         let mut high = Float::with_val(bits, 1);
@@ -44,6 +52,11 @@ impl Interval {
 
     fn bits(&self) -> u32 {
         self.low.prec()
+    }
+
+    /// Whether this is the point 0.
+    pub fn is_zero(&self) -> bool {
+        self.low == 0 && self.high == 0
     }
 
     /// Whether every number inside is positive.
@@ -76,6 +89,12 @@ impl Interval {
         }
     }
 
+    /// Adds a number of the other interval.
+    pub fn accumulate(&mut self, other: &Self) {
+        self.low.add_assign_round(&other.low, Round::Down);
+        self.high.add_assign_round(&other.high, Round::Up);
+    }
+
     /// The negative.
     pub fn negated(self) -> Self {
         Self { low: -self.high, high: -self.low }
@@ -83,6 +102,12 @@ impl Interval {
 
     /// The product.
     pub fn mul(&self, other: &Self) -> Self {
+        if other.low >= 0 {
+            return self.scaled(other);
+        }
+        if self.low >= 0 {
+            return other.scaled(self);
+        }
         let bits = self.bits();
         let mut result: Option<Self> = None;
         let mut end = Float::new(bits);
@@ -109,6 +134,17 @@ impl Interval {
             }
         }
         result.unwrap_or_else(|| Self::zero(bits))
+    }
+
+    /// The product with an interval that holds no negative number: which ends make the ends is then known.
+    fn scaled(&self, other: &Self) -> Self {
+        let bits = self.bits();
+        let factor_of_low = if self.low >= 0 { &other.low } else { &other.high };
+        let factor_of_high = if self.high >= 0 { &other.high } else { &other.low };
+        Self {
+            low: Float::with_val_round(bits, &self.low * factor_of_low, Round::Down).0,
+            high: Float::with_val_round(bits, &self.high * factor_of_high, Round::Up).0,
+        }
     }
 
     /// The quotient by a positive interval whose lower end is above 0.

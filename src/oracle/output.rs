@@ -67,6 +67,8 @@ struct Smoothing {
 
 /// What the products need of the cotangent or tangent.
 struct Products {
+    /// For each group the value of the direction on its only member, for rows without equal logits.
+    members: OnceCell<Vec<f64>>,
     /// For each group the sum of the direction over it.
     exact_sums: OnceCell<Vec<Rational>>,
     /// The balls below are divided by `2^scale`, so that a direction of subnormal numbers is not lost in their radius.
@@ -270,12 +272,10 @@ impl<'a> Question<'a> {
         let bits = level.bits;
         let group = if self.case.op().is_scalar() { 0 } else { row.group[j] };
         match self.case.op() {
-            Op::LogSumExp => Interval::enclose(bits, row.max).add(&level.log_total),
+            Op::LogSumExp => Interval::enclose(bits, row.max).add(level.log_total(row)),
             Op::Softmax => level.probability(group as usize),
-            Op::LogSoftmax => {
-                Interval::rational(bits, &exact_difference(row.max, row.logits[j])).add(&level.log_total).negated()
-            }
-            Op::CrossEntropy => Interval::rational(bits, self.exact_gaps()).add(&level.log_total),
+            Op::LogSoftmax => Interval::difference(bits, row.max, row.logits[j]).add(level.log_total(row)).negated(),
+            Op::CrossEntropy => Interval::rational(bits, self.exact_gaps()).add(level.log_total(row)),
             Op::CrossEntropyGrad => {
                 let target = target_probability(self.case, j);
                 if group == 0 {
@@ -287,9 +287,10 @@ impl<'a> Question<'a> {
             }
             Op::SoftmaxVjp | Op::SoftmaxJvp => {
                 let product = level.probability(group as usize).mul(&self.deviation_interval(j, level));
-                // The form with a limit costs a rational number for each group, and only a value beside its limit needs it: such
-                // a value is undecided at the first precision as a mere product.
-                let needs_limit = group == 0 && level.index > 0;
+                // A single maximum has the limit 0, which the product is beside already. Else the form with a limit costs a
+                // rational number for each group, and only a value beside its limit needs it: such a value is undecided at the
+                // first precision as a mere product.
+                let needs_limit = group == 0 && row.counts[0] > 1 && level.index > 0;
                 if needs_limit { narrower(product, self.top_product_interval(j, level)) } else { product }
             }
             Op::LogSoftmaxVjp => {
@@ -401,15 +402,22 @@ impl<'a> Question<'a> {
 
     fn deviation_interval(&self, j: usize, level: &Level) -> Interval {
         let Some(products) = &self.products else { return Interval::zero(level.bits) };
+        let (row, bits) = (self.row, level.bits);
+        let shared = |coefficient: &dyn Fn(usize) -> Interval| {
+            level.weighted_sum(row, coefficient, &Interval::zero(bits)).div_positive(&level.total)
+        };
+        if row.groups() == row.finite {
+            let members = products.members.get_or_init(|| only_members(row, self.case.direction().unwrap_or(&[])));
+            let remainder = products.shared[level.index]
+                .get_or_init(|| shared(&|g| Interval::difference(bits, members[0], members[g])));
+            return Interval::difference(bits, self.direction_value(j), members[0]).add(remainder);
+        }
         let sums = self.exact_sums(products);
-        let mean0 = Rational::from(&sums[0] / self.row.counts[0]);
-        let base = Interval::rational(level.bits, &(self.direction(j) - &mean0));
+        let mean0 = Rational::from(&sums[0] / row.counts[0]);
         let remainder = products.shared[level.index].get_or_init(|| {
-            let coefficients: Vec<Rational> =
-                sums.iter().zip(&self.row.counts).map(|(sum, &count)| Rational::from(&mean0 * count) - sum).collect();
-            level.weighted_sum(self.row, &coefficients, &Rational::new()).div_positive(&level.total)
+            shared(&|g| Interval::rational(bits, &(Rational::from(&mean0 * row.counts[g]) - &sums[g])))
         });
-        base.add(remainder)
+        Interval::rational(bits, &(self.direction(j) - &mean0)).add(remainder)
     }
 
     /// `p_j (g_j - c)` of a maximum as its limit plus a remainder of known sign. With `N = sum of nu_g w_g`,
@@ -423,13 +431,11 @@ impl<'a> Question<'a> {
         let sums = self.exact_sums(products);
         let nu = |g: usize| Rational::from(&own * self.row.counts[g]) - &sums[g];
         let top = nu(0);
-        let coefficients: Vec<Rational> = (0..self.row.groups())
-            .map(|g| {
-                Rational::from(&top_count * &top_count) * nu(g)
-                    - Rational::from(2) * &top * &top_count * self.row.counts[g]
-            })
-            .collect();
-        let numerator = level.weighted_sum(self.row, &coefficients, &-top.clone());
+        let coefficient = |g: usize| {
+            Rational::from(&top_count * &top_count) * nu(g) - Rational::from(2) * &top * &top_count * self.row.counts[g]
+        };
+        let square = Interval::rational(bits, &-top.clone());
+        let numerator = level.weighted_sum(self.row, |g| Interval::rational(bits, &coefficient(g)), &square);
         let scale = level.total.mul(&Interval::rational(bits, &top_count));
         let limit = top / Rational::from(&top_count * &top_count);
         Interval::rational(bits, &limit).add(&numerator.div_positive(&scale.mul(&scale)))
@@ -490,6 +496,7 @@ impl Products {
         let scale = scale_of(direction);
         Self {
             scale,
+            members: OnceCell::new(),
             exact_sums: OnceCell::new(),
             deviations: Vec::new(),
             total: Ball::sum(0, direction.len(), &|i| Ball::exact(ldexp(direction[i], -scale))),
@@ -612,6 +619,17 @@ pub(super) fn exact_sum(values: impl Iterator<Item = f64>) -> Rational {
         sum += value;
     }
     sum.to_rational().unwrap_or_default()
+}
+
+/// For each group the value of the direction on its only member.
+fn only_members(row: &Row, direction: &[f64]) -> Vec<f64> {
+    let mut members = vec![0.0; row.groups()];
+    for (&group, &g) in row.group.iter().zip(direction) {
+        if group != MASKED {
+            members[group as usize] = g;
+        }
+    }
+    members
 }
 
 fn exact_group_sums(row: &Row, direction: &[f64]) -> Vec<Rational> {

@@ -6,17 +6,18 @@
 
 use super::Anatomy;
 use super::ball::{Ball, two_sum};
+use super::exp::{self, exp_of_minus};
 use super::interval::Interval;
 use crate::dtype::{Dtype, ldexp};
 use crate::magnitude::Magnitude;
-use rug::{Assign, Float, Rational, float::Round};
+use rug::{Assign, Float, float::Round};
 use std::cell::OnceCell;
 use std::cmp::Ordering;
 use std::sync::Arc;
 
 /// The precisions of Ziv's loop, in bits. The first is that of the exponentials that every row pays for; the last is the cap,
 /// after which an output is undecided.
-pub(crate) const PRECISIONS: [u32; 6] = [128, 256, 512, 1024, 2048, 4096];
+pub(crate) const PRECISIONS: [u32; 6] = [128, 192, 512, 1024, 2048, 4096];
 
 /// The group of a logit of -inf.
 pub(crate) const MASKED: u32 = u32::MAX;
@@ -29,6 +30,9 @@ const EXACT_BITS: u32 = 2112;
 
 /// The bits that a ball's exponential keeps: those of a double-double.
 const BALL_BITS: i32 = 105;
+
+// What `widened` allows for.
+const _: () = assert!(exp::ERROR < 4);
 
 /// A row with at least one finite logit and none that is NaN or +inf.
 pub(crate) struct Row {
@@ -61,8 +65,8 @@ pub(crate) struct Row {
 
 /// The weight `exp(-d)` of a group.
 pub(crate) struct Weight {
-    /// The MPFR value at the first precision, `significand * 2^exponent`. The significand is 0 where the weight is too small to
-    /// matter there, and 1 for the maximum.
+    /// The weight is `significand * 2^exponent` and less than [`exp::ERROR`] units of the significand more. The significand is 0
+    /// where the weight is too small to matter at the first precision, and 1, exactly, for the maximum.
     significand: u128,
     exponent: i32,
     pub ball: Ball,
@@ -79,7 +83,7 @@ pub(crate) struct Level {
     pub weights: Vec<Interval>,
     pub sigma: Interval,
     pub total: Interval,
-    pub log_total: Interval,
+    log_total: OnceCell<Interval>,
 }
 
 impl Row {
@@ -105,8 +109,7 @@ impl Row {
         }
         let max = values[0];
         let enough = enough_bits(dtype);
-        let mut scratch = Scratch::new(PRECISIONS[0]);
-        let weights: Vec<Weight> = values.iter().map(|&z| Weight::new(max, z, enough, &mut scratch)).collect();
+        let weights: Vec<Weight> = values.iter().map(|&z| Weight::new(max, z, enough)).collect();
         let sigma = Ball::sum(1, weights.len(), &|g| match counts[g] {
             1 => weights[g].ball,
             count => weights[g].ball * Ball::exact(f64::from(count)),
@@ -170,7 +173,7 @@ impl Row {
             size += weight.ball.bound() * difference;
         }
         sum /= &total;
-        // Every weight, and S with them, has a relative error below 2^(2 - 128); the roundings at 64 bits more, at most 2^32 of
+        // Every weight, and S with them, has a relative error below 2^(3 - 128); the roundings at 64 bits more, at most 2^32 of
         // them, and the weights that S lacks are far below that. The last factor covers the `f64` arithmetic.
         let error = (size * ldexp(1.0, 5 - PRECISIONS[0] as i32) + left_out) / total.to_f64();
         (sum, error * (1.0 + 1e-6) + f64::MIN_POSITIVE)
@@ -188,27 +191,27 @@ impl Row {
 
     /// The sign of `sum over g >= 1 of coefficient(g) * w_g + square * sigma^2` where the weights themselves are out of MPFR's
     /// range: that of the sum divided by its largest weight.
-    fn sign_beyond_reach(&self, bits: u32, coefficients: &[Rational], square: &Rational) -> Ordering {
+    fn sign_beyond_reach(&self, bits: u32, coefficient: impl Fn(usize) -> Interval, square: &Interval) -> Ordering {
         let gap = |g: usize| Float::with_val(EXACT_BITS, self.max) - self.values[g];
         let mut terms: Vec<(Float, Interval)> = (1..self.groups())
-            .filter(|&g| coefficients[g].cmp0() != Ordering::Equal)
-            .map(|g| (gap(g), Interval::rational(bits, &coefficients[g])))
+            .map(|g| (gap(g), coefficient(g)))
+            .filter(|(_, coefficient)| !coefficient.is_zero())
             .collect();
-        if square.cmp0() != Ordering::Equal && self.groups() > 1 {
+        if !square.is_zero() && self.groups() > 1 {
             // sigma = w_1 * (the sum of the weights in units of w_1)
             let mut scaled = Interval::zero(bits);
             for g in 1..self.groups() {
                 let weight = exponential(bits, self.values[1], self.values[g]);
-                scaled = scaled.add(&weight.mul(&Interval::enclose(bits, self.counts[g])));
+                scaled.accumulate(&weight.mul(&Interval::enclose(bits, self.counts[g])));
             }
-            terms.push((gap(1) * 2u32, scaled.mul(&scaled).mul(&Interval::rational(bits, square))));
+            terms.push((gap(1) * 2u32, scaled.mul(&scaled).mul(square)));
         }
         let Some(least) = terms.iter().map(|term| term.0.clone()).min_by(|a, b| a.total_cmp(b)) else {
             return Ordering::Equal;
         };
         let mut sum = Interval::zero(bits);
         for (gap, coefficient) in &terms {
-            sum = sum.add(&exponential_of(bits, Float::with_val(EXACT_BITS, &least - gap)).mul(coefficient));
+            sum.accumulate(&exponential_of(bits, &Float::with_val(EXACT_BITS, &least - gap)).mul(coefficient));
         }
         if sum.is_positive() {
             Ordering::Greater
@@ -235,7 +238,7 @@ impl Weight {
         self.significand == 0
     }
 
-    fn new(max: f64, z: f64, enough: f64, scratch: &mut Scratch) -> Self {
+    fn new(max: f64, z: f64, enough: f64) -> Self {
         if z == max {
             return Self { significand: 1, exponent: 0, ball: Ball::exact(1.0), magnitude: Magnitude::from(1.0) };
         }
@@ -245,10 +248,10 @@ impl Weight {
             let ball = Ball { high: 0.0, low: 0.0, radius: magnitude.to_f64().max(f64::from_bits(1)) };
             return Self { significand: 0, exponent: 0, ball, magnitude };
         }
-        let (integer, exponent) = scratch.exp_of_difference(z, max).to_integer_exp().unwrap_or_default();
-        let significand = integer.to_u128_wrapping();
+        let (high, low) = two_sum(max, -z);
+        let (significand, exponent) = exp_of_minus(high, low);
         // The leading bits as two f64, scaled by 2^-WIDTH so that the low part is not lost to underflow. The significand has
-        // its leading bit set, so what is cut off is below 2^-105 of it.
+        // its leading bit set; what is cut off, below 2^22 units, and its own error are together below the radius, 2^23.
         const DIGITS: u32 = f64::MANTISSA_DIGITS;
         const WIDTH: u32 = PRECISIONS[0];
         let part = |shift: u32| (significand >> shift & ((1 << DIGITS) - 1)) as f64;
@@ -260,7 +263,7 @@ impl Weight {
         Self { significand, exponent, ball, magnitude: Magnitude::scaled(high, e).inflated(0) }
     }
 
-    /// The MPFR value at the first precision, which is within `2^(2 - bits)` of the weight; none where it was not computed.
+    /// The weight with its error at the first precision, which is below `2^(3 - bits)` of it; none where it was not computed.
     fn value(&self) -> Option<Float> {
         let value = || Float::with_val(PRECISIONS[0], self.significand) << self.exponent;
         (self.significand != 0).then(value)
@@ -274,32 +277,6 @@ fn descending_key(z: f64) -> u64 {
     if z.is_sign_negative() { bits } else { !bits & !(1 << 63) }
 }
 
-/// Numbers that one exponential after the other is computed in.
-struct Scratch {
-    difference: Float,
-    exponential: Float,
-}
-
-impl Scratch {
-    fn new(bits: u32) -> Self {
-        Self { difference: Float::new(bits + 64), exponential: Float::new(bits) }
-    }
-
-    /// `exp(a - b)`, with a relative error below `2^(2 - bits)`: the difference is kept to 64 bits more, and it is below 2^31
-    /// wherever the exponential is in range.
-    fn exp_of_difference(&mut self, a: f64, b: f64) -> &Float {
-        let (high, low) = two_sum(a, -b);
-        if low == 0.0 && high.is_finite() {
-            self.difference.assign(high);
-        } else {
-            self.difference.assign(a);
-            self.difference -= b;
-        }
-        self.exponential.assign(self.difference.exp_ref());
-        &self.exponential
-    }
-}
-
 /// `x` such that `exp(z - max) < 2^-x`, and not much less.
 fn powers_below(max: f64, z: f64) -> f64 {
     // The factor covers the rounding of the difference and of the product.
@@ -308,22 +285,19 @@ fn powers_below(max: f64, z: f64) -> f64 {
 
 /// `exp(z - max)` as an interval: of relative width `2^(3 - bits)`, or `(0, 2^-UNREACHABLE)`.
 fn exponential(bits: u32, max: f64, z: f64) -> Interval {
-    let below = powers_below(max, z);
-    if below > UNREACHABLE {
-        return Interval::positive_below(bits, -(UNREACHABLE as i32));
-    }
-    widened(Scratch::new(bits).exp_of_difference(z, max), bits)
+    // The difference is kept to 64 bits more, and it is below 2^31 wherever the exponential is in range.
+    exponential_of(bits, &(Float::with_val(bits + 64, z) - max))
 }
 
-/// `exp(x)` of an `x <= 0` that is known exactly, likewise.
-fn exponential_of(bits: u32, x: Float) -> Interval {
+/// `exp(x)` of an `x <= 0`, likewise.
+fn exponential_of(bits: u32, x: &Float) -> Interval {
     if powers_below(0.0, x.to_f64()) > UNREACHABLE {
         return Interval::positive_below(bits, -(UNREACHABLE as i32));
     }
-    widened(&Float::with_val(bits, x.exp()), bits)
+    widened(&Float::with_val(bits, x.exp_ref()), bits)
 }
 
-/// The interval of a positive number known with a relative error of `2^(2 - bits)`.
+/// The interval of a positive number known to within four units in the last of its bits.
 fn widened(value: &Float, bits: u32) -> Interval {
     let mut radius = Float::with_val(8, 1);
     radius <<= value.get_exp().unwrap_or(0) + 2 - bits as i32;
@@ -367,14 +341,19 @@ impl Level {
             .collect();
         let mut sigma = Interval::zero(bits);
         for (weight, &count) in weights.iter().zip(&row.counts).skip(1) {
-            sigma = match count {
-                1 => sigma.add(weight),
-                count => sigma.add(&weight.mul(&Interval::enclose(bits, count))),
-            };
+            match count {
+                1 => sigma.accumulate(weight),
+                count => sigma.accumulate(&weight.mul(&Interval::enclose(bits, count))),
+            }
         }
         let total = sigma.add(&Interval::enclose(bits, row.counts[0]));
-        let log_total = sigma.add(&Interval::enclose(bits, row.counts[0] - 1)).log1p();
-        Self { index, bits, weights, sigma, total, log_total }
+        Self { index, bits, weights, sigma, total, log_total: OnceCell::new() }
+    }
+
+    /// `log S`, computed when first asked for; half of the ops have no use for it.
+    pub fn log_total(&self, row: &Row) -> &Interval {
+        let others = || self.sigma.add(&Interval::enclose(self.bits, row.counts[0] - 1));
+        self.log_total.get_or_init(|| others().log1p())
     }
 
     /// `p` of a group.
@@ -382,17 +361,18 @@ impl Level {
         self.weights[group].div_positive(&self.total)
     }
 
-    /// `sum over g >= 1 of coefficient(g) * w_g + square * sigma^2`; element 0 of the coefficients is not used. Its sign is known
-    /// from the largest weight that counts even where all weights are out of range.
-    pub fn weighted_sum(&self, row: &Row, coefficients: &[Rational], square: &Rational) -> Interval {
-        let mut sum = self.sigma.mul(&self.sigma).mul(&Interval::rational(self.bits, square));
-        for (weight, coefficient) in self.weights.iter().zip(coefficients).skip(1) {
-            if coefficient.cmp0() != Ordering::Equal {
-                sum = sum.add(&weight.mul(&Interval::rational(self.bits, coefficient)));
+    /// `sum over g >= 1 of coefficient(g) * w_g + square * sigma^2`. Its sign is known from the largest weight that counts even
+    /// where all weights are out of range. A coefficient that is 0 must be the point 0.
+    pub fn weighted_sum(&self, row: &Row, coefficient: impl Fn(usize) -> Interval, square: &Interval) -> Interval {
+        let mut sum = self.sigma.mul(&self.sigma).mul(square);
+        for (g, weight) in self.weights.iter().enumerate().skip(1) {
+            let coefficient = coefficient(g);
+            if !coefficient.is_zero() {
+                sum.accumulate(&weight.mul(&coefficient));
             }
         }
         if sum.low < 0 && sum.high > 0 {
-            match row.sign_beyond_reach(self.bits, coefficients, square) {
+            match row.sign_beyond_reach(self.bits, coefficient, square) {
                 Ordering::Greater => sum.low = Float::with_val(self.bits, 0),
                 Ordering::Less => sum.high = Float::with_val(self.bits, 0),
                 Ordering::Equal => {}
@@ -419,7 +399,7 @@ mod tests {
         for index in 0..PRECISIONS.len() {
             let level = row.level(index);
             for (ball, interval) in
-                [(row.sigma, &level.sigma), (row.total, &level.total), (row.log_total, &level.log_total)]
+                [(row.sigma, &level.sigma), (row.total, &level.total), (row.log_total, level.log_total(&row))]
             {
                 let centre = Float::with_val(300, ball.high) + ball.low;
                 assert!(Float::with_val(300, &centre - ball.radius) < interval.high);
@@ -438,5 +418,12 @@ mod tests {
         assert!(row.level(0).weights[1].is_positive());
         let deep = row.level(1);
         assert!(deep.weights[1].low > 0 && deep.weights[2].low == 0);
+    }
+
+    #[test]
+    fn every_difference_whose_exponential_is_computed_is_in_its_range() {
+        for dtype in Dtype::ALL {
+            assert!(powers_below(exp::LIMIT, 0.0) > enough_bits(dtype), "{dtype}");
+        }
     }
 }

@@ -12,11 +12,13 @@ use crate::kernel::Special;
 use crate::magnitude::Magnitude;
 use crate::op::Op;
 use rug::Rational;
+use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 use std::sync::Arc;
 
 /// What kind of row it is, for the table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum RowClass {
     /// No logit.
     Empty,

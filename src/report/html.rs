@@ -5,6 +5,7 @@
 //! comes from results is escaped by `escape`; the page forbids itself any request.
 
 use super::view::{KernelView, Ranked, Slot, Tally, View, count, plural, plural_u64, ratio, short};
+use crate::baseline::Comparison;
 use crate::dtype::{Dtype, text};
 use crate::judge::{Grade, Verdict};
 use crate::op::Op;
@@ -35,7 +36,7 @@ macro_rules! put {
 }
 
 /// The page. A pure function of its arguments.
-pub fn page(results: &Results, run: Option<&RunInfo>) -> String {
+pub fn page(results: &Results, run: Option<&RunInfo>, gate: Option<&Comparison>) -> String {
     let view = View::new(results);
     let mut out = String::new();
     put!(
@@ -51,6 +52,9 @@ pub fn page(results: &Results, run: Option<&RunInfo>) -> String {
     );
     if !results.complete {
         out += "<p class=banner role=status>Interrupted: partial results. The counts below are of the cases that were run until then.</p>\n";
+    }
+    if let Some(gate) = gate {
+        verdict_of_the_gate(&mut out, gate);
     }
     put!(out, "<p class=lead>{}</p>\n", view.headline(|name| format!("<code>{}</code>", escape(name))));
     let tally = view.tally();
@@ -74,6 +78,36 @@ pub fn page(results: &Results, run: Option<&RunInfo>) -> String {
     );
     put!(out, "<script>\n{SCRIPT}</script>\n</body>\n</html>\n");
     out
+}
+
+/// Cells that are worse, written out; all are in `gate.json`.
+const WORSE_SHOWN: usize = 100;
+
+/// What the gate says, and where it is worse.
+fn verdict_of_the_gate(out: &mut String, gate: &Comparison) {
+    let (class, sign) = if gate.passes() { ("lead", "✓") } else { ("banner", "✕") };
+    put!(
+        out,
+        "<p class={class} role=status>{sign} Gate {}. {}.</p>\n",
+        escape(&gate.headline()),
+        escape(&gate.in_words())
+    );
+    if gate.passes() {
+        return;
+    }
+    let worse = gate.worst_first();
+    out.push_str("<table><thead><tr><th>kernel<th>op<th>dtype<th>family<th>reason<th></tr></thead><tbody>\n");
+    for (cell, regressions) in worse.iter().take(WORSE_SHOWN) {
+        for regression in *regressions {
+            let name = [&cell.name.kernel, &cell.name.op, &cell.name.dtype, &cell.name.family].map(|text| escape(text));
+            put!(out, "<tr><td>{}", name.join("<td>"));
+            put!(out, "<td>{}<td>{}</tr>\n", regression.reason.name(), escape(&regression.detail));
+        }
+    }
+    out.push_str("</tbody></table>\n");
+    if worse.len() > WORSE_SHOWN {
+        put!(out, "<p class=soft>{} more are in gate.json.</p>\n", plural(worse.len() - WORSE_SHOWN, "cell"));
+    }
 }
 
 /// Text for HTML, in elements and in quoted attributes.

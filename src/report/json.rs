@@ -4,6 +4,7 @@
 //! own so that a difference between two runs can be read in a diff. Floats are written with the fewest digits that read back
 //! to the same bits; what JSON cannot hold is a string (see [`crate::results`]).
 
+use crate::campaign::Part;
 use crate::error::{Error, Result};
 use crate::results::{Results, RunInfo, SCHEMA};
 use serde::{Deserialize, Serialize};
@@ -22,8 +23,17 @@ pub fn text(results: &Results) -> Result<String> {
     findings.sort_by_key(|f| (&f.kernel, f.op, f.dtype, f.verdict, &f.cause, &f.family, f.case_index));
     let mut curves: Vec<_> = results.curves.iter().collect();
     curves.sort_by_key(|curve| (&curve.kernel, curve.op, curve.dtype));
+    let shard = match &results.shard {
+        None => String::new(),
+        Some(Part { shard, failures, curves }) => format!(
+            ",\n\"shard\": {{\"shard\": {},\n\"failures\": {},\n\"curves\": {}}}",
+            line(shard)?,
+            lines(failures)?,
+            lines(curves)?
+        ),
+    };
     Ok(format!(
-        "{{\n\"schema\": {},\n\"complete\": {},\n\"settings\": {},\n\"provenance\": {},\n\"cells\": {},\n\"findings\": {},\n\"curves\": {}\n}}\n",
+        "{{\n\"schema\": {},\n\"complete\": {},\n\"settings\": {},\n\"provenance\": {},\n\"cells\": {},\n\"findings\": {},\n\"curves\": {}{shard}\n}}\n",
         line(&results.schema)?,
         results.complete,
         line(&results.settings)?,
@@ -56,32 +66,35 @@ pub(super) fn parse(bytes: &[u8]) -> std::result::Result<Results, String> {
             format!("not JSON: {}; was the file cut short or edited?", place(&error))
         }
     })?;
-    match head.schema.as_deref() {
-        Some(SCHEMA) => {}
-        Some(other) if version(other) > version(SCHEMA) => {
-            return Err(format!("schema `{other}` is newer than `{SCHEMA}`, the one read here; update logitfuzz"));
-        }
-        Some(other) => return Err(format!("schema `{other}` is not `{SCHEMA}`; these are other results")),
-        None => return Err(format!("no `schema`; results say `{SCHEMA}` there")),
-    }
+    check_schema(head.schema.as_deref(), SCHEMA)?;
     serde_json::from_slice(bytes).map_err(|error| format!("not valid results: {}", place(&error)))
 }
 
-/// The version of a schema of this crate; none for any other.
-fn version(schema: &str) -> Option<u32> {
-    let (name, version) = schema.split_once('/')?;
-    (name == SCHEMA.split_once('/')?.0).then(|| version.parse().ok()).flatten()
+/// Refuses every schema but `ours`, and says of a newer version of it that it is one.
+pub(crate) fn check_schema(found: Option<&str>, ours: &str) -> std::result::Result<(), String> {
+    let version = |schema: &str| {
+        let (name, version) = schema.split_once('/')?;
+        (name == ours.split_once('/')?.0).then(|| version.parse::<u32>().ok()).flatten()
+    };
+    match found {
+        Some(schema) if schema == ours => Ok(()),
+        Some(other) if version(other) > version(ours) => {
+            Err(format!("schema `{other}` is newer than `{ours}`, the one read here; update logitfuzz"))
+        }
+        Some(other) => Err(format!("schema `{other}` is not `{ours}`; this is another file")),
+        None => Err(format!("no `schema`; `{ours}` is due there")),
+    }
 }
 
 /// `line 3, column 7: what is wrong`.
-fn place(error: &serde_json::Error) -> String {
+pub(crate) fn place(error: &serde_json::Error) -> String {
     let (row, column) = (error.line(), error.column());
     let message = error.to_string();
     let message = message.strip_suffix(&format!(" at line {row} column {column}")).unwrap_or(&message);
     format!("line {row}, column {column}: {message}")
 }
 
-fn line(value: &impl Serialize) -> Result<String> {
+pub(crate) fn line(value: &impl Serialize) -> Result<String> {
     serde_json::to_string(value).map_err(cannot_write)
 }
 

@@ -4,6 +4,7 @@
 //! its command. The rest is in the page and in `results.json`.
 
 use super::view::{KernelView, Ranked, Slot, View, count, facts, plural, ratio, short};
+use crate::baseline::Comparison;
 use crate::judge::Verdict;
 use crate::op::Op;
 use crate::results::{Finding, Results, RunInfo};
@@ -23,9 +24,10 @@ macro_rules! put {
 }
 
 /// The summary in GitHub-flavoured Markdown. A pure function of its arguments.
-pub fn summary(results: &Results, run: Option<&RunInfo>) -> String {
+pub fn summary(results: &Results, run: Option<&RunInfo>, gate: Option<&Comparison>) -> String {
     let view = View::new(results);
-    let mut out = String::from("# logitfuzz report\n\n");
+    let mut out = gate.map_or_else(String::new, super::gate::markdown);
+    out += "# logitfuzz report\n\n";
     if !results.complete {
         out += "**Interrupted: partial results.** The counts below are of the cases that were run until then.\n\n";
     }
@@ -186,7 +188,7 @@ fn longest_run(text: &str) -> usize {
 }
 
 /// A code span, also within a table: fenced by more backticks than it holds.
-fn code(text: &str) -> String {
+pub(super) fn code(text: &str) -> String {
     let text = text.replace(['\n', '\r'], " ").replace('|', "\\|");
     let fence = "`".repeat(longest_run(&text) + 1);
     let space = if text.starts_with('`') || text.ends_with('`') || text.is_empty() { " " } else { "" };
@@ -194,7 +196,7 @@ fn code(text: &str) -> String {
 }
 
 /// Running text on one line, also within a table, with nothing in it read as HTML or emphasis.
-fn plain(text: &str) -> String {
+pub(super) fn plain(text: &str) -> String {
     let mut out = String::new();
     for c in text.chars() {
         match c {

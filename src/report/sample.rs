@@ -48,7 +48,7 @@ const NAIVE: &[(Verdict, &str)] = &[
 ];
 
 /// Results with `defects` planted kernels (at most 17) besides eight ordinary ones, one of which has a name made to break pages.
-pub(super) fn results(defects: usize) -> Results {
+pub(crate) fn results(defects: usize) -> Results {
     let mut kernels: Vec<(String, Habit)> = vec![
         ("<script>alert(\"|`&'\")</script>".into(), Habit::Fails(&[(Verdict::Undecided, "cap")], 1)),
         ("compensated".into(), Habit::Passes),
@@ -93,6 +93,7 @@ pub(super) fn results(defects: usize) -> Results {
         cells: vec![],
         findings: vec![],
         curves: vec![],
+        shard: None,
     };
     for (name, habit) in &kernels {
         for op in Op::ALL {
@@ -232,7 +233,7 @@ fn finding(
 }
 
 /// What is known of a run.
-pub(super) fn run() -> RunInfo {
+pub(crate) fn run() -> RunInfo {
     RunInfo {
         command: ["logitfuzz", "run", "--cases", "200"].map(String::from).to_vec(),
         started: "2026-01-31T12:00:00Z".into(),

@@ -26,7 +26,7 @@ fn results_round_trip_to_the_bit_and_equal_results_give_equal_bytes() {
         (cell.max_ulp, cell.max_ratio, cell.mean_signed_ulp) = (x, x, x);
     }
     let dir = tempfile::tempdir().unwrap();
-    write(dir.path(), &results, Some(&sample::run())).unwrap();
+    write(dir.path(), &results, Some(&sample::run()), None).unwrap();
     let back = read(dir.path()).unwrap();
     for (cell, x) in back.cells.iter().zip(awkward) {
         for y in [cell.max_ulp, cell.max_ratio, cell.mean_signed_ulp] {
@@ -67,13 +67,13 @@ fn all_files_are_written_and_nothing_else() {
     let parent = tempfile::tempdir().unwrap();
     let dir = parent.path().join("latest");
     let results = sample::results(0);
-    let paths = write(&dir, &results, None).unwrap();
-    assert_eq!(names(&dir), [PAGE_FILE, RESULTS_FILE, SUMMARY_FILE]);
-    assert_eq!(paths.len(), 3);
-    let paths = write(&dir, &results, Some(&sample::run())).unwrap();
-    assert_eq!(names(&dir), [PAGE_FILE, RESULTS_FILE, RUN_FILE, SUMMARY_FILE]);
-    assert_eq!(paths, [RESULTS_FILE, RUN_FILE, SUMMARY_FILE, PAGE_FILE].map(|name| dir.join(name)));
-    assert_eq!(fs::read_to_string(dir.join(PAGE_FILE)).unwrap(), html::page(&results, Some(&sample::run())));
+    let paths = write(&dir, &results, None, None).unwrap();
+    assert_eq!(names(&dir), [PAGE_FILE, JUNIT_FILE, SARIF_FILE, RESULTS_FILE, SUMMARY_FILE]);
+    assert_eq!(paths.len(), 5);
+    let paths = write(&dir, &results, Some(&sample::run()), None).unwrap();
+    assert_eq!(names(&dir), [PAGE_FILE, JUNIT_FILE, SARIF_FILE, RESULTS_FILE, RUN_FILE, SUMMARY_FILE]);
+    assert_eq!(paths, FILES[..6].iter().map(|name| dir.join(name)).collect::<Vec<_>>());
+    assert_eq!(fs::read_to_string(dir.join(PAGE_FILE)).unwrap(), html::page(&results, Some(&sample::run()), None));
 }
 
 #[cfg(unix)]
@@ -83,7 +83,7 @@ fn reports_may_be_read_by_others_as_any_new_file() {
     let dir = tempfile::tempdir().unwrap();
     let plain = dir.path().join("plain");
     fs::write(&plain, "").unwrap();
-    write(dir.path(), &sample::results(0), None).unwrap();
+    write(dir.path(), &sample::results(0), None, None).unwrap();
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&dir.path().join(PAGE_FILE)), mode(&plain));
 }
@@ -92,18 +92,22 @@ fn reports_may_be_read_by_others_as_any_new_file() {
 fn a_write_that_fails_leaves_the_older_report() {
     let dir = tempfile::tempdir().unwrap();
     let old = sample::results(0);
-    write(dir.path(), &old, Some(&sample::run())).unwrap();
+    write(dir.path(), &old, Some(&sample::run()), None).unwrap();
     let kept = |name: &str| fs::read(dir.path().join(name)).unwrap();
     let before: Vec<_> = [RESULTS_FILE, RUN_FILE, SUMMARY_FILE].map(kept).into();
     fs::remove_file(dir.path().join(PAGE_FILE)).unwrap();
     fs::create_dir(dir.path().join(PAGE_FILE)).unwrap();
 
-    let error = write(dir.path(), &sample::results(1), Some(&sample::run())).unwrap_err();
+    let error = write(dir.path(), &sample::results(1), Some(&sample::run()), None).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Harness);
     assert!(error.to_string().contains("index.html") && error.to_string().contains("--out"), "{error}");
     let after: Vec<_> = [RESULTS_FILE, RUN_FILE, SUMMARY_FILE].map(kept).into();
     assert!(before == after, "an older file was changed");
-    assert_eq!(names(dir.path()), [PAGE_FILE, RESULTS_FILE, RUN_FILE, SUMMARY_FILE], "no temporary file stays");
+    assert_eq!(
+        names(dir.path()),
+        [PAGE_FILE, JUNIT_FILE, SARIF_FILE, RESULTS_FILE, RUN_FILE, SUMMARY_FILE],
+        "no temporary file stays"
+    );
 }
 
 #[test]
@@ -113,7 +117,7 @@ fn errors_name_the_place_and_what_to_do() {
     fs::write(&file, "kept").unwrap();
     let results = sample::results(0);
     for (path, part) in [(file.clone(), "it is a file"), (file.join("below"), "--out")] {
-        for error in [write(&path, &results, None).unwrap_err(), prepare(&path).unwrap_err()] {
+        for error in [write(&path, &results, None, None).unwrap_err(), prepare(&path).unwrap_err()] {
             let text = error.to_string();
             assert_eq!(error.kind(), ErrorKind::Harness);
             assert!(text.contains(part) && text.contains(&*path.to_string_lossy()) && text.contains("--out"), "{text}");
@@ -147,7 +151,7 @@ fn what_is_no_result_is_refused_in_one_line() {
         ("{}".into(), "no `schema`"),
         ("{\"schema\": \"cargo.metadata/1\"}".into(), "`cargo.metadata/1` is not"),
         (good.replacen("results/1", "results/2", 1), "newer"),
-        (good.replacen("results/1", "results/0", 1), "other results"),
+        (good.replacen("results/1", "results/0", 1), "another file"),
         (good.replacen("\"logsumexp\"", "\"logsumexp2\"", 1), "unknown op `logsumexp2`"),
         (format!("{good} x"), "not JSON"),
     ] {
@@ -203,7 +207,7 @@ fn between<'a>(page: &'a str, before: &str, end: char) -> BTreeMap<&'a str, usiz
 fn the_page_is_whole_escaped_and_loads_nothing() {
     const ESCAPED: &str = "&lt;script&gt;alert(&quot;|`&amp;&#39;&quot;)&lt;/script&gt;";
     let results = sample::results(15);
-    let page = html::page(&results, Some(&sample::run()));
+    let page = html::page(&results, Some(&sample::run()), None);
     check_balanced(&page);
     for word in ["http:", "https:", "src=", "@import", "url(", "<script>alert", "Interrupted"] {
         assert!(!page.contains(word), "the page has `{word}`");
@@ -245,7 +249,7 @@ fn html_order(results: &Results) -> Vec<String> {
 fn the_largest_page_stays_usable() {
     let results = sample::results(17);
     assert_eq!((results.settings.kernels.len(), results.cells.len()), (25, 25 * 9 * 4 * 24));
-    let page = html::page(&results, None);
+    let page = html::page(&results, None, None);
     assert!(page.len() < LARGEST_PAGE, "{} bytes", page.len());
     check_balanced(&page);
 }
@@ -261,12 +265,12 @@ fn a_partial_run_says_so() {
     }
     results.findings.clear();
     results.curves.clear();
-    let page = html::page(&results, None);
+    let page = html::page(&results, None, None);
     check_balanced(&page);
     assert!(
         page.contains("Interrupted: partial results") && page.contains("– not run") && page.contains("200 not run")
     );
-    let summary = markdown::summary(&results, None);
+    let summary = markdown::summary(&results, None, None);
     assert!(summary.contains("**Interrupted: partial results.**") && summary.contains("| not run"));
     assert!(page.contains("12,000 cases not run") && summary.contains("12,000 cases not run"));
 }
@@ -276,14 +280,14 @@ fn empty_results_make_a_report() {
     let mut results = sample::results(0);
     results.settings.kernels.clear();
     (results.cells, results.findings, results.curves) = Default::default();
-    check_balanced(&html::page(&results, None));
-    assert!(markdown::summary(&results, None).contains("0 kernels, 0 outputs judged."));
+    check_balanced(&html::page(&results, None, None));
+    assert!(markdown::summary(&results, None, None).contains("0 kernels, 0 outputs judged."));
     assert_eq!(json::parse(json::text(&results).unwrap().as_bytes()).unwrap(), results);
 }
 
 #[test]
 fn the_headline_says_what_was_found() {
-    let summary = markdown::summary(&sample::results(15), None);
+    let summary = markdown::summary(&sample::results(15), None, None);
     let headline = summary.lines().nth(2).unwrap();
     assert!(headline.starts_with("23 kernels, "), "{headline}");
     assert!(headline.contains("3 of 8 ordinary kernels break (`division_free`, `naive`, `unfused`)"), "{headline}");
@@ -295,14 +299,14 @@ fn the_headline_says_what_was_found() {
     results.cells.iter_mut().for_each(|cell| cell.kernel = cell.kernel.replace("defect/", ""));
     results.findings.iter_mut().for_each(|finding| finding.kernel = finding.kernel.replace("defect/", ""));
     results.curves.iter_mut().for_each(|curve| curve.kernel = curve.kernel.replace("defect/", ""));
-    let summary = markdown::summary(&results, None);
+    let summary = markdown::summary(&results, None, None);
     assert!(summary.contains(": 18 of 23 kernels break, worst `number_14_crash` with crash ("), "{summary}");
 }
 
 #[test]
 fn the_summary_has_whole_tables_and_stays_short() {
     let results = sample::results(17);
-    let summary = markdown::summary(&results, Some(&sample::run()));
+    let summary = markdown::summary(&results, Some(&sample::run()), None);
     let columns = |line: &str| line.replace("\\|", "").matches('|').count();
     let lines: Vec<&str> = summary.lines().collect();
     let mut tables = 0;

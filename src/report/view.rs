@@ -319,7 +319,7 @@ pub(super) fn facts(results: &Results, run: Option<&RunInfo>) -> Vec<(&'static s
 }
 
 /// A number with three significant digits: `0.412`, `12.3`, `4096`, `6.9e10`, `inf`, `nan`.
-pub(super) fn short(x: f64) -> String {
+pub(crate) fn short(x: f64) -> String {
     digits(x, true)
 }
 

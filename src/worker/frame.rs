@@ -131,13 +131,21 @@ pub(crate) fn read_answer(dtypes: impl ExactSizeIterator<Item = Dtype>, frame: &
         outcomes.push(if code == OUTPUTS {
             Outcome::Outputs(bytes.values(dtype, length)?)
         } else {
-            let fault = FAULTS.iter().find(|(known, _)| *known == code).map(|(_, fault)| *fault);
             let text = String::from_utf8_lossy(bytes.take(length)?).into_owned();
-            Outcome::Failed(fault.ok_or_else(|| format!("a row with the unknown code {code}"))?, text)
+            Outcome::Failed(fault(code)?, text)
         });
     }
     bytes.end()?;
     Ok(outcomes)
+}
+
+/// The fault that a code stands for.
+///
+/// # Errors
+/// It stands for none.
+pub(super) fn fault(code: u32) -> Result<Fault, String> {
+    let known = FAULTS.iter().find(|(known, _)| *known == code).map(|(_, fault)| *fault);
+    known.ok_or_else(|| format!("a row with the unknown code {code}"))
 }
 
 /// Begins a frame: room for its length, then the number of rows. Returns where it begins.
@@ -206,5 +214,77 @@ impl<'a> Bytes<'a> {
 
     fn end(self) -> Result<(), String> {
         if self.0.is_empty() { Ok(()) } else { Err(format!("{} bytes after the last row", self.0.len())) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Every op in every dtype, in this order.
+    fn functions() -> Vec<(Op, Dtype)> {
+        Op::ALL.into_iter().flat_map(|op| Dtype::ALL.map(|dtype| (op, dtype))).collect()
+    }
+
+    /// Any bytes are a case of some function.
+    fn row(bytes: &[u8]) -> (usize, Case) {
+        let case = Case::decode(bytes);
+        let function = functions().iter().position(|function| *function == (case.op(), case.dtype()));
+        (function.unwrap_or_default(), case)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(5_000))]
+
+        #[test]
+        fn batches_and_answers_round_trip(
+            rows in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..80), 0..5),
+        ) {
+            let rows: Vec<(usize, Case)> = rows.iter().map(|bytes| row(bytes)).collect();
+            let mut bytes = Vec::new();
+            write_batch(&rows.iter().map(|(function, case)| (*function, case)).collect::<Vec<_>>(), &mut bytes);
+            let mut frame = Vec::new();
+            prop_assert!(receive(&mut &bytes[..], &mut frame).unwrap());
+            let read = read_batch(&functions(), &frame).unwrap();
+            // As text, for NaN is not equal to itself.
+            let text = |rows: &[(usize, Case)]| rows.iter().map(|row| format!("{row:?}")).collect::<Vec<_>>();
+            prop_assert_eq!(text(&read), text(&rows));
+
+            let outcome = |(place, (_, case)): (usize, &(usize, Case))| match place % 3 {
+                0 => Outcome::Failed(FAULTS[place % FAULTS.len()].1, format!("row {place}")),
+                _ => Outcome::Outputs(case.logits().to_vec()),
+            };
+            let outcomes: Vec<Outcome> = rows.iter().enumerate().map(outcome).collect();
+            let numbers: Vec<usize> = rows.iter().map(|(function, _)| *function).collect();
+            bytes.clear();
+            write_answer(&functions(), numbers.iter().copied().zip(&outcomes), &mut bytes);
+            let dtypes: Vec<Dtype> = rows.iter().map(|(_, case)| case.dtype()).collect();
+            let read = read_answer(dtypes.into_iter(), &bytes[PREFIX..]).unwrap();
+            prop_assert_eq!(format!("{read:?}"), format!("{outcomes:?}"));
+        }
+
+        /// Any bytes are refused with a word or read, and nothing large is allocated for a large count.
+        #[test]
+        fn any_bytes_are_survived(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = read_batch(&functions(), &bytes);
+            let _ = read_answer([Dtype::F32, Dtype::F64].into_iter(), &bytes);
+            let _ = receive(&mut &bytes[..], &mut Vec::new());
+        }
+    }
+
+    #[test]
+    fn what_is_cut_or_too_long_is_refused() {
+        let (function, case) = row(&[0, 0, 0, 0, 0, 0, 1, 2, 3, 4]);
+        let mut bytes = Vec::new();
+        write_batch(&[(function, &case)], &mut bytes);
+        for end in PREFIX..bytes.len() {
+            assert!(read_batch(&functions(), &bytes[PREFIX..end]).is_err(), "{end}");
+            assert!(receive(&mut &bytes[..end], &mut Vec::new()).is_err(), "{end}");
+        }
+        let more = [&bytes[PREFIX..], &[0]].concat();
+        assert_eq!(read_batch(&functions(), &more).unwrap_err(), "1 bytes after the last row");
+        let huge = (LARGEST + 1).to_le_bytes();
+        assert!(receive(&mut &huge[..], &mut Vec::new()).is_err());
     }
 }

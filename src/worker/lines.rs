@@ -1,6 +1,7 @@
 //! JSON frames: a batch and its answer as a line each, for workers in languages in which bytes are a nuisance. Only the side of
 //! the harness is here; a worker in Rust has binary frames for nothing.
 
+use super::frame;
 use crate::case::{Case, direction_name};
 use crate::dtype::{Dtype, text};
 use crate::kernel::{Fault, Outcome};
@@ -38,6 +39,7 @@ struct Answered<'a> {
     #[serde(borrow)]
     outputs: Option<Vec<&'a RawValue>>,
     error: Option<String>,
+    code: Option<u32>,
 }
 
 /// Appends a batch.
@@ -75,7 +77,10 @@ pub(crate) fn read_answer(dtypes: impl ExactSizeIterator<Item = Dtype>, line: &[
 
 fn outcome(row: Answered, dtype: Dtype) -> Result<Outcome, String> {
     match (row.outputs, row.error) {
-        (_, Some(error)) => Ok(Outcome::Failed(Fault::Panic, error)),
+        (_, Some(error)) => match row.code {
+            None => Ok(Outcome::Failed(Fault::Panic, error)),
+            Some(code) => frame::fault(code).map(|fault| Outcome::Failed(fault, error)),
+        },
         (Some(values), None) => values
             .into_iter()
             .map(|raw| {

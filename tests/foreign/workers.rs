@@ -19,16 +19,18 @@ fn start(script: &str) -> logitfuzz::Result<Vec<Foreign>> {
 
 #[test]
 fn answers_in_json() {
-    let kernel =
-        worker(r#"echo '{"rows":[{"outputs":["0x1.8p+0"]},{"outputs":[1.5]},{"outputs":["-inf"]},{"error":"no"}]}'"#);
-    let cases = vec![case("logsumexp f64 [1, 2]"); 4];
+    let kernel = worker(
+        r#"echo '{"rows":[{"outputs":["0x1.8p+0"]},{"outputs":[1.5]},{"outputs":["-inf"]},{"error":"no"},{"error":"!","code":4}]}'"#,
+    );
+    let cases = vec![case("logsumexp f64 [1, 2]"); 5];
     assert_eq!(
         run(&kernel, &cases),
         [
             Outcome::Outputs(vec![1.5]),
             Outcome::Outputs(vec![1.5]),
             Outcome::Outputs(vec![f64::NEG_INFINITY]),
-            Outcome::Failed(Fault::Panic, "no".into())
+            Outcome::Failed(Fault::Panic, "no".into()),
+            Outcome::Failed(Fault::InputChanged, "!".into()),
         ]
     );
 }

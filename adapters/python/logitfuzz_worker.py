@@ -1,0 +1,260 @@
+"""Serves Python functions to logitfuzz as kernels, over the worker protocol (docs/worker-protocol.md).
+
+One file that needs numpy and nothing else: put it beside your own. A kernel, `my_kernels.py`:
+
+    import numpy as np
+    from logitfuzz_worker import kernel, serve
+
+    @kernel("softmax", dtypes=["f32", "f64"])
+    def softmax(z):
+        e = np.exp(z - z.max())
+        return e / e.sum()
+
+    serve()
+
+and how it is run:
+
+    logitfuzz run --kernel 'exec:python3 my_kernels.py'
+
+What a function takes and returns depends on its op. Arrays have one dimension and the dtype of the case; nothing is widened.
+
+    op                                              arguments                       returns
+    softmax, log_softmax                            logits                          n values
+    logsumexp                                       logits                          1 value
+    cross_entropy                                   logits, target, smoothing       1 value
+    cross_entropy_grad                              logits, target, smoothing       n values
+    softmax_vjp, log_softmax_vjp                    logits, cotangent               n values
+    softmax_jvp, log_softmax_jvp                    logits, tangent                 n values
+
+`target` is an int counted from 0, `smoothing` the label smoothing as a float. Anything that numpy.asarray takes may be
+returned. Where its dtype is another one, it is converted if every value is kept, and is an error of the row if not: a result
+that was computed in f64 must be rounded to f32 by the function that is tested, not by its harness. An exception is an error of
+its row as well; the other rows go on.
+
+Importing this module turns standard output over to the protocol: what is printed from then on, by C code too, appears on
+standard error. So import it before modules that print when they are imported.
+"""
+
+import json
+import os
+import pathlib
+import struct
+import sys
+import traceback
+
+import numpy as np
+
+__all__ = ["kernel", "serve"]
+
+PROTOCOL = 1
+
+# Python and C code both print to descriptor 1. The protocol keeps a copy of it; 1 becomes another name for standard error.
+_wire = os.fdopen(os.dup(1), "wb")
+os.dup2(2, 1)
+# Not sys.stdout on the new descriptor 1: what is left in its buffer is lost in a crash, and is what one wants to see then.
+sys.stdout = sys.stderr
+
+TARGET_OPS = ("cross_entropy", "cross_entropy_grad")
+DIRECTIONS = {"softmax_vjp": "cotangent", "softmax_jvp": "tangent", "log_softmax_vjp": "cotangent", "log_softmax_jvp": "tangent"}
+SCALAR_OPS = ("logsumexp", "cross_entropy")
+OPS = ("logsumexp", "softmax", "log_softmax", *TARGET_OPS, *DIRECTIONS)
+
+# Little-endian, as binary frames have them. bf16 joins them where ml_dtypes is installed.
+DTYPES = {"f16": np.dtype("<f2"), "f32": np.dtype("<f4"), "f64": np.dtype("<f8")}
+try:
+    import ml_dtypes
+except ImportError:
+    pass
+else:
+    DTYPES["bf16"] = np.dtype(ml_dtypes.bfloat16)
+
+# The codes of an answer's rows in binary frames.
+OUTPUTS, ERROR, INPUT_CHANGED = 0, 1, 4
+
+_kernels = {}
+
+
+class _Function:
+    """One op in one dtype: a line of the hello."""
+
+    def __init__(self, call, op, dtype, stated):
+        self.call, self.op, self.dtype = call, op, DTYPES[dtype]
+        self.declared = {"op": op, "dtype": dtype, **stated}
+
+    def outputs(self, logits, target, smoothing, direction):
+        """Runs the kernel on one row. Returns (OUTPUTS, array) or (another code, text)."""
+        # A kernel gets aligned memory of its own, which it can write to: what it does to it is found out afterwards.
+        arrays = [np.array(array) for array in (logits, direction) if array is not None]
+        try:
+            extra = (target, smoothing) if self.op in TARGET_OPS else ()
+            result = _exactly(self.call(*arrays, *extra), self.dtype, self.op, len(logits))
+        except Exception as error:
+            return ERROR, _in_words(error)
+        for name, array, before in zip(("logits", DIRECTIONS.get(self.op)), arrays, (logits, direction)):
+            if array.tobytes() != before.tobytes():
+                return INPUT_CHANGED, f"the kernel changed its {name}"
+        return OUTPUTS, result
+
+
+def kernel(op, *, dtypes=("f32", "f64"), name=None, version=None, claims="", min_len=None, max_len=None, deterministic=True):
+    """Declares a function to be a kernel's implementation of `op`; use it as a decorator.
+
+    dtypes: those it implements, of f16, bf16, f32, f64. bf16 needs the package ml_dtypes.
+    name: what reports call the kernel. Functions with one name are one kernel. Default: the name of the program's file.
+    version: the version of the library under test, for reports.
+    claims: what the kernel declares of itself, as `logitfuzz run --claims` takes it, such as "exp=2,sum=pairwise".
+    min_len, max_len: the least and the largest number of logits it takes (for cross entropy, min_len is 1 by itself).
+    deterministic: whether equal inputs give equal bits. It goes for the whole kernel, as version does.
+
+    Raises ValueError for an unknown op or dtype, for an op declared twice, and where version or deterministic
+    contradict what the kernel said before; ImportError for bf16 without ml_dtypes.
+    """
+    if op not in OPS:
+        raise ValueError(f"unknown op {op!r}; the ops are: {', '.join(OPS)}")
+    name = name or pathlib.Path(sys.argv[0]).stem or "python"
+    stated = {key: value for key, value in (("claims", claims), ("min_len", min_len), ("max_len", max_len)) if value}
+    about = {"name": name, **({"version": str(version)} if version else {}), "deterministic": deterministic}
+    dtypes = [dtypes] if isinstance(dtypes, str) else list(dtypes)
+
+    def declare(call):
+        known, functions = _kernels.setdefault(name, (about, []))
+        if known != about:
+            raise ValueError(f"kernel {name!r} was declared before with another version, or another deterministic")
+        for dtype in dtypes:
+            if dtype == "bf16" and dtype not in DTYPES:
+                raise ImportError("bf16 needs the package ml_dtypes: pip install ml_dtypes")
+            if dtype not in DTYPES:
+                raise ValueError(f"unknown dtype {dtype!r}; the dtypes are: f16, bf16, f32, f64")
+            if any(f.declared["op"] == op and f.declared["dtype"] == dtype for f in functions):
+                raise ValueError(f"kernel {name!r} declares {op} in {dtype} twice")
+            functions.append(_Function(call, op, dtype, stated))
+        return call
+
+    return declare
+
+
+def serve(frames="binary"):
+    """Answers logitfuzz until it closes standard input, then returns. Call it once, as the last line of the program.
+
+    frames: "binary", or "json" for messages that people can read and write.
+    numpy's floating-point warnings are off from here on: overflow is the subject, not an accident.
+    """
+    if frames not in ("binary", "json"):
+        raise ValueError(f"frames is {frames!r}; it is \"binary\" or \"json\"")
+    if not _kernels:
+        sys.exit("logitfuzz_worker: no kernel is declared; put @kernel(...) on a function before serve()")
+    read, write = (_read_binary, _write_binary) if frames == "binary" else (_read_json, _write_json)
+    np.seterr(all="ignore")
+    # A kernel that reads standard input must not eat a batch.
+    source = os.fdopen(os.dup(0), "rb")
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+
+    functions = [function for _, declared in _kernels.values() for function in declared]
+    kernels = [{**about, "functions": [function.declared for function in declared]} for about, declared in _kernels.values()]
+    hello = {"logitfuzz_worker": PROTOCOL, "frames": frames, "kernels": kernels}
+    try:
+        _send(json.dumps(hello).encode() + b"\n")
+        while (rows := read(source, functions)) is not None:
+            _send(write([function.outputs(*row) for function, *row in rows]))
+    except BrokenPipeError:
+        # logitfuzz is gone. Python would fail again when it flushes the pipe at exit.
+        os._exit(0)
+
+
+def _send(message):
+    _wire.write(message)
+    _wire.flush()
+
+
+def _in_words(error):
+    """An exception in one text: its type, its message and the line that raised it."""
+    text = "".join(traceback.format_exception_only(type(error), error)).strip()
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    if where.filename != __file__:
+        text += f" ({os.path.basename(where.filename)}, line {where.lineno}, in {where.name}: {where.line})"
+    # A message may hold what is no Unicode text; the protocol does not.
+    return text.encode(errors="replace").decode()
+
+
+def _exactly(result, dtype, op, n):
+    """What a kernel returned, as an array of the dtype and of the length that the op has for n logits."""
+    result = np.asarray(result)
+    shapes = [(), (1,)] if op in SCALAR_OPS else [(n,)]
+    if result.shape not in shapes:
+        raise ValueError(f"{op} of {n} logits returned shape {result.shape}, not {' or '.join(map(str, shapes))}")
+    if result.dtype == dtype:
+        return result.reshape(-1)
+    # Kind V is that of ml_dtypes; it is also that of structures, which do not convert.
+    if result.dtype.kind not in "fiuV":
+        raise TypeError(f"{op} returned {result.dtype} where {dtype.name} is due")
+    converted = result.astype(dtype)
+    back = converted.astype(result.dtype)
+    lost = np.flatnonzero(~((back == result) | ((back != back) & (result != result))))
+    if lost.size:
+        value = result.reshape(-1)[lost[0]]
+        raise TypeError(f"{op} returned {result.dtype} where {dtype.name} is due, and {value!r} at {lost[0]} is no {dtype.name}")
+    return converted.reshape(-1)
+
+
+def _read_exactly(source, size):
+    data = source.read(size)
+    if len(data) < size:
+        raise EOFError(f"standard input ended after {len(data)} of {size} bytes")
+    return data
+
+
+def _read_binary(source, functions):
+    """The rows of the next binary batch, each (function, logits, target, smoothing, direction); None at the end."""
+    head = source.read(8)
+    if not head:
+        return None
+    data = _read_exactly(source, struct.unpack("<Q", head + _read_exactly(source, 8 - len(head)))[0])
+    (count,) = struct.unpack_from("<I", data)
+    at, rows = 4, []
+    for _ in range(count):
+        number, n, target, smoothing = struct.unpack_from("<IIQd", data, at)
+        function = functions[number]
+        at += 24
+        arrays = [None, None]
+        for which in range(2 if function.op in DIRECTIONS else 1):
+            arrays[which] = np.frombuffer(data, function.dtype, n, at)
+            at += arrays[which].nbytes
+        rows.append((function, arrays[0], target, smoothing, arrays[1]))
+    return rows
+
+
+def _write_binary(answers):
+    parts = [struct.pack("<I", len(answers))]
+    for code, answer in answers:
+        body = answer.tobytes() if code == OUTPUTS else answer.encode()
+        parts += [struct.pack("<II", code, len(answer) if code == OUTPUTS else len(body)), body]
+    message = b"".join(parts)
+    return struct.pack("<Q", len(message)) + message
+
+
+def _read_json(source, functions):
+    """As _read_binary, from one line of JSON."""
+    line = source.readline()
+    if not line:
+        return None
+    rows = []
+    for row in json.loads(line)["rows"]:
+        function = functions[row["function"]]
+        logits = _array(row["logits"], function.dtype)
+        direction = _array(row[DIRECTIONS[function.op]], function.dtype) if function.op in DIRECTIONS else None
+        rows.append((function, logits, row.get("target", 0), float.fromhex(row.get("label_smoothing", "0")), direction))
+    return rows
+
+
+def _array(values, dtype):
+    return np.array([float.fromhex(value) for value in values], np.float64).astype(dtype)
+
+
+def _write_json(answers):
+    rows = [
+        {"outputs": [float(y).hex() for y in answer]} if code == OUTPUTS else {"error": answer, "code": code}
+        for code, answer in answers
+    ]
+    return json.dumps({"rows": rows}).encode() + b"\n"

@@ -1,0 +1,392 @@
+"""Tests of logitfuzz_worker.py: small workers as processes, and a harness that speaks the protocol to them.
+
+`python3 -m unittest discover adapters/python` runs them; they need numpy. bf16 is tested where ml_dtypes is installed, and the ready
+scripts for the libraries where all of these are installed, as `make adapters-python` does.
+"""
+
+import importlib.util
+import json
+import os
+import pathlib
+import struct
+import subprocess
+import sys
+import textwrap
+import unittest
+
+import numpy as np
+
+HERE = pathlib.Path(__file__).resolve().parent
+DTYPES = {"f16": np.float16, "f32": np.float32, "f64": np.float64}
+if HAS_BF16 := importlib.util.find_spec("ml_dtypes") is not None:
+    import ml_dtypes
+
+    DTYPES["bf16"] = ml_dtypes.bfloat16
+DIRECTION = {"softmax_vjp": "cotangent", "softmax_jvp": "tangent", "log_softmax_vjp": "cotangent", "log_softmax_jvp": "tangent"}
+LIBRARIES = ("scipy", "torch", "jax", "optax", "onnxruntime", "onnx")
+SCRIPTS = ("scipy", "pytorch", "jax", "optax", "onnxruntime")
+
+
+def hexes(values):
+    return [float(x).hex() for x in values]
+
+
+class Worker:
+    """A worker process and the protocol, as the harness sees it."""
+
+    def __init__(self, *command):
+        # As most machines have it: with this variable, nothing that is printed waits in a buffer.
+        environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        self.process = subprocess.Popen(command, cwd=HERE, env=environment, **pipes)
+        line = self.process.stdout.readline()
+        if not line:
+            raise AssertionError(f"no hello; standard error: {self.close()[1]}")
+        self.hello = json.loads(line)
+        self.functions = [{**f, "kernel": k["name"]} for k in self.hello["kernels"] for f in k["functions"]]
+
+    def close(self):
+        """Ends standard input. Returns the exit status and what was written to standard error."""
+        rest, errors = self.process.communicate(timeout=60)
+        if rest:
+            raise AssertionError(f"written after the last answer: {rest!r}")
+        return self.process.returncode, errors.decode()
+
+    def ask(self, rows):
+        """Sends one batch of (function, logits, target, smoothing, direction). Returns (code, outputs or text) for each."""
+        rows = [(number, logits, *rest, *(0, 0.0, None)[len(rest) :]) for number, logits, *rest in rows]
+        self.process.stdin.write(self.json_batch(rows) if self.hello["frames"] == "json" else self.binary_batch(rows))
+        self.process.stdin.flush()
+        return self.json_answers(rows) if self.hello["frames"] == "json" else self.binary_answers(rows)
+
+    def dtype(self, number):
+        return np.dtype(DTYPES[self.functions[number]["dtype"]])
+
+    def binary_batch(self, rows):
+        message = struct.pack("<I", len(rows))
+        for number, logits, target, smoothing, direction in rows:
+            message += struct.pack("<IIQd", number, len(logits), target, smoothing) + np.array(logits, self.dtype(number)).tobytes()
+            if self.functions[number]["op"] in DIRECTION:
+                message += np.array(direction, self.dtype(number)).tobytes()
+        return struct.pack("<Q", len(message)) + message
+
+    def binary_answers(self, rows):
+        (size,) = struct.unpack("<Q", self.process.stdout.read(8))
+        message = self.process.stdout.read(size)
+        (count,) = struct.unpack_from("<I", message)
+        assert count == len(rows), (count, len(rows))
+        at, answers = 4, []
+        for number, *_ in rows:
+            code, many = struct.unpack_from("<II", message, at)
+            size = many * (1 if code else self.dtype(number).itemsize)
+            body = message[at + 8 : at + 8 + size]
+            answers.append((code, body.decode() if code else np.frombuffer(body, self.dtype(number))))
+            at += 8 + size
+        assert at == len(message), (at, len(message))
+        return answers
+
+    def json_batch(self, rows):
+        batch = []
+        for number, logits, target, smoothing, direction in rows:
+            op = self.functions[number]["op"]
+            row = {"function": number, "op": op, "dtype": self.functions[number]["dtype"], "logits": hexes(logits)}
+            if op.startswith("cross_entropy"):
+                row.update(target=target, label_smoothing=float(smoothing).hex())
+            if op in DIRECTION:
+                row[DIRECTION[op]] = hexes(direction)
+            batch.append(row)
+        return json.dumps({"rows": batch}).encode() + b"\n"
+
+    def json_answers(self, rows):
+        answers = json.loads(self.process.stdout.readline())["rows"]
+        assert len(answers) == len(rows), answers
+        read = lambda number, row: (0, np.array([float.fromhex(y) for y in row["outputs"]]).astype(self.dtype(number)))
+        return [(1, row["error"]) if "error" in row else read(number, row) for (number, *_), row in zip(rows, answers)]
+
+
+def worker(body, frames="binary"):
+    """A worker whose program is `body` between the import and serve()."""
+    program = f"from logitfuzz_worker import kernel, serve\nimport numpy as np\n{textwrap.dedent(body)}\nserve(frames={frames!r})\n"
+    return Worker(sys.executable, "-c", program)
+
+
+# Every op in every dtype that plain numpy has, in the dtype of the case, returning all that it was given.
+ECHO = """
+for dtypes in (["f16", "f32", "f64"],):
+    kernel("softmax", dtypes=dtypes, name="echo")(lambda z: z)
+    kernel("logsumexp", dtypes=dtypes, name="echo")(lambda z: z[:1])
+    kernel("cross_entropy", dtypes=dtypes, name="echo")(lambda z, t, e: z.dtype.type(100 * t + e))
+    kernel("cross_entropy_grad", dtypes=dtypes, name="echo")(lambda z, t, e: z + z.dtype.type(100 * t + e))
+    kernel("softmax_vjp", dtypes=dtypes, name="echo")(lambda z, g: g)
+    kernel("log_softmax_jvp", dtypes=dtypes, name="echo")(lambda z, v: v)
+"""
+
+
+class TheProtocol(unittest.TestCase):
+    def test_every_kind_of_op_comes_through_in_both_forms(self):
+        z, g = [1.5, -np.inf, np.nan, -0.0, 6e-8], [2.0, -3.0, 0.25, np.inf, 1.0]
+        for frames in ("binary", "json"):
+            with self.subTest(frames=frames):
+                w = worker(ECHO, frames)
+                self.assertEqual((w.hello["logitfuzz_worker"], w.hello["frames"]), (1, frames))
+                ops = [f["op"] for f in w.functions]
+                self.assertEqual(len(ops), 18)
+                answers = w.ask([(i, z, 3, 0.125, g) for i in range(18)])
+                for i, (code, got) in enumerate(answers):
+                    dtype = DTYPES[w.functions[i]["dtype"]]
+                    logits, direction = np.array(z, dtype), np.array(g, dtype)
+                    expected = {
+                        "softmax": logits,
+                        "logsumexp": logits[:1],
+                        "cross_entropy": np.array([300.125], dtype),
+                        "cross_entropy_grad": logits + dtype(300.125),
+                        "softmax_vjp": direction,
+                        "log_softmax_jvp": direction,
+                    }[ops[i]]
+                    self.assertEqual(code, 0, got)
+                    np.testing.assert_array_equal(got, expected)
+                    self.assertEqual(np.signbit(got).tolist(), np.signbit(expected).tolist())
+                self.assertEqual(w.close(), (0, ""))
+
+    def test_batches_of_many_of_one_and_of_no_rows(self):
+        for frames in ("binary", "json"):
+            w = worker(ECHO, frames)
+            for rows in ([], [(1, [])], [(1, [float(i)] * (i % 7)) for i in range(300)]):
+                answers = w.ask(rows)
+                self.assertEqual([got.tolist() for _, got in answers], [z for _, z in rows])
+            self.assertEqual(w.close(), (0, ""))
+
+    def test_the_hello_says_what_was_declared(self):
+        w = worker("""
+            @kernel("softmax", dtypes="f64", name="a", version="1.2", claims="exp=2", min_len=1, max_len=9, deterministic=False)
+            def f(z): return z
+            @kernel("logsumexp", name="b")
+            def g(z): return z[0]
+            @kernel("log_softmax", dtypes=["f32"], name="a", version="1.2", deterministic=False)
+            def h(z): return z
+        """)
+        a, b = w.hello["kernels"]
+        first = {"op": "softmax", "dtype": "f64", "claims": "exp=2", "min_len": 1, "max_len": 9}
+        second = {"op": "log_softmax", "dtype": "f32"}
+        self.assertEqual(a, {"name": "a", "version": "1.2", "deterministic": False, "functions": [first, second]})
+        functions = [{"op": "logsumexp", "dtype": "f32"}, {"op": "logsumexp", "dtype": "f64"}]
+        self.assertEqual(b, {"name": "b", "deterministic": True, "functions": functions})
+        # Numbers follow the hello, not the order of declaration: 1 is the log_softmax that was declared last.
+        self.assertEqual(w.ask([(1, [4.0, 5.0])])[0][1].tolist(), [4.0, 5.0])
+        w.close()
+
+    def test_a_kernel_is_named_after_its_program(self):
+        program = HERE / "test_logitfuzz_worker.py"
+        run = f"import sys; sys.argv = [{str(program)!r}]\nfrom logitfuzz_worker import kernel, serve\n"
+        w = Worker(sys.executable, "-c", run + "kernel('softmax')(lambda z: z)\nserve()")
+        self.assertEqual(w.hello["kernels"][0]["name"], "test_logitfuzz_worker")
+        w.close()
+
+    def test_printing_in_any_way_and_reading_input_leave_the_protocol_alone(self):
+        w = worker("""
+            import ctypes, os, subprocess, sys
+            print("while it is loaded")
+            @kernel("softmax", dtypes=["f32"])
+            def f(z):
+                print("by print")
+                os.write(1, b"by descriptor\\n")
+                libc = ctypes.CDLL(None)
+                libc.puts(b"by C"); libc.fflush(None)
+                subprocess.run(["echo", "by a child"])
+                return z + len(sys.stdin.read()) + len(subprocess.run(["cat"], capture_output=True).stdout)
+        """)
+        for _ in range(2):
+            (answer,) = w.ask([(0, [1.0, 2.0])])
+            self.assertEqual(answer[1].tolist(), [1.0, 2.0])
+        status, errors = w.close()
+        self.assertEqual(status, 0)
+        for how in ("while it is loaded", "by print", "by descriptor", "by C", "by a child"):
+            self.assertIn(how, errors)
+
+    def test_what_was_printed_before_a_crash_is_there(self):
+        w = worker("""
+            import os
+            @kernel("softmax", dtypes=["f32"])
+            def f(z):
+                print("the last words")
+                os._exit(3)
+        """)
+        w.process.stdin.write(w.binary_batch([(0, [1.0], 0, 0.0, None)]))
+        status, errors = w.close()
+        self.assertEqual((status, errors), (3, "the last words\n"))
+
+    def test_overflow_does_not_reach_standard_error(self):
+        w = worker("""
+            @kernel("softmax", dtypes=["f16"])
+            def f(z): return np.exp(z) / np.exp(z).sum() + np.log(z - z)
+        """)
+        self.assertTrue(np.isnan(w.ask([(0, [1e4, 1e4])])[0][1]).all())
+        self.assertEqual(w.close(), (0, ""))
+
+    def test_half_a_batch_is_an_error_and_no_batch_is_the_end(self):
+        w = worker(ECHO)
+        w.process.stdin.write(struct.pack("<Q", 100) + b"half")
+        status, errors = w.close()
+        self.assertEqual(status, 1)
+        self.assertIn("EOFError: standard input ended after 4 of 100 bytes", errors)
+
+    def test_a_harness_that_is_gone_is_the_end(self):
+        w = worker(ECHO)
+        w.process.stdout.close()
+        w.process.stdin.write(w.binary_batch([(0, [1.0], 0, 0.0, None)]))
+        w.process.stdin.close()
+        self.assertEqual((w.process.wait(timeout=60), w.process.stderr.read()), (0, b""))
+        w.process.stderr.close()
+
+    @unittest.skipUnless(HAS_BF16, "ml_dtypes is not installed")
+    def test_bf16_comes_through_in_both_forms(self):
+        for frames in ("binary", "json"):
+            w = worker("kernel('softmax_vjp', dtypes=['bf16'])(lambda z, g: z * g)", frames)
+            ((code, got),) = w.ask([(0, [1.0, -np.inf, 3.140625], 0, 0.0, [2.0, 1.0, 0.5])])
+            self.assertEqual((code, got.astype(float).tolist()), (0, [2.0, -np.inf, 1.5703125]))
+            w.close()
+
+
+class WhatGoesWrong(unittest.TestCase):
+    def errors(self, body, rows, frames="binary"):
+        w = worker(body, frames)
+        answers = w.ask(rows)
+        self.assertEqual(w.close()[0], 0)
+        return answers
+
+    def test_an_exception_is_an_error_of_its_row_alone(self):
+        body = """
+            @kernel("softmax", dtypes=["f32"], name="mine")
+            def f(z):
+                if z[0] == 1: raise ValueError("one \\udcff\\nclass")
+                return z
+        """
+        for frames in ("binary", "json"):
+            first, second, third = self.errors(body, [(0, [0.0]), (0, [1.0]), (0, [2.0])], frames)
+            self.assertEqual((first[1].tolist(), third[1].tolist()), ([0.0], [2.0]))
+            self.assertEqual((second[0], second[1]), (1, "ValueError: one ?\nclass (<string>, line 6, in f: )"))
+
+    def test_a_result_of_another_dtype_must_keep_every_value(self):
+        body = """
+            kernel("softmax", dtypes=["f32"], name="exact")(lambda z: z.astype(np.float64))
+            kernel("softmax", dtypes=["f32"], name="list")(lambda z: [1, float("nan"), float("-inf")])
+            kernel("softmax", dtypes=["f32"], name="wide")(lambda z: np.array([0.5, 0.1, np.nan]))
+            kernel("softmax", dtypes=["f32"], name="too large")(lambda z: np.array([1e300, 0, 0]))
+            kernel("softmax", dtypes=["f32"], name="too small")(lambda z: np.array([0, 0, 1e-300]))
+            kernel("softmax", dtypes=["f32"], name="complex")(lambda z: z + 0j)
+            kernel("softmax", dtypes=["f32"], name="text")(lambda z: ["a", "b", "c"])
+            kernel("softmax", dtypes=["f32"], name="none")(lambda z: None)
+        """
+        exact, numbers, *wrong = self.errors(body, [(i, [1.0, 2.0, 3.0]) for i in range(8)])
+        self.assertEqual(exact[1].tolist(), [1.0, 2.0, 3.0])
+        np.testing.assert_array_equal(numbers[1], [1, np.nan, -np.inf])
+        self.assertEqual({code for code, _ in wrong}, {1})
+        due = "TypeError: softmax returned float64 where float32 is due, and np.float64"
+        self.assertEqual(wrong[0][1], f"{due}(0.1) at 1 is no float32")
+        self.assertEqual(wrong[1][1], f"{due}(1e+300) at 0 is no float32")
+        self.assertEqual(wrong[2][1], f"{due}(1e-300) at 2 is no float32")
+        self.assertEqual(wrong[3][1], "TypeError: softmax returned complex64 where float32 is due")
+        self.assertEqual(wrong[4][1], "TypeError: softmax returned <U1 where float32 is due")
+        self.assertEqual(wrong[5][1], "ValueError: softmax of 3 logits returned shape (), not (3,)")
+
+    def test_a_result_of_another_shape_is_an_error(self):
+        body = """
+            kernel("softmax", dtypes=["f32"])(lambda z: z[None])
+            kernel("log_softmax", dtypes=["f32"])(lambda z: z[1:])
+            kernel("logsumexp", dtypes=["f32"])(lambda z: z)
+        """
+        texts = [text for _, text in self.errors(body, [(i, [1.0, 2.0]) for i in range(3)])]
+        self.assertEqual(texts[0], "ValueError: softmax of 2 logits returned shape (1, 2), not (2,)")
+        self.assertEqual(texts[1], "ValueError: log_softmax of 2 logits returned shape (1,), not (2,)")
+        self.assertEqual(texts[2], "ValueError: logsumexp of 2 logits returned shape (2,), not () or (1,)")
+
+    def test_a_kernel_that_writes_to_its_input_is_found_out(self):
+        body = """
+            @kernel("softmax", dtypes=["f32"])
+            def f(z):
+                z -= 1
+                return z
+            @kernel("softmax_vjp", dtypes=["f32"])
+            def g(z, g):
+                g[0] = 7
+                return z
+        """
+        logits, cotangent = self.errors(body, [(0, [1.0, 2.0]), (1, [1.0, 2.0], 0, 0.0, [3.0, 4.0])])
+        self.assertEqual(logits, (4, "the kernel changed its logits"))
+        self.assertEqual(cotangent, (4, "the kernel changed its cotangent"))
+
+    def test_a_wrong_declaration_ends_before_the_hello(self):
+        for body, text in (
+            ("", "no kernel is declared"),
+            ("kernel('softmin')", "unknown op 'softmin'; the ops are: logsumexp, softmax"),
+            ("kernel('softmax', dtypes=['f8'])(abs)", "unknown dtype 'f8'; the dtypes are: f16, bf16, f32, f64"),
+            ("kernel('softmax')(abs); kernel('softmax')(abs)", "declares softmax in f32 twice"),
+            ("kernel('softmax', name='a', version='1')(abs); kernel('logsumexp', name='a')(abs)", "with another version"),
+            ("import logitfuzz_worker as w; w.DTYPES.pop('bf16', 0); kernel('softmax', dtypes=['bf16'])(abs)", "pip install ml_dtypes"),
+        ):
+            with self.subTest(body=body), self.assertRaises(AssertionError) as raised:
+                worker(body)
+            self.assertIn(text, str(raised.exception))
+
+
+@unittest.skipUnless(all(map(importlib.util.find_spec, LIBRARIES)) and HAS_BF16, "the libraries are not installed")
+class TheReadyScripts(unittest.TestCase):
+    """Every function that a script serves, on ordinary rows: what is wrong here is wrong in the script, not in the library."""
+
+    def test_every_function_is_right_on_ordinary_rows(self):
+        served = {}
+        for script in SCRIPTS:
+            w = Worker(sys.executable, f"{script}_kernels.py")
+            for number, function in enumerate(w.functions):
+                with self.subTest(script=script, **function):
+                    self.check(w, number, function)
+                served.setdefault(function["kernel"], set()).add((function["op"], function["dtype"]))
+            self.assertEqual(w.close()[0], 0)
+        counts = {name: len(functions) for name, functions in served.items()}
+        products = {"scipy": 9, "pytorch": 36, "pytorch-columns": 36, "jax": 28, "jax-jit": 28, "onnxruntime": 9}
+        self.assertEqual(counts, {**products, "optax": 8, "optax-soft-labels": 8})
+
+    def check(self, w, number, function):
+        op, dtype = function["op"], DTYPES[function["dtype"]]
+        direction = [2.0, -1.0, 0.5, 3.0]
+        z = [0.5, -2.0, 3.0, 1.25]
+        rows = [(number, z, 1, smoothing, direction) for smoothing in (0.0, 0.25)]
+        if not op.startswith("cross_entropy") and not function.get("min_len"):
+            rows.append((number, [], 0, 0.0, []))
+        for (_, logits, target, smoothing, _), (code, got) in zip(rows, w.ask(rows)):
+            self.assertEqual(code, 0, got)
+            if logits:
+                self.close_to(got, dtype, truth(op, z, target, smoothing, direction))
+            else:
+                self.assertEqual(got.tolist(), [-np.inf] if op == "logsumexp" else [])
+        # Another target, for a script that takes the wrong one.
+        if op.startswith("cross_entropy"):
+            self.close_to(w.ask([(number, z, 2, 0.25, None)])[0][1], dtype, truth(op, z, 2, 0.25, None))
+
+    def close_to(self, got, dtype, true):
+        """Within four units of the dtype, absolute and relative: what a good kernel may be off for four ordinary logits."""
+        few = 4 * float(ml_dtypes.finfo(dtype).eps)
+        np.testing.assert_allclose(got.astype(float), true, rtol=few, atol=few)
+
+
+def truth(op, z, target, smoothing, direction):
+    """The value of an op in f64, from its definition; for ordinary logits only."""
+    z = np.array(z)
+    lse = np.log(np.exp(z).sum())
+    p, q = np.exp(z - lse), (1 - smoothing) * (np.arange(len(z)) == target) + smoothing / len(z)
+    g = None if direction is None else np.array(direction)
+    return {
+        "logsumexp": lambda: np.array([lse]),
+        "softmax": lambda: p,
+        "log_softmax": lambda: z - lse,
+        "cross_entropy": lambda: np.array([-(q * (z - lse)).sum()]),
+        "cross_entropy_grad": lambda: p - q,
+        "softmax_vjp": lambda: p * (g - (p * g).sum()),
+        "softmax_jvp": lambda: p * (g - (p * g).sum()),
+        "log_softmax_vjp": lambda: g - p * g.sum(),
+        "log_softmax_jvp": lambda: g - (p * g).sum(),
+    }[op]()
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,226 @@
+//! Shards: parts of a campaign that run apart and merge to the same results, byte for byte.
+//!
+//! A *unit* is a pair of a dtype and a family. A shard owns whole units, so it owns whole cells, computes the truth of a case once
+//! for all kernels, and one set of exponentials for all ops. What cannot be merged from reports alone (which of two findings came
+//! first, by which ratio a point of a curve was chosen) stands in a [`Part`] of the shard's results; merging drops it.
+
+use super::finding::{Kept, distinct};
+use super::tally::CurveTally;
+use crate::dtype::Dtype;
+use crate::error::{Error, Result};
+use crate::op::Op;
+use crate::results::{Cell, Curve, Results, Settings};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+/// One of `of` equal shares of the units.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shard {
+    /// Which share, counted from 1.
+    pub number: usize,
+    /// The number of shares.
+    pub of: usize,
+}
+
+impl Shard {
+    /// Whether a unit is in this share. Each run of `of` units goes round once, each time from the next share on: neither the
+    /// same family nor the same dtype always falls to the same share, since some cost far more than others.
+    pub(super) fn owns(self, unit: usize) -> bool {
+        (unit + unit / self.of) % self.of == self.number - 1
+    }
+
+    /// Refuses a share of fewer units than there are shares: some would have nothing to do, and pass for it.
+    pub(super) fn check(self, units: usize) -> Result<()> {
+        if self.of <= units {
+            return Ok(());
+        }
+        Err(Error::usage(format!(
+            "--shard {self}: only {units} pairs of a dtype and a family are selected; share them among {units} or fewer"
+        )))
+    }
+}
+
+impl fmt::Display for Shard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.number, self.of)
+    }
+}
+
+impl FromStr for Shard {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let parse = || {
+            let (number, of) = text.split_once('/')?;
+            let shard = Shard { number: number.parse().ok()?, of: of.parse().ok()? };
+            (1..=shard.of).contains(&shard.number).then_some(shard)
+        };
+        parse().ok_or_else(|| Error::usage(format!("`{text}` is no shard; write K/N with K from 1 to N, such as 1/4")))
+    }
+}
+
+/// What the results of a shard hold besides, for merging.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Part {
+    /// Which shard it is.
+    pub shard: Shard,
+    /// The first failing case of each kind, shrunk; other shards may have earlier ones.
+    pub failures: Vec<Kept>,
+    /// The curves with the ratios by which their points were chosen.
+    pub curves: Vec<CurvePart>,
+}
+
+/// A curve of a shard.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CurvePart {
+    kernel: String,
+    op: Op,
+    dtype: Dtype,
+    points: CurveTally,
+}
+
+impl CurvePart {
+    pub(super) fn new(curve: &Curve, points: CurveTally) -> Self {
+        Self { kernel: curve.kernel.clone(), op: curve.op, dtype: curve.dtype, points }
+    }
+}
+
+impl Part {
+    /// Whether the shard owns the cells of this dtype and family.
+    pub(crate) fn owns(&self, settings: &Settings, dtype: &str, family: &str) -> bool {
+        let dtype = settings.dtypes.iter().position(|known| known.name() == dtype);
+        let family = settings.families.iter().position(|known| known == family);
+        dtype.zip(family).is_some_and(|(dtype, family)| self.shard.owns(dtype * settings.families.len() + family))
+    }
+}
+
+/// Merges the results of all shards of a campaign, each with the name by which messages call it. The merged results are those of
+/// the campaign in one piece.
+///
+/// # Errors
+/// One line that names what does not fit: results that are of no shard or of an interrupted run, shards of different campaigns
+/// (settings, versions, number of shards), a shard that is missing or there twice, cells that are not the shard's own.
+pub fn merge(shards: Vec<(String, Results)>) -> Result<Results> {
+    let refuse = |name: &str, reason: String| Err(Error::usage(format!("{name}: {reason}")));
+    let mut parts: Vec<(String, Results, Part)> = Vec::new();
+    for (name, mut results) in shards {
+        let Some(part) = results.shard.take() else {
+            return refuse(&name, "these are the results of no shard; merge what ran with --shard K/N".into());
+        };
+        if !results.complete {
+            return refuse(&name, format!("shard {} was interrupted; run it again", part.shard));
+        }
+        if let Some(cell) =
+            results.cells.iter().find(|cell| !part.owns(&results.settings, cell.dtype.name(), &cell.family))
+        {
+            return refuse(
+                &name,
+                format!("its cell {} {} is not of shard {}; was it edited?", cell.dtype, cell.family, part.shard),
+            );
+        }
+        if let Some((other, first, _)) = parts.first()
+            && let Some(difference) = difference(first, &results)
+        {
+            return refuse(&name, format!("it is of another campaign than {other}: {difference}"));
+        }
+        if let Some((other, ..)) = parts.iter().find(|(.., known)| known.shard.of != part.shard.of) {
+            return refuse(&name, format!("it is one of {} shards, {other} is not", part.shard.of));
+        }
+        if let Some((other, ..)) = parts.iter().find(|(.., known)| known.shard == part.shard) {
+            return refuse(&name, format!("shard {} is there a second time, first in {other}", part.shard));
+        }
+        parts.push((name, results, part));
+    }
+    let Some((name, first, part)) = parts.first() else {
+        return Err(Error::nothing_selected("there is nothing to merge; name the results of all shards"));
+    };
+    let missing: Vec<String> = (1..=part.shard.of)
+        .filter(|number| !parts.iter().any(|(.., part)| part.shard.number == *number))
+        .map(|number| Shard { number, of: part.shard.of }.to_string())
+        .collect();
+    if !missing.is_empty() {
+        return refuse(name, format!("shards are missing beside it: {}", missing.join(", ")));
+    }
+    let (schema, settings, provenance) = (first.schema.clone(), first.settings.clone(), first.provenance.clone());
+    let (mut cells, mut failures) = (Vec::new(), Vec::new());
+    let mut curves: BTreeMap<(usize, usize, usize), CurveTally> = BTreeMap::new();
+    for (_, results, part) in parts {
+        cells.extend(results.cells);
+        failures.extend(part.failures);
+        for CurvePart { kernel, op, dtype, points } in part.curves {
+            curves.entry(place(&settings, &kernel, op, dtype)).or_default().merge(points);
+        }
+    }
+    cells.sort_by_cached_key(|cell: &Cell| {
+        let family = settings.families.iter().position(|family| *family == cell.family);
+        (place(&settings, &cell.kernel, cell.op, cell.dtype), family)
+    });
+    let findings = distinct(&settings, failures);
+    let curve = |((kernel, op, dtype), points): ((usize, usize, usize), CurveTally)| {
+        let (kernel, op, dtype) = (settings.kernels.get(kernel)?, settings.ops.get(op)?, settings.dtypes.get(dtype)?);
+        Some(Curve { kernel: kernel.clone(), op: *op, dtype: *dtype, points: points.into_points() })
+    };
+    let curves = curves.into_iter().filter_map(curve).collect();
+    Ok(Results { schema, complete: true, settings, provenance, cells, findings, curves, shard: None })
+}
+
+/// The indices of kernel, op and dtype in the settings; past the end for what is not there.
+fn place(settings: &Settings, kernel: &str, op: Op, dtype: Dtype) -> (usize, usize, usize) {
+    let end = usize::MAX;
+    (
+        settings.kernels.iter().position(|known| known == kernel).unwrap_or(end),
+        settings.ops.iter().position(|known| *known == op).unwrap_or(end),
+        settings.dtypes.iter().position(|known| *known == dtype).unwrap_or(end),
+    )
+}
+
+/// In what two results are of different campaigns, if they are.
+fn difference(one: &Results, other: &Results) -> Option<String> {
+    let (a, b) = (&one.provenance, &other.provenance);
+    let (s, t) = (&one.settings, &other.settings);
+    let text = |text: &Option<String>| text.clone().unwrap_or_else(|| "none".into());
+    let pairs = [
+        ("logitfuzz", a.logitfuzz.clone(), b.logitfuzz.clone()),
+        ("generators version", a.generators.to_string(), b.generators.to_string()),
+        ("MPFR", a.mpfr.clone(), b.mpfr.clone()),
+        ("seed", s.seed.to_string(), t.seed.to_string()),
+        ("cases", s.cases.to_string(), t.cases.to_string()),
+        ("max-len", s.max_len.to_string(), t.max_len.to_string()),
+        ("kernels", s.kernels.join(","), t.kernels.join(",")),
+        ("special", text(&s.special), text(&t.special)),
+        ("claims", text(&s.claims), text(&t.claims)),
+    ];
+    let differs = pairs.iter().find(|(_, a, b)| a != b).map(|(what, a, b)| format!("{what} {b}, not {a}"));
+    differs.or_else(|| (s != t).then(|| "other ops, dtypes, families or rows".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Shard;
+
+    #[test]
+    fn shares_are_even_and_each_unit_has_one_owner() {
+        for units in [1, 2, 21, 88, 100] {
+            for of in 1..=units {
+                let mut counts = vec![0; of];
+                for unit in 0..units {
+                    let owners: Vec<usize> = (1..=of).filter(|&number| Shard { number, of }.owns(unit)).collect();
+                    assert_eq!(owners.len(), 1, "{unit} of {units}");
+                    counts[owners[0] - 1] += 1;
+                }
+                let (least, most) = (counts.iter().min().unwrap(), counts.iter().max().unwrap());
+                assert!(*least > 0 && most - least <= 1, "{units} units, {of} shards: {counts:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn text() {
+        assert_eq!("2/3".parse::<Shard>().unwrap(), Shard { number: 2, of: 3 });
+        for wrong in ["", "1", "0/3", "4/3", "1/0", "a/b", "-1/3", "1/3/5", "1/99999999999999999999"] {
+            assert!(wrong.parse::<Shard>().is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! `logitfuzz accept`: writes the baseline, from a measurement or from what a failed gate left.
+
+use super::gate::{Measurement, exists};
+use super::{Exit, print};
+use crate::baseline::{Baseline, CellName};
+use crate::error::{Error, Result};
+use crate::report;
+use crate::results::Results;
+use std::path::Path;
+
+#[derive(clap::Args)]
+#[command(after_help = "\
+Entries outside the selection stay as they are. An expected failure stays one while it fails with the same verdicts.
+
+Examples:
+  logitfuzz accept
+  logitfuzz accept --from reports/latest/baseline.new.json
+  logitfuzz accept --kernel naive --expect 'the formula of the book, kept to show what breaks'")]
+pub(super) struct Accept {
+    #[command(flatten)]
+    measurement: Measurement,
+    /// Remove entries that are stale: their kernel, op or family is not there any more, or no longer measured
+    #[arg(long)]
+    prune: bool,
+    /// Mark every failing cell that is accepted as an expected failure, for this reason
+    #[arg(long, value_name = "REASON")]
+    expect: Option<String>,
+}
+
+impl Accept {
+    pub fn main(mut self) -> Exit {
+        if self.expect.as_ref().is_some_and(|reason| reason.trim().is_empty()) {
+            return Err(Error::usage("--expect needs a reason: why is it right that these cells fail?"));
+        }
+        let path = self.measurement.path().to_owned();
+        if let Some(proposal) = self.proposal()? {
+            return self.write(&path, |old| self.take(old, proposal));
+        }
+        // A baseline that cannot be read is no reason to measure, and is not written over.
+        let old = if path.exists() { Some(Baseline::read(&path)?) } else { None };
+        let (results, info) = self.measurement.results(old.as_ref(), |_, _| Ok(()))?;
+        let written = self.write(&path, |old| self.change(old, &path, &results))?;
+        if info.is_some() {
+            report::write(&self.measurement.out, &results, info.as_ref(), None)?;
+        }
+        Ok(written)
+    }
+
+    /// What a failed gate proposed, if `--from` names that.
+    fn proposal(&self) -> Result<Option<Baseline>> {
+        match &self.measurement.from {
+            Some(from) if from.file_name().is_some_and(|name| name == report::PROPOSAL_FILE) => {
+                Baseline::read(from).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// The baseline with the cells of a proposal.
+    fn take(&self, old: Option<Baseline>, mut next: Baseline) -> Result<Baseline> {
+        if self.expect.is_some() {
+            return Err(Error::usage("--expect goes with a measurement or with --from results.json"));
+        }
+        if let Some(mut old) = old.filter(|_| !self.prune) {
+            old.entries.retain(|name, _| !next.entries.contains_key(name));
+            if !old.entries.is_empty() {
+                old.fits(&next.settings)?;
+            }
+            next.entries.extend(old.entries);
+        }
+        Ok(next)
+    }
+
+    /// The baseline with the cells of results.
+    fn change(&self, old: Option<Baseline>, path: &Path, results: &Results) -> Result<Baseline> {
+        let mut next = match old {
+            Some(old) => old.accept(results)?,
+            None => Baseline::of(results).at(path).accept(results)?,
+        };
+        if self.prune {
+            next.prune(results, |kernel| exists(&results.settings, kernel));
+        }
+        if let Some(reason) = &self.expect {
+            next.expect_failures(results, reason);
+        }
+        Ok(next)
+    }
+
+    fn write(&self, path: &Path, change: impl FnOnce(Option<Baseline>) -> Result<Baseline>) -> Exit {
+        let mut before = None;
+        let next = Baseline::update(path, |old| {
+            before = old.clone();
+            change(old)
+        })?;
+        let old = before.map(|before| before.entries).unwrap_or_default();
+        let is_same = |name: &CellName| old.get(name).is_some_and(|entry| entry.is_same(&next.entries[name]));
+        let added = next.entries.keys().filter(|name| !old.contains_key(name)).count();
+        let changed = next.entries.keys().filter(|name| old.contains_key(name) && !is_same(name)).count();
+        let removed = old.keys().filter(|name| !next.entries.contains_key(name)).count();
+        let failing = next.entries.values().filter(|entry| entry.failures() > 0).count();
+        let expected = next.entries.values().filter(|entry| entry.expected.is_some()).count();
+        print(&format!(
+            "{}: {} cell{}, {added} new, {changed} changed, {removed} removed; {failing} fail, {expected} of them expected\n",
+            path.display(),
+            next.entries.len(),
+            if next.entries.len() == 1 { "" } else { "s" }
+        ))?;
+        Ok(0)
+    }
+}

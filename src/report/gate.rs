@@ -1,0 +1,174 @@
+//! What the gate found, as text for people, as Markdown, and as `gate.json`.
+//!
+//! All of them, and `junit`, `sarif` and `github` besides, are made from one [`Comparison`], so that they say the same counts.
+
+use super::markdown::{code, plain};
+use crate::baseline::{CellName, Comparison, Improvement, Judged, Reason, Regression, State};
+use crate::error::{Error, Result};
+use serde::Serialize;
+use std::fmt::Write as _;
+
+/// The name and version of the format of `gate.json`.
+pub const SCHEMA: &str = "logitfuzz.gate/1";
+
+/// Cells that are worse, written out for people, the worst first; all are in `gate.json`.
+const WORSE_SHOWN: usize = 20;
+/// Cells that have room to tighten, written out for people.
+const BETTER_SHOWN: usize = 10;
+
+/// Writes to a string, which cannot fail.
+macro_rules! put {
+    ($out:expr, $($arg:tt)*) => { let _ = write!($out, $($arg)*); };
+}
+
+/// The gate as a terminal shows it.
+pub fn text(gate: &Comparison) -> String {
+    let against = gate.baseline.as_ref().map_or("no baseline".into(), |path| path.display().to_string());
+    let mut out = format!("gate {}, against {against}\n{}\n", gate.headline(), gate.in_words());
+    let worse = gate.worst_first();
+    for (cell, regressions) in worse.iter().take(WORSE_SHOWN) {
+        put!(out, "\n{}\n", cell.name);
+        for Regression { reason, detail } in *regressions {
+            put!(out, "  {}: {detail}\n", reason.name());
+        }
+        if let Some(replay) = cell.replay.as_ref().filter(|replay| replay.len() <= REPLAY_KEPT) {
+            put!(out, "  {replay}\n");
+        }
+    }
+    more(&mut out, worse.len(), WORSE_SHOWN, "worse");
+    let better: Vec<_> = gate.better().collect();
+    if !better.is_empty() {
+        out += "\nroom to tighten:\n";
+    }
+    for (cell, Improvement { detail }) in better.iter().take(BETTER_SHOWN) {
+        put!(out, "  {}: {detail}\n", cell.name);
+    }
+    more(&mut out, better.len(), BETTER_SHOWN, "better");
+    out
+}
+
+/// Characters of a replay command that is written out; a longer one is read from `gate.json`.
+const REPLAY_KEPT: usize = 400;
+
+fn more(out: &mut String, all: usize, shown: usize, what: &str) {
+    if all > shown {
+        put!(out, "and {} more cells that are {what}: see gate.json\n", all - shown);
+    }
+}
+
+/// The gate in GitHub-flavoured Markdown, as it stands above the summary of the report.
+pub fn markdown(gate: &Comparison) -> String {
+    let sign = if gate.passes() { "✅" } else { "❌" };
+    let mut out = format!("# {sign} logitfuzz gate {}\n\n{}.\n", plain(&gate.headline()), plain(&gate.in_words()));
+    let worse = gate.worst_first();
+    if !worse.is_empty() {
+        out += "\n| kernel | op | dtype | family | reason | |\n|---|---|---|---|---|---|\n";
+    }
+    for (Judged { name, .. }, regressions) in worse.iter().take(WORSE_SHOWN) {
+        for Regression { reason, detail } in *regressions {
+            let CellName { kernel, op, dtype, family } = name;
+            put!(out, "| {} | {op} | {dtype} | {family} | **{}** | {} |\n", code(kernel), reason.name(), plain(detail));
+        }
+    }
+    if worse.len() > WORSE_SHOWN {
+        out.push('\n');
+    }
+    more(&mut out, worse.len(), WORSE_SHOWN, "worse");
+    let better: Vec<_> = gate.better().collect();
+    if !better.is_empty() {
+        out += "\nRoom to tighten:\n\n";
+    }
+    for (cell, Improvement { detail }) in better.iter().take(BETTER_SHOWN) {
+        put!(out, "- {}: {}\n", code(&cell.name.to_string()), plain(detail));
+    }
+    more(&mut out, better.len(), BETTER_SHOWN, "better");
+    out.push('\n');
+    out
+}
+
+/// One entry of a list of `gate.json`.
+#[derive(Serialize)]
+struct Item<'a> {
+    kernel: &'a str,
+    op: &'a str,
+    dtype: &'a str,
+    family: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    detail: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expected: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replay: Option<&'a str>,
+}
+
+impl<'a> Item<'a> {
+    fn new(cell: &'a Judged, reason: Option<Reason>, detail: &'a str) -> Self {
+        let CellName { kernel, op, dtype, family } = &cell.name;
+        let (reason, replay) = (reason.map(Reason::name), cell.replay.as_deref());
+        Self { kernel, op, dtype, family, reason, detail, expected: None, replay }
+    }
+}
+
+/// The text of `gate.json`.
+///
+/// # Errors
+/// None is known: every comparison can be written.
+pub fn json(gate: &Comparison) -> Result<String> {
+    #[derive(Serialize)]
+    struct Counts {
+        cells: usize,
+        passing: usize,
+        failing_as_recorded: usize,
+        expected: usize,
+        worse: usize,
+        regressions: usize,
+        better: usize,
+        not_in_baseline: usize,
+        not_selected: usize,
+    }
+    #[derive(Serialize)]
+    struct Gate<'a> {
+        schema: &'a str,
+        passed: bool,
+        baseline: Option<String>,
+        slack: f64,
+        counts: Counts,
+        regressions: Vec<Item<'a>>,
+        improvements: Vec<Item<'a>>,
+        known: Vec<Item<'a>>,
+    }
+    let (failing_as_recorded, expected) = gate.known();
+    let counts = Counts {
+        cells: gate.cells.len(),
+        passing: gate.passing(),
+        failing_as_recorded,
+        expected,
+        worse: gate.worse().count(),
+        regressions: gate.regressions(),
+        better: gate.better().count(),
+        not_in_baseline: gate.unrecorded(),
+        not_selected: gate.outside,
+    };
+    let regressions = gate.worst_first().into_iter().flat_map(|(cell, regressions)| {
+        regressions.iter().map(|regression| Item::new(cell, Some(regression.reason), &regression.detail))
+    });
+    let known = gate.cells.iter().filter_map(|cell| match &cell.state {
+        State::FailsAsRecorded { detail, expected } => {
+            Some(Item { expected: expected.as_deref(), ..Item::new(cell, None, detail) })
+        }
+        _ => None,
+    });
+    let gate = Gate {
+        schema: SCHEMA,
+        passed: gate.passes(),
+        baseline: gate.baseline.as_ref().map(|path| path.display().to_string()),
+        slack: gate.slack,
+        counts,
+        regressions: regressions.collect(),
+        improvements: gate.better().map(|(cell, better)| Item::new(cell, None, &better.detail)).collect(),
+        known: known.collect(),
+    };
+    let text = serde_json::to_string_pretty(&gate);
+    text.map(|text| text + "\n").map_err(|error| Error::harness(format!("cannot write the gate as JSON: {error}")))
+}
