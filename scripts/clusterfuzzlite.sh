@@ -21,11 +21,12 @@ for source in fuzz/fuzz_targets/*.rs; do
     target=$(basename "$source" .rs)
     mkdir "$OUT/seeds-$target"
     python3 -m zipfile -e "$OUT/${target}_seed_corpus.zip" "$OUT/seeds-$target"
+    inputs=$(ls "$OUT/seeds-$target" | wc -l)
     "$OUT/$target" -runs=2000 -seed=1 -dict="$OUT/$target.dict" -artifact_prefix="$OUT/" "$OUT/seeds-$target" >"$OUT/log" 2>&1 || {
         cat "$OUT/log" >&2
         exit 1
     }
-    echo "$target: $(ls "$OUT/seeds-$target" | wc -l) inputs, $(tail -1 "$OUT/log")"
+    echo "$target: $inputs seeds, $(tail -1 "$OUT/log")"
     ran=$((ran + 1))
 done
 [ "$ran" -eq 5 ] || { echo "$ran targets were run, not 5" >&2; exit 1; }

@@ -15,10 +15,10 @@ trap 'rm -rf "$work"' EXIT
 run() { RUST_BACKTRACE=0 "$bin/$1" -runs=10000 -seed=1 -max_len=256 -artifact_prefix="$work/" >"$work/log" 2>&1; }
 fail() { echo "FAIL: $*" >&2; cat "$work/log" >&2; exit 1; }
 
-run stable_softmax || fail "my_crate::stable_softmax is said to fail"
-if run softmax; then fail "no failure of my_crate::softmax is found"; fi
-sed -n '/^softmax softmax f32: /,/^  replay:/p' "$work/log" | grep . || fail "the message is no finding"
+run my_stable_softmax || fail "my_crate::stable_softmax is said to fail"
+if run my_softmax; then fail "no failure of my_crate::softmax is found"; fi
+sed -n '/^my_softmax softmax f32: /,/^  replay:/p' "$work/log" | grep . || fail "the message is no finding"
 
 cargo build --locked --quiet --manifest-path "$example/Cargo.toml" --bins
-if "$CARGO_TARGET_DIR/debug/softmax" "$work"/crash-* >"$work/log"; then fail "the artifact does not fail without the fuzzer"; fi
-"$CARGO_TARGET_DIR/debug/stable_softmax" "$work"/crash-* >>"$work/log" || fail "my_crate::stable_softmax fails on the artifact"
+if "$CARGO_TARGET_DIR/debug/my_softmax" "$work"/crash-* >"$work/log"; then fail "the artifact does not fail without the fuzzer"; fi
+"$CARGO_TARGET_DIR/debug/my_stable_softmax" "$work"/crash-* >>"$work/log" || fail "my_crate::stable_softmax fails on the artifact"

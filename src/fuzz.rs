@@ -9,8 +9,8 @@
 //!
 //! The environment chooses what is fuzzed:
 //!
-//! * `LOGITFUZZ_KERNELS`: built-in kernels by name or pattern, `exec:COMMAND`, separated by commas. Default `shifted,log1p`, which
-//!   are correct, so a clean run means clean.
+//! * `LOGITFUZZ_KERNELS`: built-in kernels by name or pattern, `c:LIB.so`, `exec:COMMAND` (without a comma in it), separated by
+//!   commas. Default `shifted,log1p`, which are correct, so a clean run means clean.
 //! * `LOGITFUZZ_DTYPES`: dtypes, separated by commas. Default all.
 //! * `LOGITFUZZ_GUIDANCE`: `counters`, `mutator`, both (the default) or `none`: to measure what each of them is worth.
 

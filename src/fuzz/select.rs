@@ -6,6 +6,8 @@ use crate::error::{Error, Result};
 use crate::kernel::foreign::{Foreign, Limits};
 use crate::kernel::{Kernel, builtin};
 use std::env::{self, VarError};
+#[cfg(unix)]
+use std::path::Path;
 use std::sync::Arc;
 
 /// The kernels fuzzed by default: correct ones.
@@ -34,15 +36,14 @@ pub(super) fn named(words: &[String]) -> Result<Vec<Arc<dyn Kernel>>> {
     let mut kernels: Vec<Arc<dyn Kernel>> = Vec::new();
     for word in words {
         #[cfg(unix)]
-        if let Some(command) = word.strip_prefix("exec:") {
-            let served = Foreign::command(command, Limits::default())?;
+        if let Some(served) = foreign(word)? {
             kernels.extend(served.into_iter().map(|kernel| Arc::new(kernel) as Arc<dyn Kernel>));
             continue;
         }
         let found: Vec<_> = builtin::matching(word).collect();
         if found.is_empty() {
             return Err(Error::usage(format!(
-                "LOGITFUZZ_KERNELS: unknown kernel `{word}`; see `logitfuzz list kernels`; others are exec:COMMAND"
+                "LOGITFUZZ_KERNELS: unknown kernel `{word}`; see `logitfuzz list kernels`; others are c:LIB.so and exec:COMMAND"
             )));
         }
         for kernel in found {
@@ -52,6 +53,26 @@ pub(super) fn named(words: &[String]) -> Result<Vec<Arc<dyn Kernel>>> {
         }
     }
     Ok(kernels)
+}
+
+/// The kernels of a worker or of a C library; none if the word names neither. The worker of a library is the command `logitfuzz`,
+/// since a fuzz target is none.
+#[cfg(unix)]
+fn foreign(word: &str) -> Result<Option<Vec<Foreign>>> {
+    if let Some(command) = word.strip_prefix("exec:") {
+        return Foreign::command(command, Limits::default()).map(Some);
+    }
+    let Some(library) = word.strip_prefix("c:") else { return Ok(None) };
+    let path = Path::new(library)
+        .canonicalize()
+        .map_err(|error| Error::harness(format!("cannot load the kernel {word}: {error}; correct the path")))?;
+    let stem = path.file_stem().map_or_else(|| "library".into(), |stem| stem.to_string_lossy().into_owned());
+    let name = format!("c:{stem}");
+    let words = vec!["logitfuzz".into(), "serve-library".into(), path.into(), name.clone().into()];
+    let served = Foreign::start(word, words, Limits::default()).map_err(|error| {
+        Error::harness(format!("{error}; a fuzz target loads a C library through the command `logitfuzz`, from PATH"))
+    })?;
+    Ok(Some(served.into_iter().map(|kernel| kernel.named(&name, word.to_owned())).collect()))
 }
 
 /// The dtypes of `LOGITFUZZ_DTYPES`.

@@ -1,5 +1,0 @@
-#![cfg_attr(fuzzing, no_main)]
-
-logitfuzz::fuzz_kernel!("stable_softmax", logitfuzz::Op::Softmax, |z: &[f32], out: &mut [f32]| {
-    my_crate::stable_softmax(z, out)
-});
