@@ -89,5 +89,11 @@ for target in softmax log_softmax logsumexp cross_entropy products; do
     fi
 done
 
+# What cannot be fuzzed is refused in one line, and is no crash.
+code=0
+LOGITFUZZ_KERNELS=nonesuch "$bin/softmax" -runs=1 -artifact_prefix="$work/" >"$work/log" 2>&1 || code=$?
+[ "$code" -eq 2 ] && grep -q '^error: LOGITFUZZ_KERNELS: unknown kernel `nonesuch`' "$work/log" ||
+    complain "an unknown kernel is not refused (exit code $code)"
+
 echo "$found of 27 unstable kernels found, $clean of 5 targets clean, seed $SEED, at most $RUNS executions each"
 [ "$failed" -eq 0 ] && [ "$found" -eq 27 ] && [ "$clean" -eq 5 ]

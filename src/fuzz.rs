@@ -285,9 +285,13 @@ macro_rules! fuzz_target {
         }
 
         #[cfg(fuzzing)]
-        ::libfuzzer_sys::fuzz_target!(|input: $crate::fuzz::Input| -> ::libfuzzer_sys::Corpus {
-            if target().execute(&input) { ::libfuzzer_sys::Corpus::Keep } else { ::libfuzzer_sys::Corpus::Reject }
-        });
+        ::libfuzzer_sys::fuzz_target!(
+            // Here the program may still end with a line on what is wrong; later libFuzzer would take that for a crash.
+            init: drop(target()),
+            |input: $crate::fuzz::Input| -> ::libfuzzer_sys::Corpus {
+                if target().execute(&input) { ::libfuzzer_sys::Corpus::Keep } else { ::libfuzzer_sys::Corpus::Reject }
+            }
+        );
 
         #[cfg(fuzzing)]
         ::libfuzzer_sys::fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
