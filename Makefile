@@ -12,13 +12,15 @@ OUT ?= reports/latest
 SOAK_CASES ?= 2000
 # Cases for each (kernel, op, dtype, family) of the comparison of published libraries.
 PUBLISHED_CASES ?= 20
+# Seconds for each target of `make fuzz`.
+FUZZ_SECONDS ?= 60
 # Where `make reference` keeps its Python packages.
 VENV ?= target/reference-venv
 # Where `make adapters-python` keeps NumPy, SciPy, PyTorch, JAX, Optax and ONNX Runtime: two gigabytes.
 PYTHON_VENV ?= target/python-venv
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run gate accept test check fmt clippy doc soak bench reference adapters adapters-python published clean-reports
+.PHONY: help setup run gate accept test check fmt clippy doc soak bench fuzz fuzz-check reference adapters adapters-python published clean-reports
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F '|' '{ printf "%-24s%s\n", $$1, $$2 }'
@@ -32,24 +34,35 @@ run: setup ## the main job: fuzz the built-in kernels, write reports/latest/inde
 	cargo run --release --locked --quiet -- run --cases $(CASES) --out "$(OUT)"
 	@echo "open $(OUT)/index.html in a browser; $(OUT)/summary.md is for a terminal"
 
+fuzz: setup ## run every fuzz target for FUZZ_SECONDS (60), with cargo-fuzz, which is installed if it is missing
+	FUZZ_SECONDS=$(FUZZ_SECONDS) sh scripts/fuzz.sh
+
+fuzz-check: setup ## does the fuzzer find every planted defect, and nothing in correct kernels; counted executions, no cargo-fuzz
+	sh scripts/fuzz-check.sh
+	sh scripts/fuzz-example.sh
+
 gate: setup ## compare the built-in kernels with reports/baseline.json, as `make test` does; the report is in reports/latest
 	cargo run --release --locked --quiet -- gate --out "$(OUT)"
 
 accept: setup ## measure the built-in kernels and write reports/baseline.json: look at the diff, then commit it
 	cargo run --release --locked --quiet -- accept --prune --out "$(OUT)"
 
-test: setup ## all tests, those in the documentation too
+test: setup ## all tests, those in the documentation too, and the seeds of the fuzz targets
 	cargo test --locked
+	sh scripts/fuzz-replay.sh
 
-check: ## what CI runs: formatting, clippy, documentation, tests, and with them the gate
+check: ## what CI runs: formatting, clippy, documentation, tests and with them the gate, the fuzzer's own test
 	@sh scripts/setup.sh check
 	$(MAKE) fmt
 	$(MAKE) clippy
 	$(MAKE) doc
 	$(MAKE) test
+	$(MAKE) fuzz-check
 
 fmt: ## formatting, without changing anything
 	cargo fmt --check
+	cargo fmt --check --manifest-path fuzz/Cargo.toml
+	cargo fmt --check --manifest-path examples/my_crate/fuzz/Cargo.toml
 
 clippy: ## clippy, every warning an error, with all features and with none
 	cargo clippy --locked --all-targets -- -D warnings

@@ -27,6 +27,10 @@ packages=
 command -v cc >/dev/null 2>&1 || packages="$packages gcc libc6-dev"
 command -v make >/dev/null 2>&1 || packages="$packages make"
 command -v m4 >/dev/null 2>&1 || packages="$packages m4"
+# libFuzzer is C++.
+if [ "${1:-}" = check ]; then
+    command -v c++ >/dev/null 2>&1 || packages="$packages g++"
+fi
 # Tests run a worker in it.
 if [ "${1:-}" = check ]; then
     command -v python3 >/dev/null 2>&1 || packages="$packages python3"

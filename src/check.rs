@@ -10,7 +10,6 @@ use crate::kernel::{Claims, Closure, Element, IntoClosure, Kernel};
 use crate::op::Op;
 use crate::oracle::Oracle;
 use crate::results::{Finding, Results};
-use std::fmt::Write;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -253,26 +252,40 @@ fn report(findings: &[Finding]) -> String {
     let mut message = format!("{} distinct failures", findings.len());
     for finding in findings {
         let Ok(case) = finding.case() else { continue };
-        let extra = extra_text(&case);
-        let _ = write!(
-            message,
-            "\n\n{} {} {}: {} ({})\n  logits [{}]{}{extra}\n  output {}: got {} ({}), exact {} ({})\n  error {:.3e} ulp, bound {:.3e} ulp\n  {}\n  replay: .replay(\"{case}\")",
-            finding.kernel,
-            finding.op,
-            finding.dtype,
-            finding.verdict,
-            finding.family,
-            values_text(case.logits(), |z| text::decimal(z, case.dtype())),
-            if extra.is_empty() { "" } else { ", " },
-            finding.index.map_or("-".into(), |index| index.to_string()),
-            finding.got_decimal,
-            finding.got,
-            finding.exact,
-            finding.rounded,
-            finding.ulp,
-            finding.bound_ulp,
-            finding.explanation,
-        );
+        message += &format!("\n\n{}", finding_text(finding, &case, &replay_text(&case)));
     }
     message
+}
+
+/// A finding for people, and how to replay it. `case` is that of the finding.
+pub(crate) fn finding_text(finding: &Finding, case: &Case, replay: &str) -> String {
+    let family = if finding.family.is_empty() { String::new() } else { format!(" ({})", finding.family) };
+    format!(
+        "{} {} {}: {}{family}\n  {}\n  output {}: got {} ({}), exact {} ({})\n  error {:.3e} ulp, bound {:.3e} ulp\n  {}\n  replay: {replay}",
+        finding.kernel,
+        finding.op,
+        finding.dtype,
+        finding.verdict,
+        input_text(case),
+        finding.index.map_or("-".into(), |index| index.to_string()),
+        finding.got_decimal,
+        finding.got,
+        finding.exact,
+        finding.rounded,
+        finding.ulp,
+        finding.bound_ulp,
+        finding.explanation,
+    )
+}
+
+/// How a test replays a case on kernels of its own ([`Check::replay`]).
+pub(crate) fn replay_text(case: &Case) -> String {
+    format!(".replay(\"{case}\")")
+}
+
+/// The input of a case in decimals: `logits [1000, 0]`, and what the op takes besides.
+pub(crate) fn input_text(case: &Case) -> String {
+    let extra = extra_text(case);
+    let comma = if extra.is_empty() { "" } else { ", " };
+    format!("logits [{}]{comma}{extra}", values_text(case.logits(), |z| text::decimal(z, case.dtype())))
 }

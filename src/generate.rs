@@ -20,6 +20,8 @@ pub(crate) mod draw;
 mod extras;
 mod families;
 pub mod file;
+#[cfg(feature = "arbitrary")]
+pub(crate) mod mutate;
 mod solve;
 #[cfg(feature = "proptest")]
 mod strategy;

@@ -36,6 +36,7 @@
 //!   they claim. [`worker`]: a program that serves kernels.
 //! * [`oracle`]: the truth of a case. [`judge`](mod@judge): errors in ulps, bounds, relations, verdicts.
 //! * [`campaign`]: many cases in parallel, counts, findings. [`shrink`](mod@shrink): smaller failing cases.
+//! * [`fuzz`]: targets for `cargo fuzz`, for the built-in kernels and for your own.
 //! * [`results`] and [`report`]: what was found, as data and for people. [`baseline`]: whether a kernel got worse.
 //!
 //! Features: `cli` (the command), `proptest`, `arbitrary`; all are on by default.
@@ -51,6 +52,8 @@ mod checksum;
 pub mod cli;
 pub mod dtype;
 pub mod error;
+#[cfg(feature = "arbitrary")]
+pub mod fuzz;
 pub mod generate;
 pub mod judge;
 pub mod kernel;

@@ -62,15 +62,28 @@ impl Case {
         Case { op, dtype, logits: logits.into(), extra }
     }
 
+    /// The first two bytes of a case of this op and dtype.
+    pub(crate) fn header(op: Op, dtype: Dtype) -> [u8; 2] {
+        let position = |found: Option<usize>| found.unwrap_or(0) as u8;
+        [
+            position(Op::ALL.iter().position(|&known| known == op)),
+            position(Dtype::ALL.iter().position(|&known| known == dtype)),
+        ]
+    }
+
+    /// The most logits that a case of this op and dtype has in `size` bytes.
+    #[cfg(feature = "arbitrary")]
+    pub(crate) fn logits_in(op: Op, dtype: Dtype, size: usize) -> usize {
+        let smoothing = usize::from(op.takes() == Takes::Target);
+        let words = (size.saturating_sub(HEADER) / dtype.bytes()).saturating_sub(smoothing);
+        (words / if op.takes_direction() { 2 } else { 1 }).min(MAX_DECODED_LOGITS)
+    }
+
     /// The bytes of the case: the canonical ones, which [`Case::decode`] reads back to the same case as long as there are no
     /// more than [`MAX_DECODED_LOGITS`] logits and the cotangent or tangent is within the bound that decoding keeps.
     pub fn encode(&self) -> Vec<u8> {
         let width = self.dtype.bytes();
-        let position = |found: Option<usize>| found.unwrap_or(0) as u8;
-        let mut bytes = vec![
-            position(Op::ALL.iter().position(|&op| op == self.op)),
-            position(Dtype::ALL.iter().position(|&dtype| dtype == self.dtype)),
-        ];
+        let mut bytes = Self::header(self.op, self.dtype).to_vec();
         let (class, smoothing) = self.target().unwrap_or((0, 0.0));
         bytes.extend((class as u32).to_le_bytes());
         let mut push = |x: f64| bytes.extend(&self.dtype.to_bits(x).to_le_bytes()[..width]);

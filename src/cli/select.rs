@@ -7,9 +7,10 @@ use crate::dtype::Dtype;
 use crate::error::{Error, Result};
 use crate::generate::Family;
 use crate::generate::file::{FILE_FAMILY, Rows};
+use crate::kernel::builtin::{self, matches};
 #[cfg(unix)]
 use crate::kernel::foreign::{Foreign, Limits};
-use crate::kernel::{Claims, Kernel, Outcome, Special, builtin};
+use crate::kernel::{Claims, Kernel, Outcome, Special};
 use crate::op::Op;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -155,7 +156,7 @@ impl Kernels {
         if is_foreign(what) {
             return self.foreign(name, what, only);
         }
-        let found: Vec<_> = builtin::all().iter().filter(|kernel| matches(what, kernel.name())).collect();
+        let found: Vec<_> = builtin::matching(what).collect();
         if found.is_empty() {
             let names: Vec<&str> =
                 builtin::all().iter().filter(|kernel| kernel.defect().is_none()).map(builtin::Builtin::name).collect();
@@ -379,36 +380,5 @@ impl Kernel for Named {
 
     fn run(&self, case: &Case) -> Outcome {
         self.kernel.run(case)
-    }
-}
-
-/// Whether a name matches a pattern, in which `*` stands for any text.
-fn matches(pattern: &str, name: &str) -> bool {
-    match pattern.split_once('*') {
-        None => pattern == name,
-        Some((head, rest)) => name.strip_prefix(head).is_some_and(|tail| {
-            (0..=tail.len()).filter(|&cut| tail.is_char_boundary(cut)).any(|cut| matches(rest, &tail[cut..]))
-        }),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn patterns() {
-        for (pattern, name, want) in [
-            ("shifted", "shifted", true),
-            ("shifted", "shifted2", false),
-            ("*", "anything", true),
-            ("defect/*", "defect/x", true),
-            ("defect/*", "shifted", false),
-            ("*mask*", "defect/masked-uniform", true),
-            ("*a*b*c", "xaybzc", true),
-            ("*a*b*c", "xaybz", false),
-        ] {
-            assert_eq!(matches(pattern, name), want, "{pattern} {name}");
-        }
     }
 }

@@ -133,5 +133,20 @@ pub fn find(name: &str) -> Option<&'static Builtin> {
     all().iter().find(|kernel| kernel.name == name)
 }
 
+/// The built-in kernels whose names match a pattern, in which `*` stands for any text.
+pub fn matching(pattern: &str) -> impl Iterator<Item = &'static Builtin> {
+    all().iter().filter(move |kernel| matches(pattern, kernel.name))
+}
+
+/// Whether a name matches a pattern, in which `*` stands for any text.
+pub(crate) fn matches(pattern: &str, name: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == name,
+        Some((head, rest)) => name.strip_prefix(head).is_some_and(|tail| {
+            (0..=tail.len()).filter(|&cut| tail.is_char_boundary(cut)).any(|cut| matches(rest, &tail[cut..]))
+        }),
+    }
+}
+
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1,7 +1,7 @@
 //! Tests of the built-in kernels: against values known by hand, on every special value, on what they claim, and that each
 //! planted defect shows where it should and nowhere else.
 
-use super::{all, find};
+use super::{all, find, matches};
 use crate::case::{Case, Extra};
 use crate::dtype::Dtype;
 use crate::kernel::{Fault, Kernel, Outcome, run};
@@ -107,6 +107,22 @@ fn the_registry_is_consistent() {
     let classes: BTreeSet<&str> = all().iter().filter_map(|kernel| Some(kernel.defect()?.class)).collect();
     assert!(classes.len() >= 12, "{classes:?}");
     assert!(find("softmax").is_none());
+}
+
+#[test]
+fn patterns() {
+    for (pattern, name, want) in [
+        ("shifted", "shifted", true),
+        ("shifted", "shifted2", false),
+        ("*", "anything", true),
+        ("defect/*", "defect/x", true),
+        ("defect/*", "shifted", false),
+        ("*mask*", "defect/masked-uniform", true),
+        ("*a*b*c", "xaybzc", true),
+        ("*a*b*c", "xaybz", false),
+    ] {
+        assert_eq!(matches(pattern, name), want, "{pattern} {name}");
+    }
 }
 
 #[test]
@@ -393,7 +409,7 @@ fn claims_hold_bit_for_bit() {
 
 /// For each planted defect a case on which it differs from the textbook, and one on which it does not: the shape of row that
 /// ordinary tests draw. None where the defect is of a kind that ordinary rows show.
-const EXPOSED: [(&str, &str, Option<&str>); 24] = [
+pub(crate) const EXPOSED: [(&str, &str, Option<&str>); 24] = [
     ("lse-unguarded-infinity", "logsumexp f32 [-inf, -inf]", Some("logsumexp f32 [1, -2, 3]")),
     ("lse-wrong-infinity", "logsumexp f32 [inf, 0]", Some("logsumexp f32 [-inf, -inf]")),
     ("masked-by-length", "softmax f32 [-inf*127]", Some("softmax f32 [-inf*128]")),

@@ -1,0 +1,6 @@
+//! Log-softmax: see `logitfuzz::fuzz` for the variables that choose the kernels and dtypes.
+#![cfg_attr(fuzzing, no_main)]
+
+use logitfuzz::{Op, fuzz::Target};
+
+logitfuzz::fuzz_target!(Target::builtin(&[Op::LogSoftmax]));

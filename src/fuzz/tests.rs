@@ -1,0 +1,284 @@
+//! Tests of an execution and of the mutator as libFuzzer calls it; and the seeds and the dictionary, which are made here.
+
+use super::*;
+use crate::case::MAX_DECODED_LOGITS;
+use crate::generate::{self, Family};
+use crate::judge::Verdict;
+use crate::kernel::builtin;
+use crate::kernel::builtin::tests::EXPOSED;
+use crate::op::Takes;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+/// The targets in `fuzz/fuzz_targets`, with their ops.
+const TARGETS: [(&str, &[Op]); 5] = [
+    ("softmax", &[Op::Softmax]),
+    ("log_softmax", &[Op::LogSoftmax]),
+    ("logsumexp", &[Op::LogSumExp]),
+    ("cross_entropy", &[Op::CrossEntropy, Op::CrossEntropyGrad]),
+    ("products", &[Op::SoftmaxVjp, Op::SoftmaxJvp, Op::LogSoftmaxVjp, Op::LogSoftmaxJvp]),
+];
+
+fn of(kernels: &str, ops: &[Op]) -> Target {
+    let words: Vec<String> = kernels.split(',').map(str::to_owned).collect();
+    Target { selectable: true, ..Target::new(select::named(&words).unwrap(), ops).unwrap() }
+}
+
+fn folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fuzz")
+}
+
+/// libFuzzer's part of a mutation, for tests: nothing.
+fn leave(_: &mut [u8], size: usize, _: usize) -> usize {
+    size
+}
+
+/// The message of the panic of an execution; none if it passes.
+fn panic_of(target: &mut Target, text: &str) -> Option<String> {
+    let input = Input(Case::parse(text).unwrap());
+    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| target.execute(&input)));
+    result.err().map(|payload| payload.downcast_ref::<String>().unwrap().clone())
+}
+
+#[test]
+fn every_op_has_one_target() {
+    let mut ops: Vec<Op> = TARGETS.iter().flat_map(|(_, ops)| ops.iter().copied()).collect();
+    ops.sort();
+    assert_eq!(ops, Op::ALL);
+    for (name, ops) in TARGETS {
+        let source = std::fs::read_to_string(folder().join(format!("fuzz_targets/{name}.rs"))).unwrap();
+        let named: Vec<String> = ops.iter().map(|op| format!("Op::{op:?}")).collect();
+        assert!(source.contains(&format!("&[{}]", named.join(", "))), "{name}: {source}");
+    }
+}
+
+#[test]
+fn a_failure_is_a_finding_that_stands_alone() {
+    let message = panic_of(&mut of("naive", &[Op::Softmax]), "softmax f32 [3, 1000, -2, 7]").unwrap();
+    for part in [
+        "naive softmax f32: nan",
+        "logits [89]",
+        "got nan",
+        "exact 1",
+        "exp overflows",
+        "replay: logitfuzz replay --kernel naive 'softmax f32 [0x1.64p+6]'",
+        "shrunk from 4 logits",
+    ] {
+        assert!(message.contains(part), "`{part}` is not in:\n{message}");
+    }
+    // The kernel that fails is the one that is named, and a panic of a kernel is a verdict like any other.
+    let message = panic_of(&mut of("shifted,defect/empty-panics", &[Op::Softmax]), "softmax f16 []").unwrap();
+    assert!(message.contains("defect/empty-panics softmax f16: panic"), "{message}");
+}
+
+#[test]
+fn clean_kernels_pass_and_foreign_cases_are_refused() {
+    let mut target = of("shifted,log1p", &[Op::Softmax]);
+    for (_, exposing, _) in EXPOSED.iter().filter(|(_, exposing, _)| exposing.starts_with("softmax ")) {
+        assert!(target.execute(&Input(Case::parse(exposing).unwrap())), "{exposing}");
+    }
+    assert!(!target.execute(&Input(Case::parse("logsumexp f32 [1]").unwrap())));
+    let mut halves = Target::function("halves", Op::LogSumExp, |z: &[half::f16], out: &mut [half::f16]| {
+        out[0] = z.first().copied().unwrap_or(half::f16::NEG_INFINITY);
+    })
+    .unwrap();
+    assert!(!halves.execute(&Input(Case::parse("logsumexp f32 [1]").unwrap())));
+    assert!(halves.execute(&Input(Case::parse("logsumexp f16 [1]").unwrap())));
+    // A kernel of one's own is no name on the command line: a test replays it.
+    let message = panic_of(&mut halves, "logsumexp f16 [0, 0]").unwrap();
+    assert!(message.contains(".replay(\"logsumexp f16 [0x0p+0, 0x0p+0]\")"), "{message}");
+}
+
+#[test]
+fn what_cannot_be_fuzzed_is_refused() {
+    let error = select::named(&["shifted".into(), "sofmax".into()]).err().unwrap().to_string();
+    assert!(error.contains("unknown kernel `sofmax`"), "{error}");
+    assert_eq!(select::named(&["defect/*".into()]).unwrap().len(), EXPOSED.len());
+    assert_eq!(select::named(&["naive".into(), "n*".into()]).unwrap().len(), 1);
+    let function = |_: &[f32], _: &mut [f32]| ();
+    let closure: Arc<dyn Kernel> = Arc::new(Closure::new("mine", Op::LogSumExp, function));
+    let error = Target::new(vec![closure], &[Op::Softmax]).err().unwrap();
+    assert!(error.to_string().contains("no kernel computes softmax"), "{error}");
+}
+
+/// As libFuzzer calls it: any bytes, any limit; within the limit, never empty, and nearly always a case of the target.
+#[test]
+fn mutated_bytes_are_inputs_of_the_target() {
+    for (_, ops) in TARGETS {
+        let mut target = of("shifted", ops);
+        let (mut ours, mut shrunk, mut grown, count) = (0, 0, 0, 4_000);
+        let mut draw = Draw::from_seed(5);
+        let (mut data, mut size) = (vec![0u8; 600], 1);
+        for seed in 0..count {
+            let max_size = [1, 7, 40, 200, 600][draw.index(5)];
+            size = size.min(max_size);
+            // Now and then bytes that nobody made.
+            if draw.chance(8) {
+                data[..size].iter_mut().for_each(|byte| *byte = draw.below(256) as u8);
+            }
+            let new = target.mutate(&mut data[..max_size], size, max_size, seed, leave);
+            assert!((1..=max_size).contains(&new), "{new} of {max_size}");
+            shrunk += usize::from(new < size);
+            grown += usize::from(new > size);
+            size = new;
+            let case = Case::decode(&data[..size]);
+            ours += usize::from(target.cells.contains(&(case.op(), case.dtype())));
+        }
+        assert!(ours >= count as usize * 9 / 10 && shrunk > 100 && grown > 500, "{ours} {shrunk} {grown}");
+        assert_eq!(target.pool.len(), POOL);
+    }
+}
+
+/// The same seed gives the same input; without the mutator it is libFuzzer's own.
+#[test]
+fn mutations_repeat() {
+    let mutate = |target: &mut Target| {
+        let (mut data, mut size) = (vec![0u8; 300], 1);
+        for seed in 0..200 {
+            size = target.mutate(&mut data, size, 300, seed, leave);
+        }
+        data[..size].to_vec()
+    };
+    let ops = &[Op::LogSumExp, Op::Softmax];
+    assert_eq!(mutate(&mut of("shifted", ops)), mutate(&mut of("shifted", ops)));
+    let mut plain = of("shifted", ops);
+    plain.mutates = false;
+    assert_eq!(mutate(&mut plain), [0]);
+}
+
+/// Bytes of any kind: of any length, and half of them with a header and words as a fuzzer's inputs have.
+fn random_bytes(draw: &mut Draw) -> Vec<u8> {
+    let len = draw.index(64);
+    (0..len).map(|_| draw.below(256) as u8).collect()
+}
+
+/// Decodes `count` random byte strings and, of one in `judged`, judges a correct kernel on the case. What is checked: no panic, no
+/// more logits than there are words, and no false alarm.
+fn decode_random(count: u64, judged: u64) -> u64 {
+    let mut target = of("shifted", &Op::ALL);
+    let mut draw = Draw::from_seed(9);
+    let mut alarms = 0;
+    for turn in 0..count {
+        let bytes = random_bytes(&mut draw);
+        let case = Case::decode(&bytes);
+        assert!(case.logits().len() <= (bytes.len() / case.dtype().bytes()).max(1), "{bytes:?}");
+        if turn % judged == 0 {
+            let execution = target.judge(&case).expect("shifted computes every op");
+            assert_eq!(execution.judgement.verdict, Verdict::Pass, "{case}");
+            alarms += 1;
+        }
+    }
+    alarms
+}
+
+#[test]
+fn any_bytes_can_be_executed() {
+    assert_eq!(decode_random(200_000, 10), 20_000);
+}
+
+#[test]
+#[ignore = "minutes; run it in a release build after a change of the decoder"]
+fn ten_million_byte_strings_can_be_decoded() {
+    assert_eq!(decode_random(10_000_000, 10), 1_000_000);
+}
+
+/// A decoder that trusted a length in the bytes would allocate it; this one has none, and a cap.
+#[test]
+fn an_input_beyond_the_cap_is_cut() {
+    for op in Op::ALL {
+        let mut bytes = Case::header(op, Dtype::F16).to_vec();
+        bytes.resize(6 + 2 + 4 * MAX_DECODED_LOGITS + 64, 0);
+        assert_eq!(Case::decode(&bytes).logits().len(), MAX_DECODED_LOGITS, "{op}");
+        assert_eq!(Case::logits_in(op, Dtype::F16, bytes.len()), MAX_DECODED_LOGITS);
+        let room = 6 + if op.takes() == Takes::Target { 2 } else { 0 } + if op.takes_direction() { 12 } else { 6 };
+        assert_eq!(Case::logits_in(op, Dtype::F16, room), 3, "{op}");
+        assert_eq!(Case::logits_in(op, Dtype::F16, room - 1), 2, "{op}");
+    }
+}
+
+#[test]
+fn an_input_prints_as_a_case() {
+    let case = Case::parse("cross_entropy f32 [0.1, -inf] target=0 label_smoothing=0.5").unwrap();
+    let mut u = Unstructured::new(&[]);
+    assert_eq!(Input::arbitrary(&mut u).unwrap().0.logits().len(), 0);
+    let bytes = case.encode();
+    let input = Input::arbitrary_take_rest(Unstructured::new(&bytes)).unwrap();
+    assert_eq!(
+        format!("{input:?}"),
+        format!(
+            "cross_entropy f32 of 2 logits\n  logits [0.1, -inf], target 0, label smoothing 0.5\n  replay: logitfuzz replay '{case}'"
+        )
+    );
+}
+
+/// The seed is small, so that the fuzzer is quick on it.
+const LONGEST_SEED: usize = 24;
+
+/// The seeds of a target: for each family a case of each of its ops, dtypes in turn, and the case that exposes each planted
+/// defect.
+fn seeds(target: &str, ops: &[Op]) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut seeds = BTreeMap::new();
+    let quick = Family::all().iter().filter(|family| !family.is_slow());
+    for (turn, (family, &op)) in quick.flat_map(|family| ops.iter().map(move |op| (family, op))).enumerate() {
+        let dtype = Dtype::ALL[turn % Dtype::ALL.len()];
+        let case = (0..).find_map(|index| {
+            let row = generate::row(*family, dtype, 0, index, LONGEST_SEED);
+            generate::case(op, dtype, family.name(), 0, index, row.into(), None)
+        });
+        seeds.insert(PathBuf::from(target).join(format!("{}-{op}", family.name())), case.unwrap().encode());
+    }
+    for (defect, exposing, _) in EXPOSED {
+        let case = Case::parse(exposing).unwrap();
+        // Long rows are few logits over and over, and a fuzzer is slow on them.
+        if ops.contains(&case.op()) && case.logits().len() <= 300 {
+            seeds.insert(PathBuf::from(target).join(format!("defect-{defect}")), case.encode());
+        }
+    }
+    seeds
+}
+
+/// The dictionary: where exp overflows and underflows in each dtype, and the special values, as words of the dtype.
+fn dictionary() -> String {
+    let mut text = String::from(
+        "# Words of the dtypes at which exp overflows or underflows, and special values. Made by a test of src/fuzz/tests.rs.\n",
+    );
+    for dtype in Dtype::ALL {
+        let format = dtype.format();
+        let edges = generate::mutate::edges(dtype);
+        let special = [0.0, -0.0, 1.0, f64::INFINITY, f64::NEG_INFINITY, f64::NAN, format.largest(), format.least()];
+        let values: BTreeSet<u64> = edges.iter().copied().chain(special).map(|x| dtype.to_bits(x)).collect();
+        for bits in values {
+            let word: String =
+                bits.to_le_bytes()[..dtype.bytes()].iter().map(|byte| format!("\\x{byte:02x}")).collect();
+            text += &format!("\"{word}\"\n");
+        }
+    }
+    text
+}
+
+/// What is in the folder is what this file makes. To make it again: `LOGITFUZZ_WRITE_SEEDS=1 cargo test --lib seeds_are`.
+#[test]
+fn seeds_are_as_they_are_made() {
+    let root = folder().join("seeds");
+    let mut wanted: BTreeMap<PathBuf, Vec<u8>> = TARGETS.iter().flat_map(|(name, ops)| seeds(name, ops)).collect();
+    let count = wanted.len();
+    wanted.insert(PathBuf::from("../thresholds.dict"), dictionary().into_bytes());
+    if std::env::var_os("LOGITFUZZ_WRITE_SEEDS").is_some() {
+        for (path, bytes) in &wanted {
+            let path = root.join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, bytes).unwrap();
+        }
+    }
+    for (path, bytes) in &wanted {
+        assert!(std::fs::read(root.join(path)).is_ok_and(|found| found == *bytes), "{} is not as made", path.display());
+    }
+    let found: usize = TARGETS.iter().map(|(name, _)| std::fs::read_dir(root.join(name)).unwrap().count()).sum();
+    assert_eq!(found, count, "a file in fuzz/seeds that is no seed");
+    // Each defect is exposed by a seed of some target.
+    for (defect, exposing, _) in EXPOSED.iter().filter(|(_, exposing, _)| !exposing.contains("4096")) {
+        let seeds = wanted.keys().filter(|path| path.ends_with(format!("defect-{defect}")));
+        assert_eq!(seeds.count(), 1, "{defect}: {exposing}");
+        assert!(builtin::find(&format!("defect/{defect}")).is_some());
+    }
+}
