@@ -11,7 +11,7 @@ OUT ?= reports/latest
 # Cases of the long claims (tests/trusted.rs) for each (kernel, op, dtype, family): ten million outputs in all, and more.
 SOAK_CASES ?= 2000
 # Cases for each (kernel, op, dtype, family) of the comparison of published libraries.
-PUBLISHED_CASES ?= 50
+PUBLISHED_CASES ?= 20
 # Seconds for each target of `make fuzz`.
 FUZZ_SECONDS ?= 60
 # Where `make reference` keeps its Python packages.

@@ -216,6 +216,19 @@ impl Entry {
     }
 }
 
+/// A folder that is locked until the value is dropped.
+#[cfg(unix)]
+fn lock(folder: &Path) -> Option<std::fs::File> {
+    let folder = std::fs::File::open(folder).ok()?;
+    rustix::fs::flock(&folder, rustix::fs::FlockOperation::LockExclusive).ok()?;
+    Some(folder)
+}
+
+#[cfg(not(unix))]
+fn lock(_: &Path) -> Option<std::fs::File> {
+    None
+}
+
 impl Baseline {
     /// The baseline that these results alone make.
     pub fn of(results: &Results) -> Self {
@@ -337,7 +350,7 @@ impl Baseline {
         std::fs::create_dir_all(folder).map_err(cannot)?;
         // The folder is locked, not the file: renaming puts another file in its place. Where a folder cannot be opened, as on
         // Windows, there is no lock, and the last one to write wins.
-        let _lock = std::fs::File::open(folder).and_then(|folder| folder.lock().map(|()| folder));
+        let _lock = lock(folder);
         let next = change(if path.exists() { Some(Self::read(path)?) } else { None })?;
         next.write(path)?;
         Ok(next)

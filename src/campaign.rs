@@ -6,7 +6,7 @@
 //! distinct (kernel, op, dtype, verdict, shape of the row) is kept, and at the end it is shrunk and diagnosed.
 //!
 //! A kernel in a process of its own gets the cases of many rows as one batch. One that crashes or hangs too often in a cell is
-//! given up on there, at the same case whatever the number of threads ([`harvest`]).
+//! given up on there, at the same case whatever the number of threads (`harvest`).
 
 use crate::case::Case;
 use crate::dtype::{Dtype, exponent};

@@ -40,6 +40,11 @@ pub trait Kernel: Send + Sync {
         0..=usize::MAX
     }
 
+    /// Whether the kernel takes a label smoothing above 0 (cross-entropy and its gradient). It is never given one otherwise.
+    fn takes_label_smoothing(&self, _op: Op, _dtype: Dtype) -> bool {
+        true
+    }
+
     /// The version of the library under test, for reports.
     fn version(&self) -> Option<&str> {
         None
@@ -63,7 +68,11 @@ pub trait Supervised {
 
 /// Whether a kernel can be given this case.
 pub fn accepts(kernel: &dyn Kernel, case: &Case) -> bool {
-    kernel.supports(case.op(), case.dtype()) && kernel.lengths(case.op(), case.dtype()).contains(&case.logits().len())
+    let (op, dtype) = (case.op(), case.dtype());
+    let is_smoothed = case.target().is_some_and(|(_, label_smoothing)| label_smoothing > 0.0);
+    kernel.supports(op, dtype)
+        && kernel.lengths(op, dtype).contains(&case.logits().len())
+        && (!is_smoothed || kernel.takes_label_smoothing(op, dtype))
 }
 
 /// A kernel that is borrowed, such as one of the built-in ones.
@@ -86,6 +95,10 @@ impl<K: Kernel + ?Sized> Kernel for &K {
 
     fn lengths(&self, op: Op, dtype: Dtype) -> RangeInclusive<usize> {
         (**self).lengths(op, dtype)
+    }
+
+    fn takes_label_smoothing(&self, op: Op, dtype: Dtype) -> bool {
+        (**self).takes_label_smoothing(op, dtype)
     }
 
     fn version(&self) -> Option<&str> {

@@ -15,8 +15,8 @@
 //! ```
 //!
 //! `logitfuzz run --kernel exec:target/release/my_worker` then runs it. [`serve`] is one side of the protocol; the other side,
-//! which starts workers and watches over them, is `kernel::foreign`. Both use the messages of this room: the [`hello`], binary
-//! [`frame`]s, and lines of JSON ([`lines`]), which Rust workers never need.
+//! which starts workers and watches over them, is `kernel::foreign`. Both use the messages of this room: the hello (`hello`), binary
+//! frames (`frame`), and lines of JSON (`lines`), which Rust workers never need.
 
 use crate::dtype::Dtype;
 use crate::kernel::{self, Kernel};
@@ -111,6 +111,7 @@ fn introduce<K: Kernel>(kernels: &[K]) -> (Hello, Vec<usize>) {
                         claims: kernel.claims(op, dtype).to_string(),
                         min_len: *lengths.start(),
                         max_len: *lengths.end(),
+                        label_smoothing: kernel.takes_label_smoothing(op, dtype),
                     });
                     places[place].push(index);
                 }

@@ -9,6 +9,8 @@ mod ci;
 mod commands;
 #[path = "gate/crash.rs"]
 mod crash;
+#[path = "gate/foreign.rs"]
+mod foreign;
 #[path = "gate/own.rs"]
 mod own;
 #[path = "gate/shards.rs"]

@@ -96,7 +96,8 @@ class _Function:
         return OUTPUTS, result
 
 
-def kernel(op, *, dtypes=("f32", "f64"), name=None, version=None, claims="", min_len=None, max_len=None, deterministic=True):
+def kernel(op, *, dtypes=("f32", "f64"), name=None, version=None, claims="", min_len=None, max_len=None, deterministic=True,
+           label_smoothing=True):
     """Declares a function to be a kernel's implementation of `op`; use it as a decorator.
 
     dtypes: those it implements, of f16, bf16, f32, f64. bf16 needs the package ml_dtypes.
@@ -105,6 +106,7 @@ def kernel(op, *, dtypes=("f32", "f64"), name=None, version=None, claims="", min
     claims: what the kernel declares of itself, as `logitfuzz run --claims` takes it, such as "exp=2,sum=pairwise".
     min_len, max_len: the least and the largest number of logits it takes (for cross entropy, min_len is 1 by itself).
     deterministic: whether equal inputs give equal bits. It goes for the whole kernel, as version does.
+    label_smoothing: whether it takes a label smoothing above 0; where not, it is always given 0.
 
     Raises ValueError for an unknown op or dtype, for an op declared twice, and where version or deterministic
     contradict what the kernel said before; ImportError for bf16 without ml_dtypes.
@@ -113,6 +115,8 @@ def kernel(op, *, dtypes=("f32", "f64"), name=None, version=None, claims="", min
         raise ValueError(f"unknown op {op!r}; the ops are: {', '.join(OPS)}")
     name = name or pathlib.Path(sys.argv[0]).stem or "python"
     stated = {key: value for key, value in (("claims", claims), ("min_len", min_len), ("max_len", max_len)) if value}
+    if not label_smoothing:
+        stated["label_smoothing"] = False
     about = {"name": name, **({"version": str(version)} if version else {}), "deterministic": deterministic}
     dtypes = [dtypes] if isinstance(dtypes, str) else list(dtypes)
 

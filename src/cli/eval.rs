@@ -6,7 +6,7 @@ use crate::campaign::{self, Bench, DIGITS};
 use crate::case::{Case, parse_values};
 use crate::dtype::{Dtype, text};
 use crate::error::Error;
-use crate::judge::judge_output;
+use crate::judge::{Relation, Verdict, judge_output};
 use crate::kernel::{Claims, Outcome, accepts};
 use crate::op::{Op, Takes};
 use crate::oracle::Oracle;
@@ -108,7 +108,7 @@ impl Eval {
         }
         match self.format {
             Format::Human => print(&render::eval(&case, &rows, &whole))?,
-            Format::Json => print(&format!("{}\n", json(&rows)))?,
+            Format::Json => print(&format!("{}\n", json(&rows, &whole)))?,
         }
         Ok(0)
     }
@@ -144,7 +144,7 @@ impl Eval {
     }
 }
 
-fn json(rows: &[render::EvalRow]) -> Value {
+fn json(rows: &[render::EvalRow], whole: &[(String, Verdict, Option<String>, Option<Relation>)]) -> Value {
     let number = |x: f64| if x.is_finite() { json!(x) } else { json!(text::hex(x)) };
     let outputs: Vec<Value> = rows
         .iter()
@@ -173,5 +173,16 @@ fn json(rows: &[render::EvalRow]) -> Value {
             })
         })
         .collect();
-    json!({ "outputs": outputs })
+    let mut value = json!({ "outputs": outputs });
+    // Kernels without an answer, by what they did instead.
+    let faults: Map<String, Value> = whole
+        .iter()
+        .filter_map(|(name, verdict, message, _)| {
+            Some((name.clone(), json!({"verdict": verdict.name(), "message": message.as_ref()?})))
+        })
+        .collect();
+    if !faults.is_empty() {
+        value["faults"] = Value::Object(faults);
+    }
+    value
 }

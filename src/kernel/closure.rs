@@ -15,6 +15,7 @@ pub struct Closure {
     claims: Claims,
     version: Option<String>,
     lengths: RangeInclusive<usize>,
+    takes_label_smoothing: bool,
     call: Box<Call>,
 }
 
@@ -33,7 +34,9 @@ impl Closure {
         let name = name.into();
         let (call, fits): (Box<Call>, fn(Takes) -> bool) = function.into_call();
         assert!(fits(op.takes()), "kernel `{name}`: the closure's arguments are not those of {op}");
-        Self { name, op, dtype: T::DTYPE, claims: Claims::default(), version: None, lengths: 0..=usize::MAX, call }
+        let lengths = 0..=usize::MAX;
+        let (claims, version) = (Claims::default(), None);
+        Self { name, op, dtype: T::DTYPE, claims, version, lengths, takes_label_smoothing: true, call }
     }
 
     /// The same kernel with other claims.
@@ -51,6 +54,12 @@ impl Closure {
     /// The same kernel, given only rows with these numbers of logits.
     pub fn for_lengths(mut self, lengths: RangeInclusive<usize>) -> Self {
         self.lengths = lengths;
+        self
+    }
+
+    /// The same kernel, given only cases without label smoothing, which it ignores.
+    pub fn without_label_smoothing(mut self) -> Self {
+        self.takes_label_smoothing = false;
         self
     }
 
@@ -75,6 +84,10 @@ impl Kernel for Closure {
 
     fn lengths(&self, _: Op, _: Dtype) -> RangeInclusive<usize> {
         self.lengths.clone()
+    }
+
+    fn takes_label_smoothing(&self, _: Op, _: Dtype) -> bool {
+        self.takes_label_smoothing
     }
 
     fn version(&self) -> Option<&str> {

@@ -1,7 +1,7 @@
 //! Kernels from outside: programs that speak the worker protocol, and through such a program the functions of a C library.
 //!
 //! A foreign kernel never runs inside the harness. It runs in a *worker*, a process of its own that is started, watched and, where
-//! need be, killed and started again ([`Program`]; [`process`] holds the plumbing). What goes wrong is an outcome of the one case
+//! need be, killed and started again (`program`; `process` holds the plumbing). What goes wrong is an outcome of the one case
 //! that did it: when a batch fails, it is run again row by row.
 
 use super::{Claims, Kernel, Outcome, Supervised};
@@ -55,6 +55,7 @@ struct Function {
     dtype: Dtype,
     claims: Claims,
     lengths: RangeInclusive<usize>,
+    label_smoothing: bool,
 }
 
 impl Foreign {
@@ -75,7 +76,8 @@ impl Foreign {
                     (claims.shifted, claims.sequential, claims.elementwise_monotone) = (false, false, false);
                 }
                 let lengths = function.min_len..=function.max_len;
-                Ok((number, Function { op: function.op, dtype: function.dtype, claims, lengths }))
+                let label_smoothing = function.label_smoothing;
+                Ok((number, Function { op: function.op, dtype: function.dtype, claims, lengths, label_smoothing }))
             });
             Ok(Foreign {
                 program: program.clone(),
@@ -134,6 +136,10 @@ impl Kernel for Foreign {
 
     fn lengths(&self, op: Op, dtype: Dtype) -> RangeInclusive<usize> {
         self.function(op, dtype).map_or(0..=usize::MAX, |(_, function)| function.lengths.clone())
+    }
+
+    fn takes_label_smoothing(&self, op: Op, dtype: Dtype) -> bool {
+        self.function(op, dtype).is_none_or(|(_, function)| function.label_smoothing)
     }
 
     fn version(&self) -> Option<&str> {

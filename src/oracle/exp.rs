@@ -130,7 +130,7 @@ fn high_product(a: u128, b: u128) -> u128 {
     const LOW: u128 = u64::MAX as u128;
     let (a_high, a_low, b_high, b_low) = (a >> 64, a & LOW, b >> 64, b & LOW);
     let (first, second) = (a_high * b_low, a_low * b_high);
-    let carry = ((a_low * b_low >> 64) + (first & LOW) + (second & LOW)) >> 64;
+    let carry = (((a_low * b_low) >> 64) + (first & LOW) + (second & LOW)) >> 64;
     a_high * b_high + (first >> 64) + (second >> 64) + carry
 }
 
@@ -225,7 +225,7 @@ mod tests {
             assert!(Integer::from(coefficient) * factorial(k) < (Integer::from(1) << 128));
             assert!((Integer::from(coefficient) + 1) * factorial(k) >= (Integer::from(1) << 128));
         }
-        let c = Float::with_val(400, Constant::Log2) / STEPS << (FINE_BITS + 64);
+        let c = (Float::with_val(400, Constant::Log2) / STEPS) << (FINE_BITS + 64);
         let step = (Integer::from(CONSTANTS.step) << 64) + CONSTANTS.step_fraction;
         assert!(c > step && c < step + 1u32);
         assert!(CONSTANTS.steps_per_nat * std::f64::consts::LN_2 < 256.0 * (1.0 - 1e-13));

@@ -47,10 +47,18 @@ pub(crate) struct Function {
     pub min_len: usize,
     #[serde(default = "unlimited")]
     pub max_len: usize,
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub label_smoothing: bool,
 }
 
 fn yes() -> bool {
     true
+}
+
+/// Serde passes a reference.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_yes(flag: &bool) -> bool {
+    *flag
 }
 
 fn unlimited() -> usize {

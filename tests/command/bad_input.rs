@@ -27,7 +27,7 @@ fn with_report() -> (Place, Vec<(String, Vec<u8>)>) {
         "report",
     ]);
     let files = place.contents("report");
-    assert_eq!(files.len(), 4);
+    assert_eq!(files.len(), 6);
     (place, files)
 }
 

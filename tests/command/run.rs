@@ -31,7 +31,7 @@ fn a_run_writes_a_report_and_says_what_it_found() {
     assert!(text.contains("naive ") && text.contains("report: report/index.html"), "{text}");
     assert!(!text.contains('\u{1b}') && !text.contains("interrupted"), "{text}");
     let names: Vec<String> = place.contents("report").into_iter().map(|(name, _)| name).collect();
-    assert_eq!(names, ["index.html", "results.json", "run.json", "summary.md"]);
+    assert_eq!(names, ["index.html", "junit.xml", "logitfuzz.sarif", "results.json", "run.json", "summary.md"]);
     let results = place.json("report/results.json");
     assert_eq!(results["schema"], "logitfuzz.results/1");
     assert_eq!(results["complete"], true);
@@ -47,9 +47,9 @@ fn parents_of_the_folder_are_made() {
     let place = Place::new();
     let args = ["run", "--kernel", "shifted", "--op", "softmax", "--dtype", "f32", "--cases", "1", "--max-len", "8"];
     place.ok(&with(&args, &["--out", "a/b/c"]));
-    assert_eq!(place.contents("a/b/c").len(), 4);
+    assert_eq!(place.contents("a/b/c").len(), 6);
     place.ok(&args);
-    assert_eq!(place.contents("reports/latest").len(), 4);
+    assert_eq!(place.contents("reports/latest").len(), 6);
 }
 
 #[test]
@@ -141,7 +141,10 @@ fn report_in_every_format() {
     assert_eq!(place.ok(&["report", "report", "--format", "markdown"]), markdown);
     assert!(place.ok(&["report", "report", "--format", "html"]).starts_with("<!doctype html>"));
     let listed = place.ok(&["report", "report", "--out", "copy/deep"]);
-    assert_eq!(listed.lines().count(), 3, "{listed}");
+    assert_eq!(listed.lines().count(), 5, "{listed}");
+    for (format, file) in [("junit", "junit.xml"), ("sarif", "logitfuzz.sarif")] {
+        assert_eq!(place.ok(&["report", "report", "--format", format]), place.read(&format!("copy/deep/{file}")));
+    }
     assert_eq!(place.read("copy/deep/results.json"), place.read("report/results.json"));
     assert!(place.read("copy/deep/index.html").starts_with("<!doctype html>"));
 }

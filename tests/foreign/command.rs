@@ -85,6 +85,10 @@ fn a_finding_replays() {
         logitfuzz(&kernel, &["eval", "--kernel", "c:libkernels.so", "--op", "softmax", "--dtype", "f32", "--", "42"]);
     let text = String::from_utf8_lossy(&ran.stdout).into_owned();
     assert!(ran.status.success() && text.contains("SIGABRT"), "{text}");
+    let json = ["--format", "json", "--op", "softmax", "--dtype", "f32", "--", "42"];
+    let ran = logitfuzz(&kernel, &[&["eval", "--kernel", "c:libkernels.so"], &json[..]].concat());
+    let json: Value = serde_json::from_slice(&ran.stdout).expect("JSON");
+    assert_eq!(json["faults"]["c:libkernels"]["verdict"], "crash", "{json}");
 }
 
 #[test]

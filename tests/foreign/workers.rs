@@ -2,7 +2,7 @@
 
 use crate::support::{case, quick, run};
 use logitfuzz::kernel::foreign::{Foreign, Limits};
-use logitfuzz::kernel::{Claims, Fault, Kernel, Outcome};
+use logitfuzz::kernel::{Claims, Fault, Kernel, Outcome, accepts};
 use logitfuzz::{Dtype, Op};
 
 const HELLO: &str = r#"{"logitfuzz_worker":1,"kernels":[{"name":"w","functions":[{"op":"logsumexp","dtype":"f64"}]}]}"#;
@@ -102,13 +102,16 @@ fn hellos_that_are_none() {
 fn a_hello_in_full() {
     let hello = r#"{"logitfuzz_worker":1,"kernels":[{"name":"a","version":"1.2","functions":[
         {"op":"softmax","dtype":"f16","claims":"exp=4,shifted","min_len":1,"max_len":9}]},
-        {"name":"b","deterministic":false,"functions":[{"op":"logsumexp","dtype":"f64","claims":"shifted"}]}]}"#;
+        {"name":"b","deterministic":false,"functions":[{"op":"logsumexp","dtype":"f64","claims":"shifted"},
+        {"op":"cross_entropy","dtype":"f64","label_smoothing":false}]}]}"#;
     let kernels = start(&format!("echo '{}'; cat >&2", hello.replace('\n', ""))).unwrap();
     let [a, b] = &kernels[..] else { panic!("two kernels") };
     assert_eq!((a.name(), a.version(), a.selector()), ("a", Some("1.2"), "a=exec:worker".to_owned()));
     assert_eq!(a.claims(Op::Softmax, Dtype::F16), Claims { exp: 4.0, shifted: true, ..Claims::default() });
     assert_eq!(a.lengths(Op::Softmax, Dtype::F16), 1..=9);
     assert!(a.supports(Op::Softmax, Dtype::F16) && !a.supports(Op::LogSumExp, Dtype::F64));
+    let smoothed = |e: &str| accepts(b, &case(&format!("cross_entropy f64 [1, 2] target=0 label_smoothing={e}")));
+    assert!(smoothed("0") && !smoothed("0.1"));
     assert!(!b.claims(Op::LogSumExp, Dtype::F64).shifted, "runs of it are not comparable");
 }
 

@@ -5,7 +5,7 @@
 //! | `candle-nn` | softmax | `candle_nn::ops::softmax` |
 //! | | log_softmax | `candle_nn::ops::log_softmax` |
 //! | | logsumexp | `candle_core::Tensor::log_sum_exp` |
-//! | | cross_entropy | `candle_nn::loss::cross_entropy`; it has no label smoothing, see [`loss`] |
+//! | | cross_entropy | `candle_nn::loss::cross_entropy`, which has no label smoothing |
 //! | | softmax_vjp, log_softmax_vjp, cross_entropy_grad | `candle_core::Tensor::backward` of these |
 //! | `candle-nn-last-dim` | softmax | `candle_nn::ops::softmax_last_dim`, the fused one, without a gradient |
 
@@ -36,12 +36,14 @@ fn of_dtype<T: Element + WithDType>() -> [Closure; 8] {
         ours(Op::Softmax, softmax),
         ours(Op::LogSoftmax, log_softmax),
         ours(Op::LogSumExp, |z| z.log_sum_exp(D::Minus1)),
-        Closure::new(env!("LIBRARY"), Op::CrossEntropy, |z: &[T], target, smoothing: T, out: &mut [T]| {
-            write(row(z).and_then(|z| loss(&z, target, Element::to_f64(smoothing))), out);
-        }),
-        Closure::new(env!("LIBRARY"), Op::CrossEntropyGrad, |z: &[T], target, smoothing: T, out: &mut [T]| {
-            write(gradient(z, |z| loss(z, target, Element::to_f64(smoothing))), out);
-        }),
+        Closure::new(env!("LIBRARY"), Op::CrossEntropy, |z: &[T], target, _: T, out: &mut [T]| {
+            write(row(z).and_then(|z| loss(&z, target)), out);
+        })
+        .without_label_smoothing(),
+        Closure::new(env!("LIBRARY"), Op::CrossEntropyGrad, |z: &[T], target, _: T, out: &mut [T]| {
+            write(gradient(z, |z| loss(z, target)), out);
+        })
+        .without_label_smoothing(),
         pulled_back(Op::SoftmaxVjp, softmax),
         pulled_back(Op::LogSoftmaxVjp, log_softmax),
         Closure::new(concat!(env!("LIBRARY"), "-last-dim"), Op::Softmax, |z: &[T], out: &mut [T]| {
@@ -58,18 +60,8 @@ fn log_softmax(z: &Tensor) -> Result<Tensor> {
     candle_nn::ops::log_softmax(z, D::Minus1)
 }
 
-/// `(1 - e)` times candle's cross-entropy, and `e` times the mean of `-log_softmax`: how one adds label smoothing to a loss
-/// that has none. A part of weight 0 is left out.
-fn loss(z: &Tensor, target: usize, smoothing: f64) -> Result<Tensor> {
-    let hard = || candle_nn::loss::cross_entropy(z, &Tensor::new(&[target as u32], &Device::Cpu)?);
-    let uniform = || log_softmax(z)?.mean_all()?.neg();
-    if smoothing == 0.0 {
-        hard()
-    } else if smoothing == 1.0 {
-        uniform()
-    } else {
-        (hard()? * (1.0 - smoothing))? + (uniform()? * smoothing)?
-    }
+fn loss(z: &Tensor, target: usize) -> Result<Tensor> {
+    candle_nn::loss::cross_entropy(z, &Tensor::new(&[target as u32], &Device::Cpu)?)
 }
 
 /// A batch of one row.
