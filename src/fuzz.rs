@@ -270,7 +270,7 @@ pub fn replay(target: &mut Target, arguments: impl Iterator<Item = OsString>) ->
     }
 }
 
-/// Makes a program of a [`Target`](fuzz::Target): a fuzz target under `cargo fuzz`, and elsewhere an ordinary program that replays
+/// Makes a program of a [`Target`](crate::fuzz::Target): a fuzz target under `cargo fuzz`, and elsewhere an ordinary program that replays
 /// files and folders given as arguments.
 ///
 /// It takes an expression of type `Result<Target>`. The file must begin with `#![cfg_attr(fuzzing, no_main)]`, and its crate must
