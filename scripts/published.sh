@@ -36,7 +36,7 @@ mkdir -p reports/published
     echo 'A finding is what a library returns on an input that hardly anybody meets, or on one that everybody does: look at the input'
     echo 'before you judge. A library that computes in half precision on purpose is measured against one that keeps its sums in f32.'
     # Without its own heading.
-    tail -n +2 target/published/summary.md
+    "$logitfuzz" report target/published | tail -n +2
 } >reports/published/README.md.new
 mv reports/published/README.md.new reports/published/README.md
 echo "reports/published/README.md is written; target/published/index.html is the whole report"

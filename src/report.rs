@@ -160,6 +160,20 @@ pub fn read(path: &Path) -> Result<Results> {
     json::parse(&bytes).map_err(|reason| Error::file(&path, reason))
 }
 
+/// What is known of the run that gave the results at `path`: the `run.json` beside them. None where there is none.
+///
+/// # Errors
+/// It is there and cannot be read: one line that names the file and says what is wrong.
+pub fn read_run(path: &Path) -> Result<Option<RunInfo>> {
+    let folder = if path.is_dir() { Some(path) } else { path.parent() };
+    let path = folder.unwrap_or(Path::new("")).join(RUN_FILE);
+    match fs::read(&path) {
+        Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|error| Error::file(&path, error)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::file(&path, error)),
+    }
+}
+
 /// A temporary file that people may read once it has its name (temporary files are private by default).
 fn builder() -> tempfile::Builder<'static, 'static> {
     let mut builder = tempfile::Builder::new();

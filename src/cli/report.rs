@@ -31,15 +31,16 @@ enum Format {
 impl Report {
     pub fn main(self) -> Exit {
         let results = report::read(&self.results)?;
+        let run = report::read_run(&self.results)?;
         if let Some(dir) = &self.out {
             report::prepare(dir)?;
-            let files = report::write(dir, &results, None, None)?;
+            let files = report::write(dir, &results, run.as_ref(), None)?;
             print(&files.iter().map(|file| format!("{}\n", file.display())).collect::<String>())?;
             return Ok(0);
         }
         print(&match self.format {
-            Format::Markdown => report::markdown::summary(&results, None, None),
-            Format::Html => report::html::page(&results, None, None),
+            Format::Markdown => report::markdown::summary(&results, run.as_ref(), None),
+            Format::Html => report::html::page(&results, run.as_ref(), None),
             Format::Json => report::json::text(&results)?,
             Format::Junit => report::junit::text(&judge_cells(&results, None, DEFAULT_SLACK))?,
             Format::Sarif => report::sarif::text(&judge_cells(&results, None, DEFAULT_SLACK))?,

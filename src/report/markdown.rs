@@ -39,7 +39,9 @@ pub fn summary(results: &Results, run: Option<&RunInfo>, gate: Option<&Compariso
             put!(out, " {op} |");
         }
         put!(out, "\n|---|{}\n", "---|".repeat(view.ops.len()));
-        for kernel in &view.kernels {
+        // A kernel that has nothing in this dtype has no row; in an interrupted run nobody knows yet what it has.
+        let has_row = |kernel: &&KernelView| !results.complete || kernel.slots.keys().any(|slot| slot.0 == dtype);
+        for kernel in view.kernels.iter().filter(has_row) {
             put!(out, "| {}{} |", code(kernel.name), version(kernel));
             for &op in &view.ops {
                 let missing = if results.complete { "" } else { "not run" };
