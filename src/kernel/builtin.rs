@@ -91,7 +91,7 @@ impl Kernel for Builtin {
 
 /// Every built-in kernel: unstable ones, correct ones, planted defects by class.
 pub fn all() -> &'static [Builtin] {
-    static ALL: [Builtin; 32] = [
+    static ALL: [Builtin; 39] = [
         Builtin::of::<unstable::Naive>(),
         Builtin::of::<unstable::Unfused>(),
         Builtin::of::<unstable::DivisionFree>(),
@@ -100,6 +100,13 @@ pub fn all() -> &'static [Builtin] {
         Builtin::of::<stable::Online>(),
         Builtin::of::<stable::Pairwise>(),
         Builtin::of::<stable::Compensated>(),
+        Builtin::of::<stable::Blocks<8>>(),
+        Builtin::of::<stable::Blocks<32>>(),
+        Builtin::of::<stable::Blocks<128>>(),
+        Builtin::of::<stable::Lanes<4>>(),
+        Builtin::of::<stable::Lanes<8>>(),
+        Builtin::of::<stable::Lanes<16>>(),
+        Builtin::of::<stable::Base2>(),
         Builtin::of::<defects::LseUnguardedInfinity>(),
         Builtin::of::<defects::LseWrongInfinity>(),
         Builtin::of::<defects::MaskedByLength>(),
