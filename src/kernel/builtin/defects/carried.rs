@@ -159,6 +159,7 @@ impl Recipe for RescaleBelowThreshold {
     }
 }
 
+/// Reported in <https://github.com/tile-ai/tilelang/pull/1148>.
 pub(in super::super) struct LastAsMax;
 
 impl Recipe for LastAsMax {

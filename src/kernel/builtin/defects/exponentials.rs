@@ -88,7 +88,7 @@ impl Recipe for ShortLog2e {
     }
 }
 
-/// Reported in <https://github.com/pytorch/pytorch/issues/121558>.
+/// Reported in <https://github.com/pytorch/pytorch/issues/100775>.
 pub(in super::super) struct FusedScale;
 
 impl Recipe for FusedScale {

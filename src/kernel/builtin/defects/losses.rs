@@ -61,6 +61,7 @@ impl Recipe for GradientThroughDivision {
     }
 }
 
+/// Reported in <https://github.com/google-deepmind/optax/pull/898>.
 pub(in super::super) struct ZeroTimesLogZero;
 
 impl Recipe for ZeroTimesLogZero {

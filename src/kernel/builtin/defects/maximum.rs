@@ -56,6 +56,7 @@ impl Recipe for FiniteMaskSentinel {
     }
 }
 
+/// Reported in <https://github.com/PaddlePaddle/Paddle/pull/21165>.
 pub(in super::super) struct MaxClipped;
 
 impl Recipe for MaxClipped {
@@ -170,6 +171,7 @@ impl Recipe for Unshifted {
     }
 }
 
+/// Reported in <https://github.com/ohdearquant/lattice/issues/361>.
 pub(in super::super) struct FiniteMaskValue;
 
 impl Recipe for FiniteMaskValue {
