@@ -60,8 +60,10 @@ fn defects() -> impl Iterator<Item = (&'static str, builtin::Defect)> {
 /// A small finding: at most this many logits.
 const SMALL: usize = 4;
 /// The defects that need longer rows: the length that the median of their findings may have, and the reason.
-const LONG: [(&str, usize, &str); 3] = [
+const LONG: [(&str, usize, &str); 5] = [
     ("defect/masked-by-length", 128, "the guard is missing from 128 classes on"),
+    ("defect/blocked-unguarded", 9, "a block of 8 is masked before the first class"),
+    ("defect/max-of-half-vectors", 8, "half of a vector of 8 is not seen"),
     ("defect/max-skips-tail", 9, "a tail needs a block of 8 before it"),
     ("defect/narrow-index", 260, "256 terms overflow the count; a few more beside the lost ones make them matter"),
 ];
@@ -107,24 +109,22 @@ fn every_defect_is_caught_by_every_family_it_names_and_shrunk() {
             *lengths.entry(kernel).or_default().entry(len).or_default() += 1;
         }
     }
-    assert!(complaints.is_empty(), "{}", complaints.join("\n"));
 
     println!("lengths of the findings, as length: count");
     let mut all: BTreeMap<usize, usize> = BTreeMap::new();
     for (kernel, of_kernel) in &lengths {
         println!("{kernel}: median {}, {of_kernel:?}", median(of_kernel));
-        match LONG.iter().find(|(name, ..)| name == kernel) {
-            None => assert!(median(of_kernel) <= SMALL, "{kernel} has long findings: {of_kernel:?}"),
-            Some((_, most, reason)) => {
-                assert!(
-                    median(of_kernel) <= *most,
-                    "{kernel} has findings longer than {most} ({reason}): {of_kernel:?}"
-                );
-                assert!(median(of_kernel) > SMALL, "{kernel} needs no exception any more: {of_kernel:?}");
-            }
+        let exception = LONG.iter().find(|(name, ..)| name == kernel);
+        let (most, reason) = exception.map_or((SMALL, "none needs more"), |(_, most, reason)| (*most, *reason));
+        if median(of_kernel) > most {
+            complaints.push(format!("{kernel} has findings longer than {most} ({reason}): {of_kernel:?}"));
+        }
+        if exception.is_some() && median(of_kernel) <= SMALL {
+            complaints.push(format!("{kernel} needs no exception any more: {of_kernel:?}"));
         }
         of_kernel.iter().for_each(|(len, count)| *all.entry(*len).or_default() += count);
     }
+    assert!(complaints.is_empty(), "{}", complaints.join("\n"));
     assert_eq!(lengths.len(), defects().count());
     println!("all: median {}, {all:?}", median(&all));
     assert!(median(&all) <= SMALL, "{all:?}");

@@ -33,6 +33,8 @@ pub trait Real:
 {
     /// `e^self`, by the platform's libm.
     fn exp(self) -> Self;
+    /// `2^self`, by the platform's libm.
+    fn exp2(self) -> Self;
     /// The natural logarithm, by the platform's libm.
     fn ln(self) -> Self;
     /// `log(1 + self)`, by the platform's libm.
@@ -98,6 +100,9 @@ macro_rules! real_native {
             fn exp(self) -> Self {
                 <$type>::exp(self)
             }
+            fn exp2(self) -> Self {
+                <$type>::exp2(self)
+            }
             fn ln(self) -> Self {
                 <$type>::ln(self)
             }
@@ -117,6 +122,9 @@ macro_rules! real_half {
             const NEG_INFINITY: Self = <$type>::NEG_INFINITY;
             fn exp(self) -> Self {
                 <$type>::from_f32(self.to_f32().exp())
+            }
+            fn exp2(self) -> Self {
+                <$type>::from_f32(self.to_f32().exp2())
             }
             fn ln(self) -> Self {
                 <$type>::from_f32(self.to_f32().ln())

@@ -62,6 +62,8 @@ pub(super) trait Recipe: Sized {
     const IN_STORAGE_DTYPE: bool = false;
     /// Whether it takes maximum and sum in one pass (Milakov, Gimelshein, "Online normalizer calculation for softmax", 2018).
     const ONLINE: bool = false;
+    /// The logits that it takes at a time, all relative to one running maximum; only where [`Recipe::ONLINE`].
+    const BLOCK: usize = 1;
 
     /// Whether the kernel is offered for an op in a dtype.
     fn supports(_: Op, _: Dtype) -> bool {
@@ -238,14 +240,17 @@ pub(super) trait Recipe: Sized {
     }
 }
 
-/// One pass with a running maximum, and a running sum that is rescaled when the maximum rises.
+/// One pass with a running maximum, and a running sum that is rescaled when the maximum rises: block by block.
 fn online_normalizer<R: Recipe, A: Real>(row: &Row<A>) -> Normalizer<A> {
     let (mut max, mut sum) = (A::NEG_INFINITY, A::ZERO);
-    for &z in row.logits {
+    let mut weights = Vec::with_capacity(R::BLOCK);
+    for block in row.logits.chunks(R::BLOCK) {
         let before = max;
-        max = R::running_maximum(row, before, z);
+        max = block.iter().fold(before, |max, &z| R::running_maximum(row, max, z));
         if !R::only_masked(row, max) {
-            sum = sum * R::rescale(row, before, max) + R::weight(row, z, max);
+            weights.clear();
+            weights.extend(block.iter().map(|&z| R::weight(row, z, max)));
+            sum = sum * R::rescale(row, before, max) + R::sum(row, &weights);
         }
     }
     Normalizer { max, sum, log_sum: R::log(row, sum) }

@@ -1,4 +1,4 @@
-//! The correct kernels: the textbook, and five ways to be faster or more accurate than it. They must pass on every input.
+//! The correct kernels: the textbook, and the ways to be faster or more accurate than it. They must pass on every input.
 
 use super::recipe::{Normalizer, Recipe, Row};
 use crate::dtype::Dtype;
@@ -114,4 +114,96 @@ fn sum_and_error<A: Real>(a: A, b: A) -> (A, A) {
     let (larger, smaller) = if a.abs() >= b.abs() { (a, b) } else { (b, a) };
     let error = if sum.is_finite() { (larger - sum) + smaller } else { A::ZERO };
     (sum, error)
+}
+
+/// One pass in blocks, as attention kernels take it: the state carried from block to block is a maximum and a sum. A state
+/// that has met only masked classes is (-inf, 0), and stays so until a class is met.
+pub(super) struct Blocks<const SIZE: usize>;
+
+impl<const SIZE: usize> Recipe for Blocks<SIZE> {
+    const NAME: &'static str = match SIZE {
+        8 => "blocks_8",
+        32 => "blocks_32",
+        _ => "blocks_128",
+    };
+    const SUMMARY: &'static str = "online softmax that takes a block of logits at a time";
+    const TRUSTED: bool = true;
+    const ONLINE: bool = true;
+    const BLOCK: usize = SIZE;
+
+    /// Online: a weight is rescaled once for each later block that raises the maximum, and each of these holds an element that
+    /// does. Not sequential: one more class in front moves all others to other places in their blocks.
+    fn claims(op: Op, dtype: Dtype) -> Claims {
+        let sum = Summation::Blocks { size: SIZE };
+        Claims { online: true, sum, sequential: false, ..Shifted::claims(op, dtype) }
+    }
+
+    fn sum<A: Real>(row: &Row<A>, terms: &[A]) -> A {
+        terms.chunks(SIZE).fold(A::ZERO, |sum, block| sum + Shifted::sum(row, block))
+    }
+}
+
+/// Every sum in the lanes of a vector register; lanes are added by halves, then what is left over one by one.
+pub(super) struct Lanes<const COUNT: usize>;
+
+impl<const COUNT: usize> Recipe for Lanes<COUNT> {
+    const NAME: &'static str = match COUNT {
+        4 => "lanes_4",
+        8 => "lanes_8",
+        _ => "lanes_16",
+    };
+    const SUMMARY: &'static str = "the textbook with every sum taken in the lanes of a vector, and a tail";
+    const TRUSTED: bool = true;
+
+    fn claims(op: Op, dtype: Dtype) -> Claims {
+        let sum = Summation::Lanes { lanes: COUNT, scalar_tail: true };
+        Claims { sum, sequential: false, ..Shifted::claims(op, dtype) }
+    }
+
+    fn sum<A: Real>(row: &Row<A>, terms: &[A]) -> A {
+        let vectors = terms.chunks_exact(COUNT);
+        let tail = vectors.remainder();
+        let mut lanes = [A::ZERO; COUNT];
+        for vector in vectors {
+            lanes.iter_mut().zip(vector).for_each(|(lane, &term)| *lane += term);
+        }
+        tail.iter().fold(Pairwise::sum(row, &lanes), |sum, &term| sum + term)
+    }
+}
+
+/// `e^x = 2^k 2^f` with `k` the integer nearest to `x log2(e)`: what hardware with an instruction for `2^f` computes.
+pub(super) struct Base2;
+
+impl Base2 {
+    /// The first 13 bits of log 2: its products with integers of 11 bits are exact in f32.
+    const LN_2_HIGH: f64 = 5678.0 / 8192.0;
+    /// The rest of log 2, to all digits of f64. The difference of two f64 would lack those beyond the 53 bits of log 2.
+    const LN_2_LOW: f64 = 3.194618494530941723212145817657e-5;
+    /// Below, `e^x` is 0 in every dtype.
+    const ZERO_BELOW: f64 = -746.0;
+
+    /// `e^x` where `x log2(e)` is an integer of at most 11 bits and a fraction.
+    pub(super) fn reduced<A: Real>(x: A) -> A {
+        let log2_e = A::from_f64(std::f64::consts::LOG2_E);
+        let k = A::from_f64((x * log2_e).to_f64().round());
+        let r = (x - k * A::from_f64(Self::LN_2_HIGH)) - k * A::from_f64(Self::LN_2_LOW);
+        (r * log2_e).exp2() * k.exp2()
+    }
+}
+
+impl Recipe for Base2 {
+    const NAME: &'static str = "base2";
+    const SUMMARY: &'static str = "the textbook with exp as a power of 2, reduced with log 2 in two parts";
+    const TRUSTED: bool = true;
+
+    /// The exp2 of the platform, 2 u as its exp, and 1.1 u of the reduction. With `|r| <= 0.35`, `f = r log2(e)`: `x - k hi` is
+    /// exact (Sterbenz); `k lo`, its subtraction and its constant err by 0.5 u; the product and its constant by `2 |f| u`;
+    /// `2^f` turns an error of `f` into `log 2` times as much of its own. Where `k` changes, the result may decrease.
+    fn claims(op: Op, dtype: Dtype) -> Claims {
+        Claims { exp: 3.25, elementwise_monotone: false, ..Shifted::claims(op, dtype) }
+    }
+
+    fn exp<A: Real>(_: &Row<A>, x: A) -> A {
+        if x < A::from_f64(Self::ZERO_BELOW) { A::ZERO } else { Self::reduced(x) }
+    }
 }

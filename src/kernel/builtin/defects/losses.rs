@@ -1,0 +1,216 @@
+//! Logarithms, losses and gradients (C12, C15, C17 to C20, C22, C30).
+
+use super::super::Defect;
+use super::super::recipe::{Normalizer, Recipe, Row, loss_of_log_probabilities};
+use crate::dtype::Dtype;
+use crate::kernel::Real;
+
+/// Reported in <https://github.com/ml-explore/mlx/pull/4169>.
+pub(in super::super) struct SubtractLse;
+
+impl Recipe for SubtractLse {
+    const NAME: &'static str = "defect/subtract-lse";
+    const SUMMARY: &'static str = "log-softmax and the loss subtract max + log S at once";
+    const DEFECT: Option<Defect> = Some(Defect {
+        class: "C15",
+        story: "log S is absorbed by a large maximum: the loss of [1e8, 1e8] is 0 instead of log 2",
+        families: &["offset", "extreme"],
+    });
+
+    fn log_probability<A: Real>(_: &Row<A>, z: A, normalizer: &Normalizer<A>) -> A {
+        z - (normalizer.max + normalizer.log_sum)
+    }
+
+    fn cross_entropy<A: Real>(row: &Row<A>) -> A {
+        loss_of_log_probabilities::<Self, A>(row)
+    }
+}
+
+/// Reported in <https://github.com/linkedin/Liger-Kernel/pull/1329>.
+pub(in super::super) struct LowPrecisionStore;
+
+impl Recipe for LowPrecisionStore {
+    const NAME: &'static str = "defect/low-precision-store";
+    const SUMMARY: &'static str = "the backward pass reads probabilities that were stored in bf16";
+    const DEFECT: Option<Defect> = Some(Defect {
+        class: "C17",
+        story: "p - 1 of a confident row is lost: 0.999 and 1 are the same number in bf16",
+        families: &["ordinary", "dominant"],
+    });
+
+    fn saved<A: Real>(_: &Row<A>, probabilities: Vec<A>) -> Vec<A> {
+        probabilities.iter().map(|p| A::from_f64(Dtype::Bf16.round(p.to_f64()))).collect()
+    }
+}
+
+pub(in super::super) struct GradientThroughDivision;
+
+impl Recipe for GradientThroughDivision {
+    const NAME: &'static str = "defect/gradient-through-division";
+    const SUMMARY: &'static str = "the log-softmax product divides by the probability before it multiplies by it";
+    const DEFECT: Option<Defect> = Some(Defect {
+        class: "C18",
+        story: "a probability of 0 gives 0 * inf, and a masked class a NaN gradient",
+        families: &["masked", "dominant"],
+    });
+
+    fn log_softmax_vjp<A: Real>(row: &Row<A>) -> Vec<A> {
+        let probabilities = Self::saved(row, Self::softmax(row));
+        let total = Self::sum(row, row.direction);
+        probabilities.iter().zip(row.direction).map(|(&p, &g)| p * (g / p - total)).collect()
+    }
+}
+
+/// Reported in <https://github.com/google-deepmind/optax/pull/898>.
+pub(in super::super) struct ZeroTimesLogZero;
+
+impl Recipe for ZeroTimesLogZero {
+    const NAME: &'static str = "defect/zero-times-log-zero";
+    const SUMMARY: &'static str = "the loss adds q * distance over all classes, also where q is 0";
+    const DEFECT: Option<Defect> = Some(Defect {
+        class: "C19",
+        story: "a masked class that has no mass adds 0 * inf, and the loss is NaN",
+        families: &["masked"],
+    });
+
+    fn expected<A: Real>(row: &Row<A>, values: &[A]) -> A {
+        let terms = values.iter().enumerate().map(|(class, &value)| Self::target_mass(row, class) * value);
+        Self::sum(row, &terms.collect::<Vec<A>>())
+    }
+}
+
+pub(in super::super) struct SmoothingOfMasked;
+
+impl Recipe for SmoothingOfMasked {
+    const NAME: &'static str = "defect/smoothing-of-masked";
+    const SUMMARY: &'static str = "the smoothing term is added also where the smoothing is 0";
+    const DEFECT: Option<Defect> = Some(Defect {
+        class: "C20",
+        story: "0 * inf of a masked class makes a loss NaN that was never smoothed",
+        families: &["masked"],
+    });
+
+    fn expected<A: Real>(row: &Row<A>, values: &[A]) -> A {
+        let smoothing = row.label_smoothing;
+        (A::ONE - smoothing) * values[row.target] + smoothing * (Self::sum(row, values) / row.count())
+    }
+}
+
+pub(in super::super) struct EpsilonInLog;
+
+impl Recipe for EpsilonInLog {
+    const NAME: &'static str = "defect/epsilon-in-log";
+    const SUMMARY: &'static str = "log-softmax and the loss are log(p + 1e-8)";
+    const DEFECT: Option<Defect> = Some(Defect {
+        class: "C22",
+        story: "the loss of a confident wrong row never exceeds 18.4",
+        families: &["confident_wrong", "dominant"],
+    });
+
+    fn log_probability<A: Real>(row: &Row<A>, z: A, normalizer: &Normalizer<A>) -> A {
+        Self::log(row, Self::probability(row, z, normalizer) + A::from_f64(1e-8))
+    }
+
+    fn cross_entropy<A: Real>(row: &Row<A>) -> A {
+        loss_of_log_probabilities::<Self, A>(row)
+    }
+}
+
+pub(in super::super) struct Base2Lse;
+
+impl Recipe for Base2Lse {
+    const NAME: &'static str = "defect/base2-lse";
+    const SUMMARY: &'static str = "log-sum-exp adds the base-2 logarithm of S";
+    const DEFECT: Option<Defect> = Some(Defect {
+        class: "C30",
+        story: "a kernel that works in base 2 stores its log-sum-exp without going back to nats",
+        families: &["ordinary", "ties"],
+    });
+
+    fn logsumexp<A: Real>(row: &Row<A>) -> A {
+        let Normalizer { max, log_sum, .. } = Self::normalizer(row);
+        if max.is_infinite() { max } else { max + log_sum * A::from_f64(std::f64::consts::LOG2_E) }
+    }
+}
+
+pub(in super::super) struct LogOfSoftmax;
+
+impl Recipe for LogOfSoftmax {
+    const NAME: &'static str = "defect/log-of-softmax";
+    const SUMMARY: &'static str = "log-softmax and the loss are the logarithm of a probability";
+    const DEFECT: Option<Defect> = Some(Defect {
+        class: "C12",
+        story: "a probability that underflows to 0 makes an infinite loss of one that is only large",
+        families: &["confident_wrong"],
+    });
+    fn log_probability<A: Real>(row: &Row<A>, z: A, normalizer: &Normalizer<A>) -> A {
+        Self::log(row, Self::probability(row, z, normalizer))
+    }
+
+    fn cross_entropy<A: Real>(row: &Row<A>) -> A {
+        loss_of_log_probabilities::<Self, A>(row)
+    }
+}
+
+pub(in super::super) struct ProbabilityClipped;
+
+impl Recipe for ProbabilityClipped {
+    const NAME: &'static str = "defect/probability-clipped";
+    const SUMMARY: &'static str =
+        "log-softmax and the loss are the logarithm of a probability clipped to [1e-7, 1 - 1e-7]";
+    const DEFECT: Option<Defect> = Some(Defect {
+        class: "C22",
+        story: "the loss of a confident wrong row never exceeds 16.1, and that of a right one is never 0",
+        families: &["confident_wrong"],
+    });
+    fn log_probability<A: Real>(row: &Row<A>, z: A, normalizer: &Normalizer<A>) -> A {
+        let (least, p) = (A::from_f64(1e-7), Self::probability(row, z, normalizer));
+        let most = A::ONE - least;
+        Self::log(
+            row,
+            if p < least {
+                least
+            } else if p > most {
+                most
+            } else {
+                p
+            },
+        )
+    }
+
+    fn cross_entropy<A: Real>(row: &Row<A>) -> A {
+        loss_of_log_probabilities::<Self, A>(row)
+    }
+}
+
+pub(in super::super) struct SmoothingIgnored;
+
+impl Recipe for SmoothingIgnored {
+    const NAME: &'static str = "defect/smoothing-ignored";
+    const SUMMARY: &'static str = "the gradient of the cross-entropy leaves the label smoothing out";
+    const DEFECT: Option<Defect> = Some(Defect {
+        class: "C20",
+        story: "forward and backward pass are of two different losses",
+        families: &["ordinary"],
+    });
+    fn target_mass<A: Real>(row: &Row<A>, class: usize) -> A {
+        if class == row.target { A::ONE } else { A::ZERO }
+    }
+}
+
+pub(in super::super) struct GradientThroughLse;
+
+impl Recipe for GradientThroughLse {
+    const NAME: &'static str = "defect/gradient-through-lse";
+    const SUMMARY: &'static str = "the gradient of the cross-entropy takes probabilities as exp(z - LSE)";
+    const DEFECT: Option<Defect> = Some(Defect {
+        class: "C18",
+        story: "the rounding error of a large LSE is exponentiated, and becomes a relative error of every probability",
+        families: &["offset"],
+    });
+    fn cross_entropy_grad<A: Real>(row: &Row<A>) -> Vec<A> {
+        let lse = Self::logsumexp(row);
+        let gradient = |(class, &z): (usize, &A)| Self::gradient(row, class, Self::exp(row, z - lse));
+        row.logits.iter().enumerate().map(gradient).collect()
+    }
+}

@@ -1,0 +1,217 @@
+//! The maximum and what is subtracted (C08 to C11, C22): a wrong one cancels in ordinary rows, and shows only beyond the range of exp.
+
+use super::super::Defect;
+use super::super::recipe::{Recipe, Row};
+use super::super::stable::Shifted;
+use super::LANES;
+use crate::kernel::Real;
+
+pub(in super::super) struct MaxStartsAtZero;
+
+impl Recipe for MaxStartsAtZero {
+    const NAME: &'static str = "defect/max-starts-at-zero";
+    const SUMMARY: &'static str = "the maximum is searched from 0 instead of minus infinity";
+    const DEFECT: Option<Defect> = Some(Defect {
+        class: "C08",
+        story: "where all logits are far below 0 every weight underflows, and the row is 0 / 0",
+        families: &["all_negative"],
+    });
+
+    fn maximum<A: Real>(row: &Row<A>) -> A {
+        row.logits.iter().fold(A::ZERO, |max, &z| max.larger(z))
+    }
+}
+
+pub(in super::super) struct MaxSkipsTail;
+
+impl Recipe for MaxSkipsTail {
+    const NAME: &'static str = "defect/max-skips-tail";
+    const SUMMARY: &'static str = "the maximum is taken over whole blocks of 8 and forgets what is left over";
+    const DEFECT: Option<Defect> = Some(Defect {
+        class: "C09",
+        story: "a logit in the tail that towers over the rest overflows; a smaller one only costs accuracy",
+        families: &["spike"],
+    });
+
+    fn maximum<A: Real>(row: &Row<A>) -> A {
+        let seen = if row.logits.len() < LANES { row.logits.len() } else { row.logits.len() / LANES * LANES };
+        row.logits[..seen].iter().fold(A::NEG_INFINITY, |max, &z| max.larger(z))
+    }
+}
+
+/// Reported in <https://github.com/flashinfer-ai/flashinfer/issues/4267>.
+pub(in super::super) struct FiniteMaskSentinel;
+
+impl Recipe for FiniteMaskSentinel {
+    const NAME: &'static str = "defect/finite-mask-sentinel";
+    const SUMMARY: &'static str = "minus infinity is written as -1e4 where the search for the maximum starts";
+    const DEFECT: Option<Defect> = Some(Defect {
+        class: "C10",
+        story: "logits below the sentinel are real, and every weight of such a row underflows",
+        families: &["all_negative", "offset", "extreme"],
+    });
+
+    fn maximum<A: Real>(row: &Row<A>) -> A {
+        row.logits.iter().fold(A::from_f64(-1e4), |max, &z| max.larger(z))
+    }
+}
+
+/// Reported in <https://github.com/PaddlePaddle/Paddle/pull/21165>.
+pub(in super::super) struct MaxClipped;
+
+impl Recipe for MaxClipped {
+    const NAME: &'static str = "defect/max-clipped";
+    const SUMMARY: &'static str = "the maximum is clipped from below at -64";
+    const DEFECT: Option<Defect> = Some(Defect {
+        class: "C22",
+        story: "rows far below the clip underflow as a whole; rows near it only lose accuracy, so small tests pass",
+        families: &["all_negative"],
+    });
+
+    fn maximum<A: Real>(row: &Row<A>) -> A {
+        A::from_f64(-64.0).larger(Shifted::maximum(row))
+    }
+}
+
+pub(in super::super) struct MaxStartsAtLeastNormal;
+
+impl Recipe for MaxStartsAtLeastNormal {
+    const NAME: &'static str = "defect/max-starts-at-least-normal";
+    const SUMMARY: &'static str = "the maximum is searched from the least positive normal number";
+    const DEFECT: Option<Defect> = Some(Defect {
+        class: "C08",
+        story: "FLT_MIN was taken for the lowest number: rows far below 0 underflow as a whole",
+        families: &["all_negative"],
+    });
+    fn maximum<A: Real>(row: &Row<A>) -> A {
+        A::from_f64(row.dtype.format().least_normal()).larger(Shifted::maximum(row))
+    }
+}
+
+pub(in super::super) struct MaxOfPadded;
+
+impl Recipe for MaxOfPadded {
+    const NAME: &'static str = "defect/max-of-padded";
+    const SUMMARY: &'static str =
+        "the maximum is taken over whole blocks of 8, of which the missing logits are read as 0";
+    const DEFECT: Option<Defect> = Some(Defect {
+        class: "C08",
+        story: "the sum leaves the padding out, the maximum does not: tails far below 0 underflow as a whole",
+        families: &["all_negative"],
+    });
+    fn maximum<A: Real>(row: &Row<A>) -> A {
+        let max = Shifted::maximum(row);
+        if row.logits.len().is_multiple_of(LANES) { max } else { max.larger(A::ZERO) }
+    }
+}
+
+pub(in super::super) struct MaxSkipsFirst;
+
+impl Recipe for MaxSkipsFirst {
+    const NAME: &'static str = "defect/max-skips-first";
+    const SUMMARY: &'static str = "the maximum is searched from the second logit on";
+    const DEFECT: Option<Defect> = Some(Defect {
+        class: "C09",
+        story: "a first logit that towers over the rest overflows; a smaller one only costs accuracy",
+        families: &["spike"],
+    });
+    fn maximum<A: Real>(row: &Row<A>) -> A {
+        let first = usize::from(row.logits.len() > 1);
+        row.logits[first..].iter().fold(A::NEG_INFINITY, |max, &z| max.larger(z))
+    }
+}
+
+pub(in super::super) struct FirstAsMax;
+
+impl Recipe for FirstAsMax {
+    const NAME: &'static str = "defect/first-as-max";
+    const SUMMARY: &'static str = "the first logit is subtracted instead of the maximum";
+    const DEFECT: Option<Defect> = Some(Defect {
+        class: "C09",
+        story: "right until a later logit is so far above the first one that exp overflows",
+        families: &["spike", "staircase"],
+    });
+    fn maximum<A: Real>(row: &Row<A>) -> A {
+        row.logits.first().copied().unwrap_or(A::NEG_INFINITY)
+    }
+}
+
+/// Reported in <https://github.com/pytorch/pytorch/pull/156379>.
+pub(in super::super) struct MaxOfHalfVectors;
+
+impl Recipe for MaxOfHalfVectors {
+    const NAME: &'static str = "defect/max-of-half-vectors";
+    const SUMMARY: &'static str = "of every 8 logits the maximum sees the first 4";
+    const DEFECT: Option<Defect> = Some(Defect {
+        class: "C09",
+        story: "the maximum of the second half of each vector is stored over, and a spike there overflows",
+        families: &["spike"],
+    });
+    fn maximum<A: Real>(row: &Row<A>) -> A {
+        let seen = row.logits.chunks(LANES).flat_map(|chunk| match chunk.len() {
+            LANES => &chunk[..LANES / 2],
+            _ => chunk,
+        });
+        seen.fold(A::NEG_INFINITY, |max, &z| max.larger(z))
+    }
+}
+
+pub(in super::super) struct Unshifted;
+
+impl Recipe for Unshifted {
+    const NAME: &'static str = "defect/unshifted";
+    const SUMMARY: &'static str = "no maximum is subtracted";
+    const DEFECT: Option<Defect> = Some(Defect {
+        class: "C11",
+        story: "exp overflows above 88.7 in f32, and all weights underflow below -104",
+        families: &["spike", "all_negative"],
+    });
+    fn maximum<A: Real>(_: &Row<A>) -> A {
+        A::ZERO
+    }
+}
+
+/// Reported in <https://github.com/ohdearquant/lattice/issues/361>.
+pub(in super::super) struct FiniteMaskValue;
+
+impl Recipe for FiniteMaskValue {
+    const NAME: &'static str = "defect/finite-mask-value";
+    const SUMMARY: &'static str = "a masked class is read as -1e9";
+    const DEFECT: Option<Defect> = Some(Defect {
+        class: "C10",
+        story: "classes below the mask are real, and the masked one takes their place",
+        families: &["masked", "fully_masked"],
+    });
+    fn maximum<A: Real>(row: &Row<A>) -> A {
+        let masked: Vec<A> = row.logits.iter().map(|&z| unmasked(z)).collect();
+        Shifted::maximum(&Row { logits: &masked, ..*row })
+    }
+
+    fn weight<A: Real>(row: &Row<A>, z: A, max: A) -> A {
+        Shifted::weight(row, unmasked(z), max)
+    }
+}
+
+pub(in super::super) struct LogitsClipped;
+
+impl Recipe for LogitsClipped {
+    const NAME: &'static str = "defect/logits-clipped";
+    const SUMMARY: &'static str = "logits are clipped from below at -64";
+    const DEFECT: Option<Defect> = Some(Defect {
+        class: "C22",
+        story: "masked classes keep a weight, and classes far below the clip become equal",
+        families: &["all_negative"],
+    });
+    fn maximum<A: Real>(row: &Row<A>) -> A {
+        MaxClipped::maximum(row)
+    }
+
+    fn weight<A: Real>(row: &Row<A>, z: A, max: A) -> A {
+        Shifted::weight(row, A::from_f64(-64.0).larger(z), max)
+    }
+}
+
+/// A logit with minus infinity written as -1e9.
+fn unmasked<A: Real>(z: A) -> A {
+    if z == A::NEG_INFINITY { A::from_f64(-1e9) } else { z }
+}

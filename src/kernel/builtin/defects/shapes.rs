@@ -1,0 +1,50 @@
+//! Lengths and indices (C35, C36).
+
+use super::super::Defect;
+use super::super::recipe::{Recipe, Row};
+use super::super::stable::Shifted;
+use crate::kernel::Real;
+
+pub(in super::super) struct EmptyPanics;
+
+impl Recipe for EmptyPanics {
+    const NAME: &'static str = "defect/empty-panics";
+    const SUMMARY: &'static str = "the maximum starts from the first logit";
+    const DEFECT: Option<Defect> =
+        Some(Defect { class: "C35", story: "a row without a logit has no first one", families: &["tiny_n"] });
+
+    fn maximum<A: Real>(row: &Row<A>) -> A {
+        row.logits.iter().fold(row.logits[0], |max, &z| max.larger(z))
+    }
+}
+
+pub(in super::super) struct NarrowIndex;
+
+impl Recipe for NarrowIndex {
+    const NAME: &'static str = "defect/narrow-index";
+    const SUMMARY: &'static str = "sums count their terms in 8 bits";
+    const DEFECT: Option<Defect> = Some(Defect {
+        class: "C36",
+        story: "a row of 256 classes and more is added up only in part",
+        families: &["long", "very_long"],
+    });
+
+    fn sum<A: Real>(row: &Row<A>, terms: &[A]) -> A {
+        Shifted::sum(row, &terms[..usize::from(terms.len() as u8)])
+    }
+}
+
+pub(in super::super) struct EmptyIsZero;
+
+impl Recipe for EmptyIsZero {
+    const NAME: &'static str = "defect/empty-is-zero";
+    const SUMMARY: &'static str = "log-sum-exp of no logit is 0";
+    const DEFECT: Option<Defect> = Some(Defect {
+        class: "C35",
+        story: "the neutral element of addition where that of log-sum-exp is due, minus infinity",
+        families: &["tiny_n"],
+    });
+    fn logsumexp<A: Real>(row: &Row<A>) -> A {
+        if row.logits.is_empty() { A::ZERO } else { Shifted::logsumexp(row) }
+    }
+}
