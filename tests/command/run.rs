@@ -141,7 +141,10 @@ fn report_in_every_format() {
     assert_eq!(place.ok(&["report", "report", "--format", "markdown"]), markdown);
     assert!(place.ok(&["report", "report", "--format", "html"]).starts_with("<!doctype html>"));
     let listed = place.ok(&["report", "report", "--out", "copy/deep"]);
-    assert_eq!(listed.lines().count(), 5, "{listed}");
+    assert_eq!(listed.lines().count(), 6, "{listed}");
+    // What is known of the run goes with the results, where it is there.
+    assert_eq!(place.read("copy/deep/run.json"), place.read("report/run.json"));
+    assert_eq!(markdown, place.read("report/summary.md"));
     for (format, file) in [("junit", "junit.xml"), ("sarif", "logitfuzz.sarif")] {
         assert_eq!(place.ok(&["report", "report", "--format", format]), place.read(&format!("copy/deep/{file}")));
     }
