@@ -56,6 +56,8 @@ fn merged_shards_are_the_whole_byte_for_byte() {
     run(&place, &["--out", "whole"]);
     let whole = place.read("whole/results.json");
     let results = place.json("whole/results.json");
+    // Shards ran at other times, so only what the results say can be the same.
+    std::fs::remove_file(place.path("whole/run.json")).expect("the run's own file");
     assert!(results["findings"].as_array().expect("findings").len() > 10 && !whole.contains("\"shard\""));
     for of in [1, 2, 3, 8] {
         merge(&place, of);
