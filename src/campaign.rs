@@ -47,8 +47,11 @@ pub const SLOW_MAX_LEN: usize = 1 << 25;
 /// Rows that a thread takes at a time: few enough to share the work evenly.
 const ROWS_AT_A_TIME: u64 = 8;
 
-/// The same where a kernel runs in a process of its own: an exchange with it costs as much as judging several short rows.
-const ROWS_AT_A_TIME_SUPERVISED: u64 = 64;
+/// The most of them where a kernel runs in a process of its own: an exchange with it costs as much as judging several short rows.
+const ROWS_AT_A_TIME_SUPERVISED: u64 = 256;
+
+/// Pieces that each thread gets at least then, if there are rows enough, so that the shares are even.
+const LEAST_PIECES: u64 = 4;
 
 /// Logits of the rows of one batch after which no further row joins it: what is in memory at once stays small.
 const LOGITS_AT_A_TIME: usize = 1 << 14;
@@ -225,7 +228,9 @@ pub fn run(plan: &Plan, control: &Control) -> Result<Results> {
         .map_err(|error| Error::harness(format!("cannot start the worker threads: {error}")))?;
     let _quiet = quiet::PanicHook::install();
     let is_supervised = plan.kernels.iter().any(|kernel| kernel.supervised().is_some());
-    let chunks = Chunks::new(&fields, if is_supervised { ROWS_AT_A_TIME_SUPERVISED } else { ROWS_AT_A_TIME });
+    let even = total / (LEAST_PIECES * pool.current_num_threads() as u64);
+    let at_a_time = if is_supervised { even.clamp(ROWS_AT_A_TIME, ROWS_AT_A_TIME_SUPERVISED) } else { ROWS_AT_A_TIME };
+    let chunks = Chunks::new(&fields, at_a_time);
     let (next, done) = (AtomicU64::new(0), AtomicU64::new(0));
     let merged = Mutex::new(Harvest::default());
     let queue = Queue::default();

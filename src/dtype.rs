@@ -70,7 +70,11 @@ impl Dtype {
 
     /// Whether `x` is a value of the dtype. NaN and the infinities are.
     pub fn holds(self, x: f64) -> bool {
-        x.is_nan() || self.round(x) == x
+        match self {
+            Dtype::F64 => true,
+            Dtype::F32 => x.is_nan() || f64::from(x as f32) == x,
+            Dtype::F16 | Dtype::Bf16 => x.is_nan() || self.round(x) == x,
+        }
     }
 
     /// The value whose bits are the low bits of `word`. Every NaN becomes the one quiet NaN.

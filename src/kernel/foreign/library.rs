@@ -9,15 +9,19 @@ use crate::dtype::Dtype;
 use crate::error::{Error, Result};
 use crate::kernel::{Claims, Fault, Kernel, Outcome};
 use crate::op::{Op, Takes};
+use crate::worker::frame;
 use libloading::Library;
 use std::ffi::c_void;
 use std::mem::transmute;
+use std::ops::Range;
 use std::path::Path;
 
 /// Bytes of fence on either side of the output.
 const FENCE: usize = 256;
 /// What fences are made of.
 const FENCE_BYTE: u8 = 0xa5;
+/// A whole fence, to compare with at once.
+const WHOLE: [u8; FENCE] = [FENCE_BYTE; FENCE];
 /// Pointers are this many values beyond a multiple of 64 bytes: never aligned to 16, 32 or 64.
 const STEPS: [usize; 3] = [1, 3, 7];
 
@@ -117,11 +121,11 @@ impl Kernel for CLibrary {
         let outputs = case.op().outputs(n);
         let step = STEPS[n % STEPS.len()];
         let mut logits = Buffer::of(dtype, case.logits(), step);
-        let mut direction = Buffer::of(dtype, case.direction().unwrap_or(&[]), step);
+        let mut direction = case.direction().map(|direction| Buffer::of(dtype, direction, step));
         let mut out = Buffer::filled(dtype, outputs, step);
-        let (logits_before, direction_before) = (logits.clone(), direction.clone());
+        let direction_pointer = direction.as_mut().map_or(std::ptr::null_mut(), Buffer::pointer);
         // Mutable pointers, so that a function which writes through them does what C lets it do.
-        if !self.call(case, logits.pointer(), direction.pointer(), out.pointer()) {
+        if !self.call(case, logits.pointer(), direction_pointer, out.pointer()) {
             return Outcome::Failed(Fault::Panic, "the symbol is gone".into());
         }
         if let Some(place) = out.broken_fence() {
@@ -130,26 +134,27 @@ impl Kernel for CLibrary {
                 format!("it wrote to {place}, and there are {outputs} outputs"),
             );
         }
-        for (what, before, after) in
-            [("logits", &logits_before, &logits), (direction_name(case.op()), &direction_before, &direction)]
-        {
+        let passed = [("logits", case.logits(), Some(&logits))];
+        let passed_too = [(direction_name(case.op()), case.direction().unwrap_or(&[]), direction.as_ref())];
+        for (what, before, after) in passed.into_iter().chain(passed_too) {
+            let Some(after) = after else { continue };
             if let Some(place) = after.broken_fence() {
                 return Outcome::Failed(Fault::OutOfBounds, format!("it wrote to {place} of the {what}"));
             }
             if let Some(index) = after.differs(before) {
-                let (was, is) = (before.value(index), after.value(index));
+                let (was, is) = (before[index], after.values()[index]);
                 let message = format!("value {index} of the {what} was {was} and is {is} after the call");
                 return Outcome::Failed(Fault::InputChanged, message);
             }
         }
-        if let Some(index) = (0..outputs).find(|&index| out.word(index) == fill(dtype)) {
+        if let Some(index) = out.unwritten() {
             return Outcome::Failed(Fault::Unwritten, format!("output {index} of {outputs} was never written"));
         }
-        Outcome::Outputs((0..outputs).map(|index| out.value(index)).collect())
+        Outcome::Outputs(out.values())
     }
 }
 
-/// A quiet NaN with a payload that arithmetic does not make and kernels do not write.
+/// A quiet NaN with a payload that arithmetic does not make and kernels do not write, in the low bytes.
 fn fill(dtype: Dtype) -> u64 {
     match dtype {
         Dtype::F16 => 0x7e5a,
@@ -160,35 +165,41 @@ fn fill(dtype: Dtype) -> u64 {
 }
 
 /// Values between fences, at an address that is aligned to the type and to no more.
-#[derive(Clone)]
 struct Buffer {
     dtype: Dtype,
-    len: usize,
     /// Words, so that every offset of a multiple of the width is aligned to the type.
     memory: Vec<u64>,
-    /// Where the first value lies, in bytes.
-    start: usize,
+    /// Where the values lie, in bytes.
+    place: Range<usize>,
 }
 
 impl Buffer {
     fn of(dtype: Dtype, values: &[f64], step: usize) -> Self {
-        let mut buffer = Self::filled(dtype, values.len(), step);
-        for (index, &x) in values.iter().enumerate() {
-            buffer.set(index, dtype.to_bits(x));
-        }
+        let mut buffer = Self::fenced(dtype, values.len(), step);
+        let words = native_words(dtype, values);
+        let place = buffer.place.clone();
+        buffer.bytes_mut()[place].copy_from_slice(&words);
         buffer
     }
 
     fn filled(dtype: Dtype, len: usize, step: usize) -> Self {
+        let mut buffer = Self::fenced(dtype, len, step);
+        let place = buffer.place.clone();
+        let word = native(fill(dtype).to_le_bytes(), dtype.bytes());
+        for to in buffer.bytes_mut()[place].chunks_exact_mut(dtype.bytes()) {
+            to.copy_from_slice(&word[..dtype.bytes()]);
+        }
+        buffer
+    }
+
+    /// Fences all over, and room for so many values.
+    fn fenced(dtype: Dtype, len: usize, step: usize) -> Self {
         let width = dtype.bytes();
         let words = (2 * FENCE + 128 + len * width).div_ceil(size_of::<u64>());
         let memory = vec![u64::from_ne_bytes([FENCE_BYTE; 8]); words];
         let from_boundary = memory.as_ptr().addr().wrapping_neg() % 64;
-        let mut buffer = Self { dtype, len, memory, start: FENCE + from_boundary + step * width };
-        for index in 0..len {
-            buffer.set(index, fill(dtype));
-        }
-        buffer
+        let start = FENCE + from_boundary + step * width;
+        Self { dtype, memory, place: start..start + len * width }
     }
 
     fn bytes(&self) -> &[u8] {
@@ -196,51 +207,72 @@ impl Buffer {
         unsafe { std::slice::from_raw_parts(self.memory.as_ptr().cast(), size_of_val(&self.memory[..])) }
     }
 
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        let size = size_of_val(&self.memory[..]);
+        // SAFETY: as above, and any bytes make words.
+        unsafe { std::slice::from_raw_parts_mut(self.memory.as_mut_ptr().cast(), size) }
+    }
+
     fn pointer(&mut self) -> *mut c_void {
-        // SAFETY: `start` lies inside the memory.
-        unsafe { self.memory.as_mut_ptr().cast::<u8>().add(self.start).cast() }
+        let start = self.place.start;
+        self.bytes_mut()[start..].as_mut_ptr().cast()
     }
 
-    fn set(&mut self, index: usize, word: u64) {
+    fn values(&self) -> Vec<f64> {
+        let mut words = self.bytes()[self.place.clone()].to_vec();
+        in_other_order(&mut words, self.dtype.bytes());
+        frame::read_values(self.dtype, &words)
+    }
+
+    /// The first value that is not, bit for bit, what was passed.
+    fn differs(&self, passed: &[f64]) -> Option<usize> {
+        let (before, after) = (native_words(self.dtype, passed), &self.bytes()[self.place.clone()]);
+        if before == after {
+            return None;
+        }
+        before.iter().zip(after).position(|(a, b)| a != b).map(|byte| byte / self.dtype.bytes())
+    }
+
+    /// The first output that holds what it was filled with.
+    fn unwritten(&self) -> Option<usize> {
         let width = self.dtype.bytes();
-        let from = self.start + index * width;
-        // SAFETY: as in `bytes`, and nobody else holds a pointer to them.
-        let bytes = unsafe {
-            std::slice::from_raw_parts_mut(self.memory.as_mut_ptr().cast::<u8>(), size_of_val(&self.memory[..]))
-        };
-        bytes[from..from + width].copy_from_slice(&(word << unused(width)).to_ne_bytes()[..width]);
-    }
-
-    fn word(&self, index: usize) -> u64 {
-        let width = self.dtype.bytes();
-        let mut word = [0; 8];
-        word[..width].copy_from_slice(&self.bytes()[self.start + index * width..][..width]);
-        u64::from_ne_bytes(word) >> unused(width)
-    }
-
-    fn value(&self, index: usize) -> f64 {
-        self.dtype.from_bits(self.word(index))
-    }
-
-    /// The first value that is not, bit for bit, what it is in the other buffer.
-    fn differs(&self, other: &Buffer) -> Option<usize> {
-        (0..self.len).find(|&index| self.word(index) != other.word(index))
+        let word = native(fill(self.dtype).to_le_bytes(), width);
+        self.bytes()[self.place.clone()].chunks_exact(width).position(|bytes| *bytes == word[..width])
     }
 
     /// Where the fence was written to, counted in values.
     fn broken_fence(&self) -> Option<String> {
-        let (before, rest) = self.bytes().split_at(self.start);
+        let (before, after) = (&self.bytes()[..self.place.start], &self.bytes()[self.place.end..]);
+        let is_whole = |fence: &[u8]| fence.chunks(WHOLE.len()).all(|part| *part == WHOLE[..part.len()]);
+        if is_whole(before) && is_whole(after) {
+            return None;
+        }
         let width = self.dtype.bytes();
-        let after = &rest[self.len * width..];
         if let Some(place) = after.iter().position(|&byte| byte != FENCE_BYTE) {
-            return Some(format!("index {}", self.len + place / width));
+            return Some(format!("index {}", self.place.len() / width + place / width));
         }
         let place = before.iter().rposition(|&byte| byte != FENCE_BYTE)?;
         Some(format!("index -{}", (before.len() - place).div_ceil(width)))
     }
 }
 
-/// How far the low bytes of a word are from its beginning in memory, in bits.
-const fn unused(width: usize) -> usize {
-    if cfg!(target_endian = "big") { 64 - 8 * width } else { 0 }
+/// The words of values in this machine's order of bytes.
+fn native_words(dtype: Dtype, values: &[f64]) -> Vec<u8> {
+    let mut words = Vec::new();
+    frame::write_values(dtype, values, &mut words);
+    in_other_order(&mut words, dtype.bytes());
+    words
+}
+
+/// A word in this machine's order of bytes, in the first bytes.
+fn native(mut word: [u8; 8], width: usize) -> [u8; 8] {
+    in_other_order(&mut word[..width], width);
+    word
+}
+
+/// Turns little-endian words into this machine's, and back: nothing to do on most.
+fn in_other_order(words: &mut [u8], width: usize) {
+    if cfg!(target_endian = "big") {
+        words.chunks_exact_mut(width).for_each(<[u8]>::reverse);
+    }
 }
