@@ -20,7 +20,7 @@ VENV ?= target/reference-venv
 PYTHON_VENV ?= target/python-venv
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run gate accept test check fmt clippy doc soak bench fuzz fuzz-check reference adapters adapters-python published clean-reports
+.PHONY: help setup run gate accept test check fmt clippy doc soak zoo bench fuzz fuzz-check reference adapters adapters-python published clean-reports
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F '|' '{ printf "%-24s%s\n", $$1, $$2 }'
@@ -73,6 +73,9 @@ doc: ## the documentation, every warning an error
 
 soak: setup ## the long claims: no false alarm in ten million outputs of the correct kernels
 	LOGITFUZZ_SOAK_CASES=$(SOAK_CASES) cargo test --locked --release --test trusted -- --nocapture
+
+zoo: setup ## every planted defect against every family: writes reports/zoo.md, which `make test` holds against a fresh one
+	cargo run --release --locked --quiet -- zoo
 
 bench: setup ## what is claimed about speed, as ratios taken in one run
 	cargo bench --locked

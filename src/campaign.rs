@@ -13,12 +13,13 @@ use crate::dtype::{Dtype, exponent};
 use crate::error::{Error, Result};
 use crate::generate::file::{FILE_FAMILY, Rows};
 use crate::generate::{self, Family};
-use crate::judge::{self, Bounds, Judgement, Verdict};
+use crate::judge::{self, Bounds, Judgement, Relation, Verdict};
 use crate::kernel::{self, Claims, Fault, Kernel, Outcome, Special};
 use crate::op::Op;
 use crate::oracle::{Oracle, Truth};
 use crate::results::{self, Provenance, Results, Settings};
 use harvest::{CellKey, Failure, FailureKey, Harvest, Lots, Queue};
+use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -28,6 +29,7 @@ mod explain;
 mod finding;
 mod harvest;
 mod quiet;
+mod search;
 mod shard;
 mod tally;
 
@@ -36,6 +38,7 @@ pub use explain::{Cause, Shape};
 pub(crate) use finding::DIGITS;
 pub(crate) use finding::describe;
 pub use finding::{Examination, Kept, examine, extra_text, shrink_case};
+pub use search::SEARCH_FAMILY;
 pub use shard::{CurvePart, Part, Shard, merge};
 
 /// The longest row by default.
@@ -89,6 +92,9 @@ pub enum Source {
     Family(Family),
     /// A user's own rows: the family `file`.
     File(Arc<Rows>),
+    /// So many cases for each (kernel, op, dtype) of a search for the largest error / bound: the family `search`. Each kernel has
+    /// cases of its own.
+    Search(u64),
 }
 
 impl Source {
@@ -97,6 +103,7 @@ impl Source {
         match self {
             Source::Family(family) => family.name(),
             Source::File(_) => FILE_FAMILY,
+            Source::Search(_) => SEARCH_FAMILY,
         }
     }
 
@@ -104,6 +111,7 @@ impl Source {
         match self {
             Source::Family(_) => cases,
             Source::File(rows) => rows.len() as u64,
+            Source::Search(steps) => *steps,
         }
     }
 
@@ -114,6 +122,7 @@ impl Source {
                 let target = rows.targets.as_ref().map(|targets| targets[index as usize]);
                 (rows.row(index as usize, dtype), target)
             }
+            Source::Search(_) => unreachable!("a search has no rows of its own"),
         }
     }
 }
@@ -152,7 +161,7 @@ impl Plan {
     pub(crate) fn settings(&self) -> Settings {
         let file = self.sources.iter().find_map(|source| match source {
             Source::File(rows) => Some(results::FileRows { rows: rows.len(), checksum: rows.checksum() }),
-            Source::Family(_) => None,
+            Source::Family(_) | Source::Search(_) => None,
         });
         Settings {
             seed: self.seed,
@@ -165,7 +174,16 @@ impl Plan {
             special: self.special.map(|special| special.name().to_owned()),
             claims: self.claims.clone(),
             file,
+            search: self.searches().map(|(_, steps)| steps).next().unwrap_or(0),
         }
+    }
+
+    /// The searches among the sources: the place and the cases of each.
+    fn searches(&self) -> impl Iterator<Item = (usize, u64)> {
+        self.sources.iter().enumerate().filter_map(|(place, source)| match source {
+            Source::Search(steps) => Some((place, *steps)),
+            _ => None,
+        })
     }
 
     fn provenance(&self) -> Provenance {
@@ -173,11 +191,10 @@ impl Plan {
         Provenance { libraries: self.kernels.iter().filter_map(version).collect(), ..provenance() }
     }
 
-    /// Every pair of a dtype and a source of this shard, as indices, with the number of its rows.
+    /// Every pair of a dtype and a source of rows of this shard, as indices, with the number of its rows.
     fn fields(&self) -> Vec<(usize, usize, u64)> {
-        let each = |dtype: usize| {
-            self.sources.iter().enumerate().map(move |(source, from)| (dtype, source, from.rows(self.cases)))
-        };
+        let rows = || self.sources.iter().enumerate().filter(|(_, source)| !matches!(source, Source::Search(_)));
+        let each = |dtype: usize| rows().map(move |(source, from)| (dtype, source, from.rows(self.cases)));
         (0..self.dtypes.len()).flat_map(each).filter(|&(dtype, source, _)| self.owns(dtype, source)).collect()
     }
 
@@ -218,7 +235,15 @@ pub fn run(plan: &Plan, control: &Control) -> Result<Results> {
         shard.check(plan.dtypes.len() * plan.sources.len())?;
     }
     let fields = plan.fields();
-    let total: u64 = fields.iter().map(|field| field.2).sum();
+    let searches: Vec<(usize, usize, &Desk, u64)> = plan
+        .searches()
+        .flat_map(|(source, steps)| {
+            let desks = desks.iter().enumerate().filter(move |(dtype, _)| plan.owns(*dtype, source));
+            desks.flat_map(move |(dtype, desks)| desks.iter().map(move |desk| (source, dtype, desk, steps)))
+        })
+        .collect();
+    let rows: u64 = fields.iter().map(|field| field.2).sum();
+    let total = rows + searches.iter().map(|search| search.3).sum::<u64>();
     if total == 0 {
         return Err(Error::nothing_selected("nothing to run: no family is selected, or --cases is 0"));
     }
@@ -228,7 +253,7 @@ pub fn run(plan: &Plan, control: &Control) -> Result<Results> {
         .map_err(|error| Error::harness(format!("cannot start the worker threads: {error}")))?;
     let _quiet = quiet::PanicHook::install();
     let is_supervised = plan.kernels.iter().any(|kernel| kernel.supervised().is_some());
-    let even = total / (LEAST_PIECES * pool.current_num_threads() as u64);
+    let even = rows / (LEAST_PIECES * pool.current_num_threads() as u64);
     let at_a_time = if is_supervised { even.clamp(ROWS_AT_A_TIME, ROWS_AT_A_TIME_SUPERVISED) } else { ROWS_AT_A_TIME };
     let chunks = Chunks::new(&fields, at_a_time);
     let (next, done) = (AtomicU64::new(0), AtomicU64::new(0));
@@ -263,6 +288,19 @@ pub fn run(plan: &Plan, control: &Control) -> Result<Results> {
     });
     let mut harvest = merged.into_inner().unwrap_or_else(PoisonError::into_inner);
     harvest.merge(queue.into_harvest());
+    let found = pool.install(|| {
+        let search = |oracle: &mut Oracle, &(source, dtype, desk, steps): &(usize, usize, &Desk, u64)| {
+            let lot = search::search(plan, desk, plan.dtypes[dtype], steps, control, oracle);
+            // One that gave up, or had nothing to begin with, is done as well.
+            let done = done.fetch_add(if control.is_stopped() { lot.tally.rows } else { steps }, Ordering::Relaxed);
+            if let Some(progress) = control.progress {
+                progress((done + steps).min(total), total);
+            }
+            ((desk.kernel, desk.op, dtype, source), lot)
+        };
+        searches.par_iter().map_init(Oracle::new, search).collect::<Vec<_>>()
+    });
+    found.into_iter().for_each(|(cell, lot)| harvest.take(cell, lot));
     let kept = pool.install(|| finding::all(plan, &desks, &harvest.failures(), control));
     // Findings that were not shrunk to the end are not what a whole run gives, so stopping late counts too.
     let complete = done.into_inner() == total && !control.is_stopped();
@@ -500,16 +538,30 @@ fn row_size(logits: &[f64]) -> Option<i32> {
     Some(if size == 0.0 { ZERO } else { exponent(size) })
 }
 
-/// A case with what several kernels share: its truth for each preset, its bounds for each set of claims.
+/// A case with what several kernels share: its truth for each preset, its bounds and related cases for each set of claims, and
+/// what was said of each answer: many kernels answer alike.
 pub(crate) struct Bench<'a> {
     case: &'a Case,
     truths: Vec<(Special, Truth)>,
-    bounds: Vec<(Claims, Bounds)>,
+    courts: Vec<Court>,
 }
+
+/// What a case is judged by under some claims.
+struct Court {
+    claims: Claims,
+    bounds: Bounds,
+    /// The cases whose answers the claims relate to this one; made when a kernel first passes.
+    related: Option<Vec<(Relation, Case)>>,
+    /// The answers so far, bit for bit, and what was said of them.
+    heard: Vec<(Vec<f64>, Judgement)>,
+}
+
+/// Answers remembered for a case: kernels that are wrong are so in different ways.
+const MOST_HEARD: usize = 16;
 
 impl<'a> Bench<'a> {
     pub fn new(case: &'a Case) -> Self {
-        Self { case, truths: Vec::new(), bounds: Vec::new() }
+        Self { case, truths: Vec::new(), courts: Vec::new() }
     }
 
     /// The truth of the case, computed when first asked for.
@@ -524,14 +576,19 @@ impl<'a> Bench<'a> {
 
     /// The bounds under some claims, computed when first asked for.
     pub fn bounds(&mut self, oracle: &mut Oracle, claims: &Claims) -> &Bounds {
-        let found = self.bounds.iter().position(|(known, _)| known == claims);
-        let index = found.unwrap_or_else(|| {
+        let court = self.court(oracle, claims);
+        &self.courts[court].bounds
+    }
+
+    /// The place of the court for some claims.
+    fn court(&mut self, oracle: &mut Oracle, claims: &Claims) -> usize {
+        let found = self.courts.iter().position(|court| court.claims == *claims);
+        found.unwrap_or_else(|| {
             let case = self.case;
             let bounds = Bounds::new(case, self.truth(oracle, claims.special), claims);
-            self.bounds.push((claims.clone(), bounds));
-            self.bounds.len() - 1
-        });
-        &self.bounds[index].1
+            self.courts.push(Court { claims: claims.clone(), bounds, related: None, heard: Vec::new() });
+            self.courts.len() - 1
+        })
     }
 
     /// Runs a kernel and judges what it returns.
@@ -548,22 +605,41 @@ impl<'a> Bench<'a> {
         claims: &Claims,
         outcome: &Outcome,
     ) -> Judgement {
-        self.bounds(oracle, claims);
-        let case = self.case;
-        let (Some((_, bounds)), Some((_, truth))) = (
-            self.bounds.iter().find(|(known, _)| known == claims),
-            self.truths.iter().find(|(known, _)| *known == claims.special),
-        ) else {
+        let court = self.court(oracle, claims);
+        let (case, court) = (self.case, &mut self.courts[court]);
+        let Some((_, truth)) = self.truths.iter().find(|(known, _)| *known == claims.special) else {
             unreachable!("computing the bounds computes the truth");
         };
-        let mut judgement = judge::judge(case, outcome, truth, bounds, claims);
+        let mut judgement = court.hear(case, outcome, truth);
         if judgement.verdict == Verdict::Pass {
-            judgement.relation = quiet::without_panic_message(|| judge::broken_relation(kernel, case, outcome, claims));
+            let related = court.related.get_or_insert_with(|| judge::related(case, claims));
+            judgement.relation =
+                quiet::without_panic_message(|| judge::broken_relation(kernel, case, outcome, claims, related));
             if judgement.relation.is_some() {
                 judgement.verdict = Verdict::Relation;
             } else if !quiet::without_panic_message(|| judge::is_consistent(kernel, case, outcome, truth)) {
                 judgement.verdict = Verdict::Inconsistent;
             }
+        }
+        judgement
+    }
+}
+
+impl Court {
+    /// What is said of an answer by itself: of the same answer the same again.
+    fn hear(&mut self, case: &Case, outcome: &Outcome, truth: &Truth) -> Judgement {
+        let Outcome::Outputs(outputs) = outcome else {
+            return judge::judge(case, outcome, truth, &self.bounds, &self.claims);
+        };
+        let is_same = |known: &[f64]| {
+            known.len() == outputs.len() && known.iter().zip(outputs).all(|(a, b)| a.to_bits() == b.to_bits())
+        };
+        if let Some((_, judgement)) = self.heard.iter().find(|(known, _)| is_same(known)) {
+            return judgement.clone();
+        }
+        let judgement = judge::judge(case, outcome, truth, &self.bounds, &self.claims);
+        if self.heard.len() < MOST_HEARD {
+            self.heard.push((outputs.clone(), judgement.clone()));
         }
         judgement
     }

@@ -199,16 +199,18 @@ impl Case {
 }
 
 impl fmt::Display for Case {
-    /// The text form that [`Case::parse`] reads, with hex floats and runs.
+    /// The text form that [`Case::parse`] reads, with runs; values as hex floats, or with `{:#}` as decimals.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} [{}]", self.op, self.dtype, values_text(&self.logits, text::hex))?;
+        let is_decimal = f.alternate();
+        let show = |x: f64| if is_decimal { text::decimal(x, self.dtype) } else { text::hex(x) };
+        write!(f, "{} {} [{}]", self.op, self.dtype, values_text(&self.logits, show))?;
         match &self.extra {
             Extra::None => Ok(()),
             Extra::Target { class, label_smoothing } => {
-                write!(f, " target={class} label_smoothing={}", text::hex(*label_smoothing))
+                write!(f, " target={class} label_smoothing={}", show(*label_smoothing))
             }
             Extra::Direction(direction) => {
-                write!(f, " {}=[{}]", direction_name(self.op), values_text(direction, text::hex))
+                write!(f, " {}=[{}]", direction_name(self.op), values_text(direction, show))
             }
         }
     }

@@ -23,6 +23,7 @@ mod report;
 mod run;
 mod select;
 mod shrink;
+mod zoo;
 
 /// Exit code of a command that says what it was asked and the answer is a failure.
 const FAILED: u8 = 1;
@@ -71,6 +72,8 @@ enum Command {
     Shrink(shrink::Shrink),
     /// Turn results into a page, Markdown, JSON, JUnit or SARIF again
     Report(report::Report),
+    /// Run every planted defect against every family; exits 1 if one is missed
+    Zoo(zoo::Zoo),
     /// List kernels, ops, dtypes, families
     List(list::List),
     /// Say what is missing on this machine, and the command that installs it
@@ -99,6 +102,7 @@ pub fn main() -> ExitCode {
         Command::Replay(replay) => replay.main(),
         Command::Shrink(shrink) => shrink.main(),
         Command::Report(report) => report.main(),
+        Command::Zoo(zoo) => zoo.main(),
         Command::List(list) => list.main(),
         Command::Doctor(doctor) => doctor.main(),
         #[cfg(unix)]

@@ -120,33 +120,42 @@ pub fn judge(case: &Case, outcome: &Outcome, truth: &Truth, bounds: &Bounds, cla
     judgement
 }
 
-/// Runs the cases that the kernel's claims relate to this one, and returns the first relation that is broken. It costs one run
-/// of the kernel for each claim and no oracle; kernels that claim no shape cost nothing.
-pub fn broken_relation(kernel: &dyn Kernel, case: &Case, outcome: &Outcome, claims: &Claims) -> Option<Relation> {
-    let Outcome::Outputs(outputs) = outcome else { return None };
-    relation::transformed(case, claims).into_iter().find_map(|(relation, moved)| {
-        match crate::kernel::run(kernel, &moved) {
-            Outcome::Outputs(moved_outputs)
-                if relation::holds_between(relation, case, outputs, &moved, &moved_outputs, claims) =>
-            {
-                None
-            }
-            _ => Some(relation),
-        }
-    })
+/// The cases whose answers a kernel's claims relate to that of this one, with the relation. None for kernels that claim no shape.
+pub fn related(case: &Case, claims: &Claims) -> Vec<(Relation, Case)> {
+    relation::transformed(case, claims)
 }
 
-/// Whether the kernel answers a row that is not finite as it answers the short form of that row (see `consistency`). One more
-/// run of the kernel for long rows that are not finite, nothing for others.
+/// Runs the [`related`] cases, and returns the first relation that is broken. It costs a run of the kernel for each, and no
+/// oracle.
+pub fn broken_relation(
+    kernel: &dyn Kernel,
+    case: &Case,
+    outcome: &Outcome,
+    claims: &Claims,
+    related: &[(Relation, Case)],
+) -> Option<Relation> {
+    let Outcome::Outputs(outputs) = outcome else { return None };
+    let broken = related.iter().find(|(relation, moved)| match crate::kernel::run(kernel, moved) {
+        Outcome::Outputs(moved_outputs) => {
+            !relation::holds_between(*relation, case, outputs, moved, &moved_outputs, claims)
+        }
+        _ => true,
+    });
+    broken.map(|(relation, _)| *relation)
+}
+
+/// Whether the kernel answers a row that is not finite as it answers other rows of its class (see `consistency`). Two more runs of
+/// the kernel for rows that are not finite, nothing for others.
 pub fn is_consistent(kernel: &dyn Kernel, case: &Case, outcome: &Outcome, truth: &Truth) -> bool {
-    let (Outcome::Outputs(outputs), Some((short, kept))) = (outcome, consistency::short_form(case, truth.class)) else {
-        return true;
-    };
-    match crate::kernel::run(kernel, &short) {
-        Outcome::Outputs(short_outputs) => consistency::agree(case, outputs, &kept, &short_outputs),
-        Outcome::Failed(..) => false,
-        Outcome::NotRun => true,
-    }
+    let Outcome::Outputs(outputs) = outcome else { return true };
+    let forms = consistency::forms(case, truth.class);
+    forms.iter().filter(|form| crate::kernel::accepts(kernel, &form.case)).all(|form| {
+        match crate::kernel::run(kernel, &form.case) {
+            Outcome::Outputs(others) => form.agrees(&others, outputs),
+            Outcome::Failed(..) => false,
+            Outcome::NotRun => true,
+        }
+    })
 }
 
 /// Judges one output against what is due.

@@ -11,7 +11,7 @@
 //! | `gate.json` | programs: what a gate found ([`gate`]) |
 //! | `baseline.new.json` | whoever accepts what a failed gate found ([`crate::baseline`]) |
 //!
-//! The last two are there after a gate only.
+//! The last two are there after a gate only. `zoo` makes a page of its own, of planted defects.
 //!
 //! [`write()`] makes all of them before it touches the first, so that a failed run leaves the older report as it was. What both
 //! human forms count and sort alike is in `view`.
@@ -32,6 +32,8 @@ pub mod junit;
 pub mod markdown;
 pub mod sarif;
 mod view;
+#[cfg(feature = "cli")]
+pub mod zoo;
 
 pub(crate) use view::short;
 

@@ -59,6 +59,13 @@ pub struct Settings {
     pub claims: Option<String>,
     /// The rows of the family `file`: their number and a checksum of them.
     pub file: Option<FileRows>,
+    /// The cases of the search for each (kernel, op, dtype); 0 where there was none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub search: u64,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// The rows that a user brought.
@@ -118,6 +125,9 @@ pub struct Cell {
     pub outputs: u64,
     /// Cases by verdict; those with no case are left out.
     pub verdicts: BTreeMap<Verdict, u64>,
+    /// The index of the first case with a failing verdict, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_failing: Option<u64>,
     /// Outputs that passed, by grade; those with no output are left out.
     pub grades: BTreeMap<Grade, u64>,
     /// The largest finite error, in ulps of the exact value.

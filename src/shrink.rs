@@ -3,7 +3,8 @@
 //! It is greedy. A *candidate* is a simpler variant of the best case so far, and is taken if it fails too. *Passes* make the
 //! candidates, from coarse to fine: keep a few logits, drop chunks of logits (delta debugging, Zeller and Hildebrandt 2002),
 //! simplify the whole case at once, simplify all equal values together, flatten chunks, simplify single values. They are repeated
-//! until none of them finds anything.
+//! until none of them finds anything. The first round is coarse on long rows: to drop or to change their logits one by one costs
+//! most of a budget, and once a row is nearly flat it costs hardly anything.
 //!
 //! What is simpler is a total order, the cost: fewer logits; then a smaller sum of the descriptions of all values; then a
 //! target at the front, or else at the back; then a row in descending order, or else in ascending order. The *description* of a
@@ -54,6 +55,8 @@ pub struct Shrinker {
     version: u64,
     /// The best case when the pass began.
     began: u64,
+    /// Whether it is the first round.
+    is_coarse: bool,
     /// For each pass the best case for which it found nothing.
     exhausted: [Option<u64>; Pass::ALL.len()],
     /// Hashes of all cases evaluated, and of the first.
@@ -144,6 +147,7 @@ impl Shrinker {
             cursor,
             version: 0,
             began: 0,
+            is_coarse: true,
             exhausted: [None; Pass::ALL.len()],
             descriptions: HashMap::new(),
             facts: None,
@@ -232,6 +236,9 @@ impl Shrinker {
             self.exhausted[self.pass] = Some(self.version);
         }
         let passes = Pass::ALL.len();
+        if self.is_coarse && self.pass + 1 == passes {
+            (self.is_coarse, self.exhausted) = (false, [None; Pass::ALL.len()]);
+        }
         let open = |pass: &usize| self.exhausted[*pass] != Some(self.version);
         self.pass = (1..=passes).map(|ahead| (self.pass + ahead) % passes).find(open)?;
         self.began = self.version;
@@ -307,9 +314,18 @@ impl Shrinker {
     }
 
     fn step(&mut self, pass: Pass) -> Step {
+        /// Rows from this length on have a coarse round.
+        const LONG: usize = 64;
+        /// The pieces of a row that are the smallest of a coarse round.
+        const PIECES: usize = 32;
         let Cursor { choice, size, at } = self.cursor;
         let n = self.best.logits().len();
+        let is_fine = size * PIECES < n;
         match pass {
+            Pass::Repeated | Pass::Single if self.is_coarse && n >= LONG => Step::Done,
+            Pass::Drop if self.is_coarse && n >= LONG && is_fine => Step::Done,
+            // On to the next value.
+            Pass::Flatten if self.is_coarse && n >= LONG && is_fine && choice < FLAT_VALUES => Step::Skip,
             Pass::Keep => {
                 let (count, way) =
                     choice.checked_sub(1).map_or((0, 0), |place| (1 << (place / KEEP_WAYS), place % KEEP_WAYS));
@@ -335,7 +351,8 @@ impl Shrinker {
                 }
             }
             Pass::Flatten => {
-                let Some(value) = [0.0, 1.0, self.facts().most_common].get(choice).copied() else {
+                let values: [f64; FLAT_VALUES] = [0.0, 1.0, self.facts().most_common];
+                let Some(value) = values.get(choice).copied() else {
                     return Step::Done;
                 };
                 let slots = slots(&self.best);
@@ -491,6 +508,9 @@ impl Parts {
         }
     }
 }
+
+/// The values that [`Pass::Flatten`] sets chunks to: 0, 1, the most common one.
+const FLAT_VALUES: usize = 3;
 
 /// The ways of [`keep`]: the first, the last, the largest, the largest and the least.
 const KEEP_WAYS: usize = 4;

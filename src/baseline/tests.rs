@@ -28,6 +28,7 @@ fn cell(verdicts: &[(Verdict, u64)], grade: Grade, max_ratio: f64) -> Cell {
         not_run: 0,
         outputs: 400,
         verdicts: verdicts.iter().copied().collect(),
+        first_failing: None,
         grades: [(grade, 400)].into(),
         max_ulp: 12.3,
         max_ratio,

@@ -17,9 +17,9 @@ use std::sync::{Mutex, PoisonError};
 
 /// Crashes and hangs of a kernel in one cell after which the rest of the cell is not run.
 #[cfg(unix)]
-use crate::kernel::foreign::MOST_FAULTS;
+pub(super) use crate::kernel::foreign::MOST_FAULTS;
 #[cfg(not(unix))]
-const MOST_FAULTS: u64 = u64::MAX;
+pub(super) const MOST_FAULTS: u64 = u64::MAX;
 
 /// Indices into the plan: kernel, op, dtype, source.
 pub(super) type CellKey = (usize, usize, usize, usize);
@@ -73,9 +73,12 @@ impl Harvest {
     }
 
     pub fn merge(&mut self, other: Harvest) {
-        for (cell, lot) in other.lots {
-            self.lot(cell).merge(lot);
-        }
+        other.lots.into_iter().for_each(|(cell, lot)| self.take(cell, lot));
+    }
+
+    /// Adds a lot of a cell.
+    pub fn take(&mut self, cell: CellKey, lot: Lot) {
+        self.lot(cell).merge(lot);
     }
 
     /// Of each distinct failure the first case, in the order of sources and indices.
@@ -113,6 +116,7 @@ impl Harvest {
                 not_run: plan.sources[source].rows(plan.cases) - tally.rows,
                 outputs: tally.outputs,
                 verdicts: tally.verdict_counts(),
+                first_failing: tally.first_failing,
                 grades: tally.grade_counts(),
                 max_ulp: tally.max_ulp,
                 max_ratio: tally.max_ratio,

@@ -19,6 +19,8 @@ pub(super) struct Tally {
     pub cases: u64,
     pub outputs: u64,
     pub verdicts: [u64; Verdict::ALL.len()],
+    /// The index of the first failing case.
+    pub first_failing: Option<u64>,
     pub grades: [u64; Grade::ALL.len()],
     pub max_ulp: f64,
     pub max_ratio: f64,
@@ -42,6 +44,7 @@ impl Default for Tally {
             cases: 0,
             outputs: 0,
             verdicts: [0; Verdict::ALL.len()],
+            first_failing: None,
             grades: [0; Grade::ALL.len()],
             max_ulp: 0.0,
             max_ratio: 0.0,
@@ -59,6 +62,9 @@ impl Tally {
         self.cases += 1;
         self.outputs += judgement.outputs;
         self.verdicts[judgement.verdict as usize] += 1;
+        if judgement.verdict.is_failure() {
+            self.first_failing = earlier(self.first_failing, Some(index));
+        }
         add_each(&mut self.grades, &judgement.grades);
         add_each(&mut self.histogram, &judgement.histogram);
         self.max_ulp = self.max_ulp.max(judgement.max_ulp);
@@ -77,6 +83,7 @@ impl Tally {
         self.cases += other.cases;
         self.outputs += other.outputs;
         add_each(&mut self.verdicts, &other.verdicts);
+        self.first_failing = earlier(self.first_failing, other.first_failing);
         add_each(&mut self.grades, &other.grades);
         add_each(&mut self.histogram, &other.histogram);
         self.max_ulp = self.max_ulp.max(other.max_ulp);
@@ -113,6 +120,10 @@ impl Tally {
     pub fn worst_text(&self) -> Option<String> {
         self.worst.as_ref().map(|worst| worst.case.to_string())
     }
+}
+
+fn earlier(a: Option<u64>, b: Option<u64>) -> Option<u64> {
+    a.into_iter().chain(b).min()
 }
 
 fn add_each(counts: &mut [u64], others: &[u64]) {

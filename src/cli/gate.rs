@@ -93,6 +93,12 @@ impl Measurement {
     ) -> Result<(Results, Option<RunInfo>)> {
         if let Some(from) = &self.from {
             let results = report::read(from)?;
+            if results.settings.search > 0 {
+                return Err(Error::usage(format!(
+                    "{}: a search has other cases for every version of a kernel, so it cannot be compared; run without --search",
+                    from.display()
+                )));
+            }
             check(&results.settings, &Settings::of(&results.settings, results.provenance.generators))?;
             return Ok((results, None));
         }

@@ -2,7 +2,7 @@
 
 use super::select::{Kernels, Policy, Work};
 use super::{Exit, print, render};
-use crate::campaign::{self, Control, Plan};
+use crate::campaign::{self, Control, Plan, Source};
 use crate::error::Error;
 use crate::report;
 use crate::results::{Results, RunInfo};
@@ -20,6 +20,7 @@ Writes results.json, run.json, summary.md and index.html. Ctrl-C ends the work e
 Examples:
   logitfuzz run
   logitfuzz run --kernel naive --kernel 'defect/*' --op softmax --dtype f32 --cases 1000
+  logitfuzz run --kernel shifted --op softmax --dtype f32 --search 20000
   logitfuzz run --kernel mine=online --claims exp=2 --seed 7 --out reports/mine
   logitfuzz run --logits logits.npy --targets targets.npy --dtype f16 --dtype f32")]
 pub(super) struct Run {
@@ -29,6 +30,10 @@ pub(super) struct Run {
     work: Work,
     #[command(flatten)]
     policy: Policy,
+    /// Search, besides, for the largest error / bound with N cases for each (kernel, op, dtype), from rows of all families on; in
+    /// the report it is the family `search`
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = super::whole::<u64>, allow_hyphen_values = true)]
+    search: u64,
     /// The folder of the report; it and its parents are made if they do not exist
     #[arg(short, long, value_name = "DIR", default_value = "reports/latest")]
     out: PathBuf,
@@ -48,7 +53,10 @@ static STOP: AtomicBool = AtomicBool::new(false);
 
 impl Run {
     pub fn main(self) -> Exit {
-        let plan = self.work.plan(&self.kernels, &self.policy)?;
+        let mut plan = self.work.plan(&self.kernels, &self.policy)?;
+        if self.search > 0 {
+            plan.sources.push(Source::Search(self.search));
+        }
         // Before the work, so that a report that cannot be written costs no time.
         report::prepare(&self.out)?;
         let (results, info) = measure(&plan)?;

@@ -29,7 +29,11 @@ static REGISTRY: [Family; 23] = [
     family("ordinary", "normal logits, times 1, 10, 100 or little: what every kernel is tested on", ordinary),
     family("wide", "magnitudes log-uniform over all exponents: shifts that round, overflow without a shift", wide),
     family("bits", "uniform over the bit patterns of finite numbers: whatever nobody thought of", bits),
-    family("thresholds", "logits, gaps and sums within ulps of where exp overflows or underflows", thresholds),
+    family(
+        "thresholds",
+        "logits, gaps and sums within ulps of where exp overflows or underflows, or of a power of two",
+        thresholds,
+    ),
     family("offset", "a common offset with small gaps: breaks z - logsumexp and unshifted exp", offset),
     family("ties", "equal or few distinct logits, past 256 and 2048: stalls narrow accumulators", ties),
     family("dominant", "one logit ahead by about -log u or twice that: breaks log(1 + small) without log1p", dominant),
@@ -264,7 +268,7 @@ fn thresholds(c: &mut Context) -> Vec<f64> {
     let edge = c.draw.choose(&Edge::ALL).of(used);
     let n = c.len();
     let near = |draw: &mut Draw, x: f64| format.step(dtype.round(x), draw.between(-3, 3));
-    match c.draw.below(4) {
+    match c.draw.below(5) {
         // Logits at the edge, some beside ordinary ones.
         0 => {
             let share = c.draw.choose(&[1, 2, 4]);
@@ -286,12 +290,30 @@ fn thresholds(c: &mut Context) -> Vec<f64> {
             row[n - 1] = 0.0;
             row
         }
+        // A sum of weights within ulps of a power of two, where its own ulp changes and its logarithm is k log 2.
+        3 => power_of_two_sum(c, n),
         // An unshifted sum that overflows though no term does.
         _ => {
             let each = Edge::Overflow.of(used) - solve::ln(n as f64);
             c.each(n, |draw| near(draw, each))
         }
     }
+}
+
+/// Logits whose weights, relative to the maximum, add up to a power of two but for the rounding of the last logit.
+fn power_of_two_sum(c: &mut Context, n: usize) -> Vec<f64> {
+    let (dtype, top) = (c.dtype, c.draw.choose(&[0.0, 1.0, -4.0]));
+    let n = n.min(solve::LONGEST).min(c.max_len);
+    let mut gaps = c.each(n, |draw| dtype.round(top - 4.0 * draw.normal().abs()) - top);
+    gaps[0] = 0.0;
+    let (ones, last) = solve::fill_to_power_of_two(&solve::sum_of_exp(&gaps));
+    if gaps.len() + ones + 1 <= c.max_len {
+        gaps.extend(std::iter::repeat_n(0.0, ones));
+        gaps.push(last);
+    }
+    let mut row: Vec<f64> = gaps.into_iter().map(|gap| dtype.round(top + gap)).collect();
+    c.draw.shuffle(&mut row);
+    row
 }
 
 fn offset(c: &mut Context) -> Vec<f64> {

@@ -36,6 +36,15 @@ pub(super) fn logit_of(p: f64, sum: &Float) -> f64 {
     (odds * sum).ln().to_f64()
 }
 
+/// What takes a sum to the next power of two above it: how many terms of 1, and the `z` of a last term `exp(z)`, at most 1.
+pub(super) fn fill_to_power_of_two(sum: &Float) -> (usize, f64) {
+    let exponent = sum.get_exp().unwrap_or(1);
+    let rest = Float::with_val(BITS, (Float::with_val(BITS, 1) << exponent) - sum);
+    // At least a term, as the last one would be exp(-inf) otherwise.
+    let ones = rest.to_f64().ceil() as usize - 1;
+    (ones, Float::with_val(BITS, rest - ones).ln().to_f64())
+}
+
 /// An edge of exp in a format: the argument where `exp` begins to do what the name says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Edge {

@@ -117,6 +117,14 @@ fn regimes(name: &str, dtype: Dtype) -> Vec<Regime> {
             regimes.push(regime("sum overflows, no term does", 20, move |row| {
                 max(row) < edge && max(row) + (row.len() as f64).ln() > edge - 0.01 && row.len() > 1
             }));
+            let unit = format.unit_roundoff();
+            regimes.push(regime("sum of weights at a power of two", 20, move |row| {
+                let top = max(row);
+                let sum = exact_lse(&row.iter().map(|z| z - top).collect::<Vec<f64>>()).exp();
+                let power = sum.log2().round();
+                let sum_is_near = (sum / power.exp2() - 1.0).abs() <= 8.0 * unit.max(1e-15);
+                row.len() > 2 && power >= 1.0 && sum_is_near && !all_equal(row)
+            }));
             regimes.push(regime("ladder", 60, move |row| {
                 let rungs = row.iter().filter(|&&z| (0.75 * zero..1.07 * zero).contains(&-z)).count();
                 row.len() > 8 && rungs > row.len() / 2 && lead(row) > 0.5 * zero && !all_equal(&row[..row.len() - 1])

@@ -1,48 +1,95 @@
-//! Special values must be the same whatever the length: a row that is not finite is run again in a short form of the same
-//! class, and both must answer NaN, or both not.
+//! Special values must be answered alike everywhere: a row that is not finite is run again in other forms of the same class, and
+//! all must answer NaN in the same places, or none.
 //!
 //! Where the policy accepts two answers for a kind of row, a kernel has to choose one: a library that gives NaN for 127 masked
-//! logits and zeros for 128 has two code paths that disagree.
+//! logits and zeros for 128 has two code paths that disagree. The forms go through what paths are chosen by: a short row (one
+//! vector at most), a row past the blocks of most kernels, and the same row from its other end, where each logit is in another
+//! lane and another block.
 
 use crate::case::{Case, Extra};
 use crate::oracle::RowClass;
 use std::collections::BTreeSet;
 
-/// The longest short form; rows up to this length are not compared.
+/// The longest short form; a row up to this length is its own.
 const SHORT: usize = 8;
 
-/// The short form of a case whose row is not finite, and the indices of the logits that it kept; none where there is nothing
-/// to compare. It keeps the first two logits of each kind (+inf, -inf, finite) and the target, in their order.
-pub(super) fn short_form(case: &Case, class: RowClass) -> Option<(Case, Vec<usize>)> {
+/// Logits by which a short row is grown: past a block of 128.
+const GROWN_BY: usize = 130;
+
+/// A row of the same class as another.
+pub(super) struct Form {
+    pub case: Case,
+    /// The indices of the other row's logits that the first of this one are: where the answers are compared.
+    kept: Vec<usize>,
+}
+
+/// The other forms of a case whose row is not finite; none where there is nothing to compare.
+pub(super) fn forms(case: &Case, class: RowClass) -> Vec<Form> {
     let logits = case.logits();
-    let comparable = matches!(class, RowClass::OneInfinite | RowClass::SeveralInfinite | RowClass::FullyMasked);
-    if !comparable || logits.len() <= SHORT {
-        return None;
+    let n = logits.len();
+    if !matches!(class, RowClass::OneInfinite | RowClass::SeveralInfinite | RowClass::FullyMasked) {
+        return Vec::new();
     }
+    let reversed = (n > 1).then(|| (0..n).rev().collect());
+    let other_length = if n > SHORT {
+        Form::of(case, class, short(case), None)
+    } else {
+        filler(case, class).and_then(|filler| Form::of(case, class, (0..n).collect(), Some(filler)))
+    };
+    reversed.and_then(|order| Form::of(case, class, order, None)).into_iter().chain(other_length).collect()
+}
+
+/// The first two logits of each kind (+inf, -inf, finite) and the target, in their order.
+fn short(case: &Case) -> Vec<usize> {
     let kinds: [fn(f64) -> bool; 3] = [|z| z == f64::INFINITY, |z| z == f64::NEG_INFINITY, f64::is_finite];
     let mut kept: BTreeSet<usize> = BTreeSet::new();
     for kind in kinds {
-        kept.extend(logits.iter().enumerate().filter(|(_, z)| kind(**z)).map(|(index, _)| index).take(2));
+        kept.extend(case.logits().iter().enumerate().filter(|(_, z)| kind(**z)).map(|(index, _)| index).take(2));
     }
     kept.extend(case.target().map(|(class, _)| class));
-    let kept: Vec<usize> = kept.into_iter().collect();
-    let short: Vec<f64> = kept.iter().map(|&index| logits[index]).collect();
-    let extra = match case.extra() {
-        Extra::None => Extra::None,
-        Extra::Target { class, label_smoothing } => {
-            Extra::Target { class: kept.iter().position(|index| index == class)?, label_smoothing: *label_smoothing }
-        }
-        Extra::Direction(direction) => Extra::Direction(kept.iter().map(|&index| direction[index]).collect()),
-    };
-    let short = Case::new(case.op(), case.dtype(), short, extra).ok()?;
-    (RowClass::of(short.logits()) == class).then_some((short, kept))
+    kept.into_iter().collect()
 }
 
-/// Whether two answers are of one kind: NaN in the same places.
-pub(super) fn agree(case: &Case, outputs: &[f64], kept: &[usize], short_outputs: &[f64]) -> bool {
-    let same = |a: Option<&f64>, b: Option<&f64>| a.map(|x| x.is_nan()) == b.map(|x| x.is_nan());
-    if case.op().is_scalar() {
-        return same(outputs.first(), short_outputs.first());
+/// A logit of which there may be more without another class of row: one that is not +inf.
+fn filler(case: &Case, class: RowClass) -> Option<f64> {
+    let smoothing = case.target().map_or(0.0, |(_, smoothing)| smoothing);
+    // Shared among so many classes, the smoothing must not underflow to 0, which would be another loss.
+    if smoothing > 0.0 && smoothing < case.dtype().format().least_normal() * (SHORT + GROWN_BY) as f64 {
+        return None;
     }
-    kept.iter().enumerate().all(|(place, &index)| same(outputs.get(index), short_outputs.get(place)))
+    match class {
+        RowClass::FullyMasked => Some(f64::NEG_INFINITY),
+        _ => case.logits().iter().copied().rfind(|&z| z != f64::INFINITY),
+    }
+}
+
+impl Form {
+    /// The row of these logits of a case, and [`GROWN_BY`] more of a filler; none if it is of another class.
+    fn of(case: &Case, class: RowClass, kept: Vec<usize>, filler: Option<f64>) -> Option<Self> {
+        let pick = |values: &[f64], filler: Option<f64>| {
+            let kept = kept.iter().map(|&index| values[index]);
+            kept.chain(filler.into_iter().flat_map(|filler| std::iter::repeat_n(filler, GROWN_BY)))
+                .collect::<Vec<f64>>()
+        };
+        let extra = match case.extra() {
+            Extra::None => Extra::None,
+            Extra::Target { class, label_smoothing } => Extra::Target {
+                class: kept.iter().position(|index| index == class)?,
+                label_smoothing: *label_smoothing,
+            },
+            // The sum of the cotangent must not overflow where it did not.
+            Extra::Direction(direction) => Extra::Direction(pick(direction, filler.map(|_| 0.0)).into()),
+        };
+        let case = Case::new(case.op(), case.dtype(), pick(case.logits(), filler), extra).ok()?;
+        (RowClass::of(case.logits()) == class).then_some(Self { case, kept })
+    }
+
+    /// Whether the answers to this form and to the case are of one kind: NaN in the same places.
+    pub fn agrees(&self, form_outputs: &[f64], outputs: &[f64]) -> bool {
+        let same = |a: Option<&f64>, b: Option<&f64>| a.map(|x| x.is_nan()) == b.map(|x| x.is_nan());
+        if self.case.op().is_scalar() {
+            return same(outputs.first(), form_outputs.first());
+        }
+        self.kept.iter().zip(form_outputs).all(|(&index, x)| same(outputs.get(index), Some(x)))
+    }
 }

@@ -192,7 +192,7 @@ const fn in_words(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Pass => "as good as the textbook algorithm on this input, or exactly the special value that is due",
         Verdict::Undecided => "the oracle reached its precision cap: neither passed nor failed",
-        Verdict::Inconsistent => "the same kind of non-finite row is answered differently at another length",
+        Verdict::Inconsistent => "the same kind of non-finite row is answered differently at another length or place",
         Verdict::Relation => "something that must hold between outputs does not, such as probabilities that sum to 1",
         Verdict::Inaccurate => "the error is larger than the textbook algorithm could make on this input",
         Verdict::Sign => "the wrong sign, by more than the bound",

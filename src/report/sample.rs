@@ -83,6 +83,7 @@ pub(crate) fn results(defects: usize) -> Results {
             special: None,
             claims: Some("exp=4,sum=pairwise".into()),
             file: Some(FileRows { rows: 1000, checksum: "af63dc4c8601ec8c".into() }),
+            search: 0,
         },
         provenance: Provenance {
             logitfuzz: "0.1.0".into(),
@@ -157,6 +158,7 @@ fn slot(results: &mut Results, kernel: &str, habit: Habit, op: Op, dtype: Dtype,
             cases: 200,
             not_run: 0,
             outputs: if op.is_scalar() { 200 } else { 6100 },
+            first_failing: verdicts.keys().any(|verdict| verdict.is_failure()).then_some(number as u64 % 7),
             verdicts,
             grades: BTreeMap::from([
                 (Grade::Tight, 5000),

@@ -1,0 +1,82 @@
+//! `logitfuzz zoo`: every planted defect against every family, and the page that shows which catches which.
+
+use super::run::measure;
+use super::{Exit, FAILED, print};
+use crate::campaign::Plan;
+use crate::error::Error;
+use crate::kernel::{Kernel, builtin};
+use crate::report::{self, zoo};
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+#[derive(clap::Args)]
+#[command(after_help = "\
+Exits 0 if every defect is caught (with --check: and the page is up to date), 1 if not.
+
+Examples:
+  logitfuzz zoo                    writes reports/zoo.md
+  logitfuzz zoo --check            compares with reports/zoo.md, writes nothing
+  logitfuzz zoo --seed 7 --out zoo.md")]
+pub(super) struct Zoo {
+    /// The page
+    #[arg(short, long, value_name = "FILE", default_value = "reports/zoo.md")]
+    out: PathBuf,
+    /// Compare with the page instead of writing it: the same defects and families, and each caught by the same ones
+    #[arg(long)]
+    check: bool,
+    /// Cases for each (defect, op, dtype, family)
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = super::whole::<u64>, allow_hyphen_values = true)]
+    cases: u64,
+    /// The seed of all random streams
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = super::whole::<u64>, allow_hyphen_values = true)]
+    seed: u64,
+    /// Threads; 0 for as many as there are cores
+    #[arg(short, long, value_name = "N", default_value_t = 0, value_parser = super::whole::<usize>, allow_hyphen_values = true)]
+    jobs: usize,
+}
+
+impl Zoo {
+    pub fn main(self) -> Exit {
+        // Read first: without it there is nothing to check, and that need not take minutes.
+        let committed = if self.check {
+            Some(fs::read_to_string(&self.out).map_err(|error| Error::file(&self.out, error))?)
+        } else {
+            None
+        };
+        let (results, info) = measure(&self.plan())?;
+        if !results.complete {
+            return Err(Error::harness("the run was interrupted, and half a zoo is none: nothing is written"));
+        }
+        let page = zoo::markdown(&results)?;
+        let missed = zoo::missed(&results);
+        let caught = results.settings.kernels.len() - missed.len();
+        let mut told = format!(
+            "{caught} of {} planted defects are caught, in {:.0} s\n",
+            results.settings.kernels.len(),
+            info.seconds
+        );
+        missed.iter().for_each(|defect| told += &format!("nothing catches {defect}\n"));
+        let out = self.out.display();
+        let stale = committed.map_or_else(Vec::new, |committed| zoo::drift(&committed, &page));
+        stale.iter().for_each(|line| told += &format!("{out}: {line}\n"));
+        if !stale.is_empty() {
+            told += "the page is out of date; `logitfuzz zoo` makes it again\n";
+        } else if self.check {
+            told += &format!("{out} is up to date\n");
+        } else {
+            report::write_file(&self.out, page.as_bytes())?;
+            told += &format!("{out} is written\n");
+        }
+        print(&told)?;
+        Ok(if missed.is_empty() && stale.is_empty() { 0 } else { FAILED })
+    }
+
+    /// All planted defects on everything.
+    fn plan(&self) -> Plan {
+        let defects = builtin::all().iter().filter(|kernel| kernel.defect().is_some());
+        let mut plan = Plan::new(defects.map(|kernel| Arc::new(kernel) as Arc<dyn Kernel>).collect());
+        (plan.cases, plan.seed, plan.jobs) = (self.cases, self.seed, self.jobs);
+        plan
+    }
+}

@@ -1,0 +1,102 @@
+//! The search must climb: what it finds is worse than what the rows it begins with show, it finds planted defects by itself, it
+//! finds nothing in correct kernels, and it is the same whatever the number of threads.
+
+use logitfuzz::campaign::{self, Control, Plan, SEARCH_FAMILY, Source};
+use logitfuzz::dtype::Dtype;
+use logitfuzz::judge::Verdict;
+use logitfuzz::kernel::{Kernel, builtin};
+use logitfuzz::op::Op;
+use logitfuzz::results::{Cell, Results};
+use std::sync::Arc;
+
+fn plan(kernels: &[&str], ops: &[Op], dtypes: &[Dtype], steps: u64) -> Plan {
+    let kernels = kernels.iter().map(|name| Arc::new(builtin::find(name).expect(name)) as Arc<dyn Kernel>);
+    let mut plan = Plan::new(kernels.collect());
+    (plan.ops, plan.dtypes) = (ops.to_vec(), dtypes.to_vec());
+    plan.sources = vec![Source::Search(steps)];
+    plan
+}
+
+fn run(plan: &Plan) -> Results {
+    campaign::run(plan, &Control::default()).expect("the plan selects something")
+}
+
+fn only_cell(results: &Results) -> &Cell {
+    let [cell] = &results.cells[..] else { panic!("{} cells", results.cells.len()) };
+    assert_eq!(cell.family, SEARCH_FAMILY);
+    cell
+}
+
+#[test]
+fn correct_kernels_pass_the_search() {
+    /// For each (kernel, op, dtype).
+    const STEPS: u64 = 1500;
+    let trusted: Vec<&str> =
+        builtin::all().iter().filter(|kernel| kernel.is_trusted()).map(|kernel| kernel.name()).collect();
+    let results = run(&plan(&trusted, &Op::ALL, &Dtype::ALL, STEPS));
+    let findings: Vec<String> = results
+        .findings
+        .iter()
+        .map(|finding| format!("{} (ratio {}): {}", finding.verdict, finding.ratio, finding.replay))
+        .collect();
+    assert!(findings.is_empty(), "correct kernels fail:\n{}", findings.join("\n"));
+    assert_eq!(results.cells.len(), trusted.len() * Op::ALL.len() * Dtype::ALL.len());
+    for cell in &results.cells {
+        assert_eq!((cell.cases, cell.not_run), (STEPS, 0), "{cell:?}");
+        assert_eq!(cell.verdicts.get(&Verdict::Pass), Some(&STEPS), "{cell:?}");
+    }
+}
+
+/// The worst ratio of f32 log-sum-exp after the search, and after as many rows of all families together.
+#[test]
+fn the_search_climbs_higher_than_the_families() {
+    const STEPS: u64 = 8000;
+    for (kernel, op) in [("shifted", Op::LogSumExp), ("online", Op::Softmax), ("shifted", Op::SoftmaxVjp)] {
+        let searched = only_cell(&run(&plan(&[kernel], &[op], &[Dtype::F32], STEPS))).max_ratio;
+        let mut by_family = plan(&[kernel], &[op], &[Dtype::F32], 0);
+        by_family.sources = Plan::new(Vec::new()).sources;
+        by_family.cases = STEPS / by_family.sources.len() as u64;
+        by_family.max_len = 256;
+        let drawn = run(&by_family).cells.iter().fold(0.0f64, |worst, cell| worst.max(cell.max_ratio));
+        println!(
+            "{kernel} {op} f32: ratio {searched:.3} by the search, {drawn:.3} by the families, {STEPS} cases each"
+        );
+        assert!(searched > drawn * 1.05, "{kernel} {op}: {searched} by the search, {drawn} by the families");
+        assert!(searched <= 1.0, "{kernel} is correct");
+    }
+}
+
+#[test]
+fn the_search_finds_planted_defects_and_shrinks_what_it_finds() {
+    // Of different groups; the last shows past 255 logits alone.
+    let found = [
+        ("naive", Op::Softmax, 500),
+        ("defect/subtract-lse", Op::LogSoftmax, 500),
+        ("defect/wrong-rescale", Op::Softmax, 500),
+        ("defect/low-precision-store", Op::CrossEntropyGrad, 500),
+        ("defect/exp-clamped", Op::Softmax, 2000),
+        ("defect/nan-dropping-max", Op::LogSumExp, 2000),
+        ("defect/max-clipped", Op::Softmax, 2000),
+    ];
+    for (kernel, op, steps) in found {
+        let results = run(&plan(&[kernel], &[op], &[Dtype::F32], steps));
+        let cell = only_cell(&results);
+        assert_eq!((cell.cases, cell.not_run), (steps, 0));
+        assert!(!results.findings.is_empty(), "{kernel} is not found in {steps} steps");
+        assert!(results.findings.iter().all(|finding| finding.family == SEARCH_FAMILY && finding.len <= 8));
+    }
+}
+
+#[test]
+fn the_search_is_the_same_on_any_number_of_threads() {
+    let of_jobs = |jobs: usize| {
+        let mut plan =
+            plan(&["shifted", "naive", "defect/half-sum"], &[Op::Softmax, Op::CrossEntropy], &Dtype::ALL, 300);
+        plan.jobs = jobs;
+        run(&plan)
+    };
+    let one = of_jobs(1);
+    assert_eq!(one, of_jobs(2));
+    assert_eq!(one.settings.search, 300);
+    assert_eq!(one.cells.len(), 24);
+}
