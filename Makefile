@@ -10,6 +10,8 @@ CASES ?= 200
 OUT ?= reports/latest
 # Cases of the long claims (tests/trusted.rs) for each (kernel, op, dtype, family): ten million outputs in all, and more.
 SOAK_CASES ?= 2000
+# Random byte strings that `make soak` gives to the decoder of the fuzz targets.
+SOAK_INPUTS ?= 10000000
 # Cases for each (kernel, op, dtype, family) of the comparison of published libraries.
 PUBLISHED_CASES ?= 20
 # Seconds for each target of `make fuzz`.
@@ -39,6 +41,7 @@ fuzz: setup ## run every fuzz target for FUZZ_SECONDS (60), with cargo-fuzz, whi
 
 fuzz-check: setup ## does the fuzzer find every planted defect, and nothing in correct kernels; counted executions, no cargo-fuzz
 	sh scripts/fuzz-check.sh
+	sh scripts/fuzz-command.sh
 	sh scripts/fuzz-example.sh
 
 gate: setup ## compare the built-in kernels with reports/baseline.json, as `make test` does; the report is in reports/latest
@@ -64,14 +67,17 @@ fmt: ## formatting, without changing anything
 	cargo fmt --check --manifest-path fuzz/Cargo.toml
 	cargo fmt --check --manifest-path examples/my_crate/fuzz/Cargo.toml
 
-clippy: ## clippy, every warning an error, with all features and with none
+clippy: ## clippy, every warning an error, with all features and with none; the fuzz targets and the example, too
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo clippy --locked --lib --no-default-features -- -D warnings
+	cargo clippy --locked --manifest-path fuzz/Cargo.toml --bins -- -D warnings
+	cargo clippy --locked --manifest-path examples/my_crate/fuzz/Cargo.toml --target-dir fuzz/target --bins -- -D warnings
 
 doc: ## the documentation, every warning an error
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
 
-soak: setup ## the long claims: no false alarm in ten million outputs of the correct kernels
+soak: setup ## the long claims: no false alarm in ten million outputs of the correct kernels, no panic on ten million byte strings
+	LOGITFUZZ_SOAK_INPUTS=$(SOAK_INPUTS) cargo test --locked --release --lib any_bytes_can_be_executed -- --nocapture
 	LOGITFUZZ_SOAK_CASES=$(SOAK_CASES) cargo test --locked --release --test trusted -- --nocapture
 
 zoo: setup ## every planted defect against every family: writes reports/zoo.md, which `make test` holds against a fresh one

@@ -3,7 +3,8 @@
 set -eu
 cd "$(dirname "$0")/.."
 cargo build --locked --quiet --manifest-path fuzz/Cargo.toml --bins
-for target in softmax log_softmax logsumexp cross_entropy products; do
+for source in fuzz/fuzz_targets/*.rs; do
+    target=$(basename "$source" .rs)
     set -- "fuzz/seeds/$target"
     [ ! -d "fuzz/regressions/$target" ] || set -- "$@" "fuzz/regressions/$target"
     printf '%-14s' "$target"
