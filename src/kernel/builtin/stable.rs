@@ -217,7 +217,7 @@ impl Recipe for Base2 {
 
 /// Exponentials as pairs `m 2^k`, so that none overflows and none needs the maximum before it: two passes over the logits instead
 /// of three (Dukhan, Ablavatski, "The two-pass softmax algorithm", IPDPS workshops, 2020). What is published reduces with log 2
-/// in two parts and loses all digits far from 0; here the reduction is exact ([`super::reduction`]).
+/// in a few parts and loses all digits far from 0; here the reduction is exact ([`super::reduction`]).
 pub(super) struct TwoPass;
 
 /// A logit and its exponential `m 2^k`, with `m` from 0.70 to 1.42 and `k` modulo `2^64`.
