@@ -60,12 +60,13 @@ fn defects() -> impl Iterator<Item = (&'static str, builtin::Defect)> {
 /// A small finding: at most this many logits.
 const SMALL: usize = 4;
 /// The defects that need longer rows: the length that the median of their findings may have, and the reason.
-const LONG: [(&str, usize, &str); 5] = [
+const LONG: [(&str, usize, &str); 6] = [
     ("defect/masked-by-length", 128, "the guard is missing from 128 classes on"),
     ("defect/blocked-unguarded", 9, "a block of 8 is masked before the first class"),
     ("defect/max-of-half-vectors", 8, "half of a vector of 8 is not seen"),
     ("defect/max-skips-tail", 9, "a tail needs a block of 8 before it"),
     ("defect/narrow-index", 260, "256 terms overflow the count; a few more beside the lost ones make them matter"),
+    ("defect/stale-tail", 9, "a tail needs a block of 8 before it"),
 ];
 
 fn median(lengths: &BTreeMap<usize, usize>) -> usize {

@@ -12,6 +12,7 @@ use recipe::Recipe;
 
 mod defects;
 mod recipe;
+mod reduction;
 mod stable;
 mod unstable;
 
@@ -35,6 +36,8 @@ pub struct Defect {
     pub story: &'static str,
     /// The names of the families of inputs that expose it, each by itself.
     pub families: &'static [&'static str],
+    /// The public thread that shows the mechanism in a real kernel, as a link; none where no such thread was found.
+    pub report: Option<&'static str>,
 }
 
 impl Builtin {
@@ -91,7 +94,7 @@ impl Kernel for Builtin {
 
 /// Every built-in kernel: unstable ones, correct ones, planted defects by group.
 pub fn all() -> &'static [Builtin] {
-    static ALL: [Builtin; 73] = [
+    static ALL: [Builtin; 90] = [
         Builtin::of::<unstable::Naive>(),
         Builtin::of::<unstable::Unfused>(),
         Builtin::of::<unstable::DivisionFree>(),
@@ -107,6 +110,7 @@ pub fn all() -> &'static [Builtin] {
         Builtin::of::<stable::Lanes<8>>(),
         Builtin::of::<stable::Lanes<16>>(),
         Builtin::of::<stable::Base2>(),
+        Builtin::of::<stable::TwoPass>(),
         Builtin::of::<defects::nonfinite::LseUnguardedInfinity>(),
         Builtin::of::<defects::nonfinite::LseWrongInfinity>(),
         Builtin::of::<defects::nonfinite::MaskedByLength>(),
@@ -117,6 +121,10 @@ pub fn all() -> &'static [Builtin] {
         Builtin::of::<defects::nonfinite::MaskedAsserts>(),
         Builtin::of::<defects::nonfinite::ZeroSumUniform>(),
         Builtin::of::<defects::nonfinite::NanAsMasked>(),
+        Builtin::of::<defects::nonfinite::LseGuardsSingle>(),
+        Builtin::of::<defects::nonfinite::MaskedAsLowest>(),
+        Builtin::of::<defects::nonfinite::NanClamped>(),
+        Builtin::of::<defects::nonfinite::NanUnnormalised>(),
         Builtin::of::<defects::carried::UnguardedOnline>(),
         Builtin::of::<defects::carried::MaskedStateZero>(),
         Builtin::of::<defects::carried::WrongRescale>(),
@@ -139,11 +147,16 @@ pub fn all() -> &'static [Builtin] {
         Builtin::of::<defects::maximum::Unshifted>(),
         Builtin::of::<defects::maximum::FiniteMaskValue>(),
         Builtin::of::<defects::maximum::LogitsClipped>(),
+        Builtin::of::<defects::maximum::MinimumAsMax>(),
+        Builtin::of::<defects::maximum::TailUnshifted>(),
         Builtin::of::<defects::sums::HalfSum>(),
         Builtin::of::<defects::sums::PaddedWithZero>(),
         Builtin::of::<defects::sums::PaddingSummed>(),
         Builtin::of::<defects::sums::RoundedNumerator>(),
         Builtin::of::<defects::sums::EpsilonInDenominator>(),
+        Builtin::of::<defects::sums::HalfSumBackward>(),
+        Builtin::of::<defects::sums::StaleTail>(),
+        Builtin::of::<defects::sums::ApproximateReciprocal>(),
         Builtin::of::<defects::losses::SubtractLse>(),
         Builtin::of::<defects::losses::LowPrecisionStore>(),
         Builtin::of::<defects::losses::GradientThroughDivision>(),
@@ -155,6 +168,11 @@ pub fn all() -> &'static [Builtin] {
         Builtin::of::<defects::losses::ProbabilityClipped>(),
         Builtin::of::<defects::losses::SmoothingIgnored>(),
         Builtin::of::<defects::losses::GradientThroughLse>(),
+        Builtin::of::<defects::losses::LossFromLse>(),
+        Builtin::of::<defects::losses::NarrowMean>(),
+        Builtin::of::<defects::losses::LogitsOverwritten>(),
+        Builtin::of::<defects::losses::CotangentIgnored>(),
+        Builtin::of::<defects::losses::SmoothingOverOthers>(),
         Builtin::of::<defects::exponentials::ExpClamped>(),
         Builtin::of::<defects::exponentials::ExpCut>(),
         Builtin::of::<defects::exponentials::ExpFlushed>(),
@@ -162,6 +180,8 @@ pub fn all() -> &'static [Builtin] {
         Builtin::of::<defects::exponentials::ShortLog2e>(),
         Builtin::of::<defects::exponentials::FusedScale>(),
         Builtin::of::<defects::exponentials::ReductionUnclamped>(),
+        Builtin::of::<defects::exponentials::ShiftUnclamped>(),
+        Builtin::of::<defects::exponentials::ExpOfWholePowers>(),
         Builtin::of::<defects::shapes::EmptyPanics>(),
         Builtin::of::<defects::shapes::NarrowIndex>(),
         Builtin::of::<defects::shapes::EmptyIsZero>(),

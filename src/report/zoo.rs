@@ -275,6 +275,9 @@ fn median(lengths: &BTreeMap<usize, u64>) -> usize {
 fn defect(out: &mut String, caught: &Caught, families: &[&str]) {
     let Caught { kernel, defect, catches, smallest } = caught;
     put!(out, "\n### {}\n\n{}, {}: {}.", short_name(kernel), defect.class, kernel.summary(), defect.story);
+    if let Some(report) = defect.report {
+        put!(out, " [Seen in the wild]({report}).");
+    }
     out.push('\n');
     if let Some(finding) = smallest {
         let case = written(finding);

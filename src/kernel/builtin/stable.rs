@@ -1,7 +1,8 @@
 //! The correct kernels: the textbook, and the ways to be faster or more accurate than it. They must pass on every input.
 
 use super::recipe::{Normalizer, Recipe, Row};
-use crate::dtype::Dtype;
+use super::reduction;
+use crate::dtype::{Dtype, ldexp};
 use crate::kernel::{Claims, Real, Summation};
 use crate::op::Op;
 
@@ -182,12 +183,18 @@ impl Base2 {
     /// Below, `e^x` is 0 in every dtype.
     const ZERO_BELOW: f64 = -746.0;
 
-    /// `e^x` where `x log2(e)` is an integer of at most 11 bits and a fraction.
-    pub(super) fn reduced<A: Real>(x: A) -> A {
+    /// `k` and `2^f` with `e^x = 2^k 2^f`, where `x log2(e)` is an integer of at most 11 bits and a fraction.
+    pub(super) fn parts<A: Real>(x: A) -> (A, A) {
         let log2_e = A::from_f64(std::f64::consts::LOG2_E);
         let k = A::from_f64((x * log2_e).to_f64().round());
         let r = (x - k * A::from_f64(Self::LN_2_HIGH)) - k * A::from_f64(Self::LN_2_LOW);
-        (r * log2_e).exp2() * k.exp2()
+        (k, (r * log2_e).exp2())
+    }
+
+    /// `e^x`, as its parts are.
+    pub(super) fn reduced<A: Real>(x: A) -> A {
+        let (k, power) = Self::parts(x);
+        power * k.exp2()
     }
 }
 
@@ -205,5 +212,79 @@ impl Recipe for Base2 {
 
     fn exp<A: Real>(_: &Row<A>, x: A) -> A {
         if x < A::from_f64(Self::ZERO_BELOW) { A::ZERO } else { Self::reduced(x) }
+    }
+}
+
+/// Exponentials as pairs `m 2^k`, so that none overflows and none needs the maximum before it: two passes over the logits instead
+/// of three (Dukhan, Ablavatski, "The two-pass softmax algorithm", IPDPS workshops, 2020). What is published reduces with log 2
+/// in a few parts and loses all digits far from 0; here the reduction is exact ([`super::reduction`]).
+pub(super) struct TwoPass;
+
+/// A logit and its exponential `m 2^k`, with `m` from 0.70 to 1.42 and `k` modulo `2^64`.
+#[derive(Clone, Copy)]
+struct Pair<A> {
+    z: A,
+    m: A,
+    k: i64,
+}
+
+impl<A: Real> Pair<A> {
+    /// The pair of a logit: `m` is 0 for a masked class, NaN where there is no exponential to be written so.
+    fn of(z: A) -> Self {
+        if z.is_finite() {
+            let (k, f) = reduction::reduced(z.to_f64());
+            return Self { z, m: A::from_f64(f).exp2(), k };
+        }
+        Self { z, m: if z == A::NEG_INFINITY { A::ZERO } else { A::from_f64(f64::NAN) }, k: 0 }
+    }
+
+    /// `2^(k - k')` for a pair whose logit is at least this one, exactly; 0 where that is less than any number. The exponents may
+    /// differ by more than `2^63`, so the logits tell whether they do.
+    fn scale(self, highest: Self) -> A {
+        if highest.z - self.z > A::from_f64(-Base2::ZERO_BELOW) {
+            return A::ZERO;
+        }
+        // Below -2000 or above 0 only beside NaN.
+        A::from_f64(ldexp(1.0, self.k.wrapping_sub(highest.k).clamp(-2000, 0) as i32))
+    }
+}
+
+impl Recipe for TwoPass {
+    const NAME: &'static str = "two_pass";
+    const SUMMARY: &'static str =
+        "exponentials as pairs m 2^k, summed in the same pass that finds the largest (two-pass softmax)";
+    const TRUSTED: bool = true;
+
+    /// `m` errs by 2 u of the platform's exp2, and by `log 2` times the rounding of `f`, which is 0.5 u at most: 2.35 u. All
+    /// powers of two are exact, or underflow as products do. `z - a` is not rounded on the way to a weight, so nothing else is
+    /// in the weights and in their sum. The logarithm is that of the sum divided by the `m` of the maximum: 2.35 u more, and
+    /// 1 u of the division. Not shifted: another offset is another `m`. Where `k` changes, the result may decrease.
+    fn claims(op: Op, dtype: Dtype) -> Claims {
+        let exp = match op {
+            Op::LogSumExp | Op::LogSoftmax | Op::CrossEntropy => 2.35 + 2.35 + 1.0,
+            _ => 2.35,
+        };
+        Claims { exp, shifted: false, elementwise_monotone: false, ..Shifted::claims(op, dtype) }
+    }
+
+    /// The first pass. The sum is relative to the power of two of the largest logit so far: a pair, too.
+    fn normalizer<A: Real>(row: &Row<A>) -> Normalizer<A> {
+        let (mut highest, mut sum) = (Pair::of(A::NEG_INFINITY), A::ZERO);
+        for &z in row.logits {
+            let pair = Pair::of(z);
+            if z > highest.z || z.is_nan() {
+                sum = sum * highest.scale(pair) + pair.m;
+                highest = pair;
+            } else {
+                sum += pair.m * pair.scale(highest);
+            }
+        }
+        Normalizer { max: highest.z, sum, log_sum: (sum / highest.m).ln() }
+    }
+
+    /// Relative to the power of two of the largest logit, as the sum is.
+    fn weight<A: Real>(_: &Row<A>, z: A, max: A) -> A {
+        let pair = Pair::of(z);
+        pair.m * pair.scale(Pair::of(max))
     }
 }

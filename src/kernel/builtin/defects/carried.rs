@@ -2,9 +2,11 @@
 
 use super::super::Defect;
 use super::super::recipe::{Normalizer, Recipe, Row};
-use super::super::stable::Shifted;
+use super::super::stable::{Blocks, Pairwise, Shifted};
 use super::LANES;
-use crate::kernel::Real;
+use crate::dtype::Dtype;
+use crate::kernel::{Claims, Real, Summation};
+use crate::op::Op;
 
 pub(in super::super) struct UnguardedOnline;
 
@@ -15,6 +17,7 @@ impl Recipe for UnguardedOnline {
         class: "C05",
         story: "a leading masked class makes the running sum NaN, and it stays NaN",
         families: &["masked"],
+        report: Some("https://github.com/tinygrad/tinygrad/pull/17853"),
     });
     const ONLINE: bool = true;
 
@@ -23,7 +26,6 @@ impl Recipe for UnguardedOnline {
     }
 }
 
-/// Reported in <https://github.com/Dao-AILab/flash-attention/issues/2082>.
 pub(in super::super) struct MaskedStateZero;
 
 impl Recipe for MaskedStateZero {
@@ -33,6 +35,7 @@ impl Recipe for MaskedStateZero {
         class: "C07",
         story: "the guard against NaN is written into the carried state: after a leading mask it is 0 at least",
         families: &["masked"],
+        report: Some("https://github.com/Dao-AILab/flash-attention/issues/2082"),
     });
     const ONLINE: bool = true;
 
@@ -51,6 +54,7 @@ impl Recipe for WrongRescale {
         class: "C07",
         story: "the running sum grows where it should shrink, whenever the maximum rises",
         families: &["ordinary", "staircase", "sorted"],
+        report: Some("https://github.com/deepseek-ai/FlashMLA/pull/177"),
     });
     const ONLINE: bool = true;
 
@@ -69,16 +73,24 @@ impl Recipe for BlockedUnguarded {
         class: "C05",
         story: "a leading block without a class makes the running sum NaN; a shorter mask does not",
         families: &["masked"],
+        report: Some("https://github.com/Dao-AILab/flash-attention/issues/1930"),
     });
     const ONLINE: bool = true;
     const BLOCK: usize = LANES;
+
+    fn claims(op: Op, dtype: Dtype) -> Claims {
+        Blocks::<LANES>::claims(op, dtype)
+    }
+
+    fn sum<A: Real>(row: &Row<A>, terms: &[A]) -> A {
+        Blocks::<LANES>::sum(row, terms)
+    }
 
     fn only_masked<A: Real>(_: &Row<A>, _: A) -> bool {
         false
     }
 }
 
-/// Reported in <https://github.com/gabrieldemarmiesse/torch-mojo-backend/pull/319>.
 pub(in super::super) struct IdleLanes;
 
 impl Recipe for IdleLanes {
@@ -89,20 +101,20 @@ impl Recipe for IdleLanes {
         class: "C05",
         story: "rows narrower than two lanes of the merge are NaN: exp(-inf - -inf) is formed where both lanes were idle",
         families: &["tiny_n", "ordinary"],
+        report: Some("https://github.com/gabrieldemarmiesse/torch-mojo-backend/pull/319"),
     });
+
+    fn claims(op: Op, dtype: Dtype) -> Claims {
+        let sum = Summation::Lanes { lanes: LANES, scalar_tail: false };
+        Claims { sum, ..merged_claims(op, dtype, LANES.ilog2()) }
+    }
+
+    fn sum<A: Real>(row: &Row<A>, terms: &[A]) -> A {
+        lane_sum(row, terms)
+    }
+
     fn normalizer<A: Real>(row: &Row<A>) -> Normalizer<A> {
-        let lane = |lane: usize| {
-            let logits: Vec<A> = row.logits.iter().copied().skip(lane).step_by(LANES).collect();
-            let lane = Row { logits: &logits, ..*row };
-            if logits.is_empty() { (A::NEG_INFINITY, A::ZERO) } else { state::<A>(&lane) }
-        };
-        let merge = |(a, s): (A, A), (b, t): (A, A)| {
-            let max = a.larger(b);
-            (max, s * Self::exp(row, a - max) + t * Self::exp(row, b - max))
-        };
-        let halves = (0..LANES / 2).map(|i| merge(lane(i), lane(i + LANES / 2)));
-        let (max, sum) = halves.reduce(merge).unwrap_or((A::NEG_INFINITY, A::ZERO));
-        Normalizer { max, sum, log_sum: Self::log(row, sum) }
+        merged_lanes(row, |row, before, max| Self::exp(row, before - max))
     }
 }
 
@@ -115,13 +127,15 @@ impl Recipe for MergedWithoutRescale {
         class: "C07",
         story: "the sum of the half with the lower maximum is counted too high",
         families: &["ordinary", "sorted"],
+        report: None,
     });
+
+    fn claims(op: Op, dtype: Dtype) -> Claims {
+        merged_claims(op, dtype, 1)
+    }
+
     fn normalizer<A: Real>(row: &Row<A>) -> Normalizer<A> {
-        let (left, right) = row.logits.split_at(row.logits.len().div_ceil(2));
-        let (a, s) = state(&Row { logits: left, ..*row });
-        let (b, t) = if right.is_empty() { (a, A::ZERO) } else { state(&Row { logits: right, ..*row }) };
-        let sum = s + t;
-        Normalizer { max: a.larger(b), sum, log_sum: Self::log(row, sum) }
+        merged_halves(row, |_, _, _| A::ONE)
     }
 }
 
@@ -134,6 +148,7 @@ impl Recipe for RescaleSkipped {
         class: "C07",
         story: "weights relative to an earlier, lower maximum stay too large",
         families: &["ordinary", "sorted", "staircase"],
+        report: None,
     });
     const ONLINE: bool = true;
 
@@ -151,6 +166,7 @@ impl Recipe for RescaleBelowThreshold {
         class: "C07",
         story: "the skipped rescaling needs the old maximum kept; here the new one is subtracted all the same",
         families: &["ordinary", "sorted"],
+        report: Some("https://github.com/meta-pytorch/MSLK/pull/242"),
     });
     const ONLINE: bool = true;
 
@@ -159,7 +175,6 @@ impl Recipe for RescaleBelowThreshold {
     }
 }
 
-/// Reported in <https://github.com/tile-ai/tilelang/pull/1148>.
 pub(in super::super) struct LastAsMax;
 
 impl Recipe for LastAsMax {
@@ -169,6 +184,7 @@ impl Recipe for LastAsMax {
         class: "C07",
         story: "right until a logit falls by more than exp can reach: then the rescaling overflows",
         families: &["staircase"],
+        report: Some("https://github.com/tile-ai/tilelang/pull/1148"),
     });
     const ONLINE: bool = true;
 
@@ -186,6 +202,7 @@ impl Recipe for RescaledInBase2 {
         class: "C30",
         story: "one exp was replaced by exp2 without the factor log2(e): states are merged in the wrong base",
         families: &["ordinary", "sorted"],
+        report: None,
     });
     const ONLINE: bool = true;
 
@@ -194,8 +211,59 @@ impl Recipe for RescaledInBase2 {
     }
 }
 
-/// The maximum of some logits, and the sum of their weights.
+/// What a correct kernel claims whose partial sums, each relative to a maximum of its own, are merged in so many levels. A weight
+/// passes through an exp (2 u) and a product (u) at each level, and the differences of the maxima are rounded, by `u d_i` at
+/// most in all: an error of `u sum p_i d_i` in the sum, which is below `u log n`, 12 u in a row of 65536. Not sequential, as one
+/// class more moves the others to other parts.
+pub(in super::super) fn merged_claims(op: Op, dtype: Dtype, levels: u32) -> Claims {
+    let exp = 2.0 + 3.0 * f64::from(levels) + 12.0;
+    Claims { exp, online: true, sequential: false, ..Shifted::claims(op, dtype) }
+}
+
+/// The factor of a sum that was relative to one maximum, and is to be relative to another.
+type Factor<A> = fn(&Row<A>, A, A) -> A;
+
+/// Two states of a maximum and a sum as one.
+fn merged<A: Real>(row: &Row<A>, factor: Factor<A>, (a, s): (A, A), (b, t): (A, A)) -> (A, A) {
+    let max = a.larger(b);
+    (max, s * factor(row, a, max) + t * factor(row, b, max))
+}
+
+/// The normalizer of eight lanes with a maximum and a sum each, merged by halves. A lane that meets nothing keeps (-inf, 0).
+pub(in super::super) fn merged_lanes<A: Real>(row: &Row<A>, factor: Factor<A>) -> Normalizer<A> {
+    let lane = |lane: usize| {
+        let logits: Vec<A> = row.logits.iter().copied().skip(lane).step_by(LANES).collect();
+        state(&Row { logits: &logits, ..*row })
+    };
+    let mut states: Vec<(A, A)> = (0..LANES).map(lane).collect();
+    while states.len() > 1 {
+        let upper = states.split_off(states.len() / 2);
+        states.iter_mut().zip(upper).for_each(|(lower, upper)| *lower = merged(row, factor, *lower, upper));
+    }
+    let (max, sum) = states[0];
+    Normalizer { max, sum, log_sum: Shifted::log(row, sum) }
+}
+
+/// The sum of eight lanes, added by halves; what is left over goes into the lanes, too.
+pub(in super::super) fn lane_sum<A: Real>(row: &Row<A>, terms: &[A]) -> A {
+    let mut lanes = [A::ZERO; LANES];
+    terms.iter().enumerate().for_each(|(i, &term)| lanes[i % LANES] += term);
+    Pairwise::sum(row, &lanes[..terms.len().min(LANES)])
+}
+
+/// The normalizer of the two halves of a row, merged.
+pub(in super::super) fn merged_halves<A: Real>(row: &Row<A>, factor: Factor<A>) -> Normalizer<A> {
+    let (left, right) = row.logits.split_at(row.logits.len().div_ceil(2));
+    let left = state(&Row { logits: left, ..*row });
+    let (max, sum) = match right {
+        [] => left,
+        _ => merged(row, factor, left, state(&Row { logits: right, ..*row })),
+    };
+    Normalizer { max, sum, log_sum: Shifted::log(row, sum) }
+}
+
+/// The maximum of some logits, and the sum of their weights: (-inf, 0) where there is no class among them.
 fn state<A: Real>(row: &Row<A>) -> (A, A) {
     let Normalizer { max, sum, .. } = Shifted::normalizer(row);
-    (max, sum)
+    (max, if max == A::NEG_INFINITY { A::ZERO } else { sum })
 }

@@ -2,8 +2,11 @@
 
 use super::super::Defect;
 use super::super::recipe::{Recipe, Row};
-use super::super::stable::Base2;
-use crate::kernel::Real;
+use super::super::stable::{Base2, Shifted};
+use super::LANES;
+use crate::dtype::Dtype;
+use crate::kernel::{Claims, Real};
+use crate::op::Op;
 
 pub(in super::super) struct ExpClamped;
 
@@ -14,6 +17,7 @@ impl Recipe for ExpClamped {
         class: "C29",
         story: "a vectorised exp that never reaches 0: masked classes keep a weight",
         families: &["masked", "dominant", "confident_wrong"],
+        report: Some("https://github.com/vllm-project/vllm/pull/53069"),
     });
 
     fn exp<A: Real>(row: &Row<A>, x: A) -> A {
@@ -31,6 +35,7 @@ impl Recipe for ExpCut {
         class: "C29",
         story: "a fast exp that gives up early: probabilities that f32 still holds are 0",
         families: &["thresholds"],
+        report: None,
     });
     fn exp<A: Real>(_: &Row<A>, x: A) -> A {
         if x < A::from_f64(-80.0) { A::ZERO } else { x.exp() }
@@ -46,6 +51,7 @@ impl Recipe for ExpFlushed {
         class: "C29",
         story: "subnormal weights are flushed by a kernel that does not say so",
         families: &["thresholds"],
+        report: Some("https://github.com/llvm/llvm-project/pull/212696"),
     });
     fn exp<A: Real>(_: &Row<A>, x: A) -> A {
         let weight = x.exp();
@@ -62,6 +68,7 @@ impl Recipe for ExpOfDegree2 {
         class: "C29",
         story: "good to three digits, which is enough for pictures",
         families: &["ordinary"],
+        report: Some("https://github.com/openvinotoolkit/openvino/pull/37857"),
     });
     fn exp<A: Real>(_: &Row<A>, x: A) -> A {
         let y = x.to_f64() * std::f64::consts::LOG2_E;
@@ -82,14 +89,19 @@ impl Recipe for ShortLog2e {
         class: "C29",
         story: "five digits of the constant leave five digits of the weights, fewer far below the maximum",
         families: &["ordinary"],
+        report: None,
     });
+
+    fn claims(op: Op, dtype: Dtype) -> Claims {
+        unreduced_claims(op, dtype)
+    }
+
     #[expect(clippy::approx_constant, reason = "the short constant is the defect")]
     fn exp<A: Real>(_: &Row<A>, x: A) -> A {
         (x * A::from_f64(1.4427)).exp2()
     }
 }
 
-/// Reported in <https://github.com/pytorch/pytorch/issues/100775>.
 pub(in super::super) struct FusedScale;
 
 impl Recipe for FusedScale {
@@ -100,7 +112,13 @@ impl Recipe for FusedScale {
         class: "C31",
         story: "only one of two products is rounded: the weight of the maximum is not 1, and may be anything for large logits",
         families: &["offset"],
+        report: Some("https://github.com/pytorch/pytorch/issues/100775"),
     });
+
+    fn claims(op: Op, dtype: Dtype) -> Claims {
+        unreduced_claims(op, dtype)
+    }
+
     fn weight<A: Real>(_: &Row<A>, z: A, max: A) -> A {
         let log2_e = A::from_f64(std::f64::consts::LOG2_E);
         let rounded = max * log2_e;
@@ -117,8 +135,67 @@ impl Recipe for ReductionUnclamped {
         class: "C39",
         story: "far below the maximum k log 2 is rounded, what is left is anything, and 0 * inf is NaN",
         families: &["extreme", "masked"],
+        report: Some("https://github.com/vllm-project/vllm/pull/40428"),
     });
+
+    fn claims(op: Op, dtype: Dtype) -> Claims {
+        Base2::claims(op, dtype)
+    }
+
     fn exp<A: Real>(_: &Row<A>, x: A) -> A {
         Base2::reduced(x)
     }
+}
+
+pub(in super::super) struct ShiftUnclamped;
+
+impl Recipe for ShiftUnclamped {
+    const NAME: &'static str = "defect/shift-unclamped";
+    const SUMMARY: &'static str = "2^k is made by shifting k + 127 to where an f32 has its exponent, whatever k is";
+    const DEFECT: Option<Defect> = Some(Defect {
+        class: "C39",
+        story: "past the exponents of f32 the shift reaches the sign: a weight that should vanish is huge and negative",
+        families: &["thresholds", "confident_wrong"],
+        report: Some("https://github.com/tenstorrent/tt-metal/pull/55802"),
+    });
+
+    fn claims(op: Op, dtype: Dtype) -> Claims {
+        Base2::claims(op, dtype)
+    }
+
+    fn exp<A: Real>(_: &Row<A>, x: A) -> A {
+        if x == A::NEG_INFINITY {
+            return A::ZERO;
+        }
+        let (k, power) = Base2::parts(x);
+        let bits = (k.to_f64() as i32).wrapping_add(127) << (f32::MANTISSA_DIGITS - 1);
+        power * A::from_f64(f64::from(f32::from_bits(bits as u32)))
+    }
+}
+
+pub(in super::super) struct ExpOfWholePowers;
+
+impl Recipe for ExpOfWholePowers {
+    const NAME: &'static str = "defect/exp-of-whole-powers";
+    const SUMMARY: &'static str = "rows of a vector's length and more are given the power of 2 that is nearest to exp";
+    const DEFECT: Option<Defect> = Some(Defect {
+        class: "C29",
+        story: "the vector code loses the fraction of x log2(e), the code for short rows keeps it",
+        families: &["ordinary"],
+        report: Some("https://github.com/Maratyszcza/NNPACK/issues/174"),
+    });
+
+    fn exp<A: Real>(row: &Row<A>, x: A) -> A {
+        if row.logits.len() < LANES / 2 {
+            return x.exp();
+        }
+        A::from_f64((x.to_f64() * std::f64::consts::LOG2_E).round().exp2())
+    }
+}
+
+/// What a correct kernel claims whose exp is 2^(x log2(e)), without a reduction. The product and its constant err by a
+/// relative u each, which `2^y` turns into `2 |x| u`; no weight is above 0 past |x| = 104 in f32 and 746 in f64.
+pub(in super::super) fn unreduced_claims(op: Op, dtype: Dtype) -> Claims {
+    let farthest = if dtype.accumulator() == Dtype::F64 { 746.0 } else { 104.0 };
+    Claims { exp: 2.0 + 2.0 * farthest, elementwise_monotone: false, ..Shifted::claims(op, dtype) }
 }

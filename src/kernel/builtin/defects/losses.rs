@@ -1,11 +1,11 @@
-//! Logarithms, losses and gradients (C12, C15, C17 to C20, C22, C30).
+//! Logarithms, losses and gradients (C12, C15, C17 to C20, C22, C30, C37, C40).
 
 use super::super::Defect;
 use super::super::recipe::{Normalizer, Recipe, Row, loss_of_log_probabilities};
+use super::super::stable::Shifted;
 use crate::dtype::Dtype;
 use crate::kernel::Real;
 
-/// Reported in <https://github.com/ml-explore/mlx/pull/4169>.
 pub(in super::super) struct SubtractLse;
 
 impl Recipe for SubtractLse {
@@ -15,6 +15,7 @@ impl Recipe for SubtractLse {
         class: "C15",
         story: "log S is absorbed by a large maximum: the loss of [1e8, 1e8] is 0 instead of log 2",
         families: &["offset", "extreme"],
+        report: Some("https://github.com/ml-explore/mlx/pull/4169"),
     });
 
     fn log_probability<A: Real>(_: &Row<A>, z: A, normalizer: &Normalizer<A>) -> A {
@@ -26,7 +27,6 @@ impl Recipe for SubtractLse {
     }
 }
 
-/// Reported in <https://github.com/linkedin/Liger-Kernel/pull/1329>.
 pub(in super::super) struct LowPrecisionStore;
 
 impl Recipe for LowPrecisionStore {
@@ -36,6 +36,7 @@ impl Recipe for LowPrecisionStore {
         class: "C17",
         story: "p - 1 of a confident row is lost: 0.999 and 1 are the same number in bf16",
         families: &["ordinary", "dominant"],
+        report: Some("https://github.com/linkedin/Liger-Kernel/pull/1329"),
     });
 
     fn saved<A: Real>(_: &Row<A>, probabilities: Vec<A>) -> Vec<A> {
@@ -52,6 +53,7 @@ impl Recipe for GradientThroughDivision {
         class: "C18",
         story: "a probability of 0 gives 0 * inf, and a masked class a NaN gradient",
         families: &["masked", "dominant"],
+        report: Some("https://github.com/clab/dynet/issues/218"),
     });
 
     fn log_softmax_vjp<A: Real>(row: &Row<A>) -> Vec<A> {
@@ -61,7 +63,6 @@ impl Recipe for GradientThroughDivision {
     }
 }
 
-/// Reported in <https://github.com/google-deepmind/optax/pull/898>.
 pub(in super::super) struct ZeroTimesLogZero;
 
 impl Recipe for ZeroTimesLogZero {
@@ -71,6 +72,7 @@ impl Recipe for ZeroTimesLogZero {
         class: "C19",
         story: "a masked class that has no mass adds 0 * inf, and the loss is NaN",
         families: &["masked"],
+        report: Some("https://github.com/google-deepmind/optax/pull/898"),
     });
 
     fn expected<A: Real>(row: &Row<A>, values: &[A]) -> A {
@@ -88,6 +90,7 @@ impl Recipe for SmoothingOfMasked {
         class: "C20",
         story: "0 * inf of a masked class makes a loss NaN that was never smoothed",
         families: &["masked"],
+        report: Some("https://github.com/facebookresearch/pytext/pull/1698"),
     });
 
     fn expected<A: Real>(row: &Row<A>, values: &[A]) -> A {
@@ -105,6 +108,7 @@ impl Recipe for EpsilonInLog {
         class: "C22",
         story: "the loss of a confident wrong row never exceeds 18.4",
         families: &["confident_wrong", "dominant"],
+        report: Some("https://github.com/apache/mxnet/pull/4594"),
     });
 
     fn log_probability<A: Real>(row: &Row<A>, z: A, normalizer: &Normalizer<A>) -> A {
@@ -125,6 +129,7 @@ impl Recipe for Base2Lse {
         class: "C30",
         story: "a kernel that works in base 2 stores its log-sum-exp without going back to nats",
         families: &["ordinary", "ties"],
+        report: Some("https://github.com/lightseekorg/tokenspeed/pull/571"),
     });
 
     fn logsumexp<A: Real>(row: &Row<A>) -> A {
@@ -142,6 +147,7 @@ impl Recipe for LogOfSoftmax {
         class: "C12",
         story: "a probability that underflows to 0 makes an infinite loss of one that is only large",
         families: &["confident_wrong"],
+        report: Some("https://github.com/deeplearning4j/deeplearning4j/issues/785"),
     });
     fn log_probability<A: Real>(row: &Row<A>, z: A, normalizer: &Normalizer<A>) -> A {
         Self::log(row, Self::probability(row, z, normalizer))
@@ -162,6 +168,7 @@ impl Recipe for ProbabilityClipped {
         class: "C22",
         story: "the loss of a confident wrong row never exceeds 16.1, and that of a right one is never 0",
         families: &["confident_wrong"],
+        report: Some("https://github.com/keras-team/keras/issues/17634"),
     });
     fn log_probability<A: Real>(row: &Row<A>, z: A, normalizer: &Normalizer<A>) -> A {
         let (least, p) = (A::from_f64(1e-7), Self::probability(row, z, normalizer));
@@ -187,12 +194,18 @@ pub(in super::super) struct SmoothingIgnored;
 
 impl Recipe for SmoothingIgnored {
     const NAME: &'static str = "defect/smoothing-ignored";
-    const SUMMARY: &'static str = "the gradient of the cross-entropy leaves the label smoothing out";
+    const SUMMARY: &'static str = "the cross-entropy and its gradient leave the label smoothing out";
     const DEFECT: Option<Defect> = Some(Defect {
         class: "C20",
-        story: "forward and backward pass are of two different losses",
+        story: "an argument that is taken and never passed on: the loss is that of hard targets",
         families: &["ordinary"],
+        report: Some("https://github.com/linkedin/Liger-Kernel/issues/243"),
     });
+
+    fn expected<A: Real>(row: &Row<A>, values: &[A]) -> A {
+        values[row.target]
+    }
+
     fn target_mass<A: Real>(row: &Row<A>, class: usize) -> A {
         if class == row.target { A::ONE } else { A::ZERO }
     }
@@ -207,10 +220,110 @@ impl Recipe for GradientThroughLse {
         class: "C18",
         story: "the rounding error of a large LSE is exponentiated, and becomes a relative error of every probability",
         families: &["offset"],
+        report: Some("https://github.com/stan-dev/math/issues/1679"),
     });
     fn cross_entropy_grad<A: Real>(row: &Row<A>) -> Vec<A> {
         let lse = Self::logsumexp(row);
         let gradient = |(class, &z): (usize, &A)| Self::gradient(row, class, Self::exp(row, z - lse));
         row.logits.iter().enumerate().map(gradient).collect()
+    }
+}
+
+pub(in super::super) struct LossFromLse;
+
+impl Recipe for LossFromLse {
+    const NAME: &'static str = "defect/loss-from-lse";
+    const SUMMARY: &'static str = "the loss is the log-sum-exp less the logit of the target";
+    const DEFECT: Option<Defect> = Some(Defect {
+        class: "C15",
+        story: "log S is added to a large maximum and rounds away before the target is subtracted: a loss of 0",
+        families: &["offset", "extreme"],
+        report: Some("https://github.com/ml-explore/mlx/pull/4188"),
+    });
+
+    fn cross_entropy<A: Real>(row: &Row<A>) -> A {
+        Self::logsumexp(row) - Self::expected(row, row.logits)
+    }
+}
+
+pub(in super::super) struct NarrowMean;
+
+impl Recipe for NarrowMean {
+    const NAME: &'static str = "defect/narrow-mean";
+    const SUMMARY: &'static str = "the smoothed part of the loss is added up in the dtype itself";
+    const DEFECT: Option<Defect> = Some(Defect {
+        class: "C40",
+        story: "the mean over the classes is moderate, their sum overflows f16, and the loss is infinite",
+        families: &["wide", "extreme"],
+        report: Some("https://github.com/huggingface/transformers/issues/10674"),
+    });
+
+    fn expected<A: Real>(row: &Row<A>, values: &[A]) -> A {
+        let narrow = |x: A| A::from_f64(row.dtype.round(x.to_f64()));
+        let smoothing = row.label_smoothing;
+        let at_target = if smoothing == A::ONE { A::ZERO } else { (A::ONE - smoothing) * values[row.target] };
+        if smoothing == A::ZERO {
+            return at_target;
+        }
+        let sum = values.iter().fold(A::ZERO, |sum, &value| narrow(sum + value));
+        at_target + smoothing * (sum / row.count())
+    }
+}
+
+pub(in super::super) struct LogitsOverwritten;
+
+impl Recipe for LogitsOverwritten {
+    const NAME: &'static str = "defect/logits-overwritten";
+    const SUMMARY: &'static str = "the backward pass reads logits over which the forward pass wrote its weights";
+    const DEFECT: Option<Defect> = Some(Defect {
+        class: "C37",
+        story: "the conversion to the accumulator makes a copy of half dtypes only: elsewhere the input itself is overwritten",
+        families: &["ordinary"],
+        report: Some("https://github.com/NVIDIA/Megatron-LM/pull/1594"),
+    });
+
+    fn cross_entropy_grad<A: Real>(row: &Row<A>) -> Vec<A> {
+        let max = Self::maximum(row);
+        let mut logits = row.logits.to_vec();
+        if A::DTYPE == row.dtype {
+            logits.iter_mut().for_each(|z| *z = Self::weight(row, *z, max));
+        }
+        Shifted::cross_entropy_grad(&Row { logits: &logits, ..*row })
+    }
+}
+
+pub(in super::super) struct CotangentIgnored;
+
+impl Recipe for CotangentIgnored {
+    const NAME: &'static str = "defect/cotangent-ignored";
+    const SUMMARY: &'static str = "the log-softmax product takes the sum of the cotangent for 1";
+    const DEFECT: Option<Defect> = Some(Defect {
+        class: "C37",
+        story: "right for one loss that is differentiated by itself, wrong with any weight or reduction after it",
+        families: &["ordinary"],
+        report: Some("https://github.com/k2-fsa/k2/issues/341"),
+    });
+
+    fn log_softmax_vjp<A: Real>(row: &Row<A>) -> Vec<A> {
+        Self::softmax(row).iter().zip(row.direction).map(|(&p, &g)| g - p).collect()
+    }
+}
+
+pub(in super::super) struct SmoothingOverOthers;
+
+impl Recipe for SmoothingOverOthers {
+    const NAME: &'static str = "defect/smoothing-over-others";
+    const SUMMARY: &'static str =
+        "the gradient spreads the label smoothing over the other n - 1 classes, the loss over all n";
+    const DEFECT: Option<Defect> = Some(Defect {
+        class: "C20",
+        story: "both ways to smooth are in use: one in the forward and the other in the backward pass are two losses",
+        families: &["ordinary"],
+        report: Some("https://github.com/ml-explore/mlx/pull/166"),
+    });
+
+    fn target_mass<A: Real>(row: &Row<A>, class: usize) -> A {
+        let smoothing = row.label_smoothing;
+        if class == row.target { A::ONE - smoothing } else { smoothing / (row.count() - A::ONE) }
     }
 }

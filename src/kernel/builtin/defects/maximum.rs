@@ -1,7 +1,7 @@
 //! The maximum and what is subtracted (C08 to C11, C22): a wrong one cancels in ordinary rows, and shows only beyond the range of exp.
 
 use super::super::Defect;
-use super::super::recipe::{Recipe, Row};
+use super::super::recipe::{Normalizer, Recipe, Row};
 use super::super::stable::Shifted;
 use super::LANES;
 use crate::kernel::Real;
@@ -15,6 +15,7 @@ impl Recipe for MaxStartsAtZero {
         class: "C08",
         story: "where all logits are far below 0 every weight underflows, and the row is 0 / 0",
         families: &["all_negative"],
+        report: Some("https://github.com/FluxML/NNlib.jl/pull/43"),
     });
 
     fn maximum<A: Real>(row: &Row<A>) -> A {
@@ -31,6 +32,7 @@ impl Recipe for MaxSkipsTail {
         class: "C09",
         story: "a logit in the tail that towers over the rest overflows; a smaller one only costs accuracy",
         families: &["spike"],
+        report: None,
     });
 
     fn maximum<A: Real>(row: &Row<A>) -> A {
@@ -39,7 +41,6 @@ impl Recipe for MaxSkipsTail {
     }
 }
 
-/// Reported in <https://github.com/flashinfer-ai/flashinfer/issues/4267>.
 pub(in super::super) struct FiniteMaskSentinel;
 
 impl Recipe for FiniteMaskSentinel {
@@ -49,6 +50,7 @@ impl Recipe for FiniteMaskSentinel {
         class: "C10",
         story: "logits below the sentinel are real, and every weight of such a row underflows",
         families: &["all_negative", "offset", "extreme"],
+        report: Some("https://github.com/flashinfer-ai/flashinfer/issues/4267"),
     });
 
     fn maximum<A: Real>(row: &Row<A>) -> A {
@@ -56,7 +58,6 @@ impl Recipe for FiniteMaskSentinel {
     }
 }
 
-/// Reported in <https://github.com/PaddlePaddle/Paddle/pull/21165>.
 pub(in super::super) struct MaxClipped;
 
 impl Recipe for MaxClipped {
@@ -66,6 +67,7 @@ impl Recipe for MaxClipped {
         class: "C22",
         story: "rows far below the clip underflow as a whole; rows near it only lose accuracy, so small tests pass",
         families: &["all_negative"],
+        report: Some("https://github.com/PaddlePaddle/Paddle/pull/21165"),
     });
 
     fn maximum<A: Real>(row: &Row<A>) -> A {
@@ -82,6 +84,7 @@ impl Recipe for MaxStartsAtLeastNormal {
         class: "C08",
         story: "FLT_MIN was taken for the lowest number: rows far below 0 underflow as a whole",
         families: &["all_negative"],
+        report: Some("https://github.com/mit-han-lab/tinyengine/issues/107"),
     });
     fn maximum<A: Real>(row: &Row<A>) -> A {
         A::from_f64(row.dtype.format().least_normal()).larger(Shifted::maximum(row))
@@ -98,6 +101,7 @@ impl Recipe for MaxOfPadded {
         class: "C08",
         story: "the sum leaves the padding out, the maximum does not: tails far below 0 underflow as a whole",
         families: &["all_negative"],
+        report: Some("https://github.com/m0at/rvllm/pull/1"),
     });
     fn maximum<A: Real>(row: &Row<A>) -> A {
         let max = Shifted::maximum(row);
@@ -114,6 +118,7 @@ impl Recipe for MaxSkipsFirst {
         class: "C09",
         story: "a first logit that towers over the rest overflows; a smaller one only costs accuracy",
         families: &["spike"],
+        report: None,
     });
     fn maximum<A: Real>(row: &Row<A>) -> A {
         let first = usize::from(row.logits.len() > 1);
@@ -130,13 +135,13 @@ impl Recipe for FirstAsMax {
         class: "C09",
         story: "right until a later logit is so far above the first one that exp overflows",
         families: &["spike", "staircase"],
+        report: None,
     });
     fn maximum<A: Real>(row: &Row<A>) -> A {
         row.logits.first().copied().unwrap_or(A::NEG_INFINITY)
     }
 }
 
-/// Reported in <https://github.com/pytorch/pytorch/pull/156379>.
 pub(in super::super) struct MaxOfHalfVectors;
 
 impl Recipe for MaxOfHalfVectors {
@@ -146,6 +151,7 @@ impl Recipe for MaxOfHalfVectors {
         class: "C09",
         story: "the maximum of the second half of each vector is stored over, and a spike there overflows",
         families: &["spike"],
+        report: Some("https://github.com/pytorch/pytorch/pull/156379"),
     });
     fn maximum<A: Real>(row: &Row<A>) -> A {
         let seen = row.logits.chunks(LANES).flat_map(|chunk| match chunk.len() {
@@ -165,13 +171,13 @@ impl Recipe for Unshifted {
         class: "C11",
         story: "exp overflows above 88.7 in f32, and all weights underflow below -104",
         families: &["spike", "all_negative"],
+        report: Some("https://github.com/uTensor/uTensor/issues/175"),
     });
     fn maximum<A: Real>(_: &Row<A>) -> A {
         A::ZERO
     }
 }
 
-/// Reported in <https://github.com/ohdearquant/lattice/issues/361>.
 pub(in super::super) struct FiniteMaskValue;
 
 impl Recipe for FiniteMaskValue {
@@ -181,6 +187,7 @@ impl Recipe for FiniteMaskValue {
         class: "C10",
         story: "classes below the mask are real, and the masked one takes their place",
         families: &["masked", "fully_masked"],
+        report: Some("https://github.com/ohdearquant/lattice/issues/361"),
     });
     fn maximum<A: Real>(row: &Row<A>) -> A {
         let masked: Vec<A> = row.logits.iter().map(|&z| unmasked(z)).collect();
@@ -201,6 +208,7 @@ impl Recipe for LogitsClipped {
         class: "C22",
         story: "masked classes keep a weight, and classes far below the clip become equal",
         families: &["all_negative"],
+        report: None,
     });
     fn maximum<A: Real>(row: &Row<A>) -> A {
         MaxClipped::maximum(row)
@@ -208,6 +216,45 @@ impl Recipe for LogitsClipped {
 
     fn weight<A: Real>(row: &Row<A>, z: A, max: A) -> A {
         Shifted::weight(row, A::from_f64(-64.0).larger(z), max)
+    }
+}
+
+pub(in super::super) struct MinimumAsMax;
+
+impl Recipe for MinimumAsMax {
+    const NAME: &'static str = "defect/minimum-as-max";
+    const SUMMARY: &'static str = "the least logit is subtracted instead of the maximum";
+    const DEFECT: Option<Defect> = Some(Defect {
+        class: "C09",
+        story: "a comparison the wrong way round: right until a logit is so far above the least one that exp overflows",
+        families: &["spike", "masked"],
+        report: Some("https://github.com/shogun-toolbox/shogun/issues/2889"),
+    });
+
+    fn maximum<A: Real>(row: &Row<A>) -> A {
+        -row.logits.iter().fold(A::NEG_INFINITY, |max, &z| max.larger(-z))
+    }
+}
+
+pub(in super::super) struct TailUnshifted;
+
+impl Recipe for TailUnshifted {
+    const NAME: &'static str = "defect/tail-unshifted";
+    const SUMMARY: &'static str = "the sum takes the last block of 8 as exp(z) instead of exp(z - max)";
+    const DEFECT: Option<Defect> = Some(Defect {
+        class: "C11",
+        story: "the branch for the block that may be partial lacks the subtraction: all is scaled by exp(max) or part of it",
+        families: &["ordinary", "spike", "tiny_n"],
+        report: Some("https://github.com/tenstorrent/tt-metal/issues/51278"),
+    });
+
+    fn normalizer<A: Real>(row: &Row<A>) -> Normalizer<A> {
+        let max = Self::maximum(row);
+        let last = row.logits.len().saturating_sub(1) / LANES * LANES;
+        let weight = |(i, &z): (usize, &A)| Self::weight(row, z, if i < last { max } else { A::ZERO });
+        let weights: Vec<A> = row.logits.iter().enumerate().map(weight).collect();
+        let sum = Self::sum(row, &weights);
+        Normalizer { max, sum, log_sum: Self::log(row, sum) }
     }
 }
 

@@ -14,6 +14,7 @@ impl Recipe for LseUnguardedInfinity {
         class: "C01",
         story: "the log-sum-exp of a fully masked row, or of a row with +inf, is NaN: inf - inf was formed",
         families: &["fully_masked", "pos_inf"],
+        report: Some("https://github.com/stan-dev/posterior/issues/399"),
     });
 
     fn logsumexp<A: Real>(row: &Row<A>) -> A {
@@ -31,6 +32,7 @@ impl Recipe for LseWrongInfinity {
         class: "C02",
         story: "the guard was written for masked rows and also catches +inf",
         families: &["pos_inf"],
+        report: Some("https://github.com/hmmlearn/hmmlearn/issues/363"),
     });
 
     fn logsumexp<A: Real>(row: &Row<A>) -> A {
@@ -39,7 +41,6 @@ impl Recipe for LseWrongInfinity {
     }
 }
 
-/// Reported in <https://github.com/ml-explore/mlx/issues/1467>.
 pub(in super::super) struct MaskedByLength;
 
 impl Recipe for MaskedByLength {
@@ -49,6 +50,7 @@ impl Recipe for MaskedByLength {
         class: "C03",
         story: "only the kernel for short rows has the guard: either answer is accepted, both of them are not",
         families: &["fully_masked"],
+        report: Some("https://github.com/ml-explore/mlx/issues/1467"),
     });
 
     fn probability<A: Real>(row: &Row<A>, z: A, normalizer: &Normalizer<A>) -> A {
@@ -57,7 +59,6 @@ impl Recipe for MaskedByLength {
     }
 }
 
-/// Reported in <https://github.com/tenstorrent/tt-metal/issues/56056>.
 pub(in super::super) struct MaskedUniform;
 
 impl Recipe for MaskedUniform {
@@ -67,6 +68,7 @@ impl Recipe for MaskedUniform {
         class: "C04",
         story: "z - max of -inf - -inf was patched to 0: a row without a class becomes a plausible uniform distribution",
         families: &["fully_masked"],
+        report: Some("https://github.com/tenstorrent/tt-metal/issues/56056"),
     });
 
     fn weight<A: Real>(row: &Row<A>, z: A, max: A) -> A {
@@ -83,6 +85,7 @@ impl Recipe for NanDroppingMax {
         class: "C13",
         story: "NaN beside an infinity never reaches the log-sum-exp, whose guard answers with the infinity",
         families: &["nan"],
+        report: Some("https://github.com/intel/torch-xpu-ops/pull/5022"),
     });
 
     fn maximum<A: Real>(row: &Row<A>) -> A {
@@ -99,6 +102,7 @@ impl Recipe for LseGuardsOnlyMinus {
         class: "C01",
         story: "the guard was written for masked rows: +inf still forms inf - inf",
         families: &["pos_inf"],
+        report: Some("https://github.com/tensorflow/tensorflow/pull/115123"),
     });
     fn logsumexp<A: Real>(row: &Row<A>) -> A {
         let Normalizer { max, log_sum, .. } = Self::normalizer(row);
@@ -115,6 +119,7 @@ impl Recipe for LseGuardsOnlyPlus {
         class: "C01",
         story: "the guard was written for overflow: a fully masked row still forms inf - inf",
         families: &["fully_masked"],
+        report: Some("https://github.com/microsoft/onnxruntime/issues/28461"),
     });
     fn logsumexp<A: Real>(row: &Row<A>) -> A {
         let Normalizer { max, log_sum, .. } = Self::normalizer(row);
@@ -131,6 +136,7 @@ impl Recipe for MaskedAsserts {
         class: "C03",
         story: "a row without a class stops the program instead of being answered",
         families: &["fully_masked"],
+        report: Some("https://github.com/ggml-org/llama.cpp/issues/9222"),
     });
     fn normalizer<A: Real>(row: &Row<A>) -> Normalizer<A> {
         let normalizer = Shifted::normalizer(row);
@@ -151,6 +157,7 @@ impl Recipe for ZeroSumUniform {
         class: "C04",
         story: "a guard against 0 / 0 turns a row without a class into a plausible distribution",
         families: &["fully_masked"],
+        report: Some("https://github.com/microsoft/onnxruntime/pull/4129"),
     });
     fn maximum<A: Real>(row: &Row<A>) -> A {
         let max = Shifted::maximum(row);
@@ -162,7 +169,6 @@ impl Recipe for ZeroSumUniform {
     }
 }
 
-/// Reported in <https://github.com/ohdearquant/lattice/issues/740>.
 pub(in super::super) struct NanAsMasked;
 
 impl Recipe for NanAsMasked {
@@ -172,6 +178,7 @@ impl Recipe for NanAsMasked {
         class: "C13",
         story: "a row with NaN gets a plausible distribution over the other classes",
         families: &["nan"],
+        report: Some("https://github.com/ohdearquant/lattice/issues/740"),
     });
     fn maximum<A: Real>(row: &Row<A>) -> A {
         NanDroppingMax::maximum(row)
@@ -179,5 +186,92 @@ impl Recipe for NanAsMasked {
 
     fn weight<A: Real>(row: &Row<A>, z: A, max: A) -> A {
         if z.is_nan() { A::ZERO } else { Shifted::weight(row, z, max) }
+    }
+}
+
+pub(in super::super) struct LseGuardsSingle;
+
+impl Recipe for LseGuardsSingle {
+    const NAME: &'static str = "defect/lse-guards-single";
+    const SUMMARY: &'static str =
+        "log-sum-exp has a short cut for one logit, and no guard for an infinite maximum of more";
+    const DEFECT: Option<Defect> = Some(Defect {
+        class: "C01",
+        story: "the short cut hides what is missing: one masked class is answered, two of them form inf - inf",
+        families: &["fully_masked", "pos_inf"],
+        report: Some("https://github.com/HenrikBengtsson/matrixStats/issues/84"),
+    });
+
+    fn logsumexp<A: Real>(row: &Row<A>) -> A {
+        match *row.logits {
+            [only] => only,
+            _ => LseUnguardedInfinity::logsumexp(row),
+        }
+    }
+}
+
+pub(in super::super) struct MaskedAsLowest;
+
+impl Recipe for MaskedAsLowest {
+    const NAME: &'static str = "defect/masked-as-lowest";
+    const SUMMARY: &'static str = "minus infinity is read as the lowest number of the dtype";
+    const DEFECT: Option<Defect> = Some(Defect {
+        class: "C04",
+        story: "z - max is 0 in a row without a class, where no guard against minus infinity takes effect any more",
+        families: &["fully_masked"],
+        report: Some("https://github.com/NVIDIA/TensorRT-LLM/issues/17477"),
+    });
+
+    fn maximum<A: Real>(row: &Row<A>) -> A {
+        Shifted::maximum(row).larger(lowest(row))
+    }
+
+    fn weight<A: Real>(row: &Row<A>, z: A, max: A) -> A {
+        Shifted::weight(row, z.larger(lowest(row)), max)
+    }
+}
+
+/// The lowest number of the dtype.
+fn lowest<A: Real>(row: &Row<A>) -> A {
+    A::from_f64(-row.dtype.format().largest())
+}
+
+pub(in super::super) struct NanClamped;
+
+impl Recipe for NanClamped {
+    const NAME: &'static str = "defect/nan-clamped";
+    const SUMMARY: &'static str = "the argument of exp is clamped to 0 from above, by a minimum that drops NaN";
+    const DEFECT: Option<Defect> = Some(Defect {
+        class: "C13",
+        story: "z - max is NaN for every class of a row with NaN, and each of them gets the weight 1",
+        families: &["nan"],
+        report: Some("https://github.com/tenstorrent/tt-metal/issues/51470"),
+    });
+
+    fn exp<A: Real>(_: &Row<A>, x: A) -> A {
+        if x < A::ZERO { x.exp() } else { A::ONE }
+    }
+}
+
+pub(in super::super) struct NanUnnormalised;
+
+impl Recipe for NanUnnormalised {
+    const NAME: &'static str = "defect/nan-unnormalised";
+    const SUMMARY: &'static str =
+        "NaN is dropped by the maximum, and weights are divided only by a sum that is above 0";
+    const DEFECT: Option<Defect> = Some(Defect {
+        class: "C13",
+        story: "a sum of NaN is not above 0: NaN stays in its own slot, beside weights that add up to anything",
+        families: &["nan"],
+        report: Some("https://github.com/ohdearquant/lattice/pull/375"),
+    });
+
+    fn maximum<A: Real>(row: &Row<A>) -> A {
+        NanDroppingMax::maximum(row)
+    }
+
+    fn probability<A: Real>(row: &Row<A>, z: A, normalizer: &Normalizer<A>) -> A {
+        let weight = Self::weight(row, z, normalizer.max);
+        if normalizer.sum > A::ZERO { weight / normalizer.sum } else { weight }
     }
 }

@@ -10,8 +10,12 @@ pub(in super::super) struct EmptyPanics;
 impl Recipe for EmptyPanics {
     const NAME: &'static str = "defect/empty-panics";
     const SUMMARY: &'static str = "the maximum starts from the first logit";
-    const DEFECT: Option<Defect> =
-        Some(Defect { class: "C35", story: "a row without a logit has no first one", families: &["tiny_n"] });
+    const DEFECT: Option<Defect> = Some(Defect {
+        class: "C35",
+        story: "a row without a logit has no first one",
+        families: &["tiny_n"],
+        report: Some("https://github.com/scipy/scipy/issues/20399"),
+    });
 
     fn maximum<A: Real>(row: &Row<A>) -> A {
         row.logits.iter().fold(row.logits[0], |max, &z| max.larger(z))
@@ -27,6 +31,7 @@ impl Recipe for NarrowIndex {
         class: "C36",
         story: "a row of 256 classes and more is added up only in part",
         families: &["long", "very_long"],
+        report: Some("https://github.com/pytorch/pytorch/pull/192007"),
     });
 
     fn sum<A: Real>(row: &Row<A>, terms: &[A]) -> A {
@@ -43,6 +48,7 @@ impl Recipe for EmptyIsZero {
         class: "C35",
         story: "the neutral element of addition where that of log-sum-exp is due, minus infinity",
         families: &["tiny_n"],
+        report: Some("https://github.com/stan-dev/math/issues/1416"),
     });
     fn logsumexp<A: Real>(row: &Row<A>) -> A {
         if row.logits.is_empty() { A::ZERO } else { Shifted::logsumexp(row) }

@@ -1,11 +1,12 @@
-//! The sum of the weights and the division by it (C14, C22, C33, C37).
+//! The sum of the weights and the division by it (C14, C22, C29, C33, C37).
 
 use super::super::Defect;
 use super::super::recipe::{Normalizer, Recipe, Row};
 use super::super::stable::Shifted;
 use super::LANES;
 use crate::dtype::Dtype;
-use crate::kernel::Real;
+use crate::kernel::{Claims, Real};
+use crate::op::Op;
 
 pub(in super::super) struct HalfSum;
 
@@ -16,6 +17,7 @@ impl Recipe for HalfSum {
         class: "C14",
         story: "the sum stops growing once a term is below half an ulp of it",
         families: &["ordinary", "ties", "long"],
+        report: Some("https://github.com/sonos/tract/pull/2586"),
     });
 
     fn sum<A: Real>(row: &Row<A>, terms: &[A]) -> A {
@@ -37,6 +39,7 @@ impl Recipe for PaddedWithZero {
         class: "C33",
         story: "the padding takes part in the softmax; it shows unless the logits are far above 0",
         families: &["ordinary", "all_negative", "tiny_n"],
+        report: Some("https://github.com/tenstorrent/tt-metal/pull/20008"),
     });
 
     fn normalizer<A: Real>(row: &Row<A>) -> Normalizer<A> {
@@ -55,6 +58,7 @@ impl Recipe for PaddingSummed {
         class: "C33",
         story: "the maximum is right, and each padded lane adds exp(-max) to the sum",
         families: &["ordinary", "all_negative", "tiny_n"],
+        report: None,
     });
     fn normalizer<A: Real>(row: &Row<A>) -> Normalizer<A> {
         let Normalizer { max, sum, .. } = Shifted::normalizer(row);
@@ -74,6 +78,7 @@ impl Recipe for RoundedNumerator {
         class: "C37",
         story: "numerator and denominator are rounded differently: half an ulp more in f16 and bf16",
         families: &["ordinary"],
+        report: Some("https://github.com/Dao-AILab/flash-attention/pull/2713"),
     });
     fn probability<A: Real>(row: &Row<A>, z: A, normalizer: &Normalizer<A>) -> A {
         let weight = Self::weight(row, z, normalizer.max);
@@ -90,8 +95,77 @@ impl Recipe for EpsilonInDenominator {
         class: "C22",
         story: "a sum that is at least 1 needs no protection from 0: all probabilities are too small",
         families: &["ordinary", "ties"],
+        report: None,
     });
     fn probability<A: Real>(row: &Row<A>, z: A, normalizer: &Normalizer<A>) -> A {
         Self::weight(row, z, normalizer.max) / (normalizer.sum + A::from_f64(1e-6))
+    }
+}
+
+pub(in super::super) struct HalfSumBackward;
+
+impl Recipe for HalfSumBackward {
+    const NAME: &'static str = "defect/half-sum-backward";
+    const SUMMARY: &'static str = "the backward pass of log-softmax adds up the cotangent in a narrow type";
+    const DEFECT: Option<Defect> = Some(Defect {
+        class: "C14",
+        story: "the forward pass has an accumulator of f32, the backward pass was forgotten",
+        families: &["ordinary", "long"],
+        report: Some("https://github.com/ROCm/MIOpen/pull/3427"),
+    });
+
+    fn log_softmax_vjp<A: Real>(row: &Row<A>) -> Vec<A> {
+        let total = HalfSum::sum(row, row.direction);
+        Self::softmax(row).iter().zip(row.direction).map(|(&p, &g)| g - p * total).collect()
+    }
+}
+
+pub(in super::super) struct StaleTail;
+
+impl Recipe for StaleTail {
+    const NAME: &'static str = "defect/stale-tail";
+    const SUMMARY: &'static str =
+        "the last block of 8 is summed whole, with what the block before left in the missing lanes";
+    const DEFECT: Option<Defect> = Some(Defect {
+        class: "C33",
+        story: "the buffer of a block is not cleared: a tail counts some logits twice, whole blocks and short rows do not",
+        families: &["ordinary", "long"],
+        report: Some("https://github.com/hw-native-sys/simpler/pull/72"),
+    });
+
+    fn normalizer<A: Real>(row: &Row<A>) -> Normalizer<A> {
+        let max = Self::maximum(row);
+        let mut buffer = [A::NEG_INFINITY; LANES];
+        let mut weights = Vec::new();
+        for block in row.logits.chunks(LANES) {
+            buffer[..block.len()].copy_from_slice(block);
+            weights.extend(buffer.map(|z| Self::weight(row, z, max)));
+        }
+        let sum = Self::sum(row, &weights);
+        Normalizer { max, sum, log_sum: Self::log(row, sum) }
+    }
+}
+
+pub(in super::super) struct ApproximateReciprocal;
+
+impl Recipe for ApproximateReciprocal {
+    const NAME: &'static str = "defect/approximate-reciprocal";
+    const SUMMARY: &'static str = "the division is a product with a reciprocal of 12 bits, which is not refined";
+    const DEFECT: Option<Defect> = Some(Defect {
+        class: "C29",
+        story: "the estimate that a processor gives in one instruction, always a little too small, is taken for the quotient",
+        families: &["ordinary", "ties"],
+        report: Some("https://github.com/tenstorrent/tt-metal/issues/52045"),
+    });
+
+    /// What is right but for the estimate: a product with a rounded reciprocal rounds once more than a quotient.
+    fn claims(op: Op, dtype: Dtype) -> Claims {
+        Claims { exp: 3.0, ..Shifted::claims(op, dtype) }
+    }
+
+    fn probability<A: Real>(row: &Row<A>, z: A, normalizer: &Normalizer<A>) -> A {
+        let kept = !0 << (f64::MANTISSA_DIGITS - 12);
+        let estimate = f64::from_bits((A::ONE / normalizer.sum).to_f64().to_bits() & kept);
+        Self::weight(row, z, normalizer.max) * A::from_f64(estimate)
     }
 }
