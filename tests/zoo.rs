@@ -36,11 +36,7 @@ fn every_family_of_the_page_has_its_reason() {
     let quick = logitfuzz::generate::Family::all().iter().filter(|family| !family.is_slow()).count();
     assert_eq!(rows.len(), quick);
     for row in rows {
-        let (unique, reason) = (row[row.len() - 2], row[row.len() - 1]);
-        assert!(
-            !unique.is_empty() || !reason.is_empty(),
-            "{} catches nothing alone and has no reason to be kept",
-            row[0]
-        );
+        let (best, reason) = (row[row.len() - 2], row[row.len() - 1]);
+        assert!(!best.is_empty() || !reason.is_empty(), "{} is best for nothing and has no reason to be kept", row[0]);
     }
 }

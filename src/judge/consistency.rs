@@ -27,16 +27,17 @@ pub(super) struct Form {
 pub(super) fn forms(case: &Case, class: RowClass) -> Vec<Form> {
     let logits = case.logits();
     let n = logits.len();
-    if !matches!(class, RowClass::OneInfinite | RowClass::SeveralInfinite | RowClass::FullyMasked) {
+    // One logit has all the mass whatever it is, and may be answered so.
+    if n < 2 || !matches!(class, RowClass::OneInfinite | RowClass::SeveralInfinite | RowClass::FullyMasked) {
         return Vec::new();
     }
-    let reversed = (n > 1).then(|| (0..n).rev().collect());
+    let reversed: Vec<usize> = (0..n).rev().collect();
     let other_length = if n > SHORT {
         Form::of(case, class, short(case), None)
     } else {
         filler(case, class).and_then(|filler| Form::of(case, class, (0..n).collect(), Some(filler)))
     };
-    reversed.and_then(|order| Form::of(case, class, order, None)).into_iter().chain(other_length).collect()
+    Form::of(case, class, reversed, None).into_iter().chain(other_length).collect()
 }
 
 /// The first two logits of each kind (+inf, -inf, finite) and the target, in their order.
