@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::kernel::{Kernel, builtin};
 use crate::report::{self, zoo};
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 #[derive(clap::Args)]
@@ -38,10 +38,15 @@ pub(super) struct Zoo {
 
 impl Zoo {
     pub fn main(self) -> Exit {
-        // Read first: without it there is nothing to check, and that need not take minutes.
+        // Before minutes of work: a page that cannot be read leaves nothing to check, one that cannot be written is no use.
         let committed = if self.check {
             Some(fs::read_to_string(&self.out).map_err(|error| Error::file(&self.out, error))?)
         } else {
+            let folder = self.out.parent().filter(|folder| !folder.as_os_str().is_empty());
+            report::prepare(folder.unwrap_or(Path::new(".")))?;
+            if self.out.is_dir() {
+                return Err(Error::harness(format!("{}: it is a folder; name a file with --out", self.out.display())));
+            }
             None
         };
         let (results, info) = measure(&self.plan())?;

@@ -151,3 +151,49 @@ fn report_in_every_format() {
     assert_eq!(place.read("copy/deep/results.json"), place.read("report/results.json"));
     assert!(place.read("copy/deep/index.html").starts_with("<!doctype html>"));
 }
+
+#[test]
+fn a_search_is_a_family_of_its_own_that_shards_share_and_a_gate_refuses() {
+    let place = Place::new();
+    let args =
+        ["run", "--kernel", "naive", "--kernel", "shifted", "--op", "softmax", "--family", "ties", "--cases", "3"];
+    let args = with(&args, &["--max-len", "64", "--search", "60"]);
+    place.ok(&with(&args, &["--out", "whole"]));
+    let results = place.json("whole/results.json");
+    assert_eq!(results["settings"]["search"], 60);
+    let of_search: Vec<&Value> =
+        results["cells"].as_array().expect("cells").iter().filter(|cell| cell["family"] == "search").collect();
+    assert_eq!(of_search.len(), 2 * 4);
+    assert!(of_search.iter().all(|cell| cell["cases"] == 60));
+    for shard in ["1/2", "2/2"] {
+        place.ok(&with(&args, &["--shard", shard, "--out", &shard.replace('/', "-")]));
+    }
+    place.ok(&["merge", "1-2", "2-2", "--out", "merged"]);
+    assert_eq!(place.read("merged/results.json"), place.read("whole/results.json"));
+    // Its cases are others for every version of a kernel.
+    place.refused(&["gate", "--from", "whole"], 2, &["whole", "search", "run without --search"]);
+    place.refused(&["accept", "--from", "whole"], 2, &["whole", "run without --search"]);
+}
+
+#[test]
+fn the_zoo_writes_its_page_and_says_when_it_is_out_of_date() {
+    let place = Place::new();
+    let few = ["zoo", "--cases", "2", "--out", "some/zoo.md"];
+    // Two rows of a family do not show every defect, which is a failure.
+    let ran = place.run(&few);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.out.contains("nothing catches defect/") && ran.out.contains("some/zoo.md is written"), "{ran:?}");
+    let page = place.read("some/zoo.md");
+    assert!(page.starts_with("# Zoo\n") && page.contains("**Nothing catches it.**"));
+    let check = with(&few, &["--check"]);
+    assert!(place.run(&check).out.contains("some/zoo.md is up to date"));
+    // What is not written is not lost: the page stays as it was edited.
+    let edited = page.replacen("planted defects", "planted things", 1);
+    place.write("some/zoo.md", &edited);
+    assert!(place.run(&check).out.contains("the page is out of date"));
+    assert_eq!(place.read("some/zoo.md"), edited);
+    place.refused(&["zoo", "--check", "--out", "none.md"], 2, &["none.md"]);
+    place.refused(&["zoo", "--cases", "0", "--out", "zero.md"], 4, &["--cases is 0"]);
+    place.refused(&["zoo", "--out", "some"], 3, &["some", "folder"]);
+    place.refused(&["zoo", "--cases", "x"], 2, &["whole number"]);
+}
