@@ -575,6 +575,7 @@ impl<'a> Bench<'a> {
     }
 
     /// The bounds under some claims, computed when first asked for.
+    #[cfg(feature = "cli")]
     pub fn bounds(&mut self, oracle: &mut Oracle, claims: &Claims) -> &Bounds {
         let court = self.court(oracle, claims);
         &self.courts[court].bounds

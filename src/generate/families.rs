@@ -307,7 +307,7 @@ fn power_of_two_sum(c: &mut Context, n: usize) -> Vec<f64> {
     let mut gaps = c.each(n, |draw| dtype.round(top - 4.0 * draw.normal().abs()) - top);
     gaps[0] = 0.0;
     let (ones, last) = solve::fill_to_power_of_two(&solve::sum_of_exp(&gaps));
-    if gaps.len() + ones + 1 <= c.max_len {
+    if gaps.len() + ones < c.max_len {
         gaps.extend(std::iter::repeat_n(0.0, ones));
         gaps.push(last);
     }

@@ -125,6 +125,7 @@ pub(crate) fn crossover(first: &Case, second: &Case, draw: &mut Draw, max_len: u
 
 /// The case with another op and dtype: logits rounded to it, what is finite staying finite; what the op takes is kept where both
 /// ops take it, and drawn anew elsewhere.
+#[cfg(feature = "arbitrary")]
 pub(crate) fn recast(case: &Case, op: Op, dtype: Dtype, draw: &mut Draw, max_len: usize) -> Case {
     let mut parts = Parts::of(case, draw, max_len);
     let keeps = (case.target().is_some() && op.takes() == Takes::Target)
