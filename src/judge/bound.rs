@@ -33,7 +33,8 @@ use crate::oracle::{Due, Real, SHOWN_BITS, Truth};
 /// The error that is forgiven to each output, in absolute terms.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Bounds {
-    /// For each output the bound of the textbook algorithm: beyond it a result is worse than the textbook.
+    /// For each output the bound of the textbook algorithm: beyond it a result is worse than the textbook. Of a kernel that claims
+    /// to be tight, the tight bound.
     pub textbook: Vec<Magnitude>,
     /// For each output the bound that a kernel earns by using log1p, for the ops that have one.
     pub tight: Option<Vec<Magnitude>>,
@@ -53,11 +54,12 @@ impl Bounds {
         let row = Row::new(case, truth, claims);
         let h = row.h;
         let half_digits = h > row.u.sqrt();
-        let textbook = row.bounds(h, Form::Textbook);
+        let form = if claims.tight { Form::Tight } else { Form::Textbook };
+        let textbook = row.bounds(h, form);
         Self {
             tight: matches!(case.op(), Op::LogSumExp | Op::LogSoftmax | Op::CrossEntropy)
                 .then(|| row.bounds(h, Form::Tight)),
-            half_digits: half_digits.then(|| row.bounds(row.u.sqrt(), Form::Textbook)),
+            half_digits: half_digits.then(|| row.bounds(row.u.sqrt(), form)),
             textbook,
             overflow_is_forgiven: row.gaps_overflow() || row.direction_overflows(),
             sum: sum_bound(case, claims, h, row.rescaling),

@@ -94,7 +94,7 @@ impl Kernel for Builtin {
 
 /// Every built-in kernel: unstable ones, correct ones, planted defects by group.
 pub fn all() -> &'static [Builtin] {
-    static ALL: [Builtin; 90] = [
+    static ALL: [Builtin; 91] = [
         Builtin::of::<unstable::Naive>(),
         Builtin::of::<unstable::Unfused>(),
         Builtin::of::<unstable::DivisionFree>(),
@@ -158,6 +158,7 @@ pub fn all() -> &'static [Builtin] {
         Builtin::of::<defects::sums::StaleTail>(),
         Builtin::of::<defects::sums::ApproximateReciprocal>(),
         Builtin::of::<defects::losses::SubtractLse>(),
+        Builtin::of::<defects::losses::LogOfOnePlus>(),
         Builtin::of::<defects::losses::LowPrecisionStore>(),
         Builtin::of::<defects::losses::GradientThroughDivision>(),
         Builtin::of::<defects::losses::ZeroTimesLogZero>(),

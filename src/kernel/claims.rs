@@ -32,6 +32,9 @@ pub struct Claims {
     pub elementwise_monotone: bool,
     /// It must keep half of its digits however long the row: a `long_sum` grade fails. Default no.
     pub half_digits: bool,
+    /// It computes `log S` as log1p of the sum without one maximum, so a log-sum-exp, a log-probability or a loss near 0 must keep
+    /// its digits: beyond the tight bound it fails. Default no.
+    pub tight: bool,
     /// What it must return for logits that are not finite. Default [`Special::Framework`].
     pub special: Special,
 }
@@ -50,6 +53,7 @@ impl Default for Claims {
             sequential: false,
             elementwise_monotone: false,
             half_digits: false,
+            tight: false,
             special: Special::Framework,
         }
     }
@@ -57,7 +61,7 @@ impl Default for Claims {
 
 /// The keys of [`Claims::set`], for messages and `--help`.
 const KEYS: &str = "exp=C, log=C, log1p=C (units of roundoff), sum=sequential|pairwise|compensated|lanes:L|lanes:L:tail|blocks:B, \
-                    accumulator=DTYPE, online, flush_to_zero, shifted, sequential, elementwise_monotone, half_digits, \
+                    accumulator=DTYPE, online, flush_to_zero, shifted, sequential, elementwise_monotone, half_digits, tight, \
                     special=framework|limit";
 
 impl Claims {
@@ -83,6 +87,7 @@ impl Claims {
                 "sequential" => self.sequential = flag()?,
                 "elementwise_monotone" => self.elementwise_monotone = flag()?,
                 "half_digits" => self.half_digits = flag()?,
+                "tight" => self.tight = flag()?,
                 "special" => self.special = value.parse()?,
                 _ => return Err(Error::usage(format!("unknown claim `{key}`; the claims are: {KEYS}"))),
             }
@@ -115,6 +120,7 @@ impl fmt::Display for Claims {
             ("sequential", self.sequential),
             ("elementwise_monotone", self.elementwise_monotone),
             ("half_digits", self.half_digits),
+            ("tight", self.tight),
         ];
         items.extend(flags.iter().filter(|(_, is_set)| *is_set).map(|(key, _)| (*key).to_owned()));
         if self.special != default.special {
@@ -251,7 +257,7 @@ mod tests {
             "sum=compensated",
             "sum=lanes:8",
             "sum=lanes:16:tail,online,flush_to_zero",
-            "sum=blocks:128,shifted,sequential,elementwise_monotone,half_digits,special=limit",
+            "sum=blocks:128,shifted,sequential,elementwise_monotone,half_digits,tight,special=limit",
         ] {
             let mut claims = Claims::default();
             claims.set(text).unwrap();

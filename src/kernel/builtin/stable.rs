@@ -32,6 +32,10 @@ impl Recipe for Log1p {
     const SUMMARY: &'static str = "the textbook with log S as log1p of the sum without one maximum";
     const TRUSTED: bool = true;
 
+    fn claims(op: Op, dtype: Dtype) -> Claims {
+        Claims { tight: true, ..Shifted::claims(op, dtype) }
+    }
+
     fn normalizer<A: Real>(row: &Row<A>) -> Normalizer<A> {
         let max = Self::maximum(row);
         let rest = Self::rest(row, max);

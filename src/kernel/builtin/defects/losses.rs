@@ -1,10 +1,11 @@
-//! Logarithms, losses and gradients (C12, C15, C17 to C20, C22, C30, C37, C40).
+//! Logarithms, losses and gradients (C12, C15 to C20, C22, C30, C37, C40).
 
 use super::super::Defect;
 use super::super::recipe::{Normalizer, Recipe, Row, loss_of_log_probabilities};
-use super::super::stable::Shifted;
+use super::super::stable::{Log1p, Shifted};
 use crate::dtype::Dtype;
-use crate::kernel::Real;
+use crate::kernel::{Claims, Real};
+use crate::op::Op;
 
 pub(in super::super) struct SubtractLse;
 
@@ -24,6 +25,24 @@ impl Recipe for SubtractLse {
 
     fn cross_entropy<A: Real>(row: &Row<A>) -> A {
         loss_of_log_probabilities::<Self, A>(row)
+    }
+}
+
+pub(in super::super) struct LogOfOnePlus;
+
+/// It is the textbook, and claims to be `log1p`.
+impl Recipe for LogOfOnePlus {
+    const NAME: &'static str = "defect/log-of-one-plus";
+    const SUMMARY: &'static str = "log S as the logarithm of a sum that holds the 1 of the maximum";
+    const DEFECT: Option<Defect> = Some(Defect {
+        class: "C16",
+        story: "where one class dominates, the rest is absorbed by its 1, and the log-sum-exp of [0, -40] is 0",
+        families: &["dominant", "cancellation"],
+        report: Some("https://github.com/scipy/scipy/issues/18295"),
+    });
+
+    fn claims(op: Op, dtype: Dtype) -> Claims {
+        Log1p::claims(op, dtype)
     }
 }
 
