@@ -5,10 +5,11 @@
 //! Terms: an *answer* is an array of outputs of the right length, made without a kernel. The *right* answer is the oracle's,
 //! rounded.
 
+use logitfuzz::campaign::{self, Control, Plan, Source};
 use logitfuzz::case::{Case, Extra};
 use logitfuzz::dtype::Dtype;
 use logitfuzz::judge::{Bounds, OutputError, Verdict, judge};
-use logitfuzz::kernel::{Claims, Outcome, Special};
+use logitfuzz::kernel::{Claims, Closure, Outcome, Special};
 use logitfuzz::op::{Op, Takes};
 use logitfuzz::oracle::{Accepted, Due, Oracle, Real, RowClass, Truth};
 use std::sync::Arc;
@@ -210,6 +211,53 @@ fn wrong_answers_get_the_verdicts_of_the_table() {
     assert_eq!(lines.len(), table.len() - 1);
     for (got, want) in lines.iter().zip(&table[1..]) {
         assert_eq!(got, want, "the columns are {}", table[0]);
+    }
+}
+
+/// Either answer to a row with +inf is accepted, NaN everywhere or the limit; a kernel that gives both, by length, by place or by
+/// block, is inconsistent. Each kernel here answers NaN where its rule says so, and the limit elsewhere.
+#[test]
+fn special_values_must_be_answered_alike_everywhere() {
+    type Rule = fn(&[f32]) -> bool;
+    const INF: f32 = f32::INFINITY;
+    let rules: [(&str, Rule, bool); 7] = [
+        ("always NaN", |_| true, true),
+        ("always the limit", |_| false, true),
+        ("NaN in short rows", |z| z.len() < 128, false),
+        ("NaN in long rows", |z| z.len() >= 128, false),
+        ("NaN if the first logit is infinite", |z| z[0] == INF, false),
+        ("NaN if the tail of the last vector of 8 is infinite", |z| z[z.len() / 8 * 8..].contains(&INF), false),
+        (
+            "NaN if a block of 32 but the first is infinite",
+            |z| z.chunks(32).skip(1).any(|block| block.contains(&INF)),
+            false,
+        ),
+    ];
+    for (rule, is_nan, is_consistent) in rules {
+        let kernel = Closure::new("by_rule", Op::Softmax, move |z: &[f32], out: &mut [f32]| {
+            let max = z.iter().copied().fold(f32::NEG_INFINITY, |max, z| if max.is_nan() || max > z { max } else { z });
+            let infinite = z.iter().filter(|z| **z == INF).count() as f32;
+            if infinite > 0.0 {
+                let limit = |z: &f32| if *z == INF { 1.0 / infinite } else { 0.0 };
+                let is_nan = is_nan(z);
+                z.iter().zip(out).for_each(|(z, p)| *p = if is_nan { f32::NAN } else { limit(z) });
+            } else {
+                let sum: f32 = z.iter().map(|z| (z - max).exp()).sum();
+                z.iter().zip(out).for_each(|(z, p)| *p = (z - max).exp() / sum);
+            }
+        });
+        let mut plan = Plan::new(vec![Arc::new(kernel)]);
+        (plan.sources, plan.cases) = (vec![Source::Family("pos_inf".parse().expect("a family"))], 200);
+        let results = campaign::run(&plan, &Control::default()).expect("the plan selects something");
+        let [cell] = &results.cells[..] else { panic!("{} cells", results.cells.len()) };
+        let inconsistent = cell.verdicts.get(&Verdict::Inconsistent).copied().unwrap_or(0);
+        assert_eq!(inconsistent == 0, is_consistent, "{rule}: {:?}", cell.verdicts);
+        assert_eq!(
+            cell.verdicts.get(&Verdict::Pass).copied().unwrap_or(0) + inconsistent,
+            200,
+            "{rule}: {:?}",
+            cell.verdicts
+        );
     }
 }
 

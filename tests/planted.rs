@@ -18,8 +18,8 @@ use logitfuzz::results::{Cell, Finding, Results};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// The seeds at which every defect must be caught.
-const SEEDS: [u64; 3] = [0, 1, 2];
+/// The seeds at which every defect must be caught: those at which the correct kernels must pass (tests/trusted.rs).
+const SEEDS: [u64; 3] = [7, 8, 9];
 /// Cases of each (op, dtype, family) within which a defect must be caught: hardly any needs as many, so fewer are tried first.
 const MOST_CASES: u64 = 2000;
 const CASES: u64 = 50;

@@ -3,8 +3,8 @@
 //!
 //! Where the policy accepts two answers for a kind of row, a kernel has to choose one: a library that gives NaN for 127 masked
 //! logits and zeros for 128 has two code paths that disagree. The forms go through what paths are chosen by: a short row (one
-//! vector at most), a row past the blocks of most kernels, and the same row from its other end, where each logit is in another
-//! lane and another block.
+//! vector at most), a row that begins past the blocks of most kernels, and the same row from its other end, where each logit is in
+//! another lane and another block.
 
 use crate::case::{Case, Extra};
 use crate::oracle::RowClass;
@@ -13,13 +13,13 @@ use std::collections::BTreeSet;
 /// The longest short form; a row up to this length is its own.
 const SHORT: usize = 8;
 
-/// Logits by which a short row is grown: past a block of 128.
+/// Logits put before a short row: a block of 128, and two lanes more.
 const GROWN_BY: usize = 130;
 
 /// A row of the same class as another.
 pub(super) struct Form {
     pub case: Case,
-    /// The indices of the other row's logits that the first of this one are: where the answers are compared.
+    /// The indices of the other row's logits that the last of this one are: where the answers are compared.
     kept: Vec<usize>,
 }
 
@@ -65,19 +65,19 @@ fn filler(case: &Case, class: RowClass) -> Option<f64> {
 }
 
 impl Form {
-    /// The row of these logits of a case, and [`GROWN_BY`] more of a filler; none if it is of another class.
+    /// The row of these logits of a case, after [`GROWN_BY`] of a filler; none if it is of another class.
     fn of(case: &Case, class: RowClass, kept: Vec<usize>, filler: Option<f64>) -> Option<Self> {
+        let before = if filler.is_some() { GROWN_BY } else { 0 };
         let pick = |values: &[f64], filler: Option<f64>| {
-            let kept = kept.iter().map(|&index| values[index]);
-            kept.chain(filler.into_iter().flat_map(|filler| std::iter::repeat_n(filler, GROWN_BY)))
-                .collect::<Vec<f64>>()
+            let fillers = filler.into_iter().flat_map(|filler| std::iter::repeat_n(filler, before));
+            fillers.chain(kept.iter().map(|&index| values[index])).collect::<Vec<f64>>()
         };
         let extra = match case.extra() {
             Extra::None => Extra::None,
-            Extra::Target { class, label_smoothing } => Extra::Target {
-                class: kept.iter().position(|index| index == class)?,
-                label_smoothing: *label_smoothing,
-            },
+            Extra::Target { class, label_smoothing } => {
+                let class = before + kept.iter().position(|index| index == class)?;
+                Extra::Target { class, label_smoothing: *label_smoothing }
+            }
             // The sum of the cotangent must not overflow where it did not.
             Extra::Direction(direction) => Extra::Direction(pick(direction, filler.map(|_| 0.0)).into()),
         };
@@ -91,6 +91,8 @@ impl Form {
         if self.case.op().is_scalar() {
             return same(outputs.first(), form_outputs.first());
         }
-        self.kept.iter().zip(form_outputs).all(|(&index, x)| same(outputs.get(index), Some(x)))
+        let before = form_outputs.len().saturating_sub(self.kept.len());
+        let same_place = |(&index, x): (&usize, &f64)| same(outputs.get(index), Some(x));
+        self.kept.iter().zip(&form_outputs[before..]).all(same_place)
     }
 }
