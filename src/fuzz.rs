@@ -25,6 +25,7 @@ use crate::judge::Judgement;
 use crate::kernel::{Closure, Element, IntoClosure, Kernel, accepts};
 use crate::op::Op;
 use crate::oracle::Oracle;
+use crate::report::plural;
 use arbitrary::{Arbitrary, Unstructured};
 use std::ffi::OsString;
 use std::fmt;
@@ -170,8 +171,11 @@ impl Target {
             } else {
                 check::replay_text(&shrunk)
             };
-            let shrunk_from =
-                if shrunk == *case { String::new() } else { format!("\n  shrunk from {} logits", case.logits().len()) };
+            let shrunk_from = if shrunk == *case {
+                String::new()
+            } else {
+                format!("\n  shrunk from {}", plural(case.logits().len(), "logit"))
+            };
             check::finding_text(&finding, &shrunk, &replay) + &shrunk_from
         })
     }
@@ -233,7 +237,7 @@ impl fmt::Debug for Input {
     /// The case in decimal and in hex, and how to replay it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(case) = self;
-        writeln!(f, "{} {} of {} logits", case.op(), case.dtype(), case.logits().len())?;
+        writeln!(f, "{} {} of {}", case.op(), case.dtype(), plural(case.logits().len(), "logit"))?;
         writeln!(f, "  {}", check::input_text(case))?;
         write!(f, "  replay: logitfuzz replay '{case}'")
     }

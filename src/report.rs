@@ -35,7 +35,7 @@ mod view;
 #[cfg(feature = "cli")]
 pub mod zoo;
 
-pub(crate) use view::short;
+pub(crate) use view::{plural, short};
 
 #[cfg(test)]
 pub(crate) mod sample;

@@ -314,7 +314,7 @@ impl Cause {
                 judgement.relation.map_or("a relation between them is broken", Relation::broken)
             ),
             Cause::Inconsistent => format!(
-                "A row of the same kind, shorter, longer or in reverse order, is answered with a number where this one, of {n} logits, is answered with NaN, or the other way round: two code paths disagree. Cure: one rule for special values, before length or place decides the path."
+                "A row of the same kind, shorter, longer or in reverse order, is answered with a number where this one, of length {n}, is answered with NaN, or the other way round: two code paths disagree. Cure: one rule for special values, before length or place decides the path."
             ),
             Cause::EmptyRow => "A row without logits: the log-sum-exp of nothing is -inf, all other ops return nothing. Cure: start the maximum from -inf and the sum from 0, and return early.".into(),
             Cause::NanLost => "A NaN logit must make every output NaN; here it was lost, as by a maximum or a comparison that ignores NaN. Cure: let the maximum propagate NaN.".into(),

@@ -94,7 +94,7 @@ impl Kernel for Builtin {
 
 /// Every built-in kernel: unstable ones, correct ones, planted defects by group.
 pub fn all() -> &'static [Builtin] {
-    static ALL: [Builtin; 91] = [
+    static ALL: [Builtin; 92] = [
         Builtin::of::<unstable::Naive>(),
         Builtin::of::<unstable::Unfused>(),
         Builtin::of::<unstable::DivisionFree>(),
@@ -146,7 +146,7 @@ pub fn all() -> &'static [Builtin] {
         Builtin::of::<defects::maximum::MaxOfHalfVectors>(),
         Builtin::of::<defects::maximum::Unshifted>(),
         Builtin::of::<defects::maximum::FiniteMaskValue>(),
-        Builtin::of::<defects::maximum::LogitsClipped>(),
+        Builtin::of::<defects::maximum::ShiftedClipped>(),
         Builtin::of::<defects::maximum::MinimumAsMax>(),
         Builtin::of::<defects::maximum::TailUnshifted>(),
         Builtin::of::<defects::sums::HalfSum>(),
@@ -179,6 +179,7 @@ pub fn all() -> &'static [Builtin] {
         Builtin::of::<defects::exponentials::ExpFlushed>(),
         Builtin::of::<defects::exponentials::ExpOfDegree2>(),
         Builtin::of::<defects::exponentials::ShortLog2e>(),
+        Builtin::of::<defects::exponentials::ShortLn2>(),
         Builtin::of::<defects::exponentials::FusedScale>(),
         Builtin::of::<defects::exponentials::ReductionUnclamped>(),
         Builtin::of::<defects::exponentials::ShiftUnclamped>(),

@@ -367,7 +367,7 @@ pub(super) fn count(n: u64) -> String {
 }
 
 /// `1 kernel`, `2 kernels`.
-pub(super) fn plural(n: usize, noun: &str) -> String {
+pub(crate) fn plural(n: usize, noun: &str) -> String {
     plural_u64(n as u64, noun)
 }
 

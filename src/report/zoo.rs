@@ -283,7 +283,7 @@ fn defect(out: &mut String, caught: &Caught, families: &[&str]) {
         let shown = if case.chars().count() <= LONGEST_CASE {
             code(&case)
         } else {
-            format!("a {} of {} logits in {}", finding.op, finding.len, finding.dtype)
+            format!("a {} of {} in {}", finding.op, plural(finding.len, "logit"), finding.dtype)
         };
         let got = if finding.got_decimal.is_empty() { "nothing".to_owned() } else { code(&finding.got_decimal) };
         let exact = match finding.verdict {

@@ -143,8 +143,9 @@ fn every_class_has_a_defect_and_no_report_stands_for_two() {
         assert!(["issues", "pull"].contains(&kind) && number.parse::<u32>().is_ok(), "{name}: {report}");
         assert_eq!(*class_of.entry(report).or_insert(class), class, "{name}: {report} is of another class, too");
     }
-    let linked = defects().filter(|(_, defect)| defect.report.is_some()).count();
-    assert!(linked >= 60, "{linked} defects have a report");
+    // Its mechanism is all over public code; no thread was found that names it.
+    let unlinked: Vec<&str> = defects().filter(|(_, defect)| defect.report.is_none()).map(|(name, _)| name).collect();
+    assert_eq!(unlinked, ["defect/short-log2e"]);
 }
 
 /// The kernels that some defects are planted in and that are no kernels of the registry: the same steps and claims, with what
@@ -211,6 +212,21 @@ mod mended {
         }
     }
 
+    pub struct Log;
+
+    impl Recipe for Log {
+        const NAME: &'static str = "mended/short-ln2";
+        const SUMMARY: &'static str = "log as a logarithm to base 2 times ln(2), with all its digits";
+
+        fn claims(op: Op, dtype: Dtype) -> Claims {
+            exponentials::ShortLn2::claims(op, dtype)
+        }
+
+        fn log<A: Real>(_: &Row<A>, x: A) -> A {
+            A::from_f64(x.to_f64().log2()) * A::from_f64(std::f64::consts::LN_2)
+        }
+    }
+
     pub struct Reciprocal;
 
     impl Recipe for Reciprocal {
@@ -228,10 +244,11 @@ mod mended {
 }
 
 /// The kernels of [`mended`], built as those of the registry are.
-const MENDED: [Builtin; 4] = [
+const MENDED: [Builtin; 5] = [
     Builtin::of::<mended::IdleLanes>(),
     Builtin::of::<mended::Halves>(),
     Builtin::of::<mended::Powers>(),
+    Builtin::of::<mended::Log>(),
     Builtin::of::<mended::Reciprocal>(),
 ];
 
@@ -555,7 +572,7 @@ fn claims_hold_bit_for_bit() {
 
 /// For each planted defect a case on which it differs from the textbook, and one on which it does not: the shape of row that
 /// ordinary tests draw. None where the defect is of a kind that ordinary rows show.
-pub(crate) const EXPOSED: [(&str, &str, Option<&str>); 75] = [
+pub(crate) const EXPOSED: [(&str, &str, Option<&str>); 76] = [
     ("lse-unguarded-infinity", "logsumexp f32 [-inf, -inf]", Some("logsumexp f32 [1, -2, 3]")),
     ("lse-wrong-infinity", "logsumexp f32 [inf, 0]", Some("logsumexp f32 [-inf, -inf]")),
     ("masked-by-length", "softmax f32 [-inf*127]", Some("softmax f32 [-inf*128]")),
@@ -591,7 +608,7 @@ pub(crate) const EXPOSED: [(&str, &str, Option<&str>); 75] = [
     ("max-of-half-vectors", "softmax f32 [0*4, 120, 0*3]", Some("softmax f32 [0, 120, 0, 0, 0, 0, 0]")),
     ("unshifted", "softmax f32 [120, 0]", Some("softmax f32 [0, -2, -3]")),
     ("finite-mask-value", "softmax f32 [-inf, -1e10]", Some("softmax f32 [-inf, 1]")),
-    ("logits-clipped", "softmax f32 [-170, -171]", Some("softmax f32 [1, -2, 3]")),
+    ("shifted-clipped", "softmax f32 [0, -64.5]", Some("softmax f32 [0, -64]")),
     ("minimum-as-max", "softmax f32 [0, 120]", Some("softmax f32 [2, 2]")),
     ("tail-unshifted", "softmax f32 [1, -2, 3]", Some("softmax f32 [0, -2, -3]")),
     ("half-sum", "softmax bf16 [0*300]", Some("softmax f16 [0, 0]")),
@@ -648,6 +665,7 @@ pub(crate) const EXPOSED: [(&str, &str, Option<&str>); 75] = [
     ("exp-flushed", "softmax f32 [0, -90]", Some("softmax f32 [1, -2, 3]")),
     ("exp-of-degree-2", "softmax f32 [0, -0.5]", Some("softmax f32 [0, 0]")),
     ("short-log2e", "softmax f32 [0, -10]", Some("softmax f32 [0, 0]")),
+    ("short-ln2", "logsumexp f64 [0, 0]", Some("softmax f64 [0, 0]")),
     ("fused-scale", "log_softmax f32 [1e5, 0]", Some("logsumexp f32 [0, 0]")),
     ("reduction-unclamped", "softmax f32 [0, -inf]", Some("softmax f32 [0, 0]")),
     ("shift-unclamped", "softmax f32 [0, -100]", Some("softmax f32 [0, -inf]")),

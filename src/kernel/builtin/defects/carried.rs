@@ -127,7 +127,7 @@ impl Recipe for MergedWithoutRescale {
         class: "C07",
         story: "the sum of the half with the lower maximum is counted too high",
         families: &["ordinary", "sorted"],
-        report: None,
+        report: Some("https://github.com/KarhouTam/cuda-kernels/issues/3"),
     });
 
     fn claims(op: Op, dtype: Dtype) -> Claims {
@@ -148,7 +148,7 @@ impl Recipe for RescaleSkipped {
         class: "C07",
         story: "weights relative to an earlier, lower maximum stay too large",
         families: &["ordinary", "sorted", "staircase"],
-        report: None,
+        report: Some("https://github.com/paiml/aprender/issues/2753"),
     });
     const ONLINE: bool = true;
 
@@ -202,7 +202,7 @@ impl Recipe for RescaledInBase2 {
         class: "C30",
         story: "one exp was replaced by exp2 without the factor log2(e): states are merged in the wrong base",
         families: &["ordinary", "sorted"],
-        report: None,
+        report: Some("https://github.com/sgl-project/sglang/issues/40903"),
     });
     const ONLINE: bool = true;
 

@@ -35,7 +35,7 @@ impl Recipe for ExpCut {
         class: "C29",
         story: "a fast exp that gives up early: probabilities that f32 still holds are 0",
         families: &["thresholds"],
-        report: None,
+        report: Some("https://github.com/torch/nn/issues/804"),
     });
     fn exp<A: Real>(_: &Row<A>, x: A) -> A {
         if x < A::from_f64(-80.0) { A::ZERO } else { x.exp() }
@@ -99,6 +99,28 @@ impl Recipe for ShortLog2e {
     #[expect(clippy::approx_constant, reason = "the short constant is the defect")]
     fn exp<A: Real>(_: &Row<A>, x: A) -> A {
         (x * A::from_f64(1.4427)).exp2()
+    }
+}
+
+pub(in super::super) struct ShortLn2;
+
+impl Recipe for ShortLn2 {
+    const NAME: &'static str = "defect/short-ln2";
+    const SUMMARY: &'static str = "log is a logarithm to base 2 times ln(2), which is written as 0.693147";
+    const DEFECT: Option<Defect> = Some(Defect {
+        class: "C29",
+        story: "six digits look like enough in f32, where they cost some ulps; in f64 ten digits of the log are wrong",
+        families: &["ordinary", "ties"],
+        report: Some("https://github.com/intel/llvm/pull/5211"),
+    });
+
+    fn claims(op: Op, dtype: Dtype) -> Claims {
+        base2_log_claims(op, dtype)
+    }
+
+    #[expect(clippy::approx_constant, reason = "the short constant is the defect")]
+    fn log<A: Real>(_: &Row<A>, x: A) -> A {
+        A::from_f64(x.to_f64().log2()) * A::from_f64(0.693147)
     }
 }
 
@@ -198,4 +220,10 @@ impl Recipe for ExpOfWholePowers {
 pub(in super::super) fn unreduced_claims(op: Op, dtype: Dtype) -> Claims {
     let farthest = if dtype.accumulator() == Dtype::F64 { 746.0 } else { 104.0 };
     Claims { exp: 2.0 + 2.0 * farthest, elementwise_monotone: false, ..Shifted::claims(op, dtype) }
+}
+
+/// What a correct kernel claims whose log is a logarithm to base 2 times ln(2): a relative 2u for the logarithm, and u each for
+/// the constant and the product.
+pub(in super::super) fn base2_log_claims(op: Op, dtype: Dtype) -> Claims {
+    Claims { log: 4.0, ..Shifted::claims(op, dtype) }
 }

@@ -32,7 +32,7 @@ impl Recipe for MaxSkipsTail {
         class: "C09",
         story: "a logit in the tail that towers over the rest overflows; a smaller one only costs accuracy",
         families: &["spike"],
-        report: None,
+        report: Some("https://github.com/ggml-org/ggml/pull/1534"),
     });
 
     fn maximum<A: Real>(row: &Row<A>) -> A {
@@ -118,7 +118,7 @@ impl Recipe for MaxSkipsFirst {
         class: "C09",
         story: "a first logit that towers over the rest overflows; a smaller one only costs accuracy",
         families: &["spike"],
-        report: None,
+        report: Some("https://github.com/pytorch/pytorch/pull/3244"),
     });
     fn maximum<A: Real>(row: &Row<A>) -> A {
         let first = usize::from(row.logits.len() > 1);
@@ -135,7 +135,7 @@ impl Recipe for FirstAsMax {
         class: "C09",
         story: "right until a later logit is so far above the first one that exp overflows",
         families: &["spike", "staircase"],
-        report: None,
+        report: Some("https://github.com/ROCm/AMDMIGraphX/pull/1290"),
     });
     fn maximum<A: Real>(row: &Row<A>) -> A {
         row.logits.first().copied().unwrap_or(A::NEG_INFINITY)
@@ -199,23 +199,20 @@ impl Recipe for FiniteMaskValue {
     }
 }
 
-pub(in super::super) struct LogitsClipped;
+pub(in super::super) struct ShiftedClipped;
 
-impl Recipe for LogitsClipped {
-    const NAME: &'static str = "defect/logits-clipped";
-    const SUMMARY: &'static str = "logits are clipped from below at -64";
+impl Recipe for ShiftedClipped {
+    const NAME: &'static str = "defect/shifted-clipped";
+    const SUMMARY: &'static str =
+        "what is left of a logit after the maximum was subtracted is clipped from below at -64";
     const DEFECT: Option<Defect> = Some(Defect {
         class: "C22",
-        story: "masked classes keep a weight, and classes far below the clip become equal",
-        families: &["all_negative"],
-        report: None,
+        story: "meant to keep log from 0: masked classes get a weight, and all classes beyond the clip the same",
+        families: &["masked", "confident_wrong", "dominant"],
+        report: Some("https://github.com/PaddlePaddle/Paddle/issues/4366"),
     });
-    fn maximum<A: Real>(row: &Row<A>) -> A {
-        MaxClipped::maximum(row)
-    }
-
     fn weight<A: Real>(row: &Row<A>, z: A, max: A) -> A {
-        Shifted::weight(row, A::from_f64(-64.0).larger(z), max)
+        Self::exp(row, A::from_f64(-64.0).larger(z - max))
     }
 }
 

@@ -58,7 +58,7 @@ impl Recipe for PaddingSummed {
         class: "C33",
         story: "the maximum is right, and each padded lane adds exp(-max) to the sum",
         families: &["ordinary", "all_negative", "tiny_n"],
-        report: None,
+        report: Some("https://github.com/tensorflow/tensorflow/pull/104247"),
     });
     fn normalizer<A: Real>(row: &Row<A>) -> Normalizer<A> {
         let Normalizer { max, sum, .. } = Shifted::normalizer(row);
@@ -95,7 +95,7 @@ impl Recipe for EpsilonInDenominator {
         class: "C22",
         story: "a sum that is at least 1 needs no protection from 0: all probabilities are too small",
         families: &["ordinary", "ties"],
-        report: None,
+        report: Some("https://github.com/OpenNMT/CTranslate2/pull/1468"),
     });
     fn probability<A: Real>(row: &Row<A>, z: A, normalizer: &Normalizer<A>) -> A {
         Self::weight(row, z, normalizer.max) / (normalizer.sum + A::from_f64(1e-6))
