@@ -1,10 +1,10 @@
 //! The reducer: from a failing case to the smallest one that still fails.
 //!
 //! It is greedy. A *candidate* is a simpler variant of the best case so far, and is taken if it fails too. *Passes* make the
-//! candidates, from coarse to fine: keep a few logits, drop chunks of logits (delta debugging, Zeller and Hildebrandt 2002),
-//! simplify the whole case at once, simplify all equal values together, flatten chunks, simplify single values. They are repeated
-//! until none of them finds anything. The first round is coarse on long rows: to drop or to change their logits one by one costs
-//! most of a budget, and once a row is nearly flat it costs hardly anything.
+//! candidates, from coarse to fine: make all of a long row equal, keep a few logits, drop chunks of logits (delta debugging,
+//! Zeller and Hildebrandt 2002), simplify the whole case at once, simplify all equal values together, flatten chunks, simplify
+//! single values. They are repeated until none of them finds anything. The first round is coarse on long rows: to drop or to
+//! change their logits one by one costs most of a budget, and once a row is nearly flat it costs hardly anything.
 //!
 //! What is simpler is a total order, the cost: fewer logits; then a smaller sum of the descriptions of all values; then a
 //! target at the front, or else at the back; then a row in descending order, or else in ascending order. The *description* of a
@@ -88,6 +88,8 @@ struct Cost {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Pass {
+    /// Set all logits of a long row to 0, then its direction to 1, 0, 0, ... or to 1s: what fails for its length stays.
+    Level,
     /// Keep the first, the last, the largest, or the largest and least 1, 2, 4, ... logits.
     Keep,
     /// Drop chunks of half the logits, a quarter, down to single ones.
@@ -103,7 +105,8 @@ enum Pass {
 }
 
 impl Pass {
-    const ALL: [Pass; 6] = [Pass::Keep, Pass::Drop, Pass::Whole, Pass::Repeated, Pass::Flatten, Pass::Single];
+    const ALL: [Pass; 7] =
+        [Pass::Level, Pass::Keep, Pass::Drop, Pass::Whole, Pass::Repeated, Pass::Flatten, Pass::Single];
 }
 
 /// Where a pass is. Each pass uses what it needs of it.
@@ -326,6 +329,7 @@ impl Shrinker {
             Pass::Drop if self.is_coarse && n >= LONG && is_fine => Step::Done,
             // On to the next value.
             Pass::Flatten if self.is_coarse && n >= LONG && is_fine && choice < FLAT_VALUES => Step::Skip,
+            Pass::Level => level(&self.best, choice, n >= LONG),
             Pass::Keep => {
                 let (count, way) =
                     choice.checked_sub(1).map_or((0, 0), |place| (1 << (place / KEEP_WAYS), place % KEEP_WAYS));
@@ -410,7 +414,7 @@ impl Cursor {
         match pass {
             // The same change again, as long as it helps.
             Pass::Whole if taken => {}
-            Pass::Keep | Pass::Whole | Pass::Repeated | Pass::Single => self.choice += 1,
+            Pass::Level | Pass::Keep | Pass::Whole | Pass::Repeated | Pass::Single => self.choice += 1,
             Pass::Drop | Pass::Flatten => {
                 if pass == Pass::Flatten || !taken {
                     self.at += self.size;
@@ -507,6 +511,20 @@ impl Parts {
             direction: pick(&self.direction),
         }
     }
+}
+
+/// Change `choice` of [`Pass::Level`].
+fn level(case: &Case, choice: usize, is_long: bool) -> Step {
+    let mut parts = Parts::of(case);
+    match choice {
+        0 if is_long => parts.logits.fill(0.0),
+        1 | 2 if is_long && !parts.direction.is_empty() => {
+            parts.direction.fill(f64::from(choice as u8 - 1));
+            parts.direction[0] = 1.0;
+        }
+        _ => return Step::Done,
+    }
+    Step::Try(parts)
 }
 
 /// The values that [`Pass::Flatten`] sets chunks to: 0, 1, the most common one.

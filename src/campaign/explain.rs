@@ -12,6 +12,7 @@ use crate::kernel::{Claims, Fault};
 use crate::op::{Op, Takes};
 use crate::oracle::{RowClass, Truth};
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 
 /// What kind of row a failure needs: rows of different shapes are different findings even with the same verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -88,6 +89,8 @@ pub enum Cause {
     Clipped,
     /// A sum in a narrow type lost terms.
     NarrowSum,
+    /// An index or a count wrapped around at a power of two.
+    NarrowIndex,
     /// The result is small beside numbers that were rounded before.
     Cancellation,
     /// Every step was rounded to a half dtype.
@@ -155,6 +158,7 @@ impl Cause {
             Cause::LogOfSubnormal => "log_of_subnormal",
             Cause::Clipped => "clipped",
             Cause::NarrowSum => "narrow_sum",
+            Cause::NarrowIndex => "narrow_index",
             Cause::Cancellation => "cancellation",
             Cause::NarrowArithmetic => "narrow_arithmetic",
             Cause::RoundedExponent => "rounded_exponent",
@@ -217,7 +221,10 @@ impl Cause {
         if max != 0.0 && cures(recentred(case, max)) {
             return Some(Self::of_level(case, truth, judgement, claims));
         }
-        cures(descending(case)).then_some(Cause::Order)
+        if cures(descending(case)) {
+            return Some(Cause::Order);
+        }
+        cures(before_wrapping(case, truth, judgement)).then_some(Cause::NarrowIndex)
     }
 
     /// Why a row fails that passes with its maximum moved to 0.
@@ -348,6 +355,10 @@ impl Cause {
             Cause::NarrowSum => format!(
                 "The row fails only at a length like this, {n}: a sum in a narrow type loses what is added once it is large enough. Cure: accumulate in f32 (f64 for f32 over millions of terms), or in blocks."
             ),
+            Cause::NarrowIndex => format!(
+                "The row fails grossly at {n} classes and passes with a few less than {}: an index or a count wraps around there, or a buffer ends. Cure: count classes in a type as wide as their number.",
+                wrapping(n).unwrap_or(n)
+            ),
             Cause::Cancellation => "The result is small because near numbers cancel, and one of them had been rounded before. Cure: form the small difference directly: log1p of the sum without the maximum, 1 - p as the sum of the other probabilities, differences before rounding to the dtype.".into(),
             Cause::NarrowArithmetic => format!(
                 "The error is what rounding every step to {dtype} leaves. Cure: compute in f32 and round once, at the end."
@@ -391,6 +402,30 @@ fn recentred(case: &Case, max: f64) -> Option<Case> {
 fn kept(case: &Case, keep: impl Fn(&f64) -> bool) -> Option<Case> {
     let indices: Vec<usize> = (0..case.logits().len()).filter(|&index| keep(&case.logits()[index])).collect();
     rearranged(case, &indices)
+}
+
+/// A few classes: the relations add one, and shrinking may stop so far above the shortest row.
+const FEW: usize = 4;
+
+/// The power of two from 128 on at which an index may have wrapped around in a row of `n` classes, shrunk: just so long, or by a
+/// few classes longer.
+fn wrapping(n: usize) -> Option<usize> {
+    const FEWEST: usize = 1 << 7;
+    let power = if n.is_power_of_two() { n } else { n.next_power_of_two() / 2 };
+    (power >= FEWEST && n - power <= FEW).then_some(power)
+}
+
+/// The case with a few classes less than at which an index may have wrapped around, if that is how it fails. A sum that stalls errs by
+/// little more than its last term there; one that lacks all terms but a few errs grossly.
+fn before_wrapping(case: &Case, truth: &Truth, judgement: &Judgement) -> Option<Case> {
+    let worst = judgement.worst.as_ref()?;
+    if worst.got.is_finite() && relative_error(truth, worst.index, worst.got) < 0.5 {
+        return None;
+    }
+    let n = case.logits().len();
+    let short = wrapping(n)? - FEW;
+    let part = |classes: Range<usize>| rearranged(case, &classes.collect::<Vec<usize>>());
+    part(0..short).or_else(|| part(n - short..n))
 }
 
 /// The case in descending order; none if it is so already.

@@ -8,7 +8,7 @@ use crate::kernel::{Claims, Kernel};
 use crate::op::Takes;
 use crate::oracle::{Exact, Oracle};
 use crate::results::{Finding, Settings};
-use crate::shrink::Shrinker;
+use crate::shrink::{self, Shrinker};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -16,6 +16,12 @@ use std::time::{Duration, Instant};
 
 /// How many evaluations a finding is shrunk with (see [`shrink::shrink`]).
 const SHRINK_BUDGET: usize = 2_000;
+
+/// How many of its own length a long row is shrunk with at least: enough to make it flat and to bisect the length.
+const SHRINK_BUDGET_AT_LENGTH: usize = 24;
+
+/// The longest row for which that holds: beyond, an evaluation takes seconds.
+const LONGEST_SHRUNK: usize = 1 << 18;
 
 /// The same for kernels that crash or hang: an evaluation may cost a process, or twice the time limit.
 const SHRINK_BUDGET_OF_CRASHES: usize = 200;
@@ -57,15 +63,15 @@ pub fn examine(oracle: &mut Oracle, kernel: &dyn Kernel, claims: &Claims, case: 
 /// fail.
 pub fn shrink_case(oracle: &mut Oracle, kernel: &dyn Kernel, claims: &Claims, case: &Case) -> Case {
     let verdict = Bench::new(case).judge(oracle, kernel, claims).verdict;
-    shrink_until(oracle, kernel, claims, case, budget(verdict), &|| false)
+    shrink_until(oracle, kernel, claims, case, budget(verdict, case), &|| false)
 }
 
-/// How many evaluations shrinking a case with this verdict may take.
-fn budget(verdict: Verdict) -> usize {
+/// What shrinking a case with this verdict may cost, in the units of [`shrink::price`].
+fn budget(verdict: Verdict, case: &Case) -> usize {
     match verdict {
         Verdict::Hang => SHRINK_BUDGET_OF_HANGS,
         Verdict::Crash => SHRINK_BUDGET_OF_CRASHES,
-        _ => SHRINK_BUDGET,
+        _ => SHRINK_BUDGET.max(SHRINK_BUDGET_AT_LENGTH * shrink::price(case.logits().len().min(LONGEST_SHRUNK))),
     }
 }
 
@@ -117,7 +123,11 @@ pub(super) fn all(
         let claims =
             desks[dtype].iter().find(|desk| (desk.kernel, desk.op) == (kernel, op)).map(|desk| &desk.claims)?;
         let kernel = plan.kernels[kernel].as_ref();
-        let budget = budget(verdict).min(if control.is_stopped() { SHRINK_BUDGET_WHEN_STOPPED } else { usize::MAX });
+        let budget = budget(verdict, &failure.case).min(if control.is_stopped() {
+            SHRINK_BUDGET_WHEN_STOPPED
+        } else {
+            usize::MAX
+        });
         let case = shrink_until(oracle, kernel, claims, &failure.case, budget, &is_over);
         let mut finding = describe(oracle, kernel, claims, &case, replay(plan, &kernel.selector(), &case));
         finding.family = plan.sources[failure.source].name().to_owned();

@@ -217,6 +217,8 @@ fn an_input_prints_as_a_case() {
 const LONGEST_SEED: usize = 24;
 /// So are those of the defects, some of which show only past 255 logits; `scripts/fuzz-check.sh` fuzzes rows of this length.
 const LONGEST_DEFECT: usize = 300;
+/// The defects that need longer ones, which are not for a fuzzer; the families find them.
+const TOO_LONG: [&str; 1] = ["short-index"];
 
 /// The seeds of a target: for each family a case of each of its ops, dtypes in turn, and the case that exposes each planted
 /// defect.
@@ -233,11 +235,7 @@ fn seeds(target: &str, ops: &[Op]) -> BTreeMap<PathBuf, Vec<u8>> {
     }
     for (defect, exposing, _) in EXPOSED {
         let case = Case::parse(exposing).unwrap();
-        if ops.contains(&case.op()) {
-            assert!(
-                case.logits().len() <= LONGEST_DEFECT,
-                "{defect}: a fuzzer is slow on long rows; `EXPOSED` needs a shorter one"
-            );
+        if ops.contains(&case.op()) && case.logits().len() <= LONGEST_DEFECT {
             seeds.insert(PathBuf::from(target).join(format!("defect-{defect}")), case.encode());
         }
     }
@@ -285,7 +283,7 @@ fn seeds_are_as_they_are_made() {
     // Each defect is exposed by a seed of one target, and that target has to find it (`scripts/fuzz-check.sh`).
     for (defect, exposing, _) in EXPOSED {
         let seeds = wanted.keys().filter(|path| path.ends_with(format!("defect-{defect}")));
-        assert_eq!(seeds.count(), 1, "{defect}: {exposing}");
+        assert_eq!(seeds.count(), usize::from(!TOO_LONG.contains(&defect)), "{defect}: {exposing}");
         assert!(builtin::find(&format!("defect/{defect}")).is_some());
     }
 }

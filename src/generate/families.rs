@@ -508,10 +508,12 @@ fn sorted(c: &mut Context) -> Vec<f64> {
 fn long(c: &mut Context) -> Vec<f64> {
     // Where a count in f16 rounds up to 65504, ties, and overflows.
     const F16_COUNTS: [usize; 4] = [65520, 65519, 65536, 65504];
+    // Past an index of 16 bits, with and without a sign; the most blocks that a grid may have; a vocabulary.
+    const COUNTS: [usize; 4] = [65537, 32769, 65535, 1 << 17];
     let n = match c.index % 100 {
         0 | 50 => 4097,
         99 if c.dtype == Dtype::F16 => F16_COUNTS[(c.index / 100 % 4) as usize],
-        99 => c.draw.choose(&[8193, 16385, 32769, 65535, 65536, 1 << 17]),
+        99 => COUNTS[(c.index / 100 % 4) as usize],
         _ => {
             let block = 1usize << c.draw.between(3, 10);
             let blocks = c.draw.between(1, (2048 / block) as i64) as usize;

@@ -94,7 +94,7 @@ impl Kernel for Builtin {
 
 /// Every built-in kernel: unstable ones, correct ones, planted defects by group.
 pub fn all() -> &'static [Builtin] {
-    static ALL: [Builtin; 92] = [
+    static ALL: [Builtin; 93] = [
         Builtin::of::<unstable::Naive>(),
         Builtin::of::<unstable::Unfused>(),
         Builtin::of::<unstable::DivisionFree>(),
@@ -186,6 +186,7 @@ pub fn all() -> &'static [Builtin] {
         Builtin::of::<defects::exponentials::ExpOfWholePowers>(),
         Builtin::of::<defects::shapes::EmptyPanics>(),
         Builtin::of::<defects::shapes::NarrowIndex>(),
+        Builtin::of::<defects::shapes::ShortIndex>(),
         Builtin::of::<defects::shapes::EmptyIsZero>(),
     ];
     &ALL

@@ -572,7 +572,7 @@ fn claims_hold_bit_for_bit() {
 
 /// For each planted defect a case on which it differs from the textbook, and one on which it does not: the shape of row that
 /// ordinary tests draw. None where the defect is of a kind that ordinary rows show.
-pub(crate) const EXPOSED: [(&str, &str, Option<&str>); 76] = [
+pub(crate) const EXPOSED: [(&str, &str, Option<&str>); 77] = [
     ("lse-unguarded-infinity", "logsumexp f32 [-inf, -inf]", Some("logsumexp f32 [1, -2, 3]")),
     ("lse-wrong-infinity", "logsumexp f32 [inf, 0]", Some("logsumexp f32 [-inf, -inf]")),
     ("masked-by-length", "softmax f32 [-inf*127]", Some("softmax f32 [-inf*128]")),
@@ -672,6 +672,7 @@ pub(crate) const EXPOSED: [(&str, &str, Option<&str>); 76] = [
     ("exp-of-whole-powers", "softmax f32 [0, -1, -2, -3]", Some("softmax f32 [0, -1, -2]")),
     ("empty-panics", "softmax f32 []", Some("softmax f32 [1, -2, 3]")),
     ("narrow-index", "softmax f32 [0*256]", Some("softmax f32 [0*255]")),
+    ("short-index", "softmax f32 [0*65536]", Some("softmax f32 [0*65535]")),
     ("empty-is-zero", "logsumexp f32 []", Some("logsumexp f32 [1, -2, 3]")),
 ];
 

@@ -39,6 +39,23 @@ impl Recipe for NarrowIndex {
     }
 }
 
+pub(in super::super) struct ShortIndex;
+
+impl Recipe for ShortIndex {
+    const NAME: &'static str = "defect/short-index";
+    const SUMMARY: &'static str = "sums count their terms in 16 bits";
+    const DEFECT: Option<Defect> = Some(Defect {
+        class: "C36",
+        story: "the rows of a large vocabulary, 65,536 classes and more, are added up only in part",
+        families: &["long"],
+        report: Some("https://github.com/pytorch/pytorch/pull/192007"),
+    });
+
+    fn sum<A: Real>(row: &Row<A>, terms: &[A]) -> A {
+        Shifted::sum(row, &terms[..usize::from(terms.len() as u16)])
+    }
+}
+
 pub(in super::super) struct EmptyIsZero;
 
 impl Recipe for EmptyIsZero {
