@@ -35,7 +35,9 @@ mod view;
 #[cfg(feature = "cli")]
 pub mod zoo;
 
-pub(crate) use view::{plural, short};
+#[cfg(feature = "arbitrary")]
+pub(crate) use view::plural;
+pub(crate) use view::short;
 
 #[cfg(test)]
 pub(crate) mod sample;
