@@ -238,8 +238,8 @@ pub(super) trait Recipe: Sized {
     }
 }
 
-/// A value made of each, from its place and itself. The loop is compiled once for a type of numbers; with a step that is known
-/// when it is compiled, nine loops of each of a hundred kernels were most of the time that the whole crate takes to build.
+/// A value made of each, from its place and itself. The loop is compiled once for a type of numbers: nine loops of each of a
+/// hundred kernels, with their steps in them, took two fifths of the time in which the whole crate is built.
 pub(super) fn each<A: Real>(values: &[A], step: &dyn Fn(usize, A) -> A) -> Vec<A> {
     values.iter().enumerate().map(|(i, &x)| step(i, x)).collect()
 }
