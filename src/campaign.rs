@@ -41,8 +41,8 @@ pub use finding::{Examination, Kept, examine, extra_text, shrink_case};
 pub use search::SEARCH_FAMILY;
 pub use shard::{CurvePart, Part, Shard, merge};
 
-/// The longest row by default.
-pub const DEFAULT_MAX_LEN: usize = 65_536;
+/// The longest row by default: a large vocabulary, and past the reach of an index of 16 bits.
+pub const DEFAULT_MAX_LEN: usize = 1 << 17;
 
 /// The longest row that the slow families make when they are asked for.
 pub const SLOW_MAX_LEN: usize = 1 << 25;

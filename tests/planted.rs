@@ -70,7 +70,7 @@ const LONG: [(&str, usize, &str); 6] = [
     ("defect/max-of-half-vectors", 8, "half of a vector of 8 is not seen"),
     ("defect/max-skips-tail", 9, "a tail needs a block of 8 before it"),
     ("defect/narrow-index", 260, "256 terms overflow the count; a few more beside the lost ones make them matter"),
-    ("defect/short-index", 65_536, "65,536 terms overflow the count"),
+    ("defect/short-index", 65_540, "65,536 terms overflow the count; a few more make the lost ones matter"),
     ("defect/stale-tail", 9, "a tail needs a block of 8 before it"),
 ];
 

@@ -77,7 +77,7 @@ pub(super) struct Work {
     /// The seed of all random streams [default: that of the baseline, else 0]
     #[arg(long, value_name = "N", value_parser = super::whole::<u64>, allow_hyphen_values = true)]
     seed: Option<u64>,
-    /// The longest row generated [default: that of the baseline, else 65536; 33554432 where a slow family is named]
+    /// The longest row generated [default: that of the baseline, else 131072; 33554432 where a slow family is named]
     #[arg(long, value_name = "N", value_parser = super::whole::<usize>, allow_hyphen_values = true)]
     max_len: Option<usize>,
     /// Threads; 0 for as many as there are cores
