@@ -16,11 +16,16 @@
 //! is the same search, one candidate at a time.
 
 use crate::case::{Case, Extra};
-use crate::dtype::{Dtype, exponent, ldexp, text};
+use crate::dtype::{Dtype, exponent, ldexp};
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{HashMap, HashSet};
 use std::hash::{Hash, Hasher};
 use std::ops::Range;
+use value::{description, to_bits, to_digits, variant};
+
+#[cfg(test)]
+mod tests;
+mod value;
 
 /// The smallest failing case that can be reached within `budget`, where evaluating a case of n logits costs `1 + n / 64`.
 ///
@@ -34,6 +39,9 @@ pub fn shrink(case: &Case, budget: usize, fails: &mut dyn FnMut(&Case) -> bool) 
     }
     shrinker.into_best()
 }
+
+/// A budget of so many evaluations of a long row lets the search make it flat and find the least length that fails.
+pub const EVALUATIONS_AT_LENGTH: usize = 40;
 
 /// What evaluating a case of `n` logits costs of a budget.
 pub fn price(n: usize) -> usize {
@@ -725,120 +733,6 @@ fn everywhere(values: &mut [f64], common: f64, choice: usize, dtype: Dtype) -> b
     !special
 }
 
-/// The magnitude rounded to `bits` significand bits, downward or upward. `x` must be finite.
-fn to_bits(x: f64, bits: u32, upward: bool) -> f64 {
-    if x == 0.0 {
-        return x;
-    }
-    let unit = exponent(x) - bits as i32 + 1;
-    let scaled = ldexp(x.abs(), -unit);
-    ldexp(if upward { scaled.ceil() } else { scaled.trunc() }, unit).copysign(x)
-}
-
-/// Rounded to `digits` significant decimal digits, then to the dtype.
-fn to_digits(x: f64, digits: usize, dtype: Dtype) -> f64 {
-    text::parse(&format!("{:.*e}", digits - 1, x), dtype).unwrap_or(x)
-}
-
-/// Integers up to this magnitude are small.
-const SMALL_INTEGER: f64 = 1024.0;
-/// The number of halvings that bring a small integer, or any exponent of an f64, to 1.
-const HALVINGS: usize = 10;
-/// The most decimal digits to which single values are rounded; any number of f32 reads back from nine.
-const DIGITS: usize = 9;
-
-/// Variant `choice` of a value: `Some(None)` if it does not apply to this value, `None` after the last.
-///
-/// The choices are counted alike for all values, and a descent by halves is one choice for each step, so that a search that
-/// goes on with the next choice after each variant taken bisects.
-fn variant(x: f64, choice: usize, dtype: Dtype) -> Option<Option<f64>> {
-    const FIRST: usize = 12;
-    const POWERS: usize = FIRST + HALVINGS;
-    const BITS: usize = POWERS + 2;
-    let format = dtype.format();
-    let bits = 2 * (format.precision as usize - 2);
-    let (digits, exponents) = (BITS + bits, BITS + bits + DIGITS);
-    let number = x.is_finite().then_some(x);
-    // exp overflows above the first, and rounds to 0 below minus the second.
-    let overflow = (f64::from(format.emax + 1) * std::f64::consts::LN_2).ceil();
-    let underflow = (f64::from(1 - format.least_exponent()) * std::f64::consts::LN_2).ceil();
-    let value = match choice {
-        0 => Some(0.0),
-        1 => Some(1.0),
-        2 => Some(-1.0),
-        3 => (!x.is_nan()).then(|| x.abs()),
-        4 => Some(overflow.copysign(x)),
-        5 => Some(-overflow.copysign(x)),
-        6 => Some(underflow.copysign(x)),
-        7 => Some(-underflow.copysign(x)),
-        8 => number.map(f64::trunc),
-        9 => number.map(|x| x.abs().ceil().copysign(x)),
-        10 => x.is_nan().then_some(f64::INFINITY),
-        11 => x.is_nan().then_some(f64::NEG_INFINITY),
-        _ if choice < POWERS => {
-            let step = ldexp(1.0, (HALVINGS - 1 - (choice - FIRST)) as i32);
-            number.filter(|x| is_small_integer(*x) && x.abs() >= step).map(|x| (x.abs() - step).copysign(x))
-        }
-        _ if choice < BITS => number.map(|x| to_bits(x, 1, choice == POWERS + 1)),
-        _ if choice < digits => {
-            let place = choice - BITS;
-            number.map(|x| to_bits(x, 2 + place as u32 / 2, place % 2 == 1))
-        }
-        _ if choice < exponents => number.map(|x| to_digits(x, choice - digits + 1, dtype)),
-        _ if choice <= exponents + HALVINGS => {
-            let step = 1 << (HALVINGS - (choice - exponents));
-            number.filter(|x| *x != 0.0 && exponent(*x).abs() >= step).map(|x| ldexp(x, -step * exponent(x).signum()))
-        }
-        _ => return None,
-    };
-    Some(value.map(|value| dtype.round(value)))
-}
-
-fn is_small_integer(x: f64) -> bool {
-    x.abs() <= SMALL_INTEGER && x.fract() == 0.0
-}
-
-/// How much it takes to describe a value: 0, then small integers by magnitude, powers of two by exponent, numbers by their bits
-/// or decimal digits (the fewer counts; a digit is worth four bits) and then by exponent, then inf, -inf and NaN.
-fn description(x: f64, dtype: Dtype) -> u64 {
-    /// Where the kinds begin; each is larger than all descriptions of the kind before.
-    const INTEGERS: u64 = 1 << 10;
-    const POWERS: u64 = 1 << 12;
-    const NUMBERS: u64 = 1 << 13;
-    /// Above twice the largest exponent of an f64, so that a bit counts more than any exponent.
-    const PER_BIT: u64 = 1 << 12;
-    const BITS_PER_DIGIT: u32 = 4;
-    const SPECIAL: u64 = 1 << 20;
-    let negative = u64::from(x.is_sign_negative());
-    if x.is_nan() {
-        return SPECIAL + 2;
-    }
-    if x.is_infinite() {
-        return SPECIAL + negative;
-    }
-    if x == 0.0 {
-        return negative;
-    }
-    if is_small_integer(x) {
-        return INTEGERS + 2 * x.abs() as u64 + negative;
-    }
-    let e = exponent(x);
-    let size = 2 * u64::from(e.unsigned_abs()) + negative;
-    let significand = ldexp(x.abs(), -e).to_bits() & ((1 << 52) - 1) | 1 << 52;
-    let bits = f64::MANTISSA_DIGITS - significand.trailing_zeros();
-    if bits == 1 {
-        return POWERS + size;
-    }
-    let shortest = match dtype {
-        Dtype::F64 => format!("{x:e}"),
-        Dtype::F32 => format!("{:e}", x as f32),
-        _ => text::decimal(x, dtype),
-    };
-    let digits: String = shortest.chars().take_while(|&c| c != 'e').filter(char::is_ascii_digit).collect();
-    let digits = digits.trim_matches('0').len() as u32;
-    NUMBERS + PER_BIT * u64::from(bits.min(BITS_PER_DIGIT * digits)) + size
-}
-
 fn hash(case: &Case) -> u64 {
     let mut hasher = DefaultHasher::new();
     let parts = [case.logits(), case.direction().unwrap_or(&[])];
@@ -848,202 +742,4 @@ fn hash(case: &Case) -> u64 {
     }
     case.target().map(|(class, smoothing)| (class, smoothing.to_bits())).hash(&mut hasher);
     hasher.finish()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::op::Op;
-
-    const PLENTY: usize = 1 << 20;
-
-    /// Shrinks, checks what must hold of every search, and returns the text and the number of evaluations.
-    fn run(text: &str, budget: usize, mut fails: impl FnMut(&Case) -> bool) -> (String, usize) {
-        let case = Case::parse(text).unwrap();
-        assert!(fails(&case), "{text} does not fail to begin with");
-        let mut evaluated = HashSet::from([case.to_string()]);
-        let mut spent = 0;
-        let small = shrink(&case, budget, &mut |candidate| {
-            assert!(evaluated.insert(candidate.to_string()), "{candidate} is evaluated twice");
-            spent += price(candidate.logits().len());
-            fails(candidate)
-        });
-        assert!(fails(&small), "{small} does not fail");
-        assert!(spent <= budget);
-        let decimals = |values: &[f64]| crate::case::values_text(values, |x| text::decimal(x, small.dtype()));
-        let mut shown = format!("[{}]", decimals(small.logits()));
-        if let Some((class, smoothing)) = small.target() {
-            shown += &format!(" target={class} label_smoothing={}", text::decimal(smoothing, small.dtype()));
-        }
-        if let Some(direction) = small.direction() {
-            shown += &format!(" direction=[{}]", decimals(direction));
-        }
-        (shown, evaluated.len() - 1)
-    }
-
-    fn spread(case: &Case) -> f64 {
-        let most = case.logits().iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        most - case.logits().iter().copied().fold(f64::INFINITY, f64::min)
-    }
-
-    /// 60 values over many magnitudes, with a few specials.
-    fn row() -> String {
-        let values: Vec<String> = (0..60).map(|k| format!("{}", f64::from((k * 7919) % 613 - 300) * 0.7371)).collect();
-        format!("[{}, -inf, {}]", values[..30].join(", "), values[30..].join(", "))
-    }
-
-    #[test]
-    fn shrinks_to_the_smallest_case() {
-        let row = row();
-        let finite = row.replace("-inf", "0");
-        type Fails = fn(&Case) -> bool;
-        let table: [(&str, &str, Fails, &str, usize); 17] = [
-            ("max", &format!("softmax f32 {row}"), |c| c.logits().iter().any(|&z| z > 88.8), "[89]", 22),
-            ("spread", &format!("softmax f32 {finite}"), |c| spread(c) > 104.0, "[105, 0]", 60),
-            ("spread f16", "softmax f16 [3, 60, -70.5, 12]", |c| spread(c) > 104.0, "[105, 0]", 60),
-            ("tie", "softmax f32 [0.3*1000]", |c| c.logits().len() >= 257 && spread(c) == 0.0, "[0*257]", 40),
-            ("length", &format!("softmax f32 {row}"), |c| c.logits().len() >= 17, "[0*17]", 70),
-            (
-                "last",
-                "softmax f64 [1, nan, 3, 7.77, nan]",
-                |c| c.logits().last().is_some_and(|z| z.is_nan()),
-                "[nan]",
-                12,
-            ),
-            (
-                "naive",
-                &format!("logsumexp f32 {finite}"),
-                |c| c.logits().iter().map(|&z| (z as f32).exp()).sum::<f32>().is_infinite(),
-                "[89]",
-                22,
-            ),
-            (
-                "sum",
-                "softmax_vjp f32 [1.5, 2, 3, -7.25] cotangent=[3.5, -1.25, -2.25, 0]",
-                |c| c.logits().len() >= 2 && sum(c) == 0.0,
-                "[0, 0] direction=[0, 0]",
-                20,
-            ),
-            (
-                "cancels",
-                "softmax_vjp f32 [1.5, 2, 3, -7.25] cotangent=[3.5, -1.25, -2.25, 0]",
-                |c| c.direction().is_some_and(|g| g.iter().any(|g| *g != 0.0)) && sum(c) == 0.0,
-                "[0, 0] direction=[1, -1]",
-                40,
-            ),
-            (
-                "target",
-                "cross_entropy f32 [1.5, 200.3, 3, -7.25] target=3 label_smoothing=0.1",
-                |c| c.target().is_some_and(|(class, _)| c.logits().iter().any(|&z| z > c.logits()[class] + 100.0)),
-                "[0, 101] target=0 label_smoothing=0",
-                60,
-            ),
-            (
-                "smoothing",
-                "cross_entropy f32 [1.5, 200.3, 3] target=1 label_smoothing=0.123",
-                |c| c.target().is_some_and(|(_, smoothing)| smoothing > 0.0 && smoothing < 1.0),
-                "[0] target=0 label_smoothing=0.5",
-                20,
-            ),
-            (
-                "narrow",
-                "softmax f32 [1.5, 88.72284]",
-                |c| c.logits().iter().any(|&z| z > 88.722839 && z < 88.73),
-                "[88.72656]",
-                40,
-            ),
-            // 2^69: half of it is below.
-            ("large", "softmax f32 [1.5e30, -2e30]", |c| c.logits().iter().any(|&z| z > 3e20), "[5.902958e20]", 30),
-            // 2^-127, the largest subnormal power of two.
-            (
-                "subnormal",
-                "softmax f32 [1.5e-42, -2e30]",
-                |c| c.logits().iter().any(|&z| z != 0.0 && z.abs() < 1e-38),
-                "[5.877472e-39]",
-                30,
-            ),
-            (
-                "low",
-                "softmax f32 [-150.7, -110, -400]",
-                |c| !c.logits().is_empty() && c.logits().iter().all(|&z| z < -103.97),
-                "[-104]",
-                30,
-            ),
-            (
-                "masked",
-                "softmax f32 [-inf, -inf, 3, 4, 9.5]",
-                |c| {
-                    c.logits().iter().filter(|&&z| z == f64::NEG_INFINITY).count() >= 2
-                        && c.logits().iter().any(|z| z.is_finite())
-                },
-                "[0, -inf, -inf]",
-                60,
-            ),
-            ("all", "softmax f32 [3, 1, 2]", |_| true, "[]", 1),
-        ];
-        for (name, text, fails, want, most) in table {
-            let (got, evaluations) = run(text, PLENTY, fails);
-            assert_eq!(got, want, "{name}");
-            assert!(evaluations <= most, "{name}: {evaluations} evaluations, at most {most} expected");
-        }
-    }
-
-    fn sum(case: &Case) -> f64 {
-        case.direction().unwrap_or(&[]).iter().sum()
-    }
-
-    #[test]
-    fn a_long_tie_takes_few_evaluations() {
-        let (got, evaluations) = run("softmax f32 [0.3*262144]", 1 << 26, |case| case.logits().len() >= 123_457);
-        assert_eq!(got, "[0*123457]");
-        assert!(evaluations <= 90, "{evaluations}");
-    }
-
-    #[test]
-    fn the_budget_holds() {
-        let text = format!("softmax f32 {}", row());
-        let fails = |case: &Case| case.logits().iter().any(|&z| z > 88.8);
-        assert_eq!(run(&text, 0, fails).1, 0);
-        for budget in 1..22 {
-            assert!(run(&text, budget, fails).1 <= budget);
-        }
-        // Every case that could still fail costs 94 or more, so a smaller budget leaves the case as it is.
-        let fails = |case: &Case| case.logits().len() > 6000;
-        assert_eq!(run("softmax f32 [1*6400, 2]", 93, fails).0, "[1*6400, 2]");
-        assert_eq!(run("softmax f32 [1*6400, 2]", PLENTY, fails).0, "[0*6001]");
-    }
-
-    #[test]
-    fn every_candidate_is_simpler_and_the_search_ends() {
-        for op in Op::ALL {
-            for dtype in Dtype::ALL {
-                for seed in 0..6u64 {
-                    let mut bytes = vec![0; 200];
-                    let mut state = seed + 1;
-                    for byte in &mut bytes {
-                        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-                        *byte = (state >> 56) as u8;
-                    }
-                    bytes[0] = op as u8;
-                    bytes[1] = dtype as u8;
-                    let mut shrinker = Shrinker::new(Case::decode(&bytes), PLENTY);
-                    let mut cost = shrinker.facts().cost;
-                    let mut steps = 0;
-                    while let Some(candidate) = shrinker.candidate() {
-                        // An arbitrary but fixed predicate.
-                        let fails = hash(candidate).is_multiple_of(3);
-                        let parts = Parts::of(candidate);
-                        let lower = shrinker.cost(&parts);
-                        assert!(lower < cost);
-                        shrinker.answer(fails);
-                        if fails {
-                            cost = lower;
-                        }
-                        steps += 1;
-                        assert!(steps < 50_000);
-                    }
-                }
-            }
-        }
-    }
 }

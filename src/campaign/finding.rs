@@ -17,10 +17,8 @@ use std::time::{Duration, Instant};
 /// How many evaluations a finding is shrunk with (see [`shrink::shrink`]).
 const SHRINK_BUDGET: usize = 2_000;
 
-/// How many of its own length a long row is shrunk with at least: enough to make it flat and to bisect the length.
-const SHRINK_BUDGET_AT_LENGTH: usize = 24;
-
-/// The longest row for which that holds: beyond, an evaluation takes seconds.
+/// The longest row that has the budget to be made flat and cut at its own length ([`shrink::EVALUATIONS_AT_LENGTH`]): beyond,
+/// an evaluation takes seconds.
 const LONGEST_SHRUNK: usize = 1 << 18;
 
 /// The same for kernels that crash or hang: an evaluation may cost a process, or twice the time limit.
@@ -71,7 +69,7 @@ fn budget(verdict: Verdict, case: &Case) -> usize {
     match verdict {
         Verdict::Hang => SHRINK_BUDGET_OF_HANGS,
         Verdict::Crash => SHRINK_BUDGET_OF_CRASHES,
-        _ => SHRINK_BUDGET.max(SHRINK_BUDGET_AT_LENGTH * shrink::price(case.logits().len().min(LONGEST_SHRUNK))),
+        _ => SHRINK_BUDGET.max(shrink::EVALUATIONS_AT_LENGTH * shrink::price(case.logits().len().min(LONGEST_SHRUNK))),
     }
 }
 
