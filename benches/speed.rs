@@ -73,7 +73,9 @@ impl Sample {
     fn cases(&self, dtype: Dtype, ops: &[Op]) -> Vec<Case> {
         let logits: Arc<[f64]> = self.logits.clone().into();
         let case = |&op: &Op| generate::case(op, dtype, FAMILY, 0, self.index, logits.clone(), None);
-        ops.iter().map(|op| case(op).expect("an ordinary row has a case of every op")).collect()
+        ops.iter()
+            .map(|op| case(op).expect("a row of the dtype").expect("an ordinary row has a case of every op"))
+            .collect()
     }
 }
 

@@ -6,18 +6,21 @@
 //!
 //! Terms: a cell *fails as recorded* if it has failing cases and the baseline knows of them; an entry with `expected` is a failure
 //! that is known and explained, and the gate says so once it passes; an entry is *stale* if its kernel, op, dtype or family does
-//! not exist any more; a cell is *missing* if it was selected, its entry exists, and nothing was measured.
+//! not exist any more; a cell is *missing* if it was selected and nothing was measured in it, unless that was accepted. What a kernel
+//! *declares* of itself (claims, lengths, ...) is recorded beside the cells: a kernel that declares more than was accepted could pass
+//! by that alone.
 
 use crate::dtype::Dtype;
 use crate::error::{Error, Result};
 use crate::generate::Family;
 use crate::generate::file::FILE_FAMILY;
 use crate::judge::{Grade, Verdict};
+use crate::kernel::{Claims, Declaration};
 use crate::op::Op;
-use crate::results::{self, Cell, FileRows, Results};
+use crate::results::{self, Cell, Declared, FileRows, Results};
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -31,7 +34,10 @@ pub use compare::{Comparison, DEFAULT_SLACK, Improvement, Judged, Reason, Regres
 pub const DEFAULT_PATH: &str = "reports/baseline.json";
 
 /// The name and version of the format.
-pub const SCHEMA: &str = "logitfuzz.baseline/1";
+pub const SCHEMA: &str = "logitfuzz.baseline/2";
+
+/// The version before, which did not record what kernels declare. It is read, so that it can be accepted again.
+pub(crate) const FORMER_SCHEMA: &str = "logitfuzz.baseline/1";
 
 /// The longest input, in characters, that an entry keeps: a line stays short enough to be read in a diff.
 const LONGEST_WORST: usize = 80;
@@ -43,6 +49,10 @@ pub struct Baseline {
     pub settings: Settings,
     /// The cells.
     pub entries: BTreeMap<CellName, Entry>,
+    /// What kernels declare of themselves, where it is anything.
+    pub declared: BTreeMap<FunctionName, Recorded>,
+    /// Whether it was read from a file of the version before.
+    is_former: bool,
     /// Where it was read from; empty where it was made from results.
     path: PathBuf,
 }
@@ -80,6 +90,26 @@ pub struct CellName {
     pub family: String,
 }
 
+/// The name of a function: a kernel's op in a dtype.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FunctionName {
+    /// The kernel's name.
+    pub kernel: String,
+    /// The name of the op.
+    pub op: String,
+    /// The name of the dtype.
+    pub dtype: String,
+}
+
+/// What a function was accepted to declare.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recorded {
+    /// What it declares.
+    pub declaration: Declaration,
+    /// The line in the file, counted from 1; 0 where it was not read from one.
+    pub line: usize,
+}
+
 /// What is recorded of a cell. Ratio and error are rounded up to three digits, so that a line changes only where something did.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entry {
@@ -101,6 +131,45 @@ pub struct Entry {
     pub line: usize,
 }
 
+/// By kernel, op and dtype; ops and dtypes as in their registries, then those that no registry knows.
+type Place<'a> = (&'a str, usize, &'a str, usize, &'a str);
+
+fn place<'a>(kernel: &'a str, op: &'a str, dtype: &'a str) -> Place<'a> {
+    let op_place = Op::ALL.iter().position(|known| known.name() == op).unwrap_or(Op::ALL.len());
+    let dtype_place = Dtype::ALL.iter().position(|known| known.name() == dtype).unwrap_or(Dtype::ALL.len());
+    (kernel, op_place, op, dtype_place, dtype)
+}
+
+impl FunctionName {
+    /// The name of what declares this.
+    pub fn of(declared: &Declared) -> Self {
+        let Declared { kernel, op, dtype, .. } = declared;
+        Self { kernel: kernel.clone(), op: op.name().to_owned(), dtype: dtype.name().to_owned() }
+    }
+
+    fn place(&self) -> Place<'_> {
+        place(&self.kernel, &self.op, &self.dtype)
+    }
+}
+
+impl Ord for FunctionName {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.place().cmp(&other.place())
+    }
+}
+
+impl PartialOrd for FunctionName {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl fmt::Display for FunctionName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {}", self.kernel, self.op, self.dtype)
+    }
+}
+
 impl CellName {
     /// The name of a cell of results.
     pub fn of(cell: &Cell) -> Self {
@@ -112,11 +181,13 @@ impl CellName {
         }
     }
 
-    /// By kernel, op, dtype and family; ops and dtypes as in their registries, then those that no registry knows.
-    fn place(&self) -> (&str, usize, &str, usize, &str, &str) {
-        let op = Op::ALL.iter().position(|op| op.name() == self.op).unwrap_or(Op::ALL.len());
-        let dtype = Dtype::ALL.iter().position(|dtype| dtype.name() == self.dtype).unwrap_or(Dtype::ALL.len());
-        (&self.kernel, op, &self.op, dtype, &self.dtype, &self.family)
+    /// The function whose cell it is.
+    pub fn function(&self) -> FunctionName {
+        FunctionName { kernel: self.kernel.clone(), op: self.op.clone(), dtype: self.dtype.clone() }
+    }
+
+    fn place(&self) -> (Place<'_>, &str) {
+        (place(&self.kernel, &self.op, &self.dtype), &self.family)
     }
 
     /// What in this name no registry knows: `op \`softmin\``. The kernel is not looked at.
@@ -156,6 +227,18 @@ impl Settings {
     pub fn of(settings: &results::Settings, generators: u32) -> Self {
         let results::Settings { seed, cases, max_len, special, claims, file, .. } = settings.clone();
         Self { generators, seed, cases, max_len, special, claims, file }
+    }
+
+    /// What a kernel that declares nothing declares under these settings.
+    pub(crate) fn plain(&self) -> Result<Declaration> {
+        let mut claims = Claims::default();
+        if let Some(text) = &self.claims {
+            claims.set(text)?;
+        }
+        if let Some(special) = &self.special {
+            claims.special = special.parse()?;
+        }
+        Ok(Declaration::of_claims(claims))
     }
 
     /// What differs from other settings, in words: `seed 0, not 7`; empty where nothing does. Rows of a user count only if both
@@ -205,6 +288,11 @@ impl Entry {
         Self { line: 0, ..self.clone() } == Self { line: 0, ..other.clone() }
     }
 
+    /// Cases that were judged.
+    pub fn cases(&self) -> u64 {
+        self.verdicts.values().sum()
+    }
+
     /// Failing cases.
     pub fn failures(&self) -> u64 {
         failing(&self.verdicts).map(|(_, count)| count).sum()
@@ -233,7 +321,15 @@ impl Baseline {
     /// The baseline that these results alone make.
     pub fn of(results: &Results) -> Self {
         let entries = results.cells.iter().map(|cell| (CellName::of(cell), Entry::of(cell))).collect();
-        Self { settings: Settings::of(&results.settings, results.provenance.generators), entries, path: PathBuf::new() }
+        let recorded = |declared: &Declared| Recorded { declaration: declared.declaration.clone(), line: 0 };
+        let declared = results.declared.iter().map(|declared| (FunctionName::of(declared), recorded(declared)));
+        Self {
+            settings: Settings::of(&results.settings, results.provenance.generators),
+            entries,
+            declared: declared.collect(),
+            is_former: false,
+            path: PathBuf::new(),
+        }
     }
 
     /// The same, in the place of a file.
@@ -259,6 +355,20 @@ impl Baseline {
             "line {}: it was measured with {}; leave the flag out, or accept a new baseline",
             file::SETTINGS_LINE,
             differ.join(", ")
+        )))
+    }
+
+    /// Refuses a baseline of the version before: what it does not record cannot be compared.
+    ///
+    /// # Errors
+    /// One line that says so.
+    pub fn refuse_former(&self) -> Result<()> {
+        if !self.is_former {
+            return Ok(());
+        }
+        Err(self.error(format!(
+            "schema `{FORMER_SCHEMA}` does not record what kernels declare of themselves (claims, lengths), so a gate against it could be \
+             passed by declaring more; measure and accept it again with `logitfuzz accept`"
         )))
     }
 
@@ -314,7 +424,21 @@ impl Baseline {
             next.settings.file = next.settings.file.or_else(|| self.settings.file.clone());
         }
         next.entries.extend(stays.into_iter().map(|(name, entry)| (name.clone(), entry.clone())));
+        next.keep_declared(self, results.cells.iter().map(|cell| CellName::of(cell).function()));
         Ok(next)
+    }
+
+    /// Takes what functions were accepted to declare from an older baseline, but for those that were measured again.
+    pub(crate) fn keep_declared(&mut self, old: &Self, measured: impl Iterator<Item = FunctionName>) {
+        let measured: BTreeSet<FunctionName> = measured.collect();
+        let kept = old.declared.iter().filter(|(function, _)| !measured.contains(function));
+        self.declared.extend(kept.map(|(function, recorded)| (function.clone(), recorded.clone())));
+    }
+
+    /// Drops what functions declare of which there is no cell.
+    pub(crate) fn drop_lone_declarations(&mut self) {
+        let functions: BTreeSet<FunctionName> = self.entries.keys().map(CellName::function).collect();
+        self.declared.retain(|function, _| functions.contains(function));
     }
 
     /// Removes what is stale and what the results select without having it; says how many entries that are.
@@ -322,8 +446,9 @@ impl Baseline {
         let before = self.entries.len();
         let stale: Vec<CellName> = self.stale(&exists).map(|(name, ..)| name.clone()).collect();
         stale.iter().for_each(|name| drop(self.entries.remove(name)));
-        let measured: std::collections::BTreeSet<CellName> = results.cells.iter().map(CellName::of).collect();
+        let measured: BTreeSet<CellName> = results.cells.iter().map(CellName::of).collect();
         self.entries.retain(|name, _| measured.contains(name) || !selects(results, name));
+        self.drop_lone_declarations();
         before - self.entries.len()
     }
 

@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::generate::file::{FILE_FAMILY, Rows};
 use crate::generate::{self, Family};
 use crate::judge::{self, Bounds, Judgement, Relation, Verdict};
-use crate::kernel::{self, Claims, Fault, Kernel, Outcome, Special};
+use crate::kernel::{self, Claims, Kernel, Outcome, Special};
 use crate::op::Op;
 use crate::oracle::{Oracle, Truth};
 use crate::results::{self, Provenance, Results, Settings};
@@ -56,6 +56,9 @@ const ROWS_AT_A_TIME_SUPERVISED: u64 = 256;
 /// Pieces that each thread gets at least then, if there are rows enough, so that the shares are even.
 const LEAST_PIECES: u64 = 4;
 
+/// The most threads, unless there are more cores: beyond, starting them is all that happens.
+const MOST_THREADS: usize = 1024;
+
 /// Logits of the rows of one batch after which no further row joins it: what is in memory at once stays small.
 const LOGITS_AT_A_TIME: usize = 1 << 14;
 
@@ -75,7 +78,7 @@ pub struct Plan {
     pub cases: u64,
     /// The longest row generated.
     pub max_len: usize,
-    /// Threads; 0 for as many as there are cores.
+    /// Threads; 0 for as many as there are cores. There are never more than pieces of work.
     pub jobs: usize,
     /// The preset of special values for all kernels; otherwise each kernel's own.
     pub special: Option<Special>,
@@ -147,6 +150,9 @@ impl Plan {
     }
 
     /// The claims of a kernel under this plan.
+    ///
+    /// # Errors
+    /// Claims that cannot be read, or that no kernel may make ([`Claims::check`]).
     pub fn claims_of(&self, kernel: &dyn Kernel, op: Op, dtype: Dtype) -> Result<Claims> {
         let mut claims = kernel.claims(op, dtype);
         if let Some(text) = &self.claims {
@@ -155,7 +161,14 @@ impl Plan {
         if let Some(special) = self.special {
             claims.special = special;
         }
+        let of = |error| Error::usage(format!("the kernel {}, {op} in {dtype}: {error}", kernel.name()));
+        claims.check(dtype).map_err(of)?;
         Ok(claims)
+    }
+
+    /// Why the results are not whole, if a kernel cannot be run any more for a reason that is not its own.
+    pub fn trouble(&self) -> Option<Error> {
+        self.kernels.iter().find_map(|kernel| kernel::trouble(kernel.as_ref()))
     }
 
     pub(crate) fn settings(&self) -> Settings {
@@ -219,11 +232,12 @@ impl Control<'_> {
     }
 }
 
-/// Runs a campaign.
+/// Runs a campaign. Where a kernel cannot be run any more for a reason that is not its own, it stops: the results are marked as
+/// incomplete, and [`Plan::trouble`] says why.
 ///
 /// # Errors
 /// Nothing is selected (no kernel implements any selected op in any selected dtype, or there is no row), claims that cannot be
-/// read, or no threads can be had.
+/// read, no threads can be had, or the counts of a cell do not add up at the end, which would be a fault of logitfuzz.
 pub fn run(plan: &Plan, control: &Control) -> Result<Results> {
     let desks = Desk::all(plan)?;
     if desks.iter().all(Vec::is_empty) {
@@ -247,10 +261,13 @@ pub fn run(plan: &Plan, control: &Control) -> Result<Results> {
     if total == 0 {
         return Err(Error::nothing_selected("nothing to run: no family is selected, or --cases is 0"));
     }
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let asked = if plan.jobs == 0 { cores } else { plan.jobs.min(cores.max(MOST_THREADS)) };
+    let units = rows.div_ceil(ROWS_AT_A_TIME) + searches.len() as u64;
     let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(plan.jobs)
+        .num_threads(asked.min(usize::try_from(units).unwrap_or(asked)).max(1))
         .build()
-        .map_err(|error| Error::harness(format!("cannot start the worker threads: {error}")))?;
+        .map_err(|error| Error::harness(format!("cannot start the worker threads: {error}; try fewer with --jobs")))?;
     let _quiet = quiet::PanicHook::install();
     let is_supervised = plan.kernels.iter().any(|kernel| kernel.supervised().is_some());
     let even = rows / (LEAST_PIECES * pool.current_num_threads() as u64);
@@ -259,10 +276,14 @@ pub fn run(plan: &Plan, control: &Control) -> Result<Results> {
     let (next, done) = (AtomicU64::new(0), AtomicU64::new(0));
     let merged = Mutex::new(Harvest::default());
     let queue = Queue::default();
+    // A kernel is in trouble, or a case could not be made.
+    let halted = AtomicBool::new(false);
+    let fault = Mutex::new(None);
+    let is_over = || control.is_stopped() || halted.load(Ordering::Relaxed);
     // Every thread takes the next piece, so pieces are finished nearly in their order.
     pool.broadcast(|_| {
         let (mut oracle, mut harvest) = (Oracle::new(), Harvest::default());
-        while !control.is_stopped() {
+        while !is_over() {
             let chunk = next.fetch_add(1, Ordering::Relaxed);
             if chunk >= chunks.len() {
                 break;
@@ -270,11 +291,22 @@ pub fn run(plan: &Plan, control: &Control) -> Result<Results> {
             let (dtype, source, rows) = chunks.get(chunk);
             let field = Field { plan, desks: &desks[dtype], dtype, source };
             let mut lots = Lots::default();
-            let mut rows = rows.peekable();
-            while rows.peek().is_some() && !control.is_stopped() {
-                let batch = field.next_batch(&mut rows);
+            let (mut rows, mut seen) = (rows.peekable(), 0);
+            while rows.peek().is_some() && !is_over() {
+                let batch = match field.next_batch(&mut rows) {
+                    Ok(batch) => batch,
+                    Err(error) => {
+                        fault.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+                        halted.store(true, Ordering::Relaxed);
+                        break;
+                    }
+                };
                 let answers = field.ask(&batch, &queue);
+                if is_supervised && plan.trouble().is_some() {
+                    halted.store(true, Ordering::Relaxed);
+                }
                 for (row, answers) in batch.iter().zip(answers) {
+                    seen += 1;
                     field.judge(row, answers, &mut oracle, &mut harvest, &mut lots);
                     let done = done.fetch_add(1, Ordering::Relaxed) + 1;
                     if let Some(progress) = control.progress {
@@ -283,9 +315,13 @@ pub fn run(plan: &Plan, control: &Control) -> Result<Results> {
                 }
             }
             queue.settle(chunk, lots);
+            field.desks.iter().for_each(|desk| harvest.see(field.cell(desk), seen));
         }
         merged.lock().unwrap_or_else(PoisonError::into_inner).merge(harvest);
     });
+    if let Some(error) = fault.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        return Err(error);
+    }
     let mut harvest = merged.into_inner().unwrap_or_else(PoisonError::into_inner);
     harvest.merge(queue.into_harvest());
     let found = pool.install(|| {
@@ -303,8 +339,10 @@ pub fn run(plan: &Plan, control: &Control) -> Result<Results> {
     found.into_iter().for_each(|(cell, lot)| harvest.take(cell, lot));
     let kept = pool.install(|| finding::all(plan, &desks, &harvest.failures(), control));
     // Findings that were not shrunk to the end are not what a whole run gives, so stopping late counts too.
-    let complete = done.into_inner() == total && !control.is_stopped();
+    let complete = done.into_inner() == total && !control.is_stopped() && plan.trouble().is_none();
+    harvest.check(plan, complete)?;
     let (settings, cells) = (plan.settings(), harvest.cells(plan, &desks));
+    let declared = harvest.declared(plan, &desks);
     let (curves, tallies): (Vec<_>, Vec<_>) = harvest.curves(plan).into_iter().unzip();
     let shard = plan.shard.map(|shard| Part {
         shard,
@@ -313,7 +351,7 @@ pub fn run(plan: &Plan, control: &Control) -> Result<Results> {
     });
     let findings = finding::distinct(&settings, kept);
     let schema = results::SCHEMA.to_owned();
-    Ok(Results { schema, complete, settings, provenance: plan.provenance(), cells, findings, curves, shard })
+    Ok(Results { schema, complete, settings, provenance: plan.provenance(), declared, cells, findings, curves, shard })
 }
 
 /// Runs one case on a kernel outside a campaign, without the message of a panic on standard error.
@@ -420,35 +458,35 @@ struct Row {
 
 impl Field<'_> {
     /// The next rows, with their cases: as many as make one batch.
-    fn next_batch(&self, indices: &mut impl Iterator<Item = u64>) -> Vec<Row> {
+    fn next_batch(&self, indices: &mut impl Iterator<Item = u64>) -> Result<Vec<Row>> {
         let (mut batch, mut logits) = (Vec::new(), 0);
         for index in indices {
-            let row = self.row(index);
+            let row = self.row(index)?;
             logits += row.logits.len();
             batch.push(row);
             if logits >= LOGITS_AT_A_TIME {
                 break;
             }
         }
-        batch
+        Ok(batch)
     }
 
-    fn row(&self, index: u64) -> Row {
+    fn row(&self, index: u64) -> Result<Row> {
         let (plan, source) = (self.plan, &self.plan.sources[self.source]);
         let dtype = plan.dtypes[self.dtype];
         if self.desks.is_empty() {
-            return Row { index, logits: Arc::new([]), cases: Vec::new() };
+            return Ok(Row { index, logits: Arc::new([]), cases: Vec::new() });
         }
         let (logits, target) = source.row(plan, dtype, index);
         let logits: Arc<[f64]> = logits.into();
         let case = |(place, &op): (usize, &Op)| {
-            let is_wanted = self.desks.iter().any(|desk| desk.op == place);
-            is_wanted
-                .then(|| generate::case(op, dtype, source.name(), plan.seed, index, logits.clone(), target))
-                .flatten()
+            if !self.desks.iter().any(|desk| desk.op == place) {
+                return Ok(None);
+            }
+            generate::case(op, dtype, source.name(), plan.seed, index, logits.clone(), target)
         };
-        let cases = plan.ops.iter().enumerate().map(case).collect();
-        Row { index, logits, cases }
+        let cases = plan.ops.iter().enumerate().map(case).collect::<Result<_>>()?;
+        Ok(Row { index, logits, cases })
     }
 
     fn cell(&self, desk: &Desk) -> CellKey {
@@ -513,17 +551,21 @@ impl Field<'_> {
                 };
                 let lot = if is_supervised { lots.current(cell) } else { harvest.lot(cell) };
                 lot.tally.rows += 1;
-                let Some((judgement, bench)) = judgement else { continue };
+                let Some((judgement, bench)) = judgement else {
+                    lot.tally.without += 1;
+                    continue;
+                };
                 lot.tally.add(row.index, bench.case, &judgement);
                 if let Some(size) = size {
                     lot.curve.add(size, &judgement);
                 }
+                let fatal = judgement.verdict.fault().filter(|fault| is_supervised && fault.is_fatal());
                 if judgement.verdict.is_failure() {
-                    let shape = Shape::of(bench.case, bench.truth(oracle, desk.claims.special).class);
-                    lot.fail((judgement.verdict, shape), row.index, bench.case);
+                    let class = bench.truth(oracle, desk.claims.special).class;
+                    lot.fail(class, row.index, bench.case, judgement);
                 }
-                if is_supervised && judgement.verdict.fault().is_some_and(Fault::is_fatal) {
-                    lots.close(cell);
+                if let Some(fault) = fatal {
+                    lots.close(cell, fault);
                 }
             }
         }
@@ -606,23 +648,51 @@ impl<'a> Bench<'a> {
         claims: &Claims,
         outcome: &Outcome,
     ) -> Judgement {
-        let court = self.court(oracle, claims);
-        let (case, court) = (self.case, &mut self.courts[court]);
+        let place = self.court(oracle, claims);
+        let (case, court) = (self.case, &mut self.courts[place]);
         let Some((_, truth)) = self.truths.iter().find(|(known, _)| *known == claims.special) else {
             unreachable!("computing the bounds computes the truth");
         };
         let mut judgement = court.hear(case, outcome, truth);
         if judgement.verdict == Verdict::Pass {
             let related = court.related.get_or_insert_with(|| judge::related(case, claims));
-            judgement.relation =
-                quiet::without_panic_message(|| judge::broken_relation(kernel, case, outcome, claims, related));
-            if judgement.relation.is_some() {
-                judgement.verdict = Verdict::Relation;
-            } else if !quiet::without_panic_message(|| judge::is_consistent(kernel, case, outcome, truth)) {
-                judgement.verdict = Verdict::Inconsistent;
+            let elsewhere = quiet::without_panic_message(|| {
+                judge::broken_relation(kernel, case, outcome, claims, related)
+                    .or_else(|| judge::inconsistency(kernel, case, outcome, truth))
+            });
+            if let Some(found) = elsewhere {
+                judgement.add_elsewhere(found);
             }
         }
+        if judgement.verdict == Verdict::Pass && !claims.are_plain() {
+            judgement.needs_claims = self.needs_claims(oracle, place, claims, outcome, &judgement);
+        }
         judgement
+    }
+
+    /// Whether an answer that passes would fail if the kernel claimed nothing.
+    fn needs_claims(
+        &mut self,
+        oracle: &mut Oracle,
+        court: usize,
+        claims: &Claims,
+        outcome: &Outcome,
+        judgement: &Judgement,
+    ) -> bool {
+        let plain = self.court(oracle, &claims.plain());
+        let (with, without) = (&self.courts[court].bounds, &self.courts[plain].bounds);
+        // Most answers are so far within their bounds that no further look is needed.
+        let is_clear = with.sum <= without.sum
+            && with
+                .textbook
+                .iter()
+                .zip(&without.textbook)
+                .all(|(with, without)| with <= without || (*with / *without).to_f64() * judgement.max_ratio <= 1.0);
+        if is_clear {
+            return false;
+        }
+        let Some((_, truth)) = self.truths.iter().find(|(known, _)| *known == claims.special) else { return false };
+        self.courts[plain].hear(self.case, outcome, truth).verdict.is_failure()
     }
 }
 

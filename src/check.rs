@@ -6,7 +6,7 @@ use crate::case::{Case, values_text};
 use crate::dtype::text;
 use crate::error::{Error, Result};
 use crate::generate::Family;
-use crate::kernel::{Claims, Closure, Element, IntoClosure, Kernel};
+use crate::kernel::{self, Claims, Closure, Element, IntoClosure, Kernel};
 use crate::op::Op;
 use crate::oracle::Oracle;
 use crate::results::{Finding, Results};
@@ -98,7 +98,7 @@ impl Check {
         self
     }
 
-    /// The longest row. Default 65,536, or that of a baseline.
+    /// The longest row. Default 131,072, or that of a baseline.
     pub fn max_len(mut self, max_len: usize) -> Self {
         self.max_len = Some(max_len);
         self
@@ -107,9 +107,9 @@ impl Check {
     /// Runs the check: the findings, shrunk, one for each distinct failure; none if the kernels are stable on these cases.
     ///
     /// # Errors
-    /// No kernel was given, or no family.
+    /// No kernel was given, or no family; a kernel of another process cannot be run any more, so that not every case was.
     pub fn findings(&self) -> Result<Vec<Finding>> {
-        Ok(campaign::run(&self.plan(None)?, &Control::default())?.findings)
+        Ok(whole(&self.plan(None)?)?.findings)
     }
 
     /// What is run; what was not asked for is taken from a baseline if there is one.
@@ -148,8 +148,9 @@ impl Check {
     fn compare_results(&self, path: &Path) -> Result<(Comparison, Results)> {
         let recorded = Baseline::read(path)?;
         // Which other kernels there are, no check knows.
+        recorded.refuse_former()?;
         recorded.refuse_stale(|_| true)?;
-        let results = campaign::run(&self.plan(Some(&recorded.settings))?, &Control::default())?;
+        let results = whole(&self.plan(Some(&recorded.settings))?)?;
         Ok((baseline::compare(&results, Some(&recorded), baseline::DEFAULT_SLACK)?, results))
     }
 
@@ -162,7 +163,7 @@ impl Check {
         let path = path.as_ref();
         let recorded = if path.exists() { Some(Baseline::read(path)?) } else { None };
         let plan = self.plan(recorded.as_ref().map(|recorded| &recorded.settings))?;
-        let results = campaign::run(&plan, &Control::default())?;
+        let results = whole(&plan)?;
         Baseline::update(path, |old| old.unwrap_or_else(|| Baseline::of(&results)).accept(&results))?;
         Ok(())
     }
@@ -238,13 +239,20 @@ impl Check {
         let findings: Vec<Finding> = supporting
             .map(|kernel| {
                 let claims = kernel.claims(case.op(), case.dtype());
-                quietly(|| describe(&mut oracle, kernel.as_ref(), &claims, &case, String::new()))
+                let finding = quietly(|| describe(&mut oracle, kernel.as_ref(), &claims, &case));
+                kernel::trouble(kernel.as_ref()).map_or(finding, |error| panic!("{error}"))
             })
             .collect();
         assert!(!findings.is_empty(), "no kernel of this check computes {} in {}", case.op(), case.dtype());
         let failing: Vec<Finding> = findings.into_iter().filter(|finding| finding.verdict.is_failure()).collect();
         assert!(failing.is_empty(), "{}", report(&failing));
     }
+}
+
+/// Runs the whole of a plan.
+fn whole(plan: &Plan) -> Result<Results> {
+    let results = campaign::run(plan, &Control::default())?;
+    plan.trouble().map_or(Ok(results), Err)
 }
 
 /// The findings as a panic shows them.

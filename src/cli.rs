@@ -23,6 +23,8 @@ mod report;
 mod run;
 mod select;
 mod shrink;
+#[cfg(unix)]
+mod watch;
 mod zoo;
 
 /// Exit code of a command that says what it was asked and the answer is a failure.
@@ -82,6 +84,10 @@ enum Command {
     #[cfg(unix)]
     #[command(hide = true)]
     ServeLibrary(library::ServeLibrary),
+    /// The process that ends what workers leave behind if this one is killed
+    #[cfg(target_os = "linux")]
+    #[command(hide = true)]
+    WatchOver(watch::WatchOver),
 }
 
 /// What a subcommand gives back: an exit code, or the error to print.
@@ -107,6 +113,8 @@ pub fn main() -> ExitCode {
         Command::Doctor(doctor) => doctor.main(),
         #[cfg(unix)]
         Command::ServeLibrary(serve) => serve.main(),
+        #[cfg(target_os = "linux")]
+        Command::WatchOver(watch) => watch.main(),
     };
     match exit {
         Ok(code) => ExitCode::from(code),

@@ -22,7 +22,7 @@ use crate::error::{Error, Result};
 use crate::generate::draw::Draw;
 use crate::generate::mutate::{crossover, mutate, recast};
 use crate::judge::Judgement;
-use crate::kernel::{Closure, Element, IntoClosure, Kernel, accepts};
+use crate::kernel::{Closure, Element, IntoClosure, Kernel, accepts, trouble};
 use crate::op::Op;
 use crate::oracle::Oracle;
 use crate::report::plural;
@@ -151,6 +151,10 @@ impl Target {
         for kernel in kernels.iter().filter(|kernel| accepts(kernel.as_ref(), case)) {
             let claims = kernel.claims(case.op(), case.dtype());
             let judgement = quietly(|| bench.judge(oracle, kernel.as_ref(), &claims));
+            if let Some(error) = trouble(kernel.as_ref()) {
+                // Nothing is measured from here on, and that must not pass for a kernel without a fault.
+                end(&error);
+            }
             let badness = |judgement: &Judgement| (judgement.verdict, judgement.max_ratio);
             if worst.as_ref().is_none_or(|worst| badness(&worst.judgement) < badness(&judgement)) {
                 worst = Some(Execution { kernel: kernel.clone(), judgement });
@@ -165,7 +169,7 @@ impl Target {
         let claims = kernel.claims(case.op(), case.dtype());
         quietly(|| {
             let shrunk = shrink_case(&mut self.oracle, kernel, &claims, case);
-            let finding = describe(&mut self.oracle, kernel, &claims, &shrunk, String::new());
+            let finding = describe(&mut self.oracle, kernel, &claims, &shrunk);
             let replay = if self.selectable {
                 format!("logitfuzz replay --kernel {} '{shrunk}'", kernel.selector())
             } else {
@@ -249,11 +253,14 @@ impl fmt::Debug for Input {
 pub fn ready(target: Result<Target>) -> Mutex<Target> {
     match target {
         Ok(target) => Mutex::new(target),
-        Err(error) => {
-            eprintln!("error: {error}");
-            std::process::exit(i32::from(error.exit_code()))
-        }
+        Err(error) => end(&error),
     }
+}
+
+/// Ends the program with one line on standard error.
+fn end(error: &Error) -> ! {
+    eprintln!("error: {error}");
+    std::process::exit(i32::from(error.exit_code()))
 }
 
 /// For the macros: the target.

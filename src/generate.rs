@@ -10,6 +10,7 @@
 
 use crate::case::{Case, Extra};
 use crate::dtype::Dtype;
+use crate::error::{Error, Result};
 use crate::op::{Op, Takes};
 use draw::Draw;
 use std::sync::Arc;
@@ -44,8 +45,10 @@ pub fn row(family: Family, dtype: Dtype, seed: u64, index: u64, max_len: usize) 
 /// by (seed, dtype, family, index, op). `family` is the name of a [`Family`], or another name where the logits come from
 /// elsewhere. `target` is the class to use where one was given with the logits.
 ///
-/// `None` where the op has no case for the row: cross-entropy and its gradient of 0 logits, a target that is no class of the
-/// row, or a logit that is no value of the dtype.
+/// `None` where the op has no case for the row: cross-entropy and its gradient of 0 logits, or a target that is no class of it.
+///
+/// # Errors
+/// A number that is no value of the dtype: no generated row has one.
 pub fn case(
     op: Op,
     dtype: Dtype,
@@ -54,10 +57,11 @@ pub fn case(
     index: u64,
     logits: Arc<[f64]>,
     target: Option<usize>,
-) -> Option<Case> {
+) -> Result<Option<Case>> {
     let mut draw = Draw::stream(seed, dtype, family, Some(op), index);
-    let extra = extras::extra(&mut draw, op, dtype, family, &logits, target)?;
-    Case::new(op, dtype, logits, extra).ok()
+    let extra = extras::extra(&mut draw, op, dtype, family, &logits, target);
+    let made = extra.map(|extra| Case::new(op, dtype, logits, extra)).transpose();
+    made.map_err(|error| Error::harness(format!("row {index} of {family} gives no case of {op} in {dtype}: {error}")))
 }
 
 /// A case of any family that is not slow, picked by the draw as everything else; `op` and `dtype` are picked where they are

@@ -43,6 +43,10 @@ pub struct Judgement {
     pub relation: Option<Relation>,
     /// What happened, where the kernel did not come to an answer (panic, crash, hang, a write where none is due).
     pub message: Option<String>,
+    /// The case on which the kernel did that, where it is not the one that was judged but another form of its row.
+    pub culprit: Option<Case>,
+    /// Whether it passes only thanks to what the kernel claims: as the textbook's it would fail.
+    pub needs_claims: bool,
     /// Outputs judged.
     pub outputs: u64,
     /// Outputs that passed, by grade, in the order of [`Grade::ALL`].
@@ -125,37 +129,49 @@ pub fn related(case: &Case, claims: &Claims) -> Vec<(Relation, Case)> {
     relation::transformed(case, claims)
 }
 
-/// Runs the [`related`] cases, and returns the first relation that is broken. It costs a run of the kernel for each, and no
-/// oracle.
+/// What another form of a row showed.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Elsewhere {
+    /// A relation between the answers is broken.
+    Broken(Relation),
+    /// A row of the same class that is not finite is answered differently.
+    Inconsistent,
+    /// The kernel came to no answer on this case.
+    Failed(Case, Fault, String),
+}
+
+/// Runs the [`related`] cases, and returns the first relation that is broken, or what the kernel did instead of answering. It costs
+/// a run of the kernel for each, and no oracle.
 pub fn broken_relation(
     kernel: &dyn Kernel,
     case: &Case,
     outcome: &Outcome,
     claims: &Claims,
     related: &[(Relation, Case)],
-) -> Option<Relation> {
+) -> Option<Elsewhere> {
     let Outcome::Outputs(outputs) = outcome else { return None };
-    let broken = related.iter().find(|(relation, moved)| match crate::kernel::run(kernel, moved) {
+    related.iter().find_map(|(relation, moved)| match crate::kernel::run(kernel, moved) {
         Outcome::Outputs(moved_outputs) => {
-            !relation::holds_between(*relation, case, outputs, moved, &moved_outputs, claims)
+            let holds = relation::holds_between(*relation, case, outputs, moved, &moved_outputs, claims);
+            (!holds).then_some(Elsewhere::Broken(*relation))
         }
-        _ => true,
-    });
-    broken.map(|(relation, _)| *relation)
+        Outcome::Failed(fault, message) => Some(Elsewhere::Failed(moved.clone(), fault, message)),
+        Outcome::NotRun => None,
+    })
 }
 
-/// Whether the kernel answers a row that is not finite as it answers other rows of its class (see `consistency`). Two more runs of
-/// the kernel for rows that are not finite, nothing for others.
-pub fn is_consistent(kernel: &dyn Kernel, case: &Case, outcome: &Outcome, truth: &Truth) -> bool {
-    let Outcome::Outputs(outputs) = outcome else { return true };
+/// Whether the kernel answers a row that is not finite as it answers other rows of its class (see `consistency`); if not, what it
+/// did. Two more runs of the kernel for rows that are not finite, nothing for others.
+pub fn inconsistency(kernel: &dyn Kernel, case: &Case, outcome: &Outcome, truth: &Truth) -> Option<Elsewhere> {
+    let Outcome::Outputs(outputs) = outcome else { return None };
     let forms = consistency::forms(case, truth.class);
-    forms.iter().filter(|form| crate::kernel::accepts(kernel, &form.case)).all(|form| {
-        match crate::kernel::run(kernel, &form.case) {
-            Outcome::Outputs(others) => form.agrees(&others, outputs),
-            Outcome::Failed(..) => false,
-            Outcome::NotRun => true,
-        }
-    })
+    forms.into_iter().filter(|form| crate::kernel::accepts(kernel, &form.case)).find_map(
+        |form| match crate::kernel::run(kernel, &form.case) {
+            Outcome::Outputs(others) => (!form.agrees(&others, outputs)).then_some(Elsewhere::Inconsistent),
+            Outcome::Failed(fault, message) => Some(Elsewhere::Failed(form.case, fault, message)),
+            Outcome::NotRun => None,
+        },
+    )
 }
 
 /// Judges one output against what is due.
@@ -319,6 +335,19 @@ impl OutputJudgement {
 }
 
 impl Judgement {
+    /// Takes what another form of the row showed, where this one passed.
+    pub fn add_elsewhere(&mut self, found: Elsewhere) {
+        match found {
+            Elsewhere::Broken(relation) => {
+                (self.verdict, self.relation) = (Verdict::Relation, Some(relation));
+            }
+            Elsewhere::Inconsistent => self.verdict = Verdict::Inconsistent,
+            Elsewhere::Failed(case, fault, message) => {
+                (self.verdict, self.message, self.culprit) = (Verdict::of_fault(fault), Some(message), Some(case));
+            }
+        }
+    }
+
     fn of_fault(fault: Fault, message: String) -> Self {
         Self { verdict: Verdict::of_fault(fault), message: Some(message), ..Self::empty() }
     }
@@ -330,6 +359,8 @@ impl Judgement {
             worst: None,
             relation: None,
             message: None,
+            culprit: None,
+            needs_claims: false,
             outputs: 0,
             grades: [0; Grade::ALL.len()],
             max_ulp: 0.0,

@@ -5,18 +5,21 @@
 
 use crate::case::Case;
 use crate::dtype::Dtype;
+use crate::error::Error;
 use crate::op::Op;
 use std::ops::RangeInclusive;
 
 pub mod builtin;
 mod claims;
 mod closure;
+mod declaration;
 #[cfg(unix)]
 pub mod foreign;
 mod scalar;
 
 pub use claims::{Claims, Special, Summation};
 pub use closure::{Closure, IntoClosure};
+pub use declaration::Declaration;
 pub use scalar::{Element, Real};
 
 /// An implementation of some of the ops in some of the dtypes.
@@ -45,6 +48,11 @@ pub trait Kernel: Send + Sync {
         true
     }
 
+    /// Whether equal inputs give equal bits. Where not, relations between two runs are not checked.
+    fn is_deterministic(&self) -> bool {
+        true
+    }
+
     /// The version of the library under test, for reports.
     fn version(&self) -> Option<&str> {
         None
@@ -64,6 +72,12 @@ pub trait Kernel: Send + Sync {
 pub trait Supervised {
     /// Runs cases that the kernel supports, in their order: an outcome for each.
     fn run_batch(&self, cases: &[&Case]) -> Vec<Outcome>;
+
+    /// Why the kernel cannot be run any more though it is not to blame, in a line: its process cannot be started again, say. From
+    /// then on every outcome is [`Outcome::NotRun`], and whatever was measured is not whole.
+    fn trouble(&self) -> Option<String> {
+        None
+    }
 }
 
 /// Whether a kernel can be given this case.
@@ -73,6 +87,11 @@ pub fn accepts(kernel: &dyn Kernel, case: &Case) -> bool {
     kernel.supports(op, dtype)
         && kernel.lengths(op, dtype).contains(&case.logits().len())
         && (!is_smoothed || kernel.takes_label_smoothing(op, dtype))
+}
+
+/// Why a kernel cannot be run any more though it is not to blame (see [`Supervised::trouble`]), as an error of the harness.
+pub fn trouble(kernel: &dyn Kernel) -> Option<Error> {
+    kernel.supervised()?.trouble().map(Error::harness)
 }
 
 /// A kernel that is borrowed, such as one of the built-in ones.
@@ -99,6 +118,10 @@ impl<K: Kernel + ?Sized> Kernel for &K {
 
     fn takes_label_smoothing(&self, op: Op, dtype: Dtype) -> bool {
         (**self).takes_label_smoothing(op, dtype)
+    }
+
+    fn is_deterministic(&self) -> bool {
+        (**self).is_deterministic()
     }
 
     fn version(&self) -> Option<&str> {

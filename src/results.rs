@@ -7,6 +7,7 @@ use crate::campaign::Part;
 use crate::case::{self, Case};
 use crate::dtype::{Dtype, text};
 use crate::judge::{Grade, Verdict};
+use crate::kernel::{Claims, Declaration};
 use crate::op::Op;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::BTreeMap;
@@ -25,6 +26,9 @@ pub struct Results {
     pub settings: Settings,
     /// What produced the numbers.
     pub provenance: Provenance,
+    /// What kernels declare of themselves, one entry for each (kernel, op, dtype) that declares anything.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub declared: Vec<Declared>,
     /// One entry for each (kernel, op, dtype, family), sorted in that order.
     pub cells: Vec<Cell>,
     /// The failing cases, shrunk, one for each distinct (kernel, op, dtype, verdict, cause).
@@ -104,6 +108,100 @@ pub struct RunInfo {
     pub jobs: usize,
     /// Operating system and processor architecture.
     pub machine: String,
+}
+
+/// What a kernel declares of itself for one op in one dtype, and what that was good for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Declared {
+    /// The kernel's name.
+    pub kernel: String,
+    /// The op.
+    pub op: Op,
+    /// The dtype.
+    pub dtype: Dtype,
+    /// What it declares, the claims that were made for all kernels included.
+    #[serde(flatten)]
+    pub declaration: Declaration,
+    /// Cases that pass only thanks to its claims: as the textbook's their answers would fail.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub needed: u64,
+}
+
+impl Declared {
+    /// Whether both are of one function: kernel, op and dtype.
+    pub(crate) fn is_of_same(&self, other: &Self) -> bool {
+        (&self.kernel, self.op, self.dtype) == (&other.kernel, other.op, other.dtype)
+    }
+}
+
+impl Serialize for Declaration {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        DeclarationText::from(self).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Declaration {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        DeclarationText::deserialize(deserializer)?.read().map_err(serde::de::Error::custom)
+    }
+}
+
+/// A declaration as it is written: what is not there is not declared.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct DeclarationText {
+    /// As `--claims` takes them.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    claims: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    min_len: Option<usize>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    max_len: Option<usize>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    deterministic: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    label_smoothing: Option<bool>,
+}
+
+impl From<&Declaration> for DeclarationText {
+    fn from(declaration: &Declaration) -> Self {
+        let (least, most) = (*declaration.lengths.start(), *declaration.lengths.end());
+        Self {
+            claims: declaration.claims.to_string(),
+            min_len: Some(least).filter(|&least| least > 0),
+            max_len: Some(most).filter(|&most| most < usize::MAX),
+            deterministic: Some(false).filter(|_| !declaration.deterministic),
+            label_smoothing: Some(false).filter(|_| !declaration.label_smoothing),
+        }
+    }
+}
+
+impl DeclarationText {
+    /// The declaration.
+    ///
+    /// # Errors
+    /// Claims that cannot be read.
+    pub fn read(&self) -> crate::error::Result<Declaration> {
+        let mut claims = Claims::default();
+        claims.set(&self.claims)?;
+        Ok(Declaration {
+            claims,
+            lengths: self.min_len.unwrap_or(0)..=self.max_len.unwrap_or(usize::MAX),
+            deterministic: self.deterministic.unwrap_or(true),
+            label_smoothing: self.label_smoothing.unwrap_or(true),
+        })
+    }
+}
+
+impl std::fmt::Display for DeclarationText {
+    /// `exp=8, max_len=4096, deterministic=false`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let lengths = [("min_len", self.min_len), ("max_len", self.max_len)];
+        let flags = [("deterministic", self.deterministic), ("label_smoothing", self.label_smoothing)];
+        let lengths = lengths.iter().filter_map(|(name, length)| length.map(|length| format!("{name}={length}")));
+        let flags = flags.iter().filter_map(|(name, flag)| flag.map(|flag| format!("{name}={flag}")));
+        let claims = (!self.claims.is_empty()).then(|| self.claims.clone());
+        f.write_str(&claims.into_iter().chain(lengths).chain(flags).collect::<Vec<_>>().join(", "))
+    }
 }
 
 /// One (kernel, op, dtype, family): counts and extremes.

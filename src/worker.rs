@@ -94,7 +94,7 @@ fn introduce<K: Kernel>(kernels: &[K]) -> (Hello, Vec<usize>) {
             offered.push(Served {
                 name: kernel.name().to_owned(),
                 version,
-                deterministic: true,
+                deterministic: kernel.is_deterministic(),
                 functions: Vec::new(),
             });
             places.push(Vec::new());

@@ -1,8 +1,11 @@
 //! The rules of the gate: what counts as worse, and why a libm of another machine does not.
 
-use super::{Baseline, CellName, Entry, Settings, failing, in_words, selects, three_digits_up, worst_grade};
+use super::{
+    Baseline, CellName, Entry, FunctionName, Settings, failing, in_words, selects, three_digits_up, worst_grade,
+};
 use crate::error::{Error, Result};
 use crate::judge::Verdict;
+use crate::kernel::Declaration;
 use crate::report::short;
 use crate::results::{Cell, Results};
 use std::collections::BTreeMap;
@@ -18,6 +21,9 @@ pub const DEFAULT_SLACK: f64 = 0.6;
 /// The share of a cell's cases that counts as one unit where failing cases are counted: in a cell of 100 with few failures, 12
 /// more are within the default slack. Rounding decides those, and rounding differs between libms; measured were 12.
 const FAILURES_UNIT: f64 = 0.2;
+
+/// What stands for the family in the name of what a function declares: it goes for all of its cells.
+pub const DECLARED: &str = "(declared)";
 
 /// Why a cell is worse than its entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,7 +46,11 @@ pub enum Reason {
     NewVerdict(Verdict),
     /// More cases were not run: the kernel was given up on.
     NotRun,
-    /// The cell was selected and has an entry, and nothing was measured.
+    /// Fewer cases were judged than recorded, and none of them was given up on.
+    FewerCases,
+    /// The kernel declares of itself what forgives more, or skips more, than was accepted.
+    Looser,
+    /// The cell was selected, and nothing was measured.
     Missing,
 }
 
@@ -57,6 +67,8 @@ impl Reason {
             Reason::More(verdict) => format!("more_{verdict}"),
             Reason::NewVerdict(_) => "new_verdict".into(),
             Reason::NotRun => "not_run".into(),
+            Reason::FewerCases => "fewer_cases".into(),
+            Reason::Looser => "looser".into(),
             Reason::Missing => "missing".into(),
         }
     }
@@ -75,7 +87,11 @@ impl Reason {
             Reason::More(verdict) => format!("more cases are `{verdict}` than at the same seed before"),
             Reason::NewVerdict(_) => "cases fail with a verdict that the baseline does not have here".into(),
             Reason::NotRun => "cases were selected and not run: the kernel was given up on".into(),
-            Reason::Missing => "the cell is in the baseline and was selected, and nothing was measured".into(),
+            Reason::FewerCases => "fewer cases were judged than recorded, at the same seed".into(),
+            Reason::Looser => {
+                "the kernel declares of itself (claims, lengths) what forgives or skips more than was accepted".into()
+            }
+            Reason::Missing => "the cell was selected, and nothing was measured".into(),
         }
     }
 }
@@ -101,6 +117,8 @@ pub struct Improvement {
 pub enum State {
     /// Every case passes, and no rule is broken.
     Passes,
+    /// Nothing was measured, and that was accepted.
+    EmptyAsRecorded,
     /// Cases fail, and the baseline knows of them: what fails, and why that is expected if somebody said so.
     FailsAsRecorded {
         /// `12 nan, 3 inf`.
@@ -182,6 +200,11 @@ impl Comparison {
         self.cells.iter().filter(|cell| cell.state == State::Passes).count()
     }
 
+    /// Cells in which nothing was measured, as was accepted.
+    pub fn empty(&self) -> usize {
+        self.cells.iter().filter(|cell| cell.state == State::EmptyAsRecorded).count()
+    }
+
     /// Cells that have room to tighten.
     pub fn better(&self) -> impl Iterator<Item = (&Judged, &Improvement)> {
         self.cells.iter().filter_map(|cell| Some((cell, cell.improvement.as_ref()?)))
@@ -214,6 +237,9 @@ impl Comparison {
         let ((known, expected), better) = (self.known(), self.better().count());
         let mut text =
             format!("{} pass, {known} fail as recorded ({expected} expected), {better} better", self.passing());
+        if self.empty() > 0 {
+            text += &format!(", {} empty as recorded", self.empty());
+        }
         if self.unrecorded() > 0 {
             text += &format!(", {} not in the baseline", self.unrecorded());
         }
@@ -224,12 +250,13 @@ impl Comparison {
     }
 }
 
-/// Compares results with a baseline; without one, every failing verdict is a regression. `slack` is explained at
+/// Compares results with a baseline; without one, every failing verdict is a regression, and so is whatever a kernel declares of itself
+/// and a cell in which nothing was measured: nobody has accepted them. `slack` is explained at
 /// [`DEFAULT_SLACK`].
 ///
 /// # Errors
-/// The results are of other settings or of a run that was interrupted: neither can be compared. A slack that is no number of 0 or
-/// more.
+/// The results are of other settings or of a run that was interrupted: neither can be compared. A baseline of the version before. A
+/// slack that is no number of 0 or more.
 pub fn compare(results: &Results, baseline: Option<&Baseline>, slack: f64) -> Result<Comparison> {
     if !slack.is_finite() || slack < 0.0 {
         return Err(Error::usage(format!("a slack of {slack} makes no sense; write a number of 0 or more")));
@@ -240,9 +267,53 @@ pub fn compare(results: &Results, baseline: Option<&Baseline>, slack: f64) -> Re
         ));
     }
     if let Some(baseline) = baseline {
+        baseline.refuse_former()?;
         baseline.fits(&Settings::of(&results.settings, results.provenance.generators))?;
     }
-    Ok(judge_cells(results, baseline, slack))
+    let mut comparison = judge_cells(results, baseline, slack);
+    let nothing = Settings::of(&results.settings, results.provenance.generators).plain()?;
+    comparison.cells.extend(judge_declared(results, baseline, &nothing));
+    for cell in &mut comparison.cells {
+        // Of a cell that no entry knows, an empty one is not accepted.
+        if cell.state == State::EmptyAsRecorded && !cell.recorded {
+            let detail = "no case was judged, and no entry says that there is none".to_owned();
+            cell.state = State::Worse(vec![Regression { reason: Reason::Missing, detail }]);
+        }
+    }
+    comparison.cells.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(comparison)
+}
+
+/// What is looser, or stricter, than was accepted in what kernels declare; `nothing` is what they declare where nothing is recorded.
+fn judge_declared(results: &Results, baseline: Option<&Baseline>, nothing: &Declaration) -> Vec<Judged> {
+    let now: BTreeMap<FunctionName, &Declaration> =
+        results.declared.iter().map(|declared| (FunctionName::of(declared), &declared.declaration)).collect();
+    let mut functions: Vec<(FunctionName, crate::dtype::Dtype)> =
+        results.cells.iter().map(|cell| (CellName::of(cell).function(), cell.dtype)).collect();
+    functions.sort();
+    functions.dedup();
+    let judged = |(function, dtype): (FunctionName, crate::dtype::Dtype)| {
+        let recorded = baseline.and_then(|baseline| baseline.declared.get(&function));
+        let before = recorded.map_or(nothing, |recorded| &recorded.declaration);
+        let now = now.get(&function).copied().unwrap_or(nothing);
+        let (looser, stricter) = (now.looser_than(before, dtype), before.looser_than(now, dtype));
+        let (state, improvement) = match (looser.is_empty(), stricter.is_empty()) {
+            (true, true) => return None,
+            (true, false) => {
+                let detail = format!("no longer declares {}", stricter.join("; ").replace(", recorded ", " but "));
+                (State::Passes, Some(Improvement { detail }))
+            }
+            (false, _) => {
+                let detail = looser.join("; ");
+                (State::Worse(vec![Regression { reason: Reason::Looser, detail }]), None)
+            }
+        };
+        let FunctionName { kernel, op, dtype } = function;
+        let name = CellName { kernel, op, dtype, family: DECLARED.to_owned() };
+        let line = recorded.map(|recorded| recorded.line).filter(|&line| line > 0);
+        Some(Judged { name, state, improvement, recorded: true, line, replay: None })
+    };
+    functions.into_iter().filter_map(judged).collect()
 }
 
 /// Judges every cell by itself; see [`compare`], which knows what can be compared.
@@ -259,6 +330,7 @@ pub(crate) fn judge_cells(results: &Results, baseline: Option<&Baseline>, slack:
         let detail = in_words(&cell.verdicts, cell.not_run);
         let state = match regressions.is_empty() {
             false => State::Worse(regressions),
+            true if cell.cases == 0 && cell.not_run == 0 => State::EmptyAsRecorded,
             true if detail.is_empty() => State::Passes,
             true => State::FailsAsRecorded { detail, expected: entry.and_then(|entry| entry.expected.clone()) },
         };
@@ -274,7 +346,7 @@ pub(crate) fn judge_cells(results: &Results, baseline: Option<&Baseline>, slack:
             outside += 1;
             continue;
         }
-        let detail = format!("recorded with {} cases", entry.verdicts.values().sum::<u64>());
+        let detail = format!("recorded with {} cases", entry.cases());
         let state = State::Worse(vec![Regression { reason: Reason::Missing, detail }]);
         let line = Some(entry.line).filter(|&line| line > 0);
         let name = name.clone();
@@ -332,6 +404,13 @@ impl Rules<'_> {
             broken(Reason::NotRun, format!("{} cases not run, recorded {before}", cell.not_run));
         }
         let Some(entry) = self.entry else { return found };
+        let judged: u64 = cell.verdicts.values().fold(0, |sum, &count| sum.saturating_add(count));
+        // Cases that were given up on have a reason of their own.
+        let due = entry.cases().saturating_sub(cell.not_run.saturating_sub(entry.not_run));
+        if judged < due {
+            let reason = if judged == 0 { Reason::Missing } else { Reason::FewerCases };
+            broken(reason, format!("{judged} cases judged, recorded {}", entry.cases()));
+        }
         let (undecided, before) = (cell.verdicts.get(&Verdict::Undecided), self.recorded(Verdict::Undecided));
         if let Some(&count) = undecided.filter(|&&count| count > before) {
             broken(Reason::Undecided, format!("{count} undecided, recorded {before}"));

@@ -1,15 +1,16 @@
 //! The baseline as a file: reading with the line of every error, writing whole or not at all.
 //!
-//! One cell a line, sorted, so that a diff shows what changed and two branches that touch different cells merge. Each line ends in
+//! One cell a line, sorted, so that a diff shows what changed and two branches that touch different cells merge; before them a line
+//! for each function (kernel, op, dtype) that declares something of itself. Each line ends in
 //! a `check`, a checksum of the rest of the line: numbers are measured, and one that was typed in is refused. Only `expected` stands
 //! outside it, because a person may write it.
 
-use super::{Baseline, CellName, Entry, SCHEMA, Settings};
+use super::{Baseline, CellName, Entry, FORMER_SCHEMA, FunctionName, Recorded, SCHEMA, Settings};
 use crate::checksum::Fnv;
 use crate::error::{Error, Result};
 use crate::judge::{Grade, Verdict};
 use crate::report::{self, json};
-use crate::results::number;
+use crate::results::{DeclarationText, number};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -35,6 +36,8 @@ struct Parts<'a> {
     _schema: &'a RawValue,
     #[serde(borrow)]
     settings: &'a RawValue,
+    #[serde(borrow, default)]
+    declared: Vec<&'a RawValue>,
     #[serde(borrow)]
     cells: Vec<&'a RawValue>,
 }
@@ -62,6 +65,30 @@ struct Line {
     check: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     expected: Option<String>,
+}
+
+/// The line of what a function declares.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DeclaredLine {
+    kernel: String,
+    op: String,
+    dtype: String,
+    declares: DeclarationText,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    check: String,
+}
+
+impl DeclaredLine {
+    fn of(function: &FunctionName, recorded: &Recorded) -> Result<Self> {
+        let FunctionName { kernel, op, dtype } = function.clone();
+        let line = Self { kernel, op, dtype, declares: (&recorded.declaration).into(), check: String::new() };
+        Ok(Self { check: line.due_check()?, ..line })
+    }
+
+    fn due_check(&self) -> Result<String> {
+        Ok(check(&json::line(&Self { check: String::new(), ..self.clone() })?))
+    }
 }
 
 /// The line of the settings.
@@ -174,8 +201,11 @@ impl Baseline {
             .schema
             .map(|part| serde_json::from_str(part.get()).map_err(|error| inside(part, error)))
             .transpose()?;
-        json::check_schema(schema.as_deref(), SCHEMA)
-            .map_err(|reason| refuse(version.schema.map_or(1, line_of), reason))?;
+        let is_former = schema.as_deref() == Some(FORMER_SCHEMA);
+        if !is_former {
+            json::check_schema(schema.as_deref(), SCHEMA)
+                .map_err(|reason| refuse(version.schema.map_or(1, line_of), reason))?;
+        }
         let parts: Parts = serde_json::from_str(text).map_err(broken)?;
 
         const EDITED: &str = "its numbers do not fit its check, so they were edited; only `expected` may be written by hand. Take the \
@@ -183,6 +213,23 @@ impl Baseline {
         let head: Head = serde_json::from_str(parts.settings.get()).map_err(|error| inside(parts.settings, error))?;
         if check(&json::line(&head.settings)?) != head.check {
             return Err(refuse(line_of(parts.settings), EDITED.into()));
+        }
+        let mut declared = BTreeMap::new();
+        for part in parts.declared {
+            let line = line_of(part);
+            let read: DeclaredLine = serde_json::from_str(part.get()).map_err(|error| inside(part, error))?;
+            if read.due_check()? != read.check {
+                return Err(refuse(line, EDITED.into()));
+            }
+            let declaration = read.declares.read().map_err(|error| refuse(line, error.to_string()))?;
+            let function = FunctionName { kernel: read.kernel, op: read.op, dtype: read.dtype };
+            if let Some(first) = declared.get(&function).map(|recorded: &Recorded| recorded.line) {
+                return Err(refuse(
+                    line,
+                    format!("`{function}` is there a second time, first in line {first}; keep one of them"),
+                ));
+            }
+            declared.insert(function, Recorded { declaration, line });
         }
         let mut entries = BTreeMap::new();
         let (mut line, mut counted) = (1, 0);
@@ -210,7 +257,7 @@ impl Baseline {
             }
             entries.insert(name, entry);
         }
-        Ok(Self { settings: head.settings, entries, path: path.to_owned() })
+        Ok(Self { settings: head.settings, entries, declared, is_former, path: path.to_owned() })
     }
 
     /// The text of the file.
@@ -222,8 +269,13 @@ impl Baseline {
         let head = Head { check: check(&json::line(&settings)?), settings };
         let cells = self.entries.iter().map(|(name, entry)| json::line(&Line::of(name, entry)?));
         let cells = cells.collect::<Result<Vec<_>>>()?.join(",\n");
-        let schema = json::line(&SCHEMA)?;
-        Ok(format!("{{\n\"schema\": {schema},\n\"settings\": {},\n\"cells\": [\n{cells}\n]\n}}\n", json::line(&head)?))
+        let lines = self.declared.iter().map(|(function, recorded)| json::line(&DeclaredLine::of(function, recorded)?));
+        let declared = match lines.collect::<Result<Vec<_>>>()?.join(",\n") {
+            lines if lines.is_empty() => String::new(),
+            lines => format!("\"declared\": [\n{lines}\n],\n"),
+        };
+        let (schema, head) = (json::line(&SCHEMA)?, json::line(&head)?);
+        Ok(format!("{{\n\"schema\": {schema},\n\"settings\": {head},\n{declared}\"cells\": [\n{cells}\n]\n}}\n"))
     }
 
     /// Writes the file whole or not at all, and makes its folder.

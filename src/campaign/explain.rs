@@ -57,6 +57,8 @@ impl Shape {
 pub enum Cause {
     /// The kernel did not come to an answer.
     Faulty(Fault),
+    /// Run once more on the same input, the kernel had this verdict instead.
+    NotReproduced(Verdict),
     /// A relation is broken although each output is within its bound.
     BrokenRelation,
     /// The same kind of row is answered differently at another length.
@@ -142,6 +144,7 @@ impl Cause {
     pub const fn name(self) -> &'static str {
         match self {
             Cause::Faulty(fault) => Verdict::of_fault(fault).name(),
+            Cause::NotReproduced(_) => "not_reproduced",
             Cause::BrokenRelation => "broken_relation",
             Cause::Inconsistent => "inconsistent",
             Cause::EmptyRow => "empty_row",
@@ -315,6 +318,18 @@ impl Cause {
                     Fault::Crash => ("crashed", "look for reads and writes out of bounds at this length and value"),
                 };
                 format!("The kernel {did}: {}. Cure: {cure}.", judgement.message.as_deref().unwrap_or("no message"))
+            }
+            Cause::NotReproduced(again) => {
+                let again = match again {
+                    Verdict::Pass => "it passes".to_owned(),
+                    // Nothing was measured.
+                    Verdict::Undecided => "it could not be judged".to_owned(),
+                    verdict => format!("its verdict is {verdict}"),
+                };
+                let message = judgement.message.as_ref().map_or_else(String::new, |message| format!(" It said: {message}."));
+                format!(
+                    "Not reproduced: this is what was seen when the kernel was first run on the row; run on it once more, {again}.{message} What the kernel returns depends on more than its input, or on the calls before."
+                )
             }
             Cause::BrokenRelation => format!(
                 "Each output is within its own bound, but {}. Cure: divide by the very sum that was formed, and treat all elements alike.",

@@ -23,7 +23,7 @@ const LONGEST_SHRUNK: usize = 1 << 18;
 
 /// The same for kernels that crash or hang: an evaluation may cost a process, or twice the time limit.
 const SHRINK_BUDGET_OF_CRASHES: usize = 200;
-const SHRINK_BUDGET_OF_HANGS: usize = 20;
+const SHRINK_BUDGET_OF_HANGS: usize = 8;
 
 /// The same once the campaign was stopped: whoever pressed Ctrl-C waits.
 const SHRINK_BUDGET_WHEN_STOPPED: usize = 200;
@@ -58,10 +58,11 @@ pub fn examine(oracle: &mut Oracle, kernel: &dyn Kernel, claims: &Claims, case: 
 }
 
 /// The smallest case that fails on the kernel with the same verdict on a row of the same shape; the case itself if it does not
-/// fail.
+/// fail. Where another form of the row fails, that is shrunk.
 pub fn shrink_case(oracle: &mut Oracle, kernel: &dyn Kernel, claims: &Claims, case: &Case) -> Case {
-    let verdict = Bench::new(case).judge(oracle, kernel, claims).verdict;
-    shrink_until(oracle, kernel, claims, case, budget(verdict, case), &|| false)
+    let judgement = Bench::new(case).judge(oracle, kernel, claims);
+    let case = judgement.culprit.as_ref().unwrap_or(case);
+    shrink_until(oracle, kernel, claims, case, judgement.verdict, budget(judgement.verdict, case), &|| false)
 }
 
 /// What shrinking a case with this verdict may cost, in the units of [`shrink::price`].
@@ -73,19 +74,22 @@ fn budget(verdict: Verdict, case: &Case) -> usize {
     }
 }
 
-/// [`shrink_case`] with a budget, given up once `is_over`.
+/// [`shrink_case`] of a case with this verdict, with a budget, given up once `is_over`. The case itself if it does not fail so again.
 fn shrink_until(
     oracle: &mut Oracle,
     kernel: &dyn Kernel,
     claims: &Claims,
     case: &Case,
+    verdict: Verdict,
     budget: usize,
     is_over: &dyn Fn() -> bool,
 ) -> Case {
     let mut kind = |case: &Case| {
         let mut bench = Bench::new(case);
-        let verdict = bench.judge(oracle, kernel, claims).verdict;
-        verdict.is_failure().then(|| (verdict, Shape::of(case, bench.truth(oracle, claims.special).class)))
+        let judgement = bench.judge(oracle, kernel, claims);
+        // What only another form of the row does is no failure of this one.
+        let fails = judgement.verdict == verdict && judgement.culprit.is_none() && verdict.is_failure();
+        fails.then(|| Shape::of(case, bench.truth(oracle, claims.special).class))
     };
     let Some(wanted) = kind(case) else { return case.clone() };
     let mut shrinker = Shrinker::new(case.clone(), budget);
@@ -126,8 +130,16 @@ pub(super) fn all(
         } else {
             usize::MAX
         });
-        let case = shrink_until(oracle, kernel, claims, &failure.case, budget, &is_over);
-        let mut finding = describe(oracle, kernel, claims, &case, replay(plan, &kernel.selector(), &case));
+        let case = shrink_until(oracle, kernel, claims, &failure.case, verdict, budget, &is_over);
+        let subject = Subject { kernel, claims, case: &case };
+        let mut finding = match subject.again(oracle, verdict) {
+            Ok(examination) => subject.finding(&examination),
+            Err(again) => {
+                let subject = Subject { case: &failure.case, ..subject };
+                subject.finding(&subject.seen(oracle, &failure.seen, again))
+            }
+        };
+        finding.replay = replay(plan, &kernel.selector(), finding.case().as_ref().unwrap_or(&case));
         finding.family = plan.sources[failure.source].name().to_owned();
         finding.case_index = failure.index;
         Some(Kept { shape, finding })
@@ -150,48 +162,89 @@ pub(super) fn distinct(settings: &Settings, mut kept: Vec<Kept>) -> Vec<Finding>
     kept.into_iter().map(|kept| kept.finding).collect()
 }
 
-/// A finding for a case that fails on a kernel (or passes: then its verdict says so).
-pub(crate) fn describe(
-    oracle: &mut Oracle,
-    kernel: &dyn Kernel,
-    claims: &Claims,
-    case: &Case,
-    replay: String,
-) -> Finding {
-    let Examination { judgement, cause, exact } = examine(oracle, kernel, claims, case);
-    let worst = judgement.worst.as_ref();
-    let truth = worst.and_then(|worst| exact.get(worst.index));
-    let list = |values: &[f64]| words(values);
-    let direction = |takes: Takes| case.direction().filter(|_| case.op().takes() == takes).map(list);
-    let got = worst.map_or(String::new(), |worst| text::hex(worst.got));
-    Finding {
-        kernel: kernel.name().to_owned(),
-        op: case.op(),
-        dtype: case.dtype(),
-        family: String::new(),
-        verdict: judgement.verdict,
-        cause: cause.map_or_else(String::new, |cause| cause.name().to_owned()),
-        logits: words(case.logits()),
-        len: case.logits().len(),
-        target: case.target().map(|(class, _)| class),
-        label_smoothing: case.target().map(|(_, smoothing)| text::hex(smoothing)),
-        cotangent: direction(Takes::Cotangent),
-        tangent: direction(Takes::Tangent),
-        index: worst.map(|worst| worst.index),
-        got: if judgement.worst.is_none() && judgement.message.is_some() {
-            judgement.verdict.name().into()
+/// A finding for a case that fails on a kernel (or passes: then its verdict says so). Where another form of the row fails, the
+/// finding is about that one.
+pub(crate) fn describe(oracle: &mut Oracle, kernel: &dyn Kernel, claims: &Claims, case: &Case) -> Finding {
+    let subject = Subject { kernel, claims, case };
+    let examination = examine(oracle, kernel, claims, case);
+    let Some(form) = &examination.judgement.culprit else { return subject.finding(&examination) };
+    let subject = Subject { case: form, ..subject };
+    let mut finding = match subject.again(oracle, examination.judgement.verdict) {
+        Ok(examination) => subject.finding(&examination),
+        Err(again) => subject.finding(&subject.seen(oracle, &examination.judgement, again)),
+    };
+    finding.explanation =
+        format!("The row passes, and another form of it, which this is, does not. {}", finding.explanation);
+    finding
+}
+
+/// A case on a kernel.
+#[derive(Clone, Copy)]
+struct Subject<'a> {
+    kernel: &'a dyn Kernel,
+    claims: &'a Claims,
+    case: &'a Case,
+}
+
+impl Subject<'_> {
+    /// Runs the case again and examines it, if it has the verdict that it had; else the verdict that it has now.
+    fn again(&self, oracle: &mut Oracle, verdict: Verdict) -> std::result::Result<Examination, Verdict> {
+        let examination = examine(oracle, self.kernel, self.claims, self.case);
+        let judgement = &examination.judgement;
+        if judgement.verdict == verdict && judgement.culprit.is_none() {
+            Ok(examination)
         } else {
-            got
-        },
-        got_decimal: worst.map_or(String::new(), |worst| text::decimal(worst.got, case.dtype())),
-        exact: truth.map_or(String::new(), |exact| exact.digits.clone()),
-        rounded: truth.map_or(String::new(), |exact| text::hex(exact.rounded)),
-        ulp: worst.and_then(|worst| worst.judged.ulps).map_or(f64::INFINITY, f64::abs),
-        bound_ulp: worst.map_or(0.0, |worst| worst.judged.bound_ulps),
-        ratio: worst.map_or(f64::INFINITY, |worst| worst.judged.ratio),
-        explanation: cause.map_or_else(String::new, |cause| cause.explain(case, &judgement)),
-        replay,
-        case_index: 0,
+            Err(judgement.verdict)
+        }
+    }
+
+    /// What was seen of the case and did not come again: then it had the verdict `again`.
+    fn seen(&self, oracle: &mut Oracle, seen: &Judgement, again: Verdict) -> Examination {
+        Examination {
+            judgement: seen.clone(),
+            cause: Some(Cause::NotReproduced(again)),
+            exact: oracle.describe(self.case, self.claims.special, DIGITS),
+        }
+    }
+
+    /// The finding, without the command that replays it.
+    fn finding(&self, examination: &Examination) -> Finding {
+        let Subject { kernel, case, .. } = *self;
+        let Examination { judgement, cause, exact } = examination;
+        let worst = judgement.worst.as_ref();
+        let truth = worst.and_then(|worst| exact.get(worst.index));
+        let list = |values: &[f64]| words(values);
+        let direction = |takes: Takes| case.direction().filter(|_| case.op().takes() == takes).map(list);
+        let got = worst.map_or(String::new(), |worst| text::hex(worst.got));
+        Finding {
+            kernel: kernel.name().to_owned(),
+            op: case.op(),
+            dtype: case.dtype(),
+            family: String::new(),
+            verdict: judgement.verdict,
+            cause: cause.map_or_else(String::new, |cause| cause.name().to_owned()),
+            logits: words(case.logits()),
+            len: case.logits().len(),
+            target: case.target().map(|(class, _)| class),
+            label_smoothing: case.target().map(|(_, smoothing)| text::hex(smoothing)),
+            cotangent: direction(Takes::Cotangent),
+            tangent: direction(Takes::Tangent),
+            index: worst.map(|worst| worst.index),
+            got: if judgement.worst.is_none() && judgement.message.is_some() {
+                judgement.verdict.name().into()
+            } else {
+                got
+            },
+            got_decimal: worst.map_or(String::new(), |worst| text::decimal(worst.got, case.dtype())),
+            exact: truth.map_or(String::new(), |exact| exact.digits.clone()),
+            rounded: truth.map_or(String::new(), |exact| text::hex(exact.rounded)),
+            ulp: worst.and_then(|worst| worst.judged.ulps).map_or(f64::INFINITY, f64::abs),
+            bound_ulp: worst.map_or(0.0, |worst| worst.judged.bound_ulps),
+            ratio: worst.map_or(f64::INFINITY, |worst| worst.judged.ratio),
+            explanation: cause.map_or_else(String::new, |cause| cause.explain(case, judgement)),
+            replay: String::new(),
+            case_index: 0,
+        }
     }
 }
 

@@ -5,13 +5,20 @@
 //! A kernel that runs in a process of its own may crash or hang, and after [`MOST_FAULTS`] of that in a cell, counted in the order
 //! of its cases, the rest of the cell is not run. Threads work on several pieces of a cell at once, so what they find is settled
 //! in the order of the pieces: each piece brings for each cell a sequence of lots that end with a crash or a hang, and those
-//! after the last one allowed are thrown away. So the results do not depend on the number of threads.
+//! after the last one allowed are thrown away. So the results do not depend on the number of threads. A function that hangs in
+//! cell after cell is given up on in all that follow.
+//!
+//! At the end the counts of every cell must add up ([`Harvest::check`]): a case that was selected has been judged or counted as
+//! not run.
 
 use super::tally::{CurveTally, Tally};
 use super::{Desk, Plan, Shape};
 use crate::case::Case;
-use crate::judge::Verdict;
-use crate::results::{Cell, Curve};
+use crate::error::{Error, Result};
+use crate::judge::{Judgement, Verdict};
+use crate::kernel::{Claims, Declaration, Fault};
+use crate::oracle::RowClass;
+use crate::results::{Cell, Curve, Declared};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
@@ -20,6 +27,10 @@ use std::sync::{Mutex, PoisonError};
 pub(super) use crate::kernel::foreign::MOST_FAULTS;
 #[cfg(not(unix))]
 pub(super) const MOST_FAULTS: u64 = u64::MAX;
+
+/// Hangs of a function (kernel, op, dtype), in the order of its cases, after which it is run no more: three cells that were given up
+/// on for them.
+const MOST_HANGS: u64 = 3 * 8;
 
 /// Indices into the plan: kernel, op, dtype, source.
 pub(super) type CellKey = (usize, usize, usize, usize);
@@ -33,6 +44,8 @@ pub(super) struct Failure {
     pub source: usize,
     pub index: u64,
     pub case: Case,
+    /// What was seen: it need not come again.
+    pub seen: Judgement,
 }
 
 /// What some cases of one cell gave.
@@ -40,23 +53,29 @@ pub(super) struct Failure {
 pub(super) struct Lot {
     pub tally: Tally,
     pub curve: CurveTally,
-    /// For each distinct failure the first case of the cell that showed it.
-    failures: BTreeMap<(Verdict, Shape), (u64, Case)>,
+    /// For each distinct failure the first case of the cell that showed it, with its index.
+    failures: BTreeMap<(Verdict, Shape), (u64, Case, Judgement)>,
+    /// The crash or the hang that it ends with.
+    end: Option<Fault>,
 }
 
 impl Lot {
-    /// Takes a failing case, if it is the first of its kind.
-    pub fn fail(&mut self, kind: (Verdict, Shape), index: u64, case: &Case) {
+    /// Takes a failing case, if it is the first of its kind; of a failure on another form of the row, that form.
+    pub fn fail(&mut self, class: RowClass, index: u64, case: &Case, seen: Judgement) {
+        let case = seen.culprit.as_ref().unwrap_or(case);
+        let kind = (seen.verdict, Shape::of(case, class));
         if self.failures.get(&kind).is_none_or(|kept| index < kept.0) {
-            self.failures.insert(kind, (index, case.clone()));
+            self.failures.insert(kind, (index, case.clone(), seen));
         }
     }
 
     fn merge(&mut self, other: Lot) {
         self.tally.merge(other.tally);
         self.curve.merge(other.curve);
-        for (kind, (index, case)) in other.failures {
-            self.fail(kind, index, &case);
+        for (kind, failure) in other.failures {
+            if self.failures.get(&kind).is_none_or(|kept| failure.0 < kept.0) {
+                self.failures.insert(kind, failure);
+            }
         }
     }
 }
@@ -65,6 +84,8 @@ impl Lot {
 #[derive(Default)]
 pub(super) struct Harvest {
     lots: BTreeMap<CellKey, Lot>,
+    /// The rows of each cell that a thread has come to, whatever became of them.
+    seen: BTreeMap<CellKey, u64>,
 }
 
 impl Harvest {
@@ -72,8 +93,46 @@ impl Harvest {
         self.lots.entry(cell).or_default()
     }
 
+    /// Counts rows of a cell that a thread has come to.
+    pub fn see(&mut self, cell: CellKey, rows: u64) {
+        *self.seen.entry(cell).or_default() += rows;
+    }
+
     pub fn merge(&mut self, other: Harvest) {
         other.lots.into_iter().for_each(|(cell, lot)| self.take(cell, lot));
+        for (cell, rows) in other.seen {
+            self.see(cell, rows);
+        }
+    }
+
+    /// Holds the counts of every cell against each other: what was judged has a verdict, and of a whole campaign each selected row
+    /// has been come to, and was judged, has no case, or is not run.
+    ///
+    /// # Errors
+    /// They do not add up: cases were lost on the way, and nothing that was measured can be relied on.
+    pub fn check(&self, plan: &Plan, complete: bool) -> Result<()> {
+        for (&(kernel, op, dtype, source), lot) in &self.lots {
+            let (tally, rows) = (&lot.tally, plan.sources[source].rows(plan.cases));
+            let is_search = matches!(plan.sources[source], super::Source::Search(_));
+            let seen = self.seen.get(&(kernel, op, dtype, source)).copied().unwrap_or(0);
+            let judged: u64 = tally.verdicts.iter().sum();
+            let all_seen = is_search || (if complete { seen == rows } else { seen <= rows });
+            let adds_up = judged == tally.cases && tally.cases + tally.without == tally.rows;
+            if !adds_up || !all_seen || tally.rows > if is_search { rows } else { seen } {
+                return Err(Error::harness(format!(
+                    "the counts of {} {} {} {} do not add up: {rows} rows selected, {seen} seen, {} judged, {} with a verdict, {} \
+                     without a case; this is a fault of logitfuzz, please report it",
+                    plan.kernels[kernel].name(),
+                    plan.ops[op],
+                    plan.dtypes[dtype],
+                    plan.sources[source].name(),
+                    tally.cases,
+                    judged,
+                    tally.without
+                )));
+            }
+        }
+        Ok(())
     }
 
     /// Adds a lot of a cell.
@@ -86,8 +145,8 @@ impl Harvest {
         let mut first = BTreeMap::new();
         // Cells are sorted by source last, so of the same failure the first source comes first.
         for (&(kernel, op, dtype, source), lot) in &self.lots {
-            for (&(verdict, shape), (index, case)) in &lot.failures {
-                let failure = || Failure { source, index: *index, case: case.clone() };
+            for (&(verdict, shape), (index, case, seen)) in &lot.failures {
+                let failure = || Failure { source, index: *index, case: case.clone(), seen: seen.clone() };
                 first.entry((kernel, op, dtype, verdict, shape)).or_insert_with(failure);
             }
         }
@@ -128,6 +187,27 @@ impl Harvest {
         keys.into_iter().map(cell).collect()
     }
 
+    /// What the kernels declare, where it is more than nothing, with the passes that needed it.
+    pub fn declared(&self, plan: &Plan, desks: &[Vec<Desk>]) -> Vec<Declared> {
+        let mut declared = Vec::new();
+        for (dtype, desks) in desks.iter().enumerate() {
+            for desk in desks {
+                let (op, kernel) = (plan.ops[desk.op], &plan.kernels[desk.kernel]);
+                let declaration = Declaration::of(kernel.as_ref(), op, plan.dtypes[dtype], desk.claims.clone());
+                if declaration == Declaration::of_claims(Claims::default()) {
+                    continue;
+                }
+                let cells = (0..plan.sources.len()).map(|source| (desk.kernel, desk.op, dtype, source));
+                let needed = cells.filter_map(|cell| self.lots.get(&cell)).map(|lot| lot.tally.needed).sum();
+                let kernel = kernel.name().to_owned();
+                let place = (desk.kernel, desk.op, dtype);
+                declared.push((place, Declared { kernel, op, dtype: plan.dtypes[dtype], declaration, needed }));
+            }
+        }
+        declared.sort_by_key(|(place, _)| *place);
+        declared.into_iter().map(|(_, declared)| declared).collect()
+    }
+
     /// The curves, each with the tally that it was made of.
     pub fn curves(self, plan: &Plan) -> Vec<(Curve, CurveTally)> {
         let mut curves = BTreeMap::<_, CurveTally>::new();
@@ -162,7 +242,8 @@ impl Lots {
     }
 
     /// Ends the present lot of the cell with a crash or a hang.
-    pub fn close(&mut self, cell: CellKey) {
+    pub fn close(&mut self, cell: CellKey, fault: Fault) {
+        self.current(cell).end = Some(fault);
         self.by_cell.entry(cell).or_default().push(Lot::default());
     }
 }
@@ -182,6 +263,8 @@ struct State {
     settled: Harvest,
     /// Crashes and hangs so far.
     faults: BTreeMap<CellKey, u64>,
+    /// Hangs so far of each function: kernel, op, dtype.
+    hangs: BTreeMap<(usize, usize, usize), u64>,
 }
 
 impl Queue {
@@ -210,17 +293,24 @@ impl Queue {
 
 impl State {
     fn is_given_up(&self, cell: CellKey) -> bool {
+        let (kernel, op, dtype, _) = cell;
         self.faults.get(&cell).is_some_and(|&faults| faults >= MOST_FAULTS)
+            || self.hangs.get(&(kernel, op, dtype)).is_some_and(|&hangs| hangs >= MOST_HANGS)
     }
 
     fn take(&mut self, lots: Lots) {
         for (cell, lots) in lots.by_cell {
-            let faults = lots.len() as u64 - 1;
-            let left = MOST_FAULTS - *self.faults.entry(cell).or_default();
-            for lot in lots.into_iter().take(left as usize) {
+            for lot in lots {
+                if self.is_given_up(cell) {
+                    break;
+                }
+                if let Some(fault) = lot.end {
+                    *self.faults.entry(cell).or_default() += 1;
+                    let (kernel, op, dtype, _) = cell;
+                    *self.hangs.entry((kernel, op, dtype)).or_default() += u64::from(fault == Fault::Hang);
+                }
                 self.settled.lot(cell).merge(lot);
             }
-            *self.faults.entry(cell).or_default() += faults.min(left);
         }
     }
 }

@@ -94,7 +94,7 @@ impl Search<'_> {
         let rows = quick.flat_map(move |&family| {
             (0..ROWS_OF_FAMILY).filter_map(move |index| {
                 let row = generate::row(family, dtype, seed, index, longest);
-                generate::case(op, dtype, family.name(), seed, index, row.into(), None)
+                generate::case(op, dtype, family.name(), seed, index, row.into(), None).ok().flatten()
             })
         });
         rows.collect::<Vec<_>>().into_iter()
@@ -131,6 +131,7 @@ impl Search<'_> {
             }
             self.lot.tally.rows += 1;
             if !kernel::accepts(self.kernel, case) {
+                self.lot.tally.without += 1;
                 continue;
             }
             let (mut bench, claims) = (Bench::new(case), &self.desk.claims);
@@ -141,16 +142,16 @@ impl Search<'_> {
                     bench.judge_outcome(oracle, self.kernel, claims, &outcome)
                 }
             };
-            let shape = Shape::of(case, bench.truth(oracle, claims.special).class);
+            let class = bench.truth(oracle, claims.special).class;
             self.lot.tally.add(index, case, &judgement);
             if let Some(size) = row_size(case.logits()) {
                 self.lot.curve.add(size, &judgement);
             }
-            if judgement.verdict.is_failure() {
-                self.lot.fail((judgement.verdict, shape), index, case);
-            }
             self.faults += u64::from(judgement.verdict.fault().is_some_and(Fault::is_fatal));
-            self.keep(case, shape, &judgement);
+            self.keep(case, Shape::of(case, class), &judgement);
+            if judgement.verdict.is_failure() {
+                self.lot.fail(class, index, case, judgement);
+            }
         }
     }
 

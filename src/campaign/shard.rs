@@ -9,7 +9,7 @@ use super::tally::CurveTally;
 use crate::dtype::Dtype;
 use crate::error::{Error, Result};
 use crate::op::Op;
-use crate::results::{Cell, Curve, Results, Settings};
+use crate::results::{Cell, Curve, Declared, Results, Settings};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -144,10 +144,17 @@ pub fn merge(shards: Vec<(String, Results)>) -> Result<Results> {
         return refuse(name, format!("shards are missing beside it: {}", missing.join(", ")));
     }
     let (schema, settings, provenance) = (first.schema.clone(), first.settings.clone(), first.provenance.clone());
-    let (mut cells, mut failures) = (Vec::new(), Vec::new());
+    let (mut cells, mut failures, mut declared) = (Vec::new(), Vec::new(), Vec::<Declared>::new());
     let mut curves: BTreeMap<(usize, usize, usize), CurveTally> = BTreeMap::new();
     for (_, results, part) in parts {
         cells.extend(results.cells);
+        for of_shard in results.declared {
+            let same = |known: &&mut Declared| known.is_of_same(&of_shard);
+            match declared.iter_mut().find(same) {
+                Some(known) => known.needed = known.needed.saturating_add(of_shard.needed),
+                None => declared.push(of_shard),
+            }
+        }
         failures.extend(part.failures);
         for CurvePart { kernel, op, dtype, points } in part.curves {
             curves.entry(place(&settings, &kernel, op, dtype)).or_default().merge(points);
@@ -163,7 +170,7 @@ pub fn merge(shards: Vec<(String, Results)>) -> Result<Results> {
         Some(Curve { kernel: kernel.clone(), op: *op, dtype: *dtype, points: points.into_points() })
     };
     let curves = curves.into_iter().filter_map(curve).collect();
-    Ok(Results { schema, complete: true, settings, provenance, cells, findings, curves, shard: None })
+    Ok(Results { schema, complete: true, settings, provenance, declared, cells, findings, curves, shard: None })
 }
 
 /// The indices of kernel, op and dtype in the settings; past the end for what is not there.

@@ -16,6 +16,10 @@ const LONGEST_KEPT: usize = 64;
 pub(super) struct Tally {
     /// Rows that the cell is done with, those in which the kernel has no case included.
     pub rows: u64,
+    /// Rows of these in which it has none: the op has none, or the kernel does not take it.
+    pub without: u64,
+    /// Cases that pass only thanks to the kernel's claims.
+    pub needed: u64,
     pub cases: u64,
     pub outputs: u64,
     pub verdicts: [u64; Verdict::ALL.len()],
@@ -41,6 +45,8 @@ impl Default for Tally {
     fn default() -> Self {
         Self {
             rows: 0,
+            without: 0,
+            needed: 0,
             cases: 0,
             outputs: 0,
             verdicts: [0; Verdict::ALL.len()],
@@ -60,6 +66,7 @@ impl Tally {
     /// Counts a judged case.
     pub fn add(&mut self, index: u64, case: &Case, judgement: &Judgement) {
         self.cases += 1;
+        self.needed += u64::from(judgement.needs_claims);
         self.outputs += judgement.outputs;
         self.verdicts[judgement.verdict as usize] += 1;
         if judgement.verdict.is_failure() {
@@ -80,6 +87,8 @@ impl Tally {
     /// Adds the counts of other cases of the same cell.
     pub fn merge(&mut self, other: Tally) {
         self.rows += other.rows;
+        self.without += other.without;
+        self.needed += other.needed;
         self.cases += other.cases;
         self.outputs += other.outputs;
         add_each(&mut self.verdicts, &other.verdicts);

@@ -2,8 +2,9 @@
 
 use super::gate::{Measurement, exists};
 use super::{Exit, print};
-use crate::baseline::{Baseline, CellName};
+use crate::baseline::{Baseline, CellName, Entry};
 use crate::error::{Error, Result};
+use crate::judge::Verdict;
 use crate::report;
 use crate::results::Results;
 use std::path::Path;
@@ -25,6 +26,20 @@ pub(super) struct Accept {
     /// Mark every failing cell that is accepted as an expected failure, for this reason
     #[arg(long, value_name = "REASON")]
     expect: Option<String>,
+}
+
+/// The cells of which this is true, if there are any.
+fn listed(what: &str, baseline: &Baseline, is_so: impl Fn(&Entry) -> bool) -> String {
+    /// Cells that are named.
+    const SHOWN: usize = 5;
+    let found: Vec<String> =
+        baseline.entries.iter().filter(|(_, entry)| is_so(entry)).map(|(name, _)| name.to_string()).collect();
+    if found.is_empty() {
+        return String::new();
+    }
+    let more = if found.len() > SHOWN { format!(" and {} more", found.len() - SHOWN) } else { String::new() };
+    let shown = found.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
+    format!("in {} of them {what}: {shown}{more}\n", found.len())
 }
 
 impl Accept {
@@ -62,6 +77,8 @@ impl Accept {
             return Err(Error::usage("--expect goes with a measurement or with --from results.json"));
         }
         if let Some(mut old) = old.filter(|_| !self.prune) {
+            let measured: Vec<_> = next.entries.keys().map(CellName::function).collect();
+            next.keep_declared(&old, measured.into_iter());
             old.entries.retain(|name, _| !next.entries.contains_key(name));
             if !old.entries.is_empty() {
                 old.fits(&next.settings)?;
@@ -99,12 +116,21 @@ impl Accept {
         let removed = old.keys().filter(|name| !next.entries.contains_key(name)).count();
         let failing = next.entries.values().filter(|entry| entry.failures() > 0).count();
         let expected = next.entries.values().filter(|entry| entry.expected.is_some()).count();
-        print(&format!(
+        let mut text = format!(
             "{}: {} cell{}, {added} new, {changed} changed, {removed} removed; {failing} fail, {expected} of them expected\n",
             path.display(),
             next.entries.len(),
             if next.entries.len() == 1 { "" } else { "s" }
-        ))?;
+        );
+        // What is accepted here no gate will miss, so it must not go unseen.
+        text += &listed("nothing is measured", &next, |entry| entry.cases() == 0);
+        text += &listed("the oracle is undecided", &next, |entry| entry.verdicts.contains_key(&Verdict::Undecided));
+        if !next.declared.is_empty() {
+            let count = next.declared.len();
+            let functions = if count == 1 { "function declares" } else { "functions declare" };
+            text += &format!("what {count} {functions} of themselves is recorded with them\n");
+        }
+        print(&text)?;
         Ok(0)
     }
 }

@@ -7,7 +7,7 @@ use crate::case::{Case, parse_values};
 use crate::dtype::{Dtype, text};
 use crate::error::Error;
 use crate::judge::{Relation, Verdict, judge_output};
-use crate::kernel::{Claims, Outcome, accepts};
+use crate::kernel::{self, Claims, Outcome, accepts};
 use crate::op::{Op, Takes};
 use crate::oracle::Oracle;
 use clap::ValueEnum;
@@ -97,6 +97,7 @@ impl Eval {
             let claims = self.policy.claims_of(kernel.as_ref(), case.op(), case.dtype())?;
             let outcome = campaign::run_quietly(kernel.as_ref(), &case);
             let judgement = bench.judge_outcome(&mut oracle, kernel.as_ref(), &claims, &outcome);
+            kernel::trouble(kernel.as_ref()).map_or(Ok(()), Err)?;
             whole.push((kernel.name().to_owned(), judgement.verdict, judgement.message.clone(), judgement.relation));
             let Outcome::Outputs(values) = &outcome else { continue };
             let bounds = bench.bounds(&mut oracle, &claims).clone();

@@ -1,9 +1,9 @@
 //! `logitfuzz gate`: measures, and compares with a baseline. Exits 1 where a kernel got worse; never writes the baseline.
 
-use super::run::measure;
+use super::run::{incomplete, measure};
 use super::select::{Kernels, Policy, Work};
 use super::{Exit, FAILED, print};
-use crate::baseline::{self, Baseline, Comparison, Reason, Settings};
+use crate::baseline::{self, Baseline, CellName, Comparison, Reason, Settings};
 use crate::error::{Error, Result};
 use crate::generate;
 use crate::kernel::builtin;
@@ -111,6 +111,11 @@ impl Measurement {
         check(&settings, &Settings::of(&settings, generate::VERSION))?;
         report::prepare(&self.out)?;
         let (results, info) = measure(&plan)?;
+        if let Some(error) = plan.trouble() {
+            // What was measured is shown all the same.
+            report::write(&self.out, &results, Some(&info), None)?;
+            return Err(incomplete(&error, &self.out));
+        }
         Ok((results, Some(info)))
     }
 }
@@ -131,6 +136,7 @@ impl Gate {
         };
         let (results, info) = self.measurement.results(baseline.as_ref(), |settings, measured| {
             baseline.iter().try_for_each(|baseline| {
+                baseline.refuse_former()?;
                 baseline.refuse_stale(|kernel| exists(settings, kernel))?;
                 baseline.fits(measured)
             })
@@ -147,7 +153,10 @@ impl Gate {
         if comparison.cells.is_empty() {
             return Err(Error::nothing_selected("there is no cell to compare: the results are empty"));
         }
-        let prunes = comparison.worse().any(|(_, regressions)| regressions[0].reason == Reason::Missing);
+        let is_gone = |name: &CellName| !results.cells.iter().any(|cell| CellName::of(cell) == *name);
+        let prunes = comparison
+            .worse()
+            .any(|(cell, regressions)| regressions[0].reason == Reason::Missing && is_gone(&cell.name));
         let proposal = match comparison.passes() {
             true => None,
             false => Some(proposal(baseline, &path, &results, prunes)?.text()?),

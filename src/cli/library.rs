@@ -4,7 +4,7 @@ use super::Exit;
 use crate::dtype::Dtype;
 use crate::error::{Error, Result};
 use crate::kernel::foreign::library::CLibrary;
-use crate::kernel::foreign::{Foreign, Limits};
+use crate::kernel::foreign::{Foreign, Limits, descendants};
 use crate::op::Op;
 use crate::worker;
 use std::ffi::OsString;
@@ -49,8 +49,7 @@ pub(super) fn start(text: &str, only: Option<(Op, Dtype)>, limits: Limits) -> Re
     })?;
     let stem = path.file_stem().map_or_else(|| "library".into(), |stem| stem.to_string_lossy());
     let mut name = format!("c:{stem}");
-    let program =
-        std::env::current_exe().map_err(|error| refuse(format!("this program's own file is not found: {error}")))?;
+    let program = own_program().map_err(|error| refuse(format!("this program's own file is not found: {error}")))?;
     let mut words: Vec<OsString> = vec![program.into(), "serve-library".into(), absolute.into()];
     match symbol {
         None => words.push(name.clone().into()),
@@ -64,6 +63,12 @@ pub(super) fn start(text: &str, only: Option<(Op, Dtype)>, limits: Limits) -> Re
     }
     let kernels = Foreign::start(&label, words, limits)?;
     Ok(kernels.into_iter().map(|kernel| kernel.named(&name, label.clone())).collect())
+}
+
+/// What starts this very program again: on Linux also where its file has been replaced or deleted since.
+fn own_program() -> std::io::Result<PathBuf> {
+    let held = Path::new(descendants::OWN_PROGRAM);
+    if held.exists() { Ok(held.to_owned()) } else { std::env::current_exe() }
 }
 
 /// The op and dtype of a symbol like `softmax_f32`, whatever stands before it (`avx2_softmax_f32`).

@@ -5,7 +5,7 @@ use super::{Arguments, Command, Exit, FAILED, print, render};
 use crate::campaign::{describe, quietly};
 use crate::case::Case;
 use crate::error::{Error, Result};
-use crate::kernel::{Kernel, accepts};
+use crate::kernel::{self, Kernel, accepts};
 use crate::oracle::Oracle;
 use crate::report;
 use crate::results::{Finding, Results};
@@ -72,10 +72,12 @@ impl Replay {
                     continue;
                 }
                 let claims = policy.claims_of(kernel.as_ref(), found.case.op(), found.case.dtype())?;
-                let finding = quietly(|| describe(&mut oracle, kernel.as_ref(), &claims, &found.case, String::new()));
+                let finding = quietly(|| describe(&mut oracle, kernel.as_ref(), &claims, &found.case));
+                kernel::trouble(kernel.as_ref()).map_or(Ok(()), Err)?;
                 ran += 1;
                 failed += u64::from(finding.verdict.is_failure());
-                text += &render::finding(&finding, &found.case);
+                // Another form of the row, if that is what fails.
+                text += &render::finding(&finding, finding.case().as_ref().unwrap_or(&found.case));
             }
         }
         if ran == 0 {

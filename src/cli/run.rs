@@ -9,7 +9,7 @@ use crate::results::{Results, RunInfo};
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -61,12 +61,20 @@ impl Run {
         report::prepare(&self.out)?;
         let (results, info) = measure(&plan)?;
         report::write(&self.out, &results, Some(&info), None)?;
+        if let Some(error) = plan.trouble() {
+            return Err(incomplete(&error, &self.out));
+        }
         match self.format {
             Format::Json => print(&report::json::text(&results)?)?,
             Format::Human => print(&render::summary(&results, &info, &self.out))?,
         }
         Ok(0)
     }
+}
+
+/// Why results are not whole, and where they are.
+pub(super) fn incomplete(error: &Error, out: &Path) -> Error {
+    Error::harness(format!("{error}; what was measured until then is in {}, marked as incomplete", out.display()))
 }
 
 /// Runs a plan with a bar on a terminal and a clean Ctrl-C, and says when, where and how long.

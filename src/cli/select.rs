@@ -190,6 +190,7 @@ impl Kernels {
     #[cfg(unix)]
     fn foreign(&self, name: Option<&str>, what: &str, only: Option<(Op, Dtype)>) -> Result<Vec<Chosen>> {
         let limits = self.limits()?;
+        super::watch::begin();
         let mut kernels = match what.strip_prefix("c:") {
             Some(library) => super::library::start(library, only, limits)?,
             None => Foreign::command(what.strip_prefix("exec:").unwrap_or(what), limits)?,

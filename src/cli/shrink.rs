@@ -5,7 +5,7 @@ use super::select::{Kernels, Policy};
 use super::{Exit, print, render};
 use crate::campaign::{describe, quietly, shrink_case};
 use crate::error::Error;
-use crate::kernel::accepts;
+use crate::kernel::{self, accepts};
 use crate::oracle::Oracle;
 
 #[derive(clap::Args)]
@@ -42,7 +42,8 @@ impl Shrink {
                 tried.push(kernel.name().to_owned());
                 let claims = policy.claims_of(kernel.as_ref(), case.op(), case.dtype())?;
                 let smaller = quietly(|| shrink_case(&mut oracle, kernel.as_ref(), &claims, case));
-                let finding = quietly(|| describe(&mut oracle, kernel.as_ref(), &claims, &smaller, String::new()));
+                let finding = quietly(|| describe(&mut oracle, kernel.as_ref(), &claims, &smaller));
+                kernel::trouble(kernel.as_ref()).map_or(Ok(()), Err)?;
                 if finding.verdict.is_failure() {
                     shrunk += 1;
                     text += &render::finding(&finding, &smaller);

@@ -229,7 +229,7 @@ fn seeds(target: &str, ops: &[Op]) -> BTreeMap<PathBuf, Vec<u8>> {
         let dtype = Dtype::ALL[turn % Dtype::ALL.len()];
         let case = (0..).find_map(|index| {
             let row = generate::row(*family, dtype, 0, index, LONGEST_SEED);
-            generate::case(op, dtype, family.name(), 0, index, row.into(), None)
+            generate::case(op, dtype, family.name(), 0, index, row.into(), None).unwrap()
         });
         seeds.insert(PathBuf::from(target).join(format!("{}-{op}", family.name())), case.unwrap().encode());
     }

@@ -59,6 +59,10 @@ impl Default for Claims {
     }
 }
 
+/// The largest relative error of an exp, a log or a log1p that may be claimed. A weight and the sum of the weights may then be wrong
+/// by a sixteenth each, so that a probability keeps a digit; beyond, results without one would be forgiven.
+const COARSEST: f64 = 1.0 / 16.0;
+
 /// The keys of [`Claims::set`], for messages and `--help`.
 const KEYS: &str = "exp=C, log=C, log1p=C (units of roundoff), sum=sequential|pairwise|compensated|lanes:L|lanes:L:tail|blocks:B, \
                     accumulator=DTYPE, online, flush_to_zero, shifted, sequential, elementwise_monotone, half_digits, tight, \
@@ -93,6 +97,39 @@ impl Claims {
             }
         }
         Ok(())
+    }
+
+    /// Whether there is anything but the textbook kernel's, special values apart.
+    pub(crate) fn are_plain(&self) -> bool {
+        *self == self.plain()
+    }
+
+    /// Those of the textbook kernel, with the same policy for special values.
+    pub(crate) fn plain(&self) -> Self {
+        Self { special: self.special, ..Self::default() }
+    }
+
+    /// Refuses what no kernel may claim for a case of `dtype`.
+    ///
+    /// # Errors
+    /// An exp, log or log1p that is coarser than a relative error of 1/16, negative or no number; a sum in 0 lanes or in blocks of 0.
+    pub fn check(&self, dtype: Dtype) -> Result<()> {
+        let accumulator = self.accumulator(dtype);
+        let most = COARSEST / accumulator.format().unit_roundoff();
+        for (key, c) in [("exp", self.exp), ("log", self.log), ("log1p", self.log1p)] {
+            if !(0.0..=most).contains(&c) {
+                return Err(Error::usage(format!(
+                    "claim `{key}={c}` forgives results without a correct digit; at most {most} units of roundoff can be claimed of \
+                     what computes in {accumulator}"
+                )));
+            }
+        }
+        match self.sum {
+            Summation::Lanes { lanes: 0, .. } | Summation::Blocks { size: 0 } => {
+                Err(Error::usage(format!("claim `sum={}` adds nothing; write 1 or more", self.sum)))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The dtype the kernel computes in for a case of `dtype`.
@@ -247,6 +284,26 @@ impl FromStr for Special {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn claims_have_a_ceiling() {
+        for (text, dtype, is_right) in [
+            ("", Dtype::F16, true),
+            ("exp=1e6", Dtype::F32, true),
+            ("exp=1048576", Dtype::F32, true),
+            ("exp=1048577", Dtype::F32, false),
+            ("log=1e308", Dtype::F64, false),
+            ("log1p=1e15", Dtype::F64, false),
+            ("accumulator=bf16,exp=16", Dtype::F32, true),
+            ("accumulator=bf16,exp=17", Dtype::F32, false),
+        ] {
+            let mut claims = Claims::default();
+            claims.set(text).unwrap();
+            assert_eq!(claims.check(dtype).is_ok(), is_right, "{text}");
+        }
+        assert!(Claims { exp: f64::NAN, ..Claims::default() }.check(Dtype::F32).is_err());
+        assert!(Claims { sum: Summation::Blocks { size: 0 }, ..Claims::default() }.check(Dtype::F32).is_err());
+    }
 
     #[test]
     fn text_round_trips() {

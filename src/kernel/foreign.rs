@@ -15,6 +15,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub(crate) mod descendants;
 #[cfg(feature = "cli")]
 pub(crate) mod library;
 mod process;
@@ -46,6 +47,7 @@ pub struct Foreign {
     name: String,
     selector: String,
     version: Option<String>,
+    deterministic: bool,
     /// The number of each function in the worker's hello, with what it claims.
     functions: Vec<(usize, Function)>,
 }
@@ -84,6 +86,7 @@ impl Foreign {
                 name: served.name.clone(),
                 selector: format!("{}={label}", served.name),
                 version: served.version.clone(),
+                deterministic: served.deterministic,
                 functions: functions.collect::<Result<_>>()?,
             })
         };
@@ -142,6 +145,10 @@ impl Kernel for Foreign {
         self.function(op, dtype).is_none_or(|(_, function)| function.label_smoothing)
     }
 
+    fn is_deterministic(&self) -> bool {
+        self.deterministic
+    }
+
     fn version(&self) -> Option<&str> {
         self.version.as_deref()
     }
@@ -164,5 +171,9 @@ impl Supervised for Foreign {
             return vec![Outcome::NotRun; cases.len()];
         }
         self.program.run(&rows)
+    }
+
+    fn trouble(&self) -> Option<String> {
+        Some(format!("the kernel {}: {}", self.selector, self.program.trouble()?))
     }
 }

@@ -674,7 +674,8 @@ mod tests {
                     }
                     let row = Row::new(dtype, logits.clone());
                     for op in Op::ALL {
-                        let Some(case) = generate::case(op, dtype, family.name(), 11, index, logits.clone(), None)
+                        let Some(case) =
+                            generate::case(op, dtype, family.name(), 11, index, logits.clone(), None).unwrap()
                         else {
                             continue;
                         };

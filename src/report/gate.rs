@@ -119,6 +119,7 @@ pub fn json(gate: &Comparison) -> Result<String> {
     struct Counts {
         cells: usize,
         passing: usize,
+        empty_as_recorded: usize,
         failing_as_recorded: usize,
         expected: usize,
         worse: usize,
@@ -142,6 +143,7 @@ pub fn json(gate: &Comparison) -> Result<String> {
     let counts = Counts {
         cells: gate.cells.len(),
         passing: gate.passing(),
+        empty_as_recorded: gate.empty(),
         failing_as_recorded,
         expected,
         worse: gate.worse().count(),

@@ -32,8 +32,12 @@ pub fn text(results: &Results) -> Result<String> {
             lines(curves)?
         ),
     };
+    let declared = match &results.declared[..] {
+        [] => String::new(),
+        declared => format!("\"declared\": {},\n", lines(declared)?),
+    };
     Ok(format!(
-        "{{\n\"schema\": {},\n\"complete\": {},\n\"settings\": {},\n\"provenance\": {},\n\"cells\": {},\n\"findings\": {},\n\"curves\": {}{shard}\n}}\n",
+        "{{\n\"schema\": {},\n\"complete\": {},\n\"settings\": {},\n\"provenance\": {},\n{declared}\"cells\": {},\n\"findings\": {},\n\"curves\": {}{shard}\n}}\n",
         line(&results.schema)?,
         results.complete,
         line(&results.settings)?,

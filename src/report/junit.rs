@@ -28,6 +28,11 @@ fn suite_name(cell: &Judged) -> String {
 fn test(cell: &Judged) -> TestCase {
     let status = match &cell.state {
         State::Passes => TestCaseStatus::success(),
+        State::EmptyAsRecorded => {
+            let mut status = TestCaseStatus::skipped();
+            status.set_message("nothing is measured here, as recorded");
+            status
+        }
         State::FailsAsRecorded { detail, expected } => {
             let mut status = TestCaseStatus::skipped();
             let why = expected.as_ref().map_or_else(String::new, |reason| format!("; expected: {reason}"));

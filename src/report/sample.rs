@@ -91,6 +91,7 @@ pub(crate) fn results(defects: usize) -> Results {
             mpfr: "4.2.1".into(),
             libraries: BTreeMap::new(),
         },
+        declared: Vec::new(),
         cells: vec![],
         findings: vec![],
         curves: vec![],

@@ -22,7 +22,7 @@ pub fn text(gate: &Comparison) -> Result<String> {
     let mut results = Vec::new();
     for cell in &gate.cells {
         match &cell.state {
-            State::Passes => {}
+            State::Passes | State::EmptyAsRecorded => {}
             State::FailsAsRecorded { detail, expected } => {
                 rules.entry(KNOWN.into()).or_insert_with(|| "the cell fails, and the baseline knows of it".into());
                 let why = expected.as_ref().map_or_else(String::new, |reason| format!(" (expected: {reason})"));

@@ -14,6 +14,16 @@ pub(crate) const PREFIX: usize = 8;
 /// The largest frame that is read: a row of 2^25 logits with a cotangent, in f64, fits four times.
 pub(crate) const LARGEST: u64 = 1 << 31;
 
+/// The most bytes of text that a row's error may have before the answer is taken for none: a long traceback fits.
+pub(super) const LARGEST_TEXT: u64 = 1 << 16;
+
+/// The most bytes of an answer to rows with these cases: an answer is believed as far as its batch explains it. A row may give one
+/// number too many for each that is due (which is then its fault), or a text.
+pub(crate) fn largest_answer<'a>(cases: impl Iterator<Item = &'a Case>) -> u64 {
+    let values = |case: &Case| 2 * case.op().outputs(case.logits().len()) as u64 + 1;
+    cases.map(|case| 8 + LARGEST_TEXT.max(values(case) * case.dtype().bytes() as u64)).sum::<u64>() + 4
+}
+
 /// The code of a row that has outputs.
 const OUTPUTS: u32 = 0;
 

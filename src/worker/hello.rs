@@ -7,6 +7,9 @@ use crate::op::Op;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
+/// The most bytes of a hello.
+pub(crate) const LARGEST_HELLO: u64 = 1 << 20;
+
 /// The hello.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Hello {
@@ -105,7 +108,9 @@ impl Hello {
                 if !functions.insert((function.op, function.dtype)) {
                     return Err(format!("lists {} in {} twice for the kernel `{name}`", function.op, function.dtype));
                 }
-                Claims::default().set(&function.claims).map_err(|error| format!("serves `{name}`, whose {error}"))?;
+                let mut claims = Claims::default();
+                let set = claims.set(&function.claims).and_then(|()| claims.check(function.dtype));
+                set.map_err(|error| format!("serves `{name}`, whose {error}"))?;
             }
         }
         if hello.kernels.iter().all(|kernel| kernel.functions.is_empty()) {

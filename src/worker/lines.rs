@@ -63,6 +63,17 @@ pub(crate) fn write_batch(rows: &[(usize, &Case)], out: &mut Vec<u8>) {
     out.push(b'\n');
 }
 
+/// As [`frame::largest_answer`], of a line.
+pub(crate) fn largest_answer<'a>(cases: impl Iterator<Item = &'a Case>) -> u64 {
+    /// A number with its quotes and its comma: 17 digits are enough for any f64, and nobody needs 50.
+    const NUMBER: u64 = 64;
+    /// What stands around the numbers of a row.
+    const ROW: u64 = 256;
+    let values = |case: &Case| 2 * case.op().outputs(case.logits().len()) as u64 + 1;
+    // A character of a text may be written as six.
+    cases.map(|case| ROW + (6 * frame::LARGEST_TEXT).max(values(case) * NUMBER)).sum::<u64>() + ROW
+}
+
 /// Reads an answer to rows of these dtypes.
 ///
 /// # Errors

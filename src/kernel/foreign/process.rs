@@ -1,27 +1,38 @@
 //! One worker process: started so that it cannot outlive this one, spoken to with a time limit, watched for memory, and killed
-//! with everything it started.
+//! with everything it started (`descendants`).
+//!
+//! What goes wrong is told apart by whose doing it is. A worker that ends, floods or is silent has done so itself. A signal from
+//! outside, a pipe that this side cannot read, a wait that fails are no fault of a kernel, and no verdict is made of them.
 
+use super::descendants::{self, Mark};
 use crate::worker::frame;
 use crate::worker::hello::Frames;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
-use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process_group, setrlimit};
+use rustix::process::{
+    Pid, Resource, Rlimit, Signal, WaitId, WaitIdOptions, WaitIdStatus, kill_process_group, setrlimit, waitid,
+};
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How much of a worker's standard error is kept: its end.
 const TAIL_BYTES: usize = 4096;
 /// The longest last line of it that a message quotes, in characters.
 const LONGEST_QUOTE: usize = 200;
-/// How long a wait lasts before the memory is looked at.
+/// How long a wait lasts before the memory is looked at, and whether the process still lives.
 const GLANCE: Duration = Duration::from_millis(20);
+/// The most that one turn of waiting counts. It is longer only where this program itself was stopped or had no processor, and that
+/// is no time of the worker's.
+const LONGEST_TURN: Duration = Duration::from_millis(100);
+/// How long a worker may take to end by itself once its input has ended.
+pub(super) const FAREWELL: Duration = Duration::from_secs(1);
 /// How long is waited for the exit status, and for the last words, of a process that has closed its output.
 const PARTING: Duration = Duration::from_millis(500);
 /// Bytes that a pipe is asked to hold, so that a batch does not take many turns.
@@ -38,6 +49,10 @@ pub(super) enum Failure {
     Late,
     /// It wrote something that is no answer; in words.
     Garbled(String),
+    /// A signal that a kernel does not send itself ended it; in words. Whether a row is to blame shows when it is run again.
+    Killed(String),
+    /// This side could not do its part; in words. It says nothing of the kernel.
+    Trouble(String),
 }
 
 /// The last bytes that a worker wrote to standard error.
@@ -53,6 +68,8 @@ pub(super) struct Process {
     errors_end: Receiver<()>,
     received: Vec<u8>,
     glanced: Instant,
+    mark: Mark,
+    is_ended: bool,
 }
 
 impl Process {
@@ -61,7 +78,15 @@ impl Process {
         let Some((program, arguments)) = words.split_first() else {
             return Err(io::ErrorKind::InvalidInput.into());
         };
+        let mark = Mark::new();
         let mut command = Command::new(program);
+        command.env(descendants::VARIABLE, mark.to_string());
+        // For whoever looks at the list of processes, the name of this program says more than where Linux finds it.
+        if *program == *descendants::OWN_PROGRAM
+            && let Some(name) = std::env::args_os().next()
+        {
+            command.arg0(name);
+        }
         command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         // A group of its own: Ctrl-C reaches the harness alone, and what the worker starts is killed with it.
         command.process_group(0);
@@ -90,29 +115,31 @@ impl Process {
             errors_end,
             received: Vec::new(),
             glanced: Instant::now(),
+            mark,
+            is_ended: false,
         })
     }
 
-    /// Sends a request and waits for one message, without the length or the newline that frames it.
+    /// Sends a request and waits for one message of at most `most` bytes, without the length or the newline that frames it.
     pub fn exchange(
         &mut self,
         request: &[u8],
         frames: Frames,
+        most: u64,
         time: Duration,
         memory: u64,
     ) -> Result<Vec<u8>, Failure> {
-        let deadline = Instant::now() + time;
+        let (mut left, mut turn) = (time, Instant::now());
         let mut unsent = request;
         loop {
-            if let Some(message) = self.message(frames)? {
+            if let Some(message) = self.message(frames, most)? {
                 return Ok(message);
             }
-            let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Err(Failure::Late);
             }
-            self.glance(memory)?;
-            let (readable, writable) = self.wait(!unsent.is_empty(), left.min(GLANCE));
+            let is_dead = self.glance(memory)?;
+            let (readable, writable) = self.wait(!unsent.is_empty(), left.min(GLANCE))?;
             if writable && let Some(input) = &mut self.input {
                 match input.write(unsent) {
                     Ok(count) => unsent = &unsent[count..],
@@ -121,14 +148,18 @@ impl Process {
                     Err(_) => unsent = &[],
                 }
             }
-            if readable && !self.read()? {
-                return Err(Failure::Died(self.last_words()));
+            // Another process may hold the pipe of one that is dead: then there is no end to be read.
+            if if readable { !self.read()? } else { is_dead } {
+                return Err(self.last_words());
             }
+            let now = Instant::now();
+            left = left.saturating_sub(now.duration_since(turn).min(LONGEST_TURN));
+            turn = now;
         }
     }
 
     /// Waits until the worker can be read from or written to.
-    fn wait(&self, wants_to_write: bool, time: Duration) -> (bool, bool) {
+    fn wait(&self, wants_to_write: bool, time: Duration) -> Result<(bool, bool), Failure> {
         let nobody: BorrowedFd = self.output.as_fd();
         let write = if wants_to_write { PollFlags::OUT } else { PollFlags::empty() };
         let mut ends = [
@@ -137,10 +168,11 @@ impl Process {
         ];
         let ends = &mut ends[..if wants_to_write { 2 } else { 1 }];
         let time = Timespec { tv_sec: time.as_secs() as i64, tv_nsec: i64::from(time.subsec_nanos()) };
-        if poll(ends, Some(&time)).is_err() {
-            return (false, false);
+        match poll(ends, Some(&time)) {
+            Ok(_) => Ok((!ends[0].revents().is_empty(), ends.get(1).is_some_and(|end| !end.revents().is_empty()))),
+            Err(rustix::io::Errno::INTR) => Ok((false, false)),
+            Err(error) => Err(Failure::Trouble(format!("its worker cannot be waited for: {error}"))),
         }
-        (!ends[0].revents().is_empty(), ends.get(1).is_some_and(|end| !end.revents().is_empty()))
     }
 
     /// Reads what is there; false at the end.
@@ -154,16 +186,18 @@ impl Process {
         match result {
             Ok(count) => Ok(count > 0),
             Err(error) if is_passing(&error) => Ok(true),
-            Err(error) => Err(Failure::Died(format!("its output cannot be read: {error}"))),
+            Err(error) => Err(Failure::Trouble(format!("what its worker writes cannot be read: {error}"))),
         }
     }
 
     /// The message, once it is complete.
-    fn message(&mut self, frames: Frames) -> Result<Option<Vec<u8>>, Failure> {
+    fn message(&mut self, frames: Frames, most: u64) -> Result<Option<Vec<u8>>, Failure> {
         let (from, to, end) = match frames {
             Frames::Json => match self.received.iter().position(|&byte| byte == b'\n') {
                 Some(end) => (0, end, end + 1),
-                None if self.received.len() as u64 > frame::LARGEST => return Err(self.garbled("an endless line")),
+                None if self.received.len() as u64 > most => {
+                    return Err(self.garbled(&format!("a line of more than the {most} bytes that an answer can have")));
+                }
                 None => return Ok(None),
             },
             Frames::Binary => {
@@ -171,6 +205,10 @@ impl Process {
                 let length = u64::from_le_bytes(*prefix);
                 if length > frame::LARGEST {
                     return Err(self.garbled("something that is no frame"));
+                }
+                if length > most {
+                    let what = format!("a frame of {length} bytes, more than the {most} that this answer can have,");
+                    return Err(self.garbled(&what));
                 }
                 let end = frame::PREFIX + length as usize;
                 if self.received.len() < end {
@@ -197,36 +235,60 @@ impl Process {
         ))
     }
 
-    /// Looks at the memory, if the last look was a while ago, and ends the worker if it uses too much.
-    fn glance(&mut self, memory: u64) -> Result<(), Failure> {
+    /// Looks at the memory and at whether the process is dead, if the last look was a while ago; ends the worker if it uses too much.
+    fn glance(&mut self, memory: u64) -> Result<bool, Failure> {
         if self.glanced.elapsed() < GLANCE {
-            return Ok(());
+            return Ok(false);
         }
         self.glanced = Instant::now();
         match resident(self.child.id()) {
             Some(bytes) if bytes > memory => {
-                self.kill();
+                self.end(Duration::ZERO);
                 Err(Failure::Bloated(format!(
                     "it used more than {} MiB of memory and was killed (--memory-limit)",
                     memory >> 20
                 )))
             }
-            _ => Ok(()),
+            _ => Ok(self.status().is_some()),
+        }
+    }
+
+    /// How the process ended, if it has. It is not reaped by this: its number, and that of its group, stay its own.
+    fn status(&self) -> Option<WaitIdStatus> {
+        let id = Pid::from_raw(self.child.id() as i32)?;
+        let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        waitid(WaitId::Pid(id), look).ok().flatten()
+    }
+
+    /// Waits until the process has ended, at most so long.
+    fn ended(&self, patience: Duration) -> Option<WaitIdStatus> {
+        let deadline = Instant::now() + patience;
+        loop {
+            match self.status() {
+                None if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(1)),
+                status => return status,
+            }
         }
     }
 
     /// How the process ended, with the last line that it wrote to standard error.
-    fn last_words(&mut self) -> String {
-        let deadline = Instant::now() + PARTING;
-        let status = loop {
-            match self.child.try_wait() {
-                Ok(Some(status)) => break Some(status),
-                Ok(None) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(1)),
-                _ => break None,
-            }
+    fn last_words(&mut self) -> Failure {
+        let status = self.ended(PARTING);
+        // Whoever else holds its standard error is ended first: then there is an end to wait for.
+        self.end(Duration::ZERO);
+        let signal = status.as_ref().and_then(WaitIdStatus::terminating_signal);
+        let words = match (signal, status.as_ref().and_then(WaitIdStatus::exit_status)) {
+            (Some(signal), _) => format!("it was ended by {}", signal_name(signal)),
+            (None, Some(code)) => format!("it ended with exit status {code}"),
+            (None, None) if status.is_some() => "it ended".to_owned(),
+            (None, None) => "it closed its standard output".to_owned(),
         };
-        let end = status.map_or_else(|| "it closed its standard output".to_owned(), ended);
-        self.with_last_line(end)
+        let words = self.with_last_line(words);
+        let from_outside = [Signal::KILL, Signal::TERM, Signal::INT, Signal::HUP, Signal::QUIT];
+        match signal.is_some_and(|signal| from_outside.iter().any(|known| known.as_raw() == signal)) {
+            true => Failure::Killed(words),
+            false => Failure::Died(words),
+        }
     }
 
     /// The words, and the last line that the worker wrote to standard error.
@@ -240,23 +302,34 @@ impl Process {
         format!("{words}; its last words: `{}`", line.escape_debug())
     }
 
-    fn kill(&mut self) {
-        // A group of a worker that has ended but was not waited for yet still has its number.
-        if matches!(self.child.try_wait(), Ok(None))
-            && let Some(group) = Pid::from_raw(self.child.id() as i32)
-        {
+    /// Ends its input: a worker that is waiting for a batch ends by itself then, and may tidy up.
+    pub fn close(&mut self) {
+        self.input = None;
+    }
+
+    /// Ends the process and everything it started, after it had so much time to end by itself.
+    pub fn end(&mut self, patience: Duration) {
+        self.close();
+        if self.is_ended {
+            return;
+        }
+        self.is_ended = true;
+        self.ended(patience);
+        // Not reaped yet, so its group still has its number, whether or not it lives.
+        if let Some(group) = Pid::from_raw(self.child.id() as i32) {
             let _ = kill_process_group(group, Signal::KILL);
         }
         let _ = self.child.kill();
+        descendants::end(&self.mark);
         let _ = self.child.wait();
+        descendants::forget(self.child.id());
     }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // A worker that is waiting for a batch ends by itself here, and may tidy up; one that is at work is not waited for.
-        self.input = None;
-        self.kill();
+        // One that is at work is not waited for.
+        self.end(Duration::ZERO);
     }
 }
 
@@ -280,20 +353,30 @@ fn prepare_child(parent: Pid) -> io::Result<()> {
 /// started the process did, and the threads of a campaign end with it.
 fn spawn(command: Command) -> io::Result<Child> {
     type Order = (Command, Sender<io::Result<Child>>);
-    static STARTER: OnceLock<Mutex<Sender<Order>>> = OnceLock::new();
-    let starter = STARTER.get_or_init(|| {
+    static STARTER: Mutex<Option<Sender<Order>>> = Mutex::new(None);
+    let gone = || io::Error::other("the thread that starts workers is gone");
+    let begin = || -> io::Result<Sender<Order>> {
         let (orders, received) = channel::<Order>();
-        std::thread::spawn(move || {
+        std::thread::Builder::new().name("starts workers".into()).spawn(move || {
             for (mut command, reply) in received {
-                let _ = reply.send(command.spawn());
+                let _ = reply.send(descendants::spawn(&mut command));
             }
-        });
-        Mutex::new(orders)
-    });
+        })?;
+        Ok(orders)
+    };
     let (reply, child) = channel();
-    let gone = |_| io::Error::other("the thread that starts workers is gone");
-    starter.lock().unwrap_or_else(PoisonError::into_inner).send((command, reply)).map_err(|_| gone(()))?;
-    child.recv().map_err(|_| gone(()))?
+    {
+        let mut starter = STARTER.lock().unwrap_or_else(PoisonError::into_inner);
+        let orders = match starter.take() {
+            Some(orders) => orders,
+            // Threads may be had again where they could not be.
+            None => begin()?,
+        };
+        let sent = orders.send((command, reply));
+        *starter = Some(orders);
+        sent.map_err(|_| gone())?;
+    }
+    child.recv().map_err(|_| gone())?
 }
 
 /// Reads standard error for ever, so that a worker that floods it is never blocked, and keeps the end of it.
@@ -324,18 +407,7 @@ fn resident(id: u32) -> Option<u64> {
     let statm = std::fs::read_to_string(format!("/proc/{id}/statm")).ok()?;
     let pages: u64 = statm.split_whitespace().nth(1)?.parse().ok()?;
     let own = pages * rustix::param::page_size() as u64;
-    let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
-    let of_children = children.split_whitespace().filter_map(|child| resident(child.parse().ok()?)).sum::<u64>();
-    Some(own + of_children)
-}
-
-/// How a process ended, in words.
-fn ended(status: ExitStatus) -> String {
-    match (status.signal(), status.code()) {
-        (Some(signal), _) => format!("it was ended by {}", signal_name(signal)),
-        (None, Some(code)) => format!("it ended with exit status {code}"),
-        (None, None) => "it ended".into(),
-    }
+    Some(own + descendants::children(id).into_iter().filter_map(resident).sum::<u64>())
 }
 
 /// The name of a signal that kernels die of.
@@ -344,10 +416,10 @@ fn signal_name(signal: i32) -> String {
         (Signal::SEGV, "SIGSEGV (a bad address)"),
         (Signal::BUS, "SIGBUS (a bad address)"),
         (Signal::ABORT, "SIGABRT (abort)"),
-        (Signal::FPE, "SIGFPE (integer division)"),
+        (Signal::FPE, "SIGFPE (an arithmetic trap)"),
         (Signal::ILL, "SIGILL (an illegal instruction)"),
         (Signal::TRAP, "SIGTRAP"),
-        (Signal::KILL, "SIGKILL"),
+        (Signal::KILL, "SIGKILL (somebody's kill, or the system's when memory is short)"),
         (Signal::TERM, "SIGTERM"),
         (Signal::SYS, "SIGSYS"),
         (Signal::XCPU, "SIGXCPU"),

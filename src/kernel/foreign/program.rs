@@ -3,25 +3,32 @@
 //! A batch that is answered costs one exchange. A batch that is not is run again row by row, so that each failure has its row. If
 //! every row passes by itself, the failure takes a batch: it is then cut in half again and again until the row is found at which
 //! it comes about.
+//!
+//! A worker that cannot be had (no descriptors, processes or memory are left, its program was replaced) is no failure of a row. As
+//! long as another worker of the program lives, a thread waits for that one; else the start is tried again, and then the program
+//! is in *trouble*: no further row is run, and whoever asked is told why.
 
-use super::process::{Failure, Process};
+use super::process::{FAREWELL, Failure, Process};
 use super::{Limits, MOST_FAULTS};
 use crate::case::Case;
 use crate::dtype::Dtype;
 use crate::error::{Error, Result};
 use crate::kernel::{Fault, Outcome};
 use crate::op::Op;
-use crate::worker::hello::{Frames, Hello};
+use crate::worker::hello::{Frames, Hello, LARGEST_HELLO};
 use crate::worker::{frame, lines};
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 /// The time for a hello: libraries that take long to load have it here.
 const HELLO: Duration = Duration::from_secs(60);
+
+/// The pauses before a worker is tried to be started again, where it could not be and no other one lives.
+const PAUSES: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis(500)];
 
 /// A row for a worker: the number of a function, and a case of its op and dtype.
 type Row<'a> = (usize, &'a Case);
@@ -32,23 +39,37 @@ pub(super) struct Program {
     limits: Limits,
     hello: Hello,
     functions: Vec<(Op, Dtype)>,
-    /// Workers that nobody uses at the moment; there are never more than threads.
-    idle: Mutex<Vec<Process>>,
+    pool: Mutex<Pool>,
+    /// A worker has become idle, or has ended.
+    changed: Condvar,
+    /// Why no worker can be had any more.
+    trouble: OnceLock<String>,
     /// The most rows of a batch: fewer for a worker that needs longer than its time for more.
     most_rows: AtomicUsize,
+}
+
+/// The workers of a program; there are never more than threads.
+#[derive(Default)]
+struct Pool {
+    /// Those that nobody uses at the moment.
+    idle: Vec<Process>,
+    /// How many are in use, or being started.
+    busy: usize,
 }
 
 impl Program {
     /// Starts the program once, to hear its hello.
     pub fn start(label: &str, words: Vec<OsString>, limits: Limits) -> Result<Self> {
         let refuse = |why: String| Error::harness(format!("cannot load the kernel {label}: {why}"));
-        let (process, hello) = greet(&words, limits).map_err(refuse)?;
+        let (process, hello) = greet(&words, limits).map_err(|refusal| refuse(refusal.why))?;
         Ok(Self {
             words,
             limits,
             functions: hello.functions(),
             hello,
-            idle: Mutex::new(vec![process]),
+            pool: Mutex::new(Pool { idle: vec![process], busy: 0 }),
+            changed: Condvar::new(),
+            trouble: OnceLock::new(),
             most_rows: AtomicUsize::new(usize::MAX),
         })
     }
@@ -57,24 +78,41 @@ impl Program {
         &self.hello
     }
 
-    /// Runs rows in their order. After [`MOST_FAULTS`] crashes and hangs of a function the rest of its rows is not run.
+    /// Why no row is run any more, if that is so.
+    pub fn trouble(&self) -> Option<&str> {
+        self.trouble.get().map(String::as_str)
+    }
+
+    /// Runs rows in their order. After [`MOST_FAULTS`] crashes and hangs of a function the rest of its rows is not run, and none is
+    /// once the program is in trouble.
     pub fn run(&self, rows: &[Row]) -> Vec<Outcome> {
         let mut outcomes = Vec::with_capacity(rows.len());
         let mut faults = HashMap::new();
         while outcomes.len() < rows.len() {
+            if self.trouble().is_some() {
+                outcomes.resize(rows.len(), Outcome::NotRun);
+                break;
+            }
             let most = self.most_rows.load(Ordering::Relaxed).max(1);
             let rest = &rows[outcomes.len()..];
             let batch = &rest[..rest.len().min(most)];
-            match self.attempt(batch, self.limits.timeout) {
-                Ok(answer) => outcomes.extend(answer),
-                Err(failure) => outcomes.extend(self.each(batch, &failure, &mut faults)),
-            }
+            let failure = match batch.len() {
+                1 => None,
+                _ => match self.attempt(batch, self.limits.timeout) {
+                    Ok(answer) => {
+                        outcomes.extend(answer);
+                        continue;
+                    }
+                    Err(failure) => Some(failure),
+                },
+            };
+            outcomes.extend(self.each(batch, failure.as_ref(), &mut faults));
         }
         outcomes
     }
 
-    /// The outcomes of a batch that failed as a whole.
-    fn each(&self, batch: &[Row], failure: &Failure, faults: &mut HashMap<usize, u64>) -> Vec<Outcome> {
+    /// The outcomes of the rows of a batch one by one, and of what failed as a whole before, if it did.
+    fn each(&self, batch: &[Row], failure: Option<&Failure>, faults: &mut HashMap<usize, u64>) -> Vec<Outcome> {
         let mut outcomes = Vec::with_capacity(batch.len());
         for row in batch {
             let faults = faults.entry(row.0).or_default();
@@ -87,10 +125,12 @@ impl Program {
             outcomes.push(outcome);
         }
         let is_explained = outcomes.iter().any(|outcome| !matches!(outcome, Outcome::Outputs(_)));
-        if !is_explained && batch.len() > 1 {
+        if let Some(failure) = failure.filter(|_| !is_explained) {
             match failure {
                 // Every row is quick enough, all of them together are not.
                 Failure::Late => self.most_rows.store(batch.len().div_ceil(4), Ordering::Relaxed),
+                // Neither is a row's doing.
+                Failure::Killed(_) | Failure::Trouble(_) => {}
                 _ => self.blame_together(batch, &mut outcomes),
             }
         }
@@ -107,9 +147,9 @@ impl Program {
             Err(failure) => failure,
         };
         // The process had run other rows before. Whether the row needs them is worth knowing: replaying it alone may pass.
-        match self.start_again().and_then(|process| self.attempt_on(process, &[row], time)) {
-            // Its own memory is not too much.
-            Ok(answer) if matches!(failure, Failure::Bloated(_)) => answered(answer),
+        match self.fresh().and_then(|process| self.attempt_on(process, &[row], time)) {
+            // Its own memory is not too much, and whoever killed the other process had a reason elsewhere.
+            Ok(answer) if matches!(failure, Failure::Bloated(_) | Failure::Killed(_)) => answered(answer),
             Ok(_) => match fault(&failure, time) {
                 Outcome::Failed(fault, words) => Outcome::Failed(
                     fault,
@@ -142,21 +182,78 @@ impl Program {
 
     /// One exchange. The worker is kept if it answers.
     fn attempt(&self, rows: &[Row], time: Duration) -> std::result::Result<Vec<Outcome>, Failure> {
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let process = match idle {
-            Some(process) => process,
-            None => self.start_again()?,
-        };
+        let process = self.idle_or_fresh()?;
         self.attempt_on(process, rows, time)
     }
 
-    fn start_again(&self) -> std::result::Result<Process, Failure> {
-        let (process, hello) = greet(&self.words, self.limits)
-            .map_err(|why| Failure::Died(format!("it could not be started again: {why}")))?;
-        if hello != self.hello {
-            return Err(Failure::Garbled("it said another hello than the first time".into()));
+    fn pool(&self) -> MutexGuard<'_, Pool> {
+        self.pool.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A worker for one exchange, which [`Program::attempt_on`] gives back. Where none can be started and others are at work, it
+    /// waits for one of those.
+    fn idle_or_fresh(&self) -> std::result::Result<Process, Failure> {
+        let mut pool = self.pool();
+        loop {
+            if let Some(process) = pool.idle.pop() {
+                pool.busy += 1;
+                return Ok(process);
+            }
+            pool.busy += 1;
+            drop(pool);
+            let refusal = match self.start_again() {
+                Ok(process) => return Ok(process),
+                Err(refusal) => refusal,
+            };
+            pool = self.pool();
+            pool.busy -= 1;
+            self.changed.notify_all();
+            if pool.idle.is_empty() && (pool.busy == 0 || self.trouble().is_some()) {
+                drop(pool);
+                return Err(self.give_up(refusal));
+            }
+            if pool.idle.is_empty() {
+                pool = self.changed.wait(pool).unwrap_or_else(PoisonError::into_inner);
+            }
         }
-        Ok(process)
+    }
+
+    /// A worker that has run nothing yet.
+    fn fresh(&self) -> std::result::Result<Process, Failure> {
+        self.pool().busy += 1;
+        self.start_again().map_err(|refusal| {
+            self.gone();
+            self.give_up(refusal)
+        })
+    }
+
+    /// A worker that was in use is no more.
+    fn gone(&self) {
+        self.pool().busy -= 1;
+        self.changed.notify_all();
+    }
+
+    /// From here on no row is run.
+    fn give_up(&self, refusal: Refusal) -> Failure {
+        let why = format!("its worker could not be started again: {}", refusal.why);
+        Failure::Trouble(self.trouble.get_or_init(|| why).clone())
+    }
+
+    /// Starts a worker, more than once if need be.
+    fn start_again(&self) -> std::result::Result<Process, Refusal> {
+        let mut pauses = PAUSES.iter();
+        loop {
+            let refusal = match greet(&self.words, self.limits) {
+                Ok((process, hello)) if hello == self.hello => return Ok(process),
+                Ok(_) => Refusal { why: "it said another hello than the first time".into(), is_final: true },
+                Err(refusal) => refusal,
+            };
+            // One that was silent for a minute is not asked again, and where others are at work, one of them will do.
+            match pauses.next().filter(|_| !refusal.is_final && self.pool().busy <= 1) {
+                Some(pause) => std::thread::sleep(*pause),
+                None => return Err(refusal),
+            }
+        }
     }
 
     fn attempt_on(
@@ -171,33 +268,77 @@ impl Program {
             Frames::Binary => frame::write_batch(rows, &mut request),
             Frames::Json => lines::write_batch(rows, &mut request),
         }
-        let message = process.exchange(&request, frames, time, self.limits.memory)?;
+        let most = match frames {
+            Frames::Binary => frame::largest_answer(rows.iter().map(|(_, case)| *case)),
+            Frames::Json => lines::largest_answer(rows.iter().map(|(_, case)| *case)),
+        };
+        let message = match process.exchange(&request, frames, most, time, self.limits.memory) {
+            Ok(message) => message,
+            Err(failure) => {
+                drop(process);
+                self.gone();
+                return Err(match failure {
+                    Failure::Trouble(why) => Failure::Trouble(self.trouble.get_or_init(|| why).clone()),
+                    failure => failure,
+                });
+            }
+        };
         let dtypes = rows.iter().map(|(function, _)| self.functions[*function].1);
         let answer = match frames {
             Frames::Binary => frame::read_answer(dtypes, &message),
             Frames::Json => lines::read_answer(dtypes, &message),
         };
-        let answer = answer.map_err(|why| Failure::Garbled(format!("its answer is malformed: {why}")))?;
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(process);
-        Ok(answer)
+        match answer {
+            Ok(answer) => {
+                let mut pool = self.pool();
+                pool.busy -= 1;
+                pool.idle.push(process);
+                self.changed.notify_all();
+                Ok(answer)
+            }
+            Err(why) => {
+                drop(process);
+                self.gone();
+                Err(Failure::Garbled(format!("its answer is malformed: {why}")))
+            }
+        }
+    }
+}
+
+impl Drop for Program {
+    /// Idle workers are told that there is nothing more, all of them at once, and have their time to end by themselves.
+    fn drop(&mut self) {
+        let mut idle = std::mem::take(&mut self.pool().idle);
+        idle.iter_mut().for_each(Process::close);
+        let began = Instant::now();
+        idle.iter_mut().for_each(|process| process.end(FAREWELL.saturating_sub(began.elapsed())));
     }
 }
 
 /// What a failure is, on the row that did it.
 fn fault(failure: &Failure, time: Duration) -> Outcome {
     match failure {
-        Failure::Died(words) | Failure::Bloated(words) | Failure::Garbled(words) => {
+        Failure::Died(words) | Failure::Bloated(words) | Failure::Garbled(words) | Failure::Killed(words) => {
             Outcome::Failed(Fault::Crash, words.clone())
         }
+        Failure::Trouble(_) => Outcome::NotRun,
         Failure::Late => Outcome::Failed(Fault::Hang, format!("no answer within {} ms", time.as_millis())),
     }
 }
 
-/// Starts a worker and hears its hello; in words, why not.
-fn greet(words: &[OsString], limits: Limits) -> std::result::Result<(Process, Hello), String> {
+/// Why a worker could not be had.
+struct Refusal {
+    why: String,
+    /// Trying again is no use.
+    is_final: bool,
+}
+
+/// Starts a worker and hears its hello.
+fn greet(words: &[OsString], limits: Limits) -> std::result::Result<(Process, Hello), Refusal> {
+    let once_more = |why: String| Refusal { why, is_final: false };
     let mut process = Process::start(words).map_err(|error| {
         let program = words.first().map(|word| word.to_string_lossy()).unwrap_or_default();
-        match error.kind() {
+        once_more(match error.kind() {
             io::ErrorKind::NotFound => {
                 format!("there is no program `{program}`; check the path, or whether it is in PATH")
             }
@@ -205,16 +346,23 @@ fn greet(words: &[OsString], limits: Limits) -> std::result::Result<(Process, He
                 format!("`{program}` may not be executed; chmod +x, or name its interpreter first")
             }
             _ => format!("`{program}` cannot be started: {error}"),
+        })
+    })?;
+    let said = process.exchange(&[], Frames::Json, LARGEST_HELLO, HELLO, limits.memory);
+    let line = said.map_err(|failure| match failure {
+        Failure::Died(words) | Failure::Bloated(words) | Failure::Killed(words) => {
+            once_more(format!("its worker said no hello: {words}"))
         }
+        Failure::Garbled(words) => once_more(format!("its worker said more than a hello: {words}")),
+        Failure::Trouble(words) => once_more(words),
+        Failure::Late => Refusal {
+            why: process.with_last_line(format!(
+                "its worker said no hello within {} seconds; it must write one line of JSON first (docs/worker-protocol.md)",
+                HELLO.as_secs()
+            )),
+            is_final: true,
+        },
     })?;
-    let line = process.exchange(&[], Frames::Json, HELLO, limits.memory).map_err(|failure| match failure {
-        Failure::Died(words) | Failure::Bloated(words) => format!("its worker said no hello: {words}"),
-        Failure::Garbled(words) => format!("its worker said more than a hello: {words}"),
-        Failure::Late => process.with_last_line(format!(
-            "its worker said no hello within {} seconds; it must write one line of JSON first (docs/worker-protocol.md)",
-            HELLO.as_secs()
-        )),
-    })?;
-    let hello = Hello::read(&String::from_utf8_lossy(&line)).map_err(|why| format!("its worker {why}"))?;
+    let hello = Hello::read(&String::from_utf8_lossy(&line)).map_err(|why| once_more(format!("its worker {why}")))?;
     Ok((process, hello))
 }

@@ -1,0 +1,207 @@
+//! What a worker has started, and how all of it ends with the worker.
+//!
+//! A process group does not hold everything: `setsid` leaves it, and a process whose parent is gone belongs to nobody. Two means of
+//! Linux go further. Every worker has a *mark* in its environment, which whatever it starts inherits and `/proc` shows. And a
+//! program that is the *reaper* of its descendants becomes the parent of those that lose theirs, so that one which hides its
+//! environment is found, too. Elsewhere there is the process group alone.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::io;
+use std::process::{Child, Command};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// The environment variable that holds the mark.
+pub(super) const VARIABLE: &str = "LOGITFUZZ_WORKER";
+
+/// This very program, also where its file was replaced or deleted.
+#[cfg(target_os = "linux")]
+pub(crate) const OWN_PROGRAM: &str = "/proc/self/exe";
+#[cfg(not(target_os = "linux"))]
+pub(crate) const OWN_PROGRAM: &str = "";
+
+/// The mark of one worker of this process.
+pub(super) struct Mark(String);
+
+/// What this process has started itself.
+#[derive(Default)]
+struct Started {
+    processes: BTreeSet<u32>,
+    marks: BTreeSet<String>,
+}
+
+static STARTED: Mutex<Started> = Mutex::new(Started { processes: BTreeSet::new(), marks: BTreeSet::new() });
+
+/// Whether processes that lose their parent become children of this one.
+static IS_REAPER: AtomicBool = AtomicBool::new(false);
+
+fn started() -> MutexGuard<'static, Started> {
+    STARTED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Mark {
+    /// A mark that no other worker has.
+    pub fn new() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let mark = format!("{}{}", prefix(std::process::id()), NEXT.fetch_add(1, Ordering::Relaxed));
+        started().marks.insert(mark.clone());
+        Self(mark)
+    }
+}
+
+impl fmt::Display for Mark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Drop for Mark {
+    fn drop(&mut self) {
+        started().marks.remove(&self.0);
+    }
+}
+
+/// What the marks of all workers of a process begin with.
+fn prefix(process: u32) -> String {
+    format!("{process}.")
+}
+
+/// Starts a process that belongs to this one. While it is on its way from fork to exec nobody takes it for a stranger.
+pub(crate) fn spawn(command: &mut Command) -> io::Result<Child> {
+    let mut started = started();
+    let child = command.spawn()?;
+    started.processes.insert(child.id());
+    Ok(child)
+}
+
+/// A process that was started here has been waited for.
+pub(super) fn forget(process: u32) {
+    started().processes.remove(&process);
+}
+
+/// Makes this process the parent of all its descendants that lose theirs. For the command only: a library has no right to.
+pub(crate) fn become_reaper() {
+    #[cfg(target_os = "linux")]
+    if rustix::process::set_child_subreaper(Some(rustix::process::getpid())).is_ok() {
+        IS_REAPER.store(true, Ordering::Relaxed);
+    }
+}
+
+/// The children of a process, those that its other threads started included; none where the system does not tell.
+pub(super) fn children(process: u32) -> Vec<u32> {
+    let tasks = std::fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
+    let of_task = |task: std::fs::DirEntry| std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
+    tasks.flat_map(|task| numbers(&of_task(task))).collect()
+}
+
+fn numbers(text: &str) -> Vec<u32> {
+    text.split_whitespace().filter_map(|word| word.parse().ok()).collect()
+}
+
+/// Kills everything that a worker has started, itself included.
+#[cfg(target_os = "linux")]
+pub(super) fn end(mark: &Mark) {
+    kill_all(|process| mark_of(process).is_some_and(|found| found == mark.0));
+    if IS_REAPER.load(Ordering::Relaxed) {
+        end_orphans();
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn end(_: &Mark) {}
+
+/// Kills what workers of this process have started, if it is marked: for whoever watches over a process that is gone.
+#[cfg(target_os = "linux")]
+pub(crate) fn end_all_of(process: u32) {
+    let prefix = prefix(process);
+    kill_all(|process| mark_of(process).is_some_and(|found| found.starts_with(&prefix)));
+}
+
+/// Kills processes until none is chosen any more: they may be starting others.
+#[cfg(target_os = "linux")]
+fn kill_all(is_chosen: impl Fn(u32) -> bool) {
+    /// Rounds, a millisecond apart, after which what cannot be killed is left.
+    const ROUNDS: usize = 200;
+    for round in 0..ROUNDS {
+        let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+        let processes = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+        let chosen: Vec<u32> =
+            processes.filter(|&process| process != std::process::id() && is_chosen(process)).collect();
+        if chosen.is_empty() {
+            return;
+        }
+        if round > 0 {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        chosen.into_iter().for_each(|process| kill(process, &is_chosen));
+    }
+}
+
+/// Kills a process if it is still chosen once it is held: its number may belong to another by now.
+#[cfg(target_os = "linux")]
+fn kill(process: u32, is_chosen: &impl Fn(u32) -> bool) {
+    use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal};
+    let Some(id) = Pid::from_raw(process as i32) else { return };
+    match pidfd_open(id, PidfdFlags::empty()) {
+        Ok(held) if is_chosen(process) => drop(pidfd_send_signal(held, Signal::KILL)),
+        Ok(_) => {}
+        // An older system, or no descriptor is left.
+        Err(_) => drop(kill_process(id, Signal::KILL)),
+    }
+}
+
+/// The mark in the environment of a process, if it has one and the system shows it.
+#[cfg(target_os = "linux")]
+fn mark_of(process: u32) -> Option<String> {
+    let environment = std::fs::read(format!("/proc/{process}/environ")).ok()?;
+    let is_mark = |entry: &&[u8]| entry.strip_prefix(VARIABLE.as_bytes()).is_some_and(|rest| rest.starts_with(b"="));
+    let entry = environment.split(|&byte| byte == 0).find(is_mark)?;
+    Some(String::from_utf8_lossy(&entry[VARIABLE.len() + 1..]).into_owned())
+}
+
+/// Kills the children of this process that it did not start, but for those that bear the mark of a worker which lives.
+#[cfg(target_os = "linux")]
+fn end_orphans() {
+    use rustix::process::{Pid, WaitOptions, waitpid};
+    // Held throughout, so that nothing is being started meanwhile.
+    let started = started();
+    for process in children(std::process::id()) {
+        let lives = || mark_of(process).is_some_and(|mark| started.marks.contains(&mark));
+        if started.processes.contains(&process) || lives() {
+            continue;
+        }
+        kill(process, &|_| true);
+        // Its status interests nobody, and it must not stay as a zombie.
+        let _ = waitpid(Pid::from_raw(process as i32), WaitOptions::empty());
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::{Mark, VARIABLE, end, forget, spawn};
+    use std::process::{Command, Stdio};
+
+    /// A process in a session of its own, whose parent is gone, ends with its worker; one of another worker does not.
+    #[test]
+    fn what_left_its_group_is_found() {
+        let (mark, other) = (Mark::new(), Mark::new());
+        let sleeper = |mark: &Mark| {
+            let mut command = Command::new("sh");
+            command.args(["-c", "setsid sleep 600 & echo $!"]).env(VARIABLE, mark.to_string());
+            let child = spawn(command.stdout(Stdio::piped())).unwrap();
+            let id = child.id();
+            let said = child.wait_with_output().unwrap().stdout;
+            forget(id);
+            String::from_utf8(said).unwrap().trim().parse::<u32>().unwrap()
+        };
+        let lives =
+            |id: u32| std::fs::read_to_string(format!("/proc/{id}/stat")).is_ok_and(|stat| !stat.contains(") Z "));
+        let (mine, another) = (sleeper(&mark), sleeper(&other));
+        assert!(lives(mine) && lives(another));
+        end(&mark);
+        assert!(!lives(mine) && lives(another));
+        end(&other);
+        assert!(!lives(another));
+    }
+}
