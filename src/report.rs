@@ -23,6 +23,7 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+mod declared;
 pub mod gate;
 pub mod github;
 pub mod html;

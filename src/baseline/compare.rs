@@ -8,7 +8,7 @@ use crate::judge::Verdict;
 use crate::kernel::Declaration;
 use crate::report::short;
 use crate::results::{Cell, Results};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 /// By how much a ratio may exceed what is recorded, in units of the bound; past a bound, in units of what is recorded.
@@ -300,7 +300,8 @@ fn judge_declared(results: &Results, baseline: Option<&Baseline>, nothing: &Decl
         let (state, improvement) = match (looser.is_empty(), stricter.is_empty()) {
             (true, true) => return None,
             (true, false) => {
-                let detail = format!("no longer declares {}", stricter.join("; ").replace(", recorded ", " but "));
+                let words = stricter.join("; ").replace(", recorded ", " before, now ");
+                let detail = format!("it declares less than recorded: {words}");
                 (State::Passes, Some(Improvement { detail }))
             }
             (false, _) => {
@@ -319,10 +320,11 @@ fn judge_declared(results: &Results, baseline: Option<&Baseline>, nothing: &Decl
 /// Judges every cell by itself; see [`compare`], which knows what can be compared.
 pub(crate) fn judge_cells(results: &Results, baseline: Option<&Baseline>, slack: f64) -> Comparison {
     let mut cells: BTreeMap<CellName, Judged> = BTreeMap::new();
+    let changed: BTreeSet<FunctionName> = baseline.map_or_else(BTreeSet::new, |baseline| changed(results, baseline));
     for cell in &results.cells {
         let name = CellName::of(cell);
         let entry = baseline.and_then(|baseline| baseline.entries.get(&name));
-        let rules = Rules { cell, entry, slack };
+        let rules = Rules { cell, entry, slack, is_comparable: !changed.contains(&name.function()) };
         let mut regressions = rules.regressions();
         regressions.sort_by_key(|regression| std::cmp::Reverse(regression.reason));
         let improvement = if regressions.is_empty() { rules.improvement() } else { None };
@@ -356,6 +358,16 @@ pub(crate) fn judge_cells(results: &Results, baseline: Option<&Baseline>, slack:
     Comparison { baseline, slack, cells: cells.into_values().collect(), outside }
 }
 
+/// The functions that declare something else than was accepted: their errors are measured with another bound.
+fn changed(results: &Results, baseline: &Baseline) -> BTreeSet<FunctionName> {
+    let now: BTreeMap<FunctionName, &Declaration> =
+        results.declared.iter().map(|declared| (FunctionName::of(declared), &declared.declaration)).collect();
+    let is_changed = |function: &&FunctionName| {
+        now.get(*function).copied() != baseline.declared.get(*function).map(|recorded| &recorded.declaration)
+    };
+    now.keys().chain(baseline.declared.keys()).filter(is_changed).cloned().collect()
+}
+
 /// The replay command of the finding that is nearest to a cell: of its family if there is one, of its op and dtype otherwise.
 fn replay(results: &Results, cell: &Cell) -> Option<String> {
     let alike = |finding: &&crate::results::Finding| {
@@ -372,6 +384,8 @@ struct Rules<'a> {
     cell: &'a Cell,
     entry: Option<&'a Entry>,
     slack: f64,
+    /// Whether ratios and grades have the same bounds as those of the entry.
+    is_comparable: bool,
 }
 
 impl Rules<'_> {
@@ -418,7 +432,7 @@ impl Rules<'_> {
         let ratio = three_digits_up(cell.max_ratio);
         if entry.max_ratio <= 1.0 && ratio > 1.0 {
             broken(Reason::RatioAbove1, format!("ratio {}, recorded {}", short(ratio), short(entry.max_ratio)));
-        } else if self.grown(entry.max_ratio, ratio, 1.0) {
+        } else if self.is_comparable && self.grown(entry.max_ratio, ratio, 1.0) {
             broken(
                 Reason::RatioGrown,
                 format!("ratio {}, recorded {}, slack {}", short(ratio), short(entry.max_ratio), self.slack),
@@ -431,6 +445,7 @@ impl Rules<'_> {
         }
         if let (Some(before), Some(now)) = (entry.grade, worst_grade(cell))
             && now > before
+            && self.is_comparable
         {
             broken(Reason::GradeFell, format!("worst grade {now}, recorded {before}"));
         }

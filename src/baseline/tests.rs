@@ -98,6 +98,13 @@ fn every_rule_has_its_reason() {
             reasons_of(Cell { not_run: 3, ..cell(&[(Verdict::Pass, 47)], Grade::Tight, 0.3) }),
             vec!["not_run"],
         ),
+        ("nothing measured", reasons_of(cell(&[], Grade::Tight, 0.0)), vec!["missing"]),
+        ("a case less", reasons_of(cell(&[(Verdict::Pass, 49)], Grade::Tight, 0.3)), vec!["fewer_cases"]),
+        (
+            "given up on, and a case less",
+            reasons_of(Cell { not_run: 3, ..cell(&[(Verdict::Pass, 46)], Grade::Tight, 0.3) }),
+            vec!["fewer_cases", "not_run"],
+        ),
         ("one NaN more", known(6, 14, 40.0), vec!["more_nan"]),
         ("few inaccurate more", known(5, 25, 40.0), vec![]),
         ("many inaccurate more", known(5, 28, 40.0), vec!["more_failures"]),
@@ -107,6 +114,87 @@ fn every_rule_has_its_reason() {
     ] {
         assert_eq!(got, want, "{why}");
     }
+}
+
+/// Results in which the kernel declares this.
+fn declaring(claims: &str, lengths: std::ops::RangeInclusive<usize>) -> Results {
+    let mut results = results();
+    let mut set = Claims::default();
+    set.set(claims).unwrap();
+    let declaration = Declaration { lengths, ..Declaration::of_claims(set) };
+    results.declared =
+        vec![Declared { kernel: "mine".into(), op: Op::Softmax, dtype: Dtype::F32, declaration, needed: 0 }];
+    results
+}
+
+#[test]
+fn what_a_kernel_declares_is_recorded_and_looser_is_red() {
+    let any = 0..=usize::MAX;
+    let told = |before: &Results, now: &Results| {
+        let gate = compare(now, Some(&Baseline::of(before)), DEFAULT_SLACK).unwrap();
+        let told = |(cell, regressions): (&Judged, &[Regression])| format!("{}: {}", cell.name, regressions[0].detail);
+        gate.worse().map(told).collect::<Vec<_>>()
+    };
+    let claiming = declaring("exp=8,online", any.clone());
+    assert_eq!(
+        told(&results(), &claiming),
+        ["mine softmax f32 (declared): exp=8, recorded 2; online=true, recorded false"]
+    );
+    assert_eq!(told(&results(), &declaring("", 1..=9)).len(), 1);
+    assert!(told(&claiming, &claiming).is_empty());
+    // What was claimed and is no longer is room to tighten; ratios under other claims are not compared.
+    let mut stricter = results();
+    stricter.cells[0].max_ratio = 0.99;
+    stricter.cells[0].grades = [(Grade::Textbook, 400)].into();
+    assert!(told(&claiming, &stricter).is_empty());
+    assert_eq!(told(&results(), &stricter).len(), 1);
+    let gate = compare(&results(), Some(&Baseline::of(&claiming)), DEFAULT_SLACK).unwrap();
+    let better: Vec<_> =
+        gate.better().map(|(cell, better)| (cell.name.family.as_str(), better.detail.as_str())).collect();
+    assert_eq!(
+        better,
+        [(DECLARED, "it declares less than recorded: exp=8 before, now 2; online=true before, now false")]
+    );
+    // The file keeps it, a lost line is as if nothing had been accepted, and an edited one is refused.
+    let (_dir, path) = place();
+    Baseline::of(&claiming).write(&path).unwrap();
+    assert_eq!(Baseline::read(&path).unwrap().declared[&FunctionName::of(&claiming.declared[0])].line, 5);
+    let text = std::fs::read_to_string(&path).unwrap();
+    let line = text.lines().nth(4).unwrap();
+    std::fs::write(&path, text.replace(line, "")).unwrap();
+    assert!(!compare(&claiming, Some(&Baseline::read(&path).unwrap()), DEFAULT_SLACK).unwrap().passes());
+    std::fs::write(&path, text.replace("exp=8", "exp=9")).unwrap();
+    assert!(Baseline::read(&path).unwrap_err().to_string().contains("line 5: its numbers do not fit its check"));
+    // Without any baseline nothing was accepted.
+    assert!(compare(&claiming, None, DEFAULT_SLACK).unwrap().worse().any(|(cell, _)| cell.name.family == DECLARED));
+}
+
+#[test]
+fn an_empty_cell_must_have_been_accepted() {
+    let mut empty = results();
+    empty.cells[0] = cell(&[], Grade::Tight, 0.0);
+    let gate = compare(&empty, Some(&Baseline::of(&empty)), DEFAULT_SLACK).unwrap();
+    assert_eq!((gate.passes(), gate.empty(), gate.passing()), (true, 1, 0));
+    let gate = compare(&empty, None, DEFAULT_SLACK).unwrap();
+    assert!(gate.worse().any(|(cell, found)| cell.name.family == "ordinary" && found[0].reason == Reason::Missing));
+}
+
+/// A file of the version before is read, says that it must be accepted again, and keeps what people wrote when it is.
+#[test]
+fn the_former_version_must_be_accepted_again() {
+    let (_dir, path) = place();
+    let mut baseline = Baseline::of(&results());
+    baseline.expect_failures(&results(), "by design");
+    baseline.write(&path).unwrap();
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replace(SCHEMA, FORMER_SCHEMA)).unwrap();
+    let former = Baseline::read(&path).unwrap();
+    let error = compare(&results(), Some(&former), DEFAULT_SLACK).unwrap_err();
+    assert!(error.kind() == ErrorKind::Usage && error.to_string().contains("accept it again"), "{error}");
+    let accepted = former.accept(&results()).unwrap();
+    assert_eq!(accepted.entries, baseline.entries);
+    accepted.write(&path).unwrap();
+    Baseline::read(&path).unwrap().refuse_former().unwrap();
 }
 
 #[test]
@@ -229,9 +317,9 @@ fn whatever_is_wrong_with_the_file_is_named_with_its_line() {
     wrong(&good.replace("\"nan\":5", "\"hot\":5"), "line 6: unknown variant `hot`");
     wrong(&good.replace("\"grade\":\"tight\"", "\"grade\":7"), "line 5: ");
     wrong(&good.replace("\"dtype\"", "\"detype\""), "line 5: unknown field `detype`");
-    wrong(&good.replace("baseline/1", "baseline/2"), "line 2: schema `logitfuzz.baseline/2` is newer");
-    wrong(&good.replace("baseline/1", "results/1"), "line 2: schema `logitfuzz.results/1` is not");
-    wrong(&good.replace("\"schema\": \"logitfuzz.baseline/1\",\n", ""), "line 1: no `schema`");
+    wrong(&good.replace("baseline/2", "baseline/3"), "line 2: schema `logitfuzz.baseline/3` is newer");
+    wrong(&good.replace("baseline/2", "results/1"), "line 2: schema `logitfuzz.results/1` is not");
+    wrong(&good.replace("\"schema\": \"logitfuzz.baseline/2\",\n", ""), "line 1: no `schema`");
     wrong(&good.replace("\"cells\"", "\"celz\""), "line 4");
     wrong(&good.replace("},\n{", "}\n<<<<<<< HEAD\n{"), "line 6, column 1");
     wrong(&good.replace("\"worst\"", "\"expected\":\" \",\"worst\""), "is expected to fail without a reason");

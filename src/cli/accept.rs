@@ -127,8 +127,8 @@ impl Accept {
         text += &listed("the oracle is undecided", &next, |entry| entry.verdicts.contains_key(&Verdict::Undecided));
         if !next.declared.is_empty() {
             let count = next.declared.len();
-            let functions = if count == 1 { "function declares" } else { "functions declare" };
-            text += &format!("what {count} {functions} of themselves is recorded with them\n");
+            let declare = if count == 1 { "function declares of itself" } else { "functions declare of themselves" };
+            text += &format!("what {count} {declare} is recorded with them\n");
         }
         print(&text)?;
         Ok(0)

@@ -59,6 +59,11 @@ impl Default for Claims {
     }
 }
 
+/// A constant as people write it.
+pub(super) fn factor(c: f64) -> String {
+    if c.abs() < 1e9 { c.to_string() } else { format!("{c:e}") }
+}
+
 /// The largest relative error of an exp, a log or a log1p that may be claimed. A weight and the sum of the weights may then be wrong
 /// by a sixteenth each, so that a probability keeps a digit; beyond, results without one would be forgiven.
 const COARSEST: f64 = 1.0 / 16.0;
@@ -119,8 +124,10 @@ impl Claims {
         for (key, c) in [("exp", self.exp), ("log", self.log), ("log1p", self.log1p)] {
             if !(0.0..=most).contains(&c) {
                 return Err(Error::usage(format!(
-                    "claim `{key}={c}` forgives results without a correct digit; at most {most} units of roundoff can be claimed of \
-                     what computes in {accumulator}"
+                    "claim `{key}={}` forgives results without a correct digit; at most {} units of roundoff can be claimed of \
+                     what computes in {accumulator}",
+                    factor(c),
+                    factor(most)
                 )));
             }
         }
@@ -145,7 +152,9 @@ impl fmt::Display for Claims {
         let mut items = Vec::new();
         let factors =
             [("exp", self.exp, default.exp), ("log", self.log, default.log), ("log1p", self.log1p, default.log1p)];
-        items.extend(factors.iter().filter(|(_, c, usual)| c != usual).map(|(key, c, _)| format!("{key}={c}")));
+        items.extend(
+            factors.iter().filter(|(_, c, usual)| c != usual).map(|(key, c, _)| format!("{key}={}", factor(*c))),
+        );
         if self.sum != default.sum {
             items.push(format!("sum={}", self.sum));
         }

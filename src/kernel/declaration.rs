@@ -1,6 +1,7 @@
 //! What a kernel declares of itself: its claims, and which cases it takes. All of it makes the judge forgive more or look at less,
 //! so whoever relies on a verdict must see it, and a gate must notice when it becomes looser.
 
+use super::claims::factor;
 use super::{Claims, Kernel, Special, Summation};
 use crate::dtype::Dtype;
 use crate::op::Op;
@@ -78,7 +79,7 @@ impl Claims {
         for (name, now, before) in
             [("exp", self.exp, before.exp), ("log", self.log, before.log), ("log1p", self.log1p, before.log1p)]
         {
-            looser(now > before, name, now.to_string(), before.to_string());
+            looser(now > before, name, factor(now), factor(before));
         }
         looser(rounds_more(self.sum, before.sum), "sum", self.sum.to_string(), before.sum.to_string());
         let (now, was) = (self.accumulator(dtype), before.accumulator(dtype));

@@ -70,6 +70,7 @@ pub fn page(results: &Results, run: Option<&RunInfo>, gate: Option<&Comparison>)
     matrices(&mut out, &view);
     findings(&mut out, &view);
     kernels(&mut out, &view);
+    declared(&mut out, results);
     settings(&mut out, results, run);
     put!(
         out,
@@ -323,6 +324,31 @@ fn matrices(out: &mut String, view: &View) {
             out.push_str("</details>\n");
         }
     }
+}
+
+/// What the kernels declare of themselves, and how many passes needed it.
+fn declared(out: &mut String, results: &Results) {
+    let rows = super::declared::rows(results);
+    if rows.is_empty() {
+        return;
+    }
+    out.push_str(
+        "<h2 id=declared>What kernels declare</h2>\n<p class=soft>A pass is worth what the kernel is held to. The last column counts the \
+         cases that pass only thanks to these claims.</p>\n<table><thead><tr><th>kernel<th>declares<th>ops<th>dtypes<th>passes that \
+         need it</tr></thead><tbody>\n",
+    );
+    for row in rows {
+        put!(
+            out,
+            "<tr><td><code>{}</code><td><code>{}</code><td>{}<td>{}<td class=num>{}</tr>\n",
+            escape(row.kernel),
+            escape(&row.declares),
+            row.ops.join(", "),
+            row.dtypes.join(" "),
+            count(row.needed)
+        );
+    }
+    out.push_str("</tbody></table>\n");
 }
 
 /// A name that may be broken after its underscores.

@@ -54,6 +54,21 @@ pub fn summary(results: &Results, run: Option<&RunInfo>, gate: Option<&Compariso
     for kernel in &view.kernels {
         put!(out, "- {}: {}\n", code(kernel.name), broken_families(kernel));
     }
+    let declared = super::declared::rows(results);
+    if !declared.is_empty() {
+        out += "\n## What kernels declare\n\nA pass is worth what the kernel is held to. The last column counts the cases that pass only thanks to these claims.\n";
+        out += "\n| kernel | declares | ops | dtypes | passes that need it |\n|---|---|---|---|---|\n";
+        for row in &declared {
+            let (ops, dtypes) = (row.ops.join(", "), row.dtypes.join(" "));
+            put!(
+                out,
+                "| {} | {} | {ops} | {dtypes} | {} |\n",
+                code(row.kernel),
+                code(&row.declares),
+                count(row.needed)
+            );
+        }
+    }
     out += "\n## Findings\n";
     if results.findings.is_empty() {
         out += "\nNone: no case failed.\n";

@@ -188,7 +188,7 @@ mod tests {
         let (mark, other) = (Mark::new(), Mark::new());
         let sleeper = |mark: &Mark| {
             let mut command = Command::new("sh");
-            command.args(["-c", "setsid sleep 600 & echo $!"]).env(VARIABLE, mark.to_string());
+            command.args(["-c", "setsid sleep 600 >&- 2>&- & echo $!"]).env(VARIABLE, mark.to_string());
             let child = spawn(command.stdout(Stdio::piped())).unwrap();
             let id = child.id();
             let said = child.wait_with_output().unwrap().stdout;
