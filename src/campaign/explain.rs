@@ -2,7 +2,7 @@
 //!
 //! The harness does not see inside a kernel, but it can ask: the failing case, shrunk, is run again with its maximum moved to 0,
 //! without its masked classes, in descending order. What cures the failure names the step that causes it; the size of the error
-//! tells the rest. [`Shape`] is the cheap classification by which failures are told apart while a campaign runs; [`Cause`] is
+//! tells the rest. The same outputs are also judged as those of a kernel that flushes subnormal numbers to zero. [`Shape`] is the cheap classification by which failures are told apart while a campaign runs; [`Cause`] is
 //! the diagnosis of a finding.
 
 use crate::case::{Case, Extra};
@@ -57,6 +57,13 @@ impl Shape {
 pub enum Cause {
     /// The kernel did not come to an answer.
     Faulty(Fault),
+    /// The outputs are those of a kernel that flushes subnormal numbers to zero.
+    FlushToZero {
+        /// What the kernel computes in.
+        accumulator: Dtype,
+        /// Whether loading its library sets flush-to-zero.
+        by_loading: bool,
+    },
     /// A relation is broken although each output is within its bound.
     BrokenRelation,
     /// The same kind of row is answered differently at another length.
@@ -142,6 +149,7 @@ impl Cause {
     pub const fn name(self) -> &'static str {
         match self {
             Cause::Faulty(fault) => Verdict::of_fault(fault).name(),
+            Cause::FlushToZero { .. } => "flush_to_zero",
             Cause::BrokenRelation => "broken_relation",
             Cause::Inconsistent => "inconsistent",
             Cause::EmptyRow => "empty_row",
@@ -166,16 +174,22 @@ impl Cause {
         }
     }
 
-    /// The cause of a failing judgement. `fails` runs the kernel on a variation of the case and says whether it fails, too.
+    /// The cause of a failing judgement. `flushing` is what is said of the same outputs under the claim `flush_to_zero`, where the
+    /// kernel does not claim it, and `by_loading` whether its library sets that when it is loaded; `fails` runs the kernel on a
+    /// variation of the case and says whether it fails, too.
     pub fn of(
         case: &Case,
         truth: &Truth,
         judgement: &Judgement,
         claims: &Claims,
+        (flushing, by_loading): (Option<Verdict>, bool),
         fails: &mut dyn FnMut(&Case) -> bool,
     ) -> Self {
         if let Some(fault) = judgement.verdict.fault() {
             return Cause::Faulty(fault);
+        }
+        if flushing == Some(Verdict::Pass) {
+            return Cause::FlushToZero { accumulator: claims.accumulator(case.dtype()), by_loading };
         }
         match judgement.verdict {
             Verdict::Inconsistent => return Cause::Inconsistent,
@@ -306,9 +320,13 @@ impl Cause {
             Cause::Faulty(fault) => {
                 let (did, cure) = match fault {
                     Fault::Unwritten => ("left outputs unwritten", "write every output on every path, special values too"),
+                    Fault::FenvChanged => (
+                        "left the floating-point environment changed",
+                        "save MXCSR (on Arm FPCR) before and restore it after, or do not set it",
+                    ),
                     Fault::InputChanged => ("changed its input", "work on a copy, or in the output"),
                     Fault::OutOfBounds => {
-                        ("wrote outside its output", "check the tail of vector loops, and the index types")
+                        ("reached outside its buffers", "check the tail of vector loops, and the index types")
                     }
                     Fault::Panic => ("panicked", "handle this shape of input before indexing or dividing"),
                     Fault::Hang => ("did not answer in time", "bound every loop by the number of logits, not by a value"),
@@ -316,6 +334,11 @@ impl Cause {
                 };
                 format!("The kernel {did}: {}. Cure: {cure}.", judgement.message.as_deref().unwrap_or("no message"))
             }
+            Cause::FlushToZero { accumulator, by_loading } => format!(
+                "Judged with the claim flush_to_zero it passes: numbers below {:.2e}, the least normal number, became 0. {}Cure: compile without -ffast-math, or claim flush_to_zero where that is meant.",
+                accumulator.format().least_normal(),
+                if by_loading { "Loading the library sets flush-to-zero (gcc's -ffast-math does that). " } else { "" }
+            ),
             Cause::BrokenRelation => format!(
                 "Each output is within its own bound, but {}. Cure: divide by the very sum that was formed, and treat all elements alike.",
                 judgement.relation.map_or("a relation between them is broken", Relation::broken)

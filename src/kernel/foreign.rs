@@ -46,6 +46,7 @@ pub struct Foreign {
     name: String,
     selector: String,
     version: Option<String>,
+    flushes_when_loaded: bool,
     /// The number of each function in the worker's hello, with what it claims.
     functions: Vec<(usize, Function)>,
 }
@@ -84,6 +85,7 @@ impl Foreign {
                 name: served.name.clone(),
                 selector: format!("{}={label}", served.name),
                 version: served.version.clone(),
+                flushes_when_loaded: served.environment.is_some(),
                 functions: functions.collect::<Result<_>>()?,
             })
         };
@@ -144,6 +146,10 @@ impl Kernel for Foreign {
 
     fn version(&self) -> Option<&str> {
         self.version.as_deref()
+    }
+
+    fn flushes_when_loaded(&self) -> bool {
+        self.flushes_when_loaded
     }
 
     fn run(&self, case: &Case) -> Outcome {
