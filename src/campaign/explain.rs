@@ -188,8 +188,11 @@ impl Cause {
         if let Some(fault) = judgement.verdict.fault() {
             return Cause::Faulty(fault);
         }
-        if flushing == Some(Verdict::Pass) {
-            return Cause::FlushToZero { accumulator: claims.accumulator(case.dtype()), by_loading };
+        let accumulator = claims.accumulator(case.dtype());
+        if flushing == Some(Verdict::Pass)
+            && (by_loading || Self::is_flushed(case, truth, judgement, accumulator, fails))
+        {
+            return Cause::FlushToZero { accumulator, by_loading };
         }
         match judgement.verdict {
             Verdict::Inconsistent => return Cause::Inconsistent,
@@ -217,6 +220,25 @@ impl Cause {
                 Self::by_experiment(case, truth, judgement, claims, fails).unwrap_or(by_size)
             }
         }
+    }
+
+    /// Whether small numbers that became 0 explain a failure that the claim of flushing forgives. The claim forgives other errors of
+    /// that size as well: but what flushing leaves is seldom near its value, it makes no result larger, and it does nothing where all
+    /// numbers are far above the least normal one.
+    fn is_flushed(
+        case: &Case,
+        truth: &Truth,
+        judgement: &Judgement,
+        accumulator: Dtype,
+        fails: &mut dyn FnMut(&Case) -> bool,
+    ) -> bool {
+        let is_larger = judgement
+            .worst
+            .as_ref()
+            .is_some_and(|worst| exact_value(truth, worst.index).is_none_or(|exact| !(worst.got.abs() <= exact.abs())));
+        judgement.verdict != Verdict::Inaccurate
+            && !is_larger
+            && raised(case, accumulator).is_some_and(|case| !fails(&case))
     }
 
     /// What a variation of the input cures.
@@ -335,7 +357,8 @@ impl Cause {
                 format!("The kernel {did}: {}. Cure: {cure}.", judgement.message.as_deref().unwrap_or("no message"))
             }
             Cause::FlushToZero { accumulator, by_loading } => format!(
-                "Judged with the claim flush_to_zero it passes: numbers below {:.2e}, the least normal number, became 0. {}Cure: compile without -ffast-math, or claim flush_to_zero where that is meant.",
+                "Judged with the claim flush_to_zero it passes{}: numbers below {:.2e}, the least normal number, became 0. {}Cure: compile without -ffast-math, or claim flush_to_zero where that is meant.",
+                if by_loading { "" } else { ", and without it once the smallest numbers are raised" },
                 accumulator.format().least_normal(),
                 if by_loading { "Loading the library sets flush-to-zero (gcc's -ffast-math does that). " } else { "" }
             ),
@@ -419,6 +442,28 @@ fn relative_error(truth: &Truth, index: usize, got: f64) -> f64 {
 fn recentred(case: &Case, max: f64) -> Option<Case> {
     let logits: Vec<f64> = case.logits().iter().map(|&z| case.dtype().round(z - max)).collect();
     Case::new(case.op(), case.dtype(), logits, case.extra().clone()).ok()
+}
+
+/// The case with no number near the least normal one of the accumulator: gaps shrunk, so that no exponential is, and small values
+/// raised; none if it is so already.
+fn raised(case: &Case, accumulator: Dtype) -> Option<Case> {
+    let dtype = case.dtype();
+    // The product of two such numbers is still a normal one.
+    let least = ldexp(1.0, accumulator.format().emin / 2);
+    let raise = |&x: &f64| if x != 0.0 && x.abs() < least { dtype.round(least.copysign(x)) } else { x };
+    let shrunk = (-Thresholds::of(accumulator).subnormal / 2.0 / gap(case)).min(1.0);
+    let max = maximum(case);
+    let closer = |&z: &f64| if z.is_finite() && shrunk < 1.0 { dtype.round(max - (max - z) * shrunk) } else { z };
+    let logits: Vec<f64> = case.logits().iter().map(|z| raise(&closer(z))).collect();
+    let extra = match case.extra() {
+        Extra::None => Extra::None,
+        Extra::Target { class, label_smoothing } => {
+            Extra::Target { class: *class, label_smoothing: raise(label_smoothing) }
+        }
+        Extra::Direction(direction) => Extra::Direction(direction.iter().map(raise).collect()),
+    };
+    let raised = Case::new(case.op(), dtype, logits, extra).ok()?;
+    (raised != *case).then_some(raised)
 }
 
 /// The case with only some of its logits; none if the target is not among them, or nothing is left.
