@@ -6,6 +6,7 @@
 
 use crate::dtype::{Dtype, text};
 use crate::error::{Error, Result};
+use crate::fenv::Standard;
 use crate::op::{Op, Takes};
 use std::fmt;
 use std::sync::Arc;
@@ -134,6 +135,7 @@ impl Case {
     /// # Errors
     /// What is wrong with the text, or what [`Case::new`] refuses.
     pub fn parse(input: &str) -> Result<Self> {
+        let _standard = Standard::enter();
         let shape = || {
             Error::usage(
                 "a case reads `OP DTYPE [LOGIT, ...]`, then target=, label_smoothing=, cotangent=[...] or tangent=[...] as the op takes",

@@ -95,6 +95,10 @@ type Exit = Result<u8, Error>;
 
 /// Runs the command on the arguments of the process.
 pub fn main() -> ExitCode {
+    if let Err(error) = crate::fenv::ensure_standard() {
+        complain(&error.to_string());
+        return ExitCode::from(error.exit_code());
+    }
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => return refuse(&error),

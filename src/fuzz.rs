@@ -19,6 +19,7 @@ use crate::case::Case;
 use crate::check;
 use crate::dtype::Dtype;
 use crate::error::{Error, Result};
+use crate::fenv::Standard;
 use crate::generate::draw::Draw;
 use crate::generate::mutate::{crossover, mutate, recast};
 use crate::judge::Judgement;
@@ -129,6 +130,7 @@ impl Target {
     /// Where a kernel fails, with the finding: the shrunk input in decimal and in hex, the truth, what was returned, why, and how
     /// to replay it.
     pub fn execute(&mut self, input: &Input) -> bool {
+        let _standard = Standard::enter();
         let Some(execution) = self.judge(&input.0) else { return false };
         if execution.judgement.verdict.is_failure() {
             let message = self.message(&execution, &input.0);

@@ -11,6 +11,7 @@
 use crate::case::{Case, Extra};
 use crate::dtype::Dtype;
 use crate::error::{Error, Result};
+use crate::fenv::Standard;
 use crate::op::{Op, Takes};
 use draw::Draw;
 use std::sync::Arc;
@@ -38,6 +39,7 @@ pub const VERSION: u32 = 3;
 /// The logits of row `index`: exact dtype values, at most `max_len` of them. Each row draws from a ChaCha stream of its own,
 /// named by (seed, dtype, family, index).
 pub fn row(family: Family, dtype: Dtype, seed: u64, index: u64, max_len: usize) -> Vec<f64> {
+    let _standard = Standard::enter();
     family.make(&mut Draw::stream(seed, dtype, family.name(), None, index), dtype, index, max_len)
 }
 
@@ -58,6 +60,7 @@ pub fn case(
     logits: Arc<[f64]>,
     target: Option<usize>,
 ) -> Result<Option<Case>> {
+    let _standard = Standard::enter();
     let mut draw = Draw::stream(seed, dtype, family, Some(op), index);
     let extra = extras::extra(&mut draw, op, dtype, family, &logits, target);
     let made = extra.map(|extra| Case::new(op, dtype, logits, extra)).transpose();
@@ -68,6 +71,7 @@ pub fn case(
 /// not given. At most `max_len` logits; cross-entropy has one at least.
 #[cfg_attr(not(any(feature = "proptest", feature = "arbitrary")), allow(dead_code))]
 pub(crate) fn any_case(draw: &mut Draw, op: Option<Op>, dtype: Option<Dtype>, max_len: usize) -> Case {
+    let _standard = Standard::enter();
     let op = op.unwrap_or_else(|| draw.choose(&Op::ALL));
     let dtype = dtype.unwrap_or_else(|| draw.choose(&Dtype::ALL));
     let (family, mut logits) = any_row(draw, dtype, max_len);

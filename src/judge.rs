@@ -6,6 +6,7 @@
 
 use crate::case::Case;
 use crate::dtype::Format;
+use crate::fenv::Standard;
 use crate::kernel::{Claims, Fault, Kernel, Outcome};
 use crate::magnitude::Magnitude;
 use crate::op::Op;
@@ -91,6 +92,7 @@ pub struct WorstOutput {
 
 /// Judges an outcome of a case. `truth` must be that of the case, `bounds` those of the claims.
 pub fn judge(case: &Case, outcome: &Outcome, truth: &Truth, bounds: &Bounds, claims: &Claims) -> Judgement {
+    let _standard = Standard::enter();
     let outputs = match outcome {
         Outcome::Outputs(outputs) => outputs,
         Outcome::Failed(fault, message) => return Judgement::of_fault(*fault, message.clone()),
@@ -183,6 +185,7 @@ pub fn judge_output(
     index: usize,
     got: f64,
 ) -> OutputJudgement {
+    let _standard = Standard::enter();
     Court { case, truth, bounds, claims }.judge_best(index, got)
 }
 

@@ -6,6 +6,7 @@
 use crate::case::Case;
 use crate::dtype::Dtype;
 use crate::error::Error;
+use crate::fenv::{Standard, Watch};
 use crate::op::Op;
 use std::ops::RangeInclusive;
 
@@ -56,6 +57,11 @@ pub trait Kernel: Send + Sync {
     /// The version of the library under test, for reports.
     fn version(&self) -> Option<&str> {
         None
+    }
+
+    /// Whether loading the kernel's library sets flush-to-zero, so that all who use it compute with it. No, unless it says otherwise.
+    fn flushes_when_loaded(&self) -> bool {
+        false
     }
 
     /// Runs one case that the kernel supports. It may panic: [`run`] catches that.
@@ -128,6 +134,10 @@ impl<K: Kernel + ?Sized> Kernel for &K {
         (**self).version()
     }
 
+    fn flushes_when_loaded(&self) -> bool {
+        (**self).flushes_when_loaded()
+    }
+
     fn run(&self, case: &Case) -> Outcome {
         (**self).run(case)
     }
@@ -148,14 +158,28 @@ pub enum Outcome {
     NotRun,
 }
 
+impl Outcome {
+    /// This outcome of a call, or the fault that it left the environment changed, in words ([`Watch::end`]). Any other fault counts more.
+    pub(crate) fn unless_changed(self, changed: Option<String>) -> Self {
+        match (self, changed) {
+            (Outcome::Outputs(_), Some(words)) => {
+                Outcome::Failed(Fault::FenvChanged, format!("after the call {words}"))
+            }
+            (outcome, _) => outcome,
+        }
+    }
+}
+
 /// What a kernel can do wrong besides computing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Fault {
     /// An output was never written, or the answer is too short.
     Unwritten,
+    /// It left the floating-point environment of its thread changed.
+    FenvChanged,
     /// It changed its input.
     InputChanged,
-    /// It wrote outside its output.
+    /// It wrote outside its output, or read or wrote outside every buffer.
     OutOfBounds,
     /// It panicked, raised an exception, or refused the input.
     Panic,
@@ -167,8 +191,15 @@ pub enum Fault {
 
 impl Fault {
     /// Every fault.
-    pub const ALL: [Fault; 6] =
-        [Fault::Unwritten, Fault::InputChanged, Fault::OutOfBounds, Fault::Panic, Fault::Hang, Fault::Crash];
+    pub const ALL: [Fault; 7] = [
+        Fault::Unwritten,
+        Fault::FenvChanged,
+        Fault::InputChanged,
+        Fault::OutOfBounds,
+        Fault::Panic,
+        Fault::Hang,
+        Fault::Crash,
+    ];
 
     /// Whether the kernel's process was lost with it.
     pub const fn is_fatal(self) -> bool {
@@ -176,10 +207,15 @@ impl Fault {
     }
 }
 
-/// Runs one case on a kernel and catches a panic of the kernel.
+/// Runs one case on a kernel, in the standard floating-point environment, and catches a panic of the kernel. The environment is put
+/// back afterwards; to leave it changed is a fault, if there is no other.
 pub fn run(kernel: &dyn Kernel, case: &Case) -> Outcome {
-    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| kernel.run(case))) {
-        Ok(outcome) => outcome,
+    let _standard = Standard::enter();
+    let watch = Watch::begin();
+    let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| kernel.run(case)));
+    let changed = watch.end();
+    match caught {
+        Ok(outcome) => outcome.unless_changed(changed),
         Err(payload) => Outcome::Failed(
             Fault::Panic,
             payload

@@ -52,6 +52,7 @@ mod checksum;
 pub mod cli;
 pub mod dtype;
 pub mod error;
+mod fenv;
 #[cfg(feature = "arbitrary")]
 pub mod fuzz;
 pub mod generate;

@@ -10,6 +10,7 @@
 //! Rows that are not finite have no single truth; `special` says what is accepted there.
 
 use crate::case::Case;
+use crate::fenv::Standard;
 use crate::kernel::Special;
 use crate::magnitude::Magnitude;
 use crate::op::Op;
@@ -148,6 +149,7 @@ impl Oracle {
 
     /// What each output of the case must be. For ordinary rows the preset of special values makes no difference.
     pub fn truth(&mut self, case: &Case, special: Special) -> Truth {
+        let _standard = Standard::enter();
         let class = RowClass::of(case.logits());
         if !class.is_ordinary() {
             return special::truth(case, class, special);
@@ -179,6 +181,7 @@ impl Oracle {
     /// Every output of the case in words, with that many significant decimal digits, rounded to nearest. Where several answers
     /// are accepted, the limit if there is one, else the first.
     pub fn describe(&mut self, case: &Case, special: Special, digits: usize) -> Vec<Exact> {
+        let _standard = Standard::enter();
         let truth = self.truth(case, special);
         let question = if truth.class.is_ordinary() { Some(Question::new(self.row(case), case)) } else { None };
         let outputs = truth.alternatives.first().map_or(&[][..], Vec::as_slice);

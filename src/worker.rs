@@ -19,9 +19,10 @@
 //! frames (`frame`), and lines of JSON (`lines`), which Rust workers never need.
 
 use crate::dtype::Dtype;
+use crate::fenv;
 use crate::kernel::{self, Kernel};
 use crate::op::Op;
-use hello::{Frames, Function, Hello, Served};
+use hello::{Environment, Frames, Function, Hello, Served};
 use std::io::{self, Read, Write};
 use std::process::ExitCode;
 
@@ -37,6 +38,11 @@ pub const PROTOCOL: u32 = 1;
 ///
 /// The exit code is 0, or 3 where the two sides do not understand each other; standard error then says why.
 pub fn serve<K: Kernel>(kernels: impl IntoIterator<Item = K>) -> ExitCode {
+    // Whatever this program did before: what is converted here must not depend on it. Every call of a kernel puts it back.
+    if let Err(error) = fenv::ensure_standard() {
+        let _ = writeln!(io::stderr(), "logitfuzz worker: {error}");
+        return ExitCode::from(3);
+    }
     let kernels: Vec<K> = kernels.into_iter().collect();
     let outcome = claimed_output().and_then(|output| converse(&kernels, io::stdin().lock(), output));
     match outcome {
@@ -95,6 +101,7 @@ fn introduce<K: Kernel>(kernels: &[K]) -> (Hello, Vec<usize>) {
                 name: kernel.name().to_owned(),
                 version,
                 deterministic: kernel.is_deterministic(),
+                environment: kernel.flushes_when_loaded().then_some(Environment::FlushToZero),
                 functions: Vec::new(),
             });
             places.push(Vec::new());

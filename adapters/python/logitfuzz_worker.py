@@ -31,13 +31,18 @@ returned. Where its dtype is another one, it is converted if every value is kept
 that was computed in f64 must be rounded to f32 by the function that is tested, not by its harness. An exception is an error of
 its row as well; the other rows go on.
 
+A function is called in the floating-point environment that its users get: the standard one, or with flush-to-zero where a module
+sets that when it is imported. One that leaves the environment changed is told so. (Linux and macOS, on x86-64 and on Arm.)
+
 Importing this module turns standard output over to the protocol: what is printed from then on, by C code too, appears on
 standard error. So import it before modules that print when they are imported.
 """
 
+import ctypes
 import json
 import os
 import pathlib
+import platform
 import struct
 import sys
 import traceback
@@ -69,9 +74,124 @@ else:
     DTYPES["bf16"] = np.dtype(ml_dtypes.bfloat16)
 
 # The codes of an answer's rows in binary frames.
-OUTPUTS, ERROR, INPUT_CHANGED = 0, 1, 4
+OUTPUTS, ERROR, INPUT_CHANGED, FENV_CHANGED = 0, 1, 4, 5
 
 _kernels = {}
+
+
+class _Environment:
+    """The floating-point environment of this thread, read and set by libm: each of its registers without the flags that
+    arithmetic raises. It is the one that functions are called in; between calls it is the standard one."""
+
+    # Of fenv_t: where its registers lie. On x86-64 the x87 control word and MXCSR, on Arm FPCR.
+    LAYOUTS = {
+        ("linux", "x86_64"): "<H26xI",
+        ("darwin", "x86_64"): "<H2xI",
+        ("linux", "aarch64"): "<I",
+        ("darwin", "arm64"): "<8xQ",
+    }
+    # By the number of registers: the bits that are not flags, and those that a program starts with.
+    MASKS = {2: (0x0F3F, 0xFFC0), 1: (0x7FFFFFF,)}
+    STANDARD = {2: (0x033F, 0x1F80), 1: (0,)}
+
+    def __init__(self):
+        """Raises OSError where libm or the layout of its structure is not to be had."""
+        layout = self.LAYOUTS.get((sys.platform, platform.machine()))
+        if not layout:
+            raise OSError("fenv_t has another layout here")
+        # numpy has loaded libm. The buffer is larger than any fenv_t.
+        libm, buffer = ctypes.CDLL(None), ctypes.create_string_buffer(64)
+        try:
+            get, put = libm.fegetenv, libm.fesetenv
+        except AttributeError as error:
+            raise OSError(str(error)) from None
+        self._get, self._put, self._buffer, self._registers = get, put, buffer, struct.Struct(layout)
+        self._pointer = ctypes.c_void_p(ctypes.addressof(buffer))
+        many = len(self._registers.unpack_from(buffer))
+        self._masks, self.standard = self.MASKS[many], self.STANDARD[many]
+        # What the registers may hold after a call, flags included, as far as it was seen: looking there is quick.
+        self._unchanged = set()
+        self.of_kernels = self.current()
+        self.set(self.standard)
+        if self.current() != self.standard:
+            self.set(self.of_kernels)
+            raise OSError("fesetenv does not set what it is given")
+        # What a module sets when it is imported is what its users get; but only flushing is something that they may expect.
+        self.flushes = self.of_kernels != self.standard
+        self.changed_by_import = None
+        if self.flushes:
+            self.changed_by_import = self._difference(self.of_kernels, self.standard, flushing=False)
+
+    def current(self):
+        return self._without_flags(self._read())
+
+    def _read(self):
+        self._get(self._pointer)
+        return self._registers.unpack_from(self._buffer)
+
+    def _without_flags(self, registers):
+        return tuple(register & mask for register, mask in zip(registers, self._masks))
+
+    def set(self, state):
+        self._get(self._pointer)
+        # What of the structure is no register of ours stays as it is; packing alone would write zeros there.
+        ours = self._registers.pack(*self._masks)
+        for place, (is_ours, byte) in enumerate(zip(ours, self._registers.pack(*state))):
+            if is_ours:
+                self._buffer[place] = byte
+        self._put(self._pointer)
+
+    def enter(self):
+        """The environment of functions begins."""
+        if self.flushes:
+            self.set(self.of_kernels)
+
+    def leave(self):
+        """It ends. Returns what is different from its beginning, in words, or None."""
+        registers = self._read()
+        if registers not in self._unchanged:
+            now = self._without_flags(registers)
+            if now != self.of_kernels:
+                self.set(self.standard)
+                return self._difference(now, self.of_kernels)
+            self._unchanged.add(registers)
+        if self.flushes:
+            self.set(self.standard)
+        return None
+
+    def _difference(self, now, before, flushing=True):
+        """What is different, in words; with flushing=False, besides flushing subnormal numbers. None if nothing is."""
+        is_arm = len(now) == 1
+        a, b = now[-1], before[-1]
+        flush, denormals, rounding = (1 << 24, 1 << 24, 22) if is_arm else (1 << 15, 1 << 6, 13)
+        modes = ("to nearest", "upward", "downward", "toward zero") if is_arm else ("to nearest", "downward", "upward", "toward zero")
+        words = []
+        if flushing and (a ^ b) & (flush | denormals):
+            names = [name for name, bit in (("flush-to-zero", flush), ("denormals-are-zero", denormals)) if (a ^ b) & bit]
+            words.append(f"{' and '.join(names)} {'are' if names[1:] else 'is'} {'on' if a & (flush | denormals) else 'off'}")
+        if (a ^ b) >> rounding & 3:
+            words.append(f"the rounding mode is {modes[a >> rounding & 3]}")
+        rest = ~(flush | denormals | 3 << rounding)
+        if (a ^ b) & rest:
+            words.append(f"the control register is {a:#x}")
+        if now[:-1] != before[:-1]:
+            words.append(f"the x87 control word is {now[0] | 0x40:#x}")
+        return ", ".join(words) or None
+
+
+class _NoEnvironment:
+    """Where the environment cannot be read: nothing is checked."""
+
+    flushes, changed_by_import = False, None
+
+    def enter(self):
+        pass
+
+    def leave(self):
+        return None
+
+
+_environment = _NoEnvironment()
 
 
 class _Function:
@@ -87,12 +207,21 @@ class _Function:
         arrays = [np.array(array) for array in (logits, direction) if array is not None]
         try:
             extra = (target, smoothing) if self.op in TARGET_OPS else ()
-            result = _exactly(self.call(*arrays, *extra), self.dtype, self.op, len(logits))
+            _environment.enter()
+            try:
+                result = self.call(*arrays, *extra)
+            finally:
+                changed = _environment.leave()
+            result = _exactly(result, self.dtype, self.op, len(logits))
         except Exception as error:
             return ERROR, _in_words(error)
         for name, array, before in zip(("logits", DIRECTIONS.get(self.op)), arrays, (logits, direction)):
             if array.tobytes() != before.tobytes():
                 return INPUT_CHANGED, f"the kernel changed its {name}"
+        if _environment.changed_by_import:
+            return FENV_CHANGED, f"after the modules were imported {_environment.changed_by_import}"
+        if changed:
+            return FENV_CHANGED, f"after the call {changed}"
         return OUTPUTS, result
 
 
@@ -155,8 +284,17 @@ def serve(frames="binary"):
     os.dup2(nothing, 0)
     os.close(nothing)
 
+    global _environment
+    try:
+        _environment = _Environment()
+    except OSError:
+        pass
     functions = [function for _, declared in _kernels.values() for function in declared]
-    kernels = [{**about, "functions": [function.declared for function in declared]} for about, declared in _kernels.values()]
+    surroundings = {"environment": "flush_to_zero"} if _environment.flushes and not _environment.changed_by_import else {}
+    kernels = [
+        {**about, **surroundings, "functions": [function.declared for function in declared]}
+        for about, declared in _kernels.values()
+    ]
     hello = {"logitfuzz_worker": PROTOCOL, "frames": frames, "kernels": kernels}
     try:
         _send(json.dumps(hello).encode() + b"\n")

@@ -8,6 +8,7 @@ import importlib.util
 import json
 import os
 import pathlib
+import platform
 import struct
 import subprocess
 import sys
@@ -246,6 +247,61 @@ class TheProtocol(unittest.TestCase):
             ((code, got),) = w.ask([(0, [1.0, -np.inf, 3.140625], 0, 0.0, [2.0, 1.0, 0.5])])
             self.assertEqual((code, got.astype(float).tolist()), (0, [2.0, -np.inf, 1.5703125]))
             w.close()
+
+
+# Sets bits of MXCSR by way of libm's fenv_t.
+MXCSR = """
+import ctypes
+def set_mxcsr(bits):
+    environment = ctypes.create_string_buffer(64)
+    libm = ctypes.CDLL(None)
+    libm.fegetenv(environment)
+    ctypes.c_uint32.from_buffer(environment, 28).value |= bits
+    libm.fesetenv(environment)
+"""
+FLUSH, UPWARD = 0x8040, 0x4000
+
+
+@unittest.skipUnless((sys.platform, platform.machine()) == ("linux", "x86_64"), "the tests know this layout of fenv_t")
+class TheEnvironment(unittest.TestCase):
+    def test_a_call_that_leaves_it_changed_is_found_out_and_reaches_no_other_row(self):
+        for bits, words in ((FLUSH, "flush-to-zero and denormals-are-zero are on"), (UPWARD, "the rounding mode is upward")):
+            w = worker(MXCSR + f"""
+@kernel("softmax", dtypes=["f32"])
+def f(z):
+    if z[0] == 1: set_mxcsr({bits})
+    return z * np.float32(0.5)
+@kernel("log_softmax", dtypes=["f32"])
+def g(z):
+    set_mxcsr({bits})
+    raise ValueError("an exception counts more")
+""")
+            small = 2.0**-140
+            first, changed, raised, last = w.ask([(0, [small]), (0, [1.0]), (1, [1.0]), (0, [small])])
+            self.assertEqual((first[1].tolist(), last[1].tolist()), ([small / 2], [small / 2]))
+            self.assertEqual(changed, (5, f"after the call {words}"))
+            self.assertEqual(raised[0], 1)
+            self.assertNotIn("environment", w.hello["kernels"][0])
+            self.assertEqual(w.close(), (0, ""))
+
+    def test_what_a_module_sets_when_it_is_imported_is_what_functions_are_called_in(self):
+        body = MXCSR + f"""
+set_mxcsr({FLUSH})
+kernel("softmax", dtypes=["f32"])(lambda z: z * np.float32(0.5))
+kernel("log_softmax", dtypes=["f64"])(lambda z: z.astype(np.float32) if z[0] else z)
+"""
+        w = worker(body)
+        self.assertEqual(w.hello["kernels"][0]["environment"], "flush_to_zero")
+        # The function flushes; what the worker converts afterwards is kept.
+        answers = w.ask([(0, [2.0**-140]), (1, [2.0**-100])])
+        self.assertEqual([(code, got.tolist()) for code, got in answers], [(0, [0.0]), (0, [2.0**-100])])
+        self.assertEqual(w.close(), (0, ""))
+
+    def test_an_import_that_changes_how_everything_is_rounded_is_told_of_every_row(self):
+        w = worker(MXCSR + f"set_mxcsr({UPWARD})\nkernel('softmax', dtypes=['f32'])(lambda z: z)")
+        (answer,) = w.ask([(0, [1.0])])
+        self.assertEqual(answer, (5, "after the modules were imported the rounding mode is upward"))
+        w.close()
 
 
 class WhatGoesWrong(unittest.TestCase):

@@ -2,7 +2,7 @@
 //!
 //! The harness does not see inside a kernel, but it can ask: the failing case, shrunk, is run again with its maximum moved to 0,
 //! without its masked classes, in descending order. What cures the failure names the step that causes it; the size of the error
-//! tells the rest. [`Shape`] is the cheap classification by which failures are told apart while a campaign runs; [`Cause`] is
+//! tells the rest. The same outputs are also judged as those of a kernel that flushes subnormal numbers to zero. [`Shape`] is the cheap classification by which failures are told apart while a campaign runs; [`Cause`] is
 //! the diagnosis of a finding.
 
 use crate::case::{Case, Extra};
@@ -59,6 +59,13 @@ pub enum Cause {
     Faulty(Fault),
     /// Run once more on the same input, the kernel had this verdict instead.
     NotReproduced(Verdict),
+    /// The outputs are those of a kernel that flushes subnormal numbers to zero.
+    FlushToZero {
+        /// What the kernel computes in.
+        accumulator: Dtype,
+        /// Whether loading its library sets flush-to-zero.
+        by_loading: bool,
+    },
     /// A relation is broken although each output is within its bound.
     BrokenRelation,
     /// The same kind of row is answered differently at another length.
@@ -145,6 +152,7 @@ impl Cause {
         match self {
             Cause::Faulty(fault) => Verdict::of_fault(fault).name(),
             Cause::NotReproduced(_) => "not_reproduced",
+            Cause::FlushToZero { .. } => "flush_to_zero",
             Cause::BrokenRelation => "broken_relation",
             Cause::Inconsistent => "inconsistent",
             Cause::EmptyRow => "empty_row",
@@ -169,16 +177,25 @@ impl Cause {
         }
     }
 
-    /// The cause of a failing judgement. `fails` runs the kernel on a variation of the case and says whether it fails, too.
+    /// The cause of a failing judgement. `flushing` is what is said of the same outputs under the claim `flush_to_zero`, where the
+    /// kernel does not claim it, and `by_loading` whether its library sets that when it is loaded; `fails` runs the kernel on a
+    /// variation of the case and says whether it fails, too.
     pub fn of(
         case: &Case,
         truth: &Truth,
         judgement: &Judgement,
         claims: &Claims,
+        (flushing, by_loading): (Option<Verdict>, bool),
         fails: &mut dyn FnMut(&Case) -> bool,
     ) -> Self {
         if let Some(fault) = judgement.verdict.fault() {
             return Cause::Faulty(fault);
+        }
+        let accumulator = claims.accumulator(case.dtype());
+        if flushing == Some(Verdict::Pass)
+            && (by_loading || Self::is_flushed(case, truth, judgement, accumulator, fails))
+        {
+            return Cause::FlushToZero { accumulator, by_loading };
         }
         match judgement.verdict {
             Verdict::Inconsistent => return Cause::Inconsistent,
@@ -206,6 +223,25 @@ impl Cause {
                 Self::by_experiment(case, truth, judgement, claims, fails).unwrap_or(by_size)
             }
         }
+    }
+
+    /// Whether small numbers that became 0 explain a failure that the claim of flushing forgives. The claim forgives other errors of
+    /// that size as well: but what flushing leaves is seldom near its value, it makes no result larger, and it does nothing where all
+    /// numbers are far above the least normal one.
+    fn is_flushed(
+        case: &Case,
+        truth: &Truth,
+        judgement: &Judgement,
+        accumulator: Dtype,
+        fails: &mut dyn FnMut(&Case) -> bool,
+    ) -> bool {
+        let is_larger = judgement
+            .worst
+            .as_ref()
+            .is_some_and(|worst| exact_value(truth, worst.index).is_none_or(|exact| !(worst.got.abs() <= exact.abs())));
+        judgement.verdict != Verdict::Inaccurate
+            && !is_larger
+            && raised(case, accumulator).is_some_and(|case| !fails(&case))
     }
 
     /// What a variation of the input cures.
@@ -309,9 +345,13 @@ impl Cause {
             Cause::Faulty(fault) => {
                 let (did, cure) = match fault {
                     Fault::Unwritten => ("left outputs unwritten", "write every output on every path, special values too"),
+                    Fault::FenvChanged => (
+                        "left the floating-point environment changed",
+                        "save MXCSR (on Arm FPCR) before and restore it after, or do not set it",
+                    ),
                     Fault::InputChanged => ("changed its input", "work on a copy, or in the output"),
                     Fault::OutOfBounds => {
-                        ("wrote outside its output", "check the tail of vector loops, and the index types")
+                        ("reached outside its buffers", "check the tail of vector loops, and the index types")
                     }
                     Fault::Panic => ("panicked", "handle this shape of input before indexing or dividing"),
                     Fault::Hang => ("did not answer in time", "bound every loop by the number of logits, not by a value"),
@@ -331,6 +371,12 @@ impl Cause {
                     "Not reproduced: this is what was seen when the kernel was first run on the row; run on it once more, {again}.{message} What the kernel returns depends on more than its input, or on the calls before."
                 )
             }
+            Cause::FlushToZero { accumulator, by_loading } => format!(
+                "Judged with the claim flush_to_zero it passes{}: numbers below {:.2e}, the least normal number, became 0. {}Cure: compile without -ffast-math, or claim flush_to_zero where that is meant.",
+                if by_loading { "" } else { ", and without it once the smallest numbers are raised" },
+                accumulator.format().least_normal(),
+                if by_loading { "Loading the library sets flush-to-zero (gcc's -ffast-math does that). " } else { "" }
+            ),
             Cause::BrokenRelation => format!(
                 "Each output is within its own bound, but {}. Cure: divide by the very sum that was formed, and treat all elements alike.",
                 judgement.relation.map_or("a relation between them is broken", Relation::broken)
@@ -411,6 +457,28 @@ fn relative_error(truth: &Truth, index: usize, got: f64) -> f64 {
 fn recentred(case: &Case, max: f64) -> Option<Case> {
     let logits: Vec<f64> = case.logits().iter().map(|&z| case.dtype().round(z - max)).collect();
     Case::new(case.op(), case.dtype(), logits, case.extra().clone()).ok()
+}
+
+/// The case with no number near the least normal one of the accumulator: gaps shrunk, so that no exponential is, and small values
+/// raised; none if it is so already.
+fn raised(case: &Case, accumulator: Dtype) -> Option<Case> {
+    let dtype = case.dtype();
+    // The product of two such numbers is still a normal one.
+    let least = ldexp(1.0, accumulator.format().emin / 2);
+    let raise = |&x: &f64| if x != 0.0 && x.abs() < least { dtype.round(least.copysign(x)) } else { x };
+    let shrunk = (-Thresholds::of(accumulator).subnormal / 2.0 / gap(case)).min(1.0);
+    let max = maximum(case);
+    let closer = |&z: &f64| if z.is_finite() && shrunk < 1.0 { dtype.round(max - (max - z) * shrunk) } else { z };
+    let logits: Vec<f64> = case.logits().iter().map(|z| raise(&closer(z))).collect();
+    let extra = match case.extra() {
+        Extra::None => Extra::None,
+        Extra::Target { class, label_smoothing } => {
+            Extra::Target { class: *class, label_smoothing: raise(label_smoothing) }
+        }
+        Extra::Direction(direction) => Extra::Direction(direction.iter().map(raise).collect()),
+    };
+    let raised = Case::new(case.op(), dtype, logits, extra).ok()?;
+    (raised != *case).then_some(raised)
 }
 
 /// The case with only some of its logits; none if the target is not among them, or nothing is left.

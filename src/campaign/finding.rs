@@ -1,10 +1,11 @@
 //! Findings: a failing case, shrunk, with everything that a person needs to believe it and to see it again.
 
+use super::quiet::without_panic_message;
 use super::{Bench, Cause, Control, Desk, Failure, FailureKey, Plan, Shape};
 use crate::case::{Case, direction_name, values_text};
 use crate::dtype::text;
 use crate::judge::{Judgement, Verdict};
-use crate::kernel::{Claims, Kernel};
+use crate::kernel::{self, Claims, Kernel};
 use crate::op::Takes;
 use crate::oracle::{Exact, Oracle};
 use crate::results::{Finding, Settings};
@@ -47,12 +48,18 @@ pub struct Examination {
 /// Judges one case on one kernel and, where it fails, diagnoses why by running variations of it.
 pub fn examine(oracle: &mut Oracle, kernel: &dyn Kernel, claims: &Claims, case: &Case) -> Examination {
     let mut bench = Bench::new(case);
-    let judgement = bench.judge(oracle, kernel, claims);
+    let outcome = without_panic_message(|| kernel::run(kernel, case));
+    let judgement = bench.judge_outcome(oracle, kernel, claims, &outcome);
     let exact = oracle.describe(case, claims.special, DIGITS);
     let cause = judgement.verdict.is_failure().then(|| {
         let truth = bench.truth(oracle, claims.special).clone();
+        let flushing = (!claims.flush_to_zero).then(|| {
+            let claims = Claims { flush_to_zero: true, ..claims.clone() };
+            bench.judge_outcome(oracle, kernel, &claims, &outcome).verdict
+        });
+        let flushing = (flushing, kernel.flushes_when_loaded());
         let mut fails = |variation: &Case| Bench::new(variation).judge(oracle, kernel, claims).verdict.is_failure();
-        Cause::of(case, &truth, &judgement, claims, &mut fails)
+        Cause::of(case, &truth, &judgement, claims, flushing, &mut fails)
     });
     Examination { judgement, cause, exact }
 }

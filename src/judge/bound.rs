@@ -25,6 +25,7 @@
 use super::relation::sum_bound;
 use crate::case::Case;
 use crate::dtype::ldexp;
+use crate::fenv::Standard;
 use crate::kernel::Claims;
 use crate::magnitude::Magnitude;
 use crate::op::Op;
@@ -51,6 +52,7 @@ pub struct Bounds {
 impl Bounds {
     /// The bounds of a case under a kernel's claims. `truth` must be the truth of the case.
     pub fn new(case: &Case, truth: &Truth, claims: &Claims) -> Self {
+        let _standard = Standard::enter();
         let row = Row::new(case, truth, claims);
         let h = row.h;
         let half_digits = h > row.u.sqrt();

@@ -33,9 +33,11 @@ pub enum Verdict {
     Swallowed,
     /// An output that was never written.
     Unwritten,
+    /// The kernel left the floating-point environment changed: rounding mode, flush-to-zero, exception masks.
+    FenvChanged,
     /// The kernel changed its input.
     InputChanged,
-    /// A write outside the output.
+    /// A write outside the output, or a read or a write outside every buffer.
     OutOfBounds,
     /// The kernel panicked.
     Panic,
@@ -47,7 +49,7 @@ pub enum Verdict {
 
 impl Verdict {
     /// Every verdict, best to worst.
-    pub const ALL: [Verdict; 17] = [
+    pub const ALL: [Verdict; 18] = [
         Verdict::Pass,
         Verdict::Undecided,
         Verdict::Inconsistent,
@@ -60,6 +62,7 @@ impl Verdict {
         Verdict::Nan,
         Verdict::Swallowed,
         Verdict::Unwritten,
+        Verdict::FenvChanged,
         Verdict::InputChanged,
         Verdict::OutOfBounds,
         Verdict::Panic,
@@ -82,6 +85,7 @@ impl Verdict {
             Verdict::Nan => "nan",
             Verdict::Swallowed => "swallowed",
             Verdict::Unwritten => "unwritten",
+            Verdict::FenvChanged => "fenv_changed",
             Verdict::InputChanged => "input_changed",
             Verdict::OutOfBounds => "out_of_bounds",
             Verdict::Panic => "panic",
@@ -94,6 +98,7 @@ impl Verdict {
     pub const fn of_fault(fault: Fault) -> Self {
         match fault {
             Fault::Unwritten => Verdict::Unwritten,
+            Fault::FenvChanged => Verdict::FenvChanged,
             Fault::InputChanged => Verdict::InputChanged,
             Fault::OutOfBounds => Verdict::OutOfBounds,
             Fault::Panic => Verdict::Panic,

@@ -4,6 +4,7 @@
 use super::{Claims, Element, Kernel, Outcome};
 use crate::case::Case;
 use crate::dtype::Dtype;
+use crate::fenv::{Standard, Watch};
 use crate::op::{Op, Takes};
 use std::ops::RangeInclusive;
 
@@ -19,7 +20,7 @@ pub struct Closure {
     call: Box<Call>,
 }
 
-type Call = dyn Fn(&Case, usize) -> Vec<f64> + Send + Sync;
+type Call = dyn Fn(&Case, usize) -> Outcome + Send + Sync;
 
 impl Closure {
     /// A kernel called `name` that computes `op` with `function`; the dtype is that of the function's slices.
@@ -95,7 +96,8 @@ impl Kernel for Closure {
     }
 
     fn run(&self, case: &Case) -> Outcome {
-        Outcome::Outputs((self.call)(case, case.op().outputs(case.logits().len())))
+        let _standard = Standard::enter();
+        (self.call)(case, case.op().outputs(case.logits().len()))
     }
 }
 
@@ -111,15 +113,21 @@ fn read<T: Element>(values: &[f64]) -> Vec<T> {
     values.iter().map(|&x| T::from_f64(x)).collect()
 }
 
-fn outputs<T: Element>(n: usize, write: impl FnOnce(&mut [T])) -> Vec<f64> {
+/// What a call writes. The outputs are read in the environment from before the call, whatever the call made of it.
+fn outputs<T: Element>(n: usize, write: impl FnOnce(&mut [T])) -> Outcome {
     let mut out = vec![T::from_f64(f64::NAN); n];
+    let watch = Watch::begin();
     write(&mut out);
-    out.into_iter().map(T::to_f64).collect()
+    let changed = watch.end();
+    Outcome::Outputs(out.into_iter().map(T::to_f64).collect()).unless_changed(changed)
 }
 
 impl<T: Element, F: Fn(&[T], &mut [T]) + Send + Sync + 'static> IntoClosure<T, fn(&[T], &mut [T])> for F {
     fn into_call(self) -> (Box<Call>, fn(Takes) -> bool) {
-        let call = move |case: &Case, n: usize| outputs(n, |out| self(&read::<T>(case.logits()), out));
+        let call = move |case: &Case, n: usize| {
+            let logits = read::<T>(case.logits());
+            outputs(n, |out| self(&logits, out))
+        };
         (Box::new(call), |takes| takes == Takes::Logits)
     }
 }
@@ -129,8 +137,8 @@ impl<T: Element, F: Fn(&[T], usize, T, &mut [T]) + Send + Sync + 'static> IntoCl
 {
     fn into_call(self) -> (Box<Call>, fn(Takes) -> bool) {
         let call = move |case: &Case, n: usize| {
-            let (target, smoothing) = case.target().unwrap_or((0, 0.0));
-            outputs(n, |out| self(&read::<T>(case.logits()), target, T::from_f64(smoothing), out))
+            let (logits, (target, smoothing)) = (read::<T>(case.logits()), case.target().unwrap_or((0, 0.0)));
+            outputs(n, |out| self(&logits, target, T::from_f64(smoothing), out))
         };
         (Box::new(call), |takes| takes == Takes::Target)
     }
@@ -139,8 +147,8 @@ impl<T: Element, F: Fn(&[T], usize, T, &mut [T]) + Send + Sync + 'static> IntoCl
 impl<T: Element, F: Fn(&[T], &[T], &mut [T]) + Send + Sync + 'static> IntoClosure<T, fn(&[T], &[T], &mut [T])> for F {
     fn into_call(self) -> (Box<Call>, fn(Takes) -> bool) {
         let call = move |case: &Case, n: usize| {
-            let direction = read::<T>(case.direction().unwrap_or(&[]));
-            outputs(n, |out| self(&read::<T>(case.logits()), &direction, out))
+            let (logits, direction) = (read::<T>(case.logits()), read::<T>(case.direction().unwrap_or(&[])));
+            outputs(n, |out| self(&logits, &direction, out))
         };
         (Box::new(call), |takes| matches!(takes, Takes::Cotangent | Takes::Tangent))
     }

@@ -48,6 +48,7 @@ pub struct Foreign {
     selector: String,
     version: Option<String>,
     deterministic: bool,
+    flushes_when_loaded: bool,
     /// The number of each function in the worker's hello, with what it claims.
     functions: Vec<(usize, Function)>,
 }
@@ -87,6 +88,7 @@ impl Foreign {
                 selector: format!("{}={label}", served.name),
                 version: served.version.clone(),
                 deterministic: served.deterministic,
+                flushes_when_loaded: served.environment.is_some(),
                 functions: functions.collect::<Result<_>>()?,
             })
         };
@@ -151,6 +153,10 @@ impl Kernel for Foreign {
 
     fn version(&self) -> Option<&str> {
         self.version.as_deref()
+    }
+
+    fn flushes_when_loaded(&self) -> bool {
+        self.flushes_when_loaded
     }
 
     fn run(&self, case: &Case) -> Outcome {

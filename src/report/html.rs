@@ -135,6 +135,7 @@ const fn tone(verdict: Verdict) -> (&'static str, &'static str) {
         Verdict::Inconsistent | Verdict::Relation | Verdict::Inaccurate | Verdict::Sign => ("off", "▲"),
         Verdict::Range | Verdict::Zero | Verdict::Inf | Verdict::Nan | Verdict::Swallowed => ("wrong", "✕"),
         Verdict::Unwritten
+        | Verdict::FenvChanged
         | Verdict::InputChanged
         | Verdict::OutOfBounds
         | Verdict::Panic
@@ -203,8 +204,9 @@ const fn in_words(verdict: Verdict) -> &'static str {
         Verdict::Nan => "NaN where there is a value",
         Verdict::Swallowed => "a number where NaN is due, or the wrong number where an infinity is due",
         Verdict::Unwritten => "an output that was never written",
+        Verdict::FenvChanged => "the kernel left rounding mode, flush-to-zero or exception masks changed",
         Verdict::InputChanged => "the kernel changed its input",
-        Verdict::OutOfBounds => "a write outside the output",
+        Verdict::OutOfBounds => "a write outside the output, or a read or a write outside every buffer",
         Verdict::Panic => "the kernel panicked",
         Verdict::Hang => "the kernel did not answer in time",
         Verdict::Crash => "the kernel's process died",

@@ -110,7 +110,7 @@ pub(crate) fn results(defects: usize) -> Results {
     results
 }
 
-const HABITS: [&[(Verdict, &str)]; 15] = [
+const HABITS: [&[(Verdict, &str)]; 16] = [
     &[(Verdict::Inconsistent, "length")],
     &[(Verdict::Relation, "sum")],
     &[(Verdict::Inaccurate, "cancellation")],
@@ -121,6 +121,7 @@ const HABITS: [&[(Verdict, &str)]; 15] = [
     &[(Verdict::Nan, "overflow")],
     &[(Verdict::Swallowed, "maximum")],
     &[(Verdict::Unwritten, "tail")],
+    &[(Verdict::FenvChanged, "rounding")],
     &[(Verdict::InputChanged, "in_place")],
     &[(Verdict::OutOfBounds, "tail")],
     &[(Verdict::Panic, "assertion")],

@@ -36,7 +36,17 @@ pub(crate) struct Served {
     pub version: Option<String>,
     #[serde(default = "yes")]
     pub deterministic: bool,
+    /// What loading the kernel's library makes of the floating-point environment; none where it stays the standard one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<Environment>,
     pub functions: Vec<Function>,
+}
+
+/// The floating-point environment in which a kernel is run, where it is not the standard one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Environment {
+    FlushToZero,
 }
 
 /// One op of a kernel in one dtype.

@@ -1,20 +1,31 @@
 //! The worker behind `c:`: it loads a shared library and serves its functions. It runs in a process of its own, which a bad
 //! function may take down.
 //!
-//! Every call gets fresh surroundings: the output is filled with a NaN that no arithmetic makes, and lies between fences; the
-//! inputs are compared with what was passed. Pointers are aligned to their type and to no more, as C allows.
+//! Every call gets fresh surroundings: the output is filled with a NaN that no arithmetic makes; buffers lie between fences, or end
+//! or begin at a guard (`region`); the inputs are compared with what was passed. Pointers are aligned to their type and to no
+//! more, as C allows.
+//!
+//! Functions are called in the floating-point environment that their users get: the standard one, or with flush-to-zero where
+//! loading the library sets that, as gcc's `-ffast-math` does. Everything else here runs in the standard one.
 
 use crate::case::{Case, direction_name};
+use crate::checksum::Fnv;
 use crate::dtype::Dtype;
 use crate::error::{Error, Result};
+use crate::fenv::{self, Env, Standard, Watch};
 use crate::kernel::{Claims, Fault, Kernel, Outcome};
 use crate::op::{Op, Takes};
 use crate::worker::frame;
 use libloading::Library;
+use region::{Access, REGIONS, Region};
 use std::ffi::c_void;
+use std::hint::black_box;
 use std::mem::transmute;
 use std::ops::Range;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+mod region;
 
 /// Bytes of fence on either side of the output.
 const FENCE: usize = 256;
@@ -22,8 +33,14 @@ const FENCE: usize = 256;
 const FENCE_BYTE: u8 = 0xa5;
 /// A whole fence, to compare with at once.
 const WHOLE: [u8; FENCE] = [FENCE_BYTE; FENCE];
-/// Pointers are this many values beyond a multiple of 64 bytes: never aligned to 16, 32 or 64.
+/// Between fences, pointers are so many values beyond a multiple of so many bytes: never aligned to 16, 32 or 64.
 const STEPS: [usize; 3] = [1, 3, 7];
+const LINE: usize = 64;
+/// How many values of a case choose its placement.
+const HASHED: usize = 16;
+
+/// The memory of the logits, of the cotangent or tangent, and of the outputs. A process makes one call at a time.
+static MEMORY: Mutex<[Region; REGIONS]> = Mutex::new([Region::new(0), Region::new(1), Region::new(2)]);
 
 /// A function of the library, whatever its arguments are.
 type AnyFunction = unsafe extern "C" fn();
@@ -37,6 +54,10 @@ type TargetHalf = unsafe extern "C" fn(*const c_void, usize, usize, u16, *mut c_
 pub(crate) struct CLibrary {
     name: String,
     functions: Vec<(Op, Dtype, AnyFunction)>,
+    /// In which its functions are called.
+    environment: Env,
+    /// What else loading it changed, which no program that uses it expects.
+    changed_by_loading: Option<String>,
     /// Loaded for as long as its functions may be called.
     _library: Library,
 }
@@ -45,12 +66,17 @@ impl CLibrary {
     /// Loads a library and finds its functions: those called `<op>_<dtype>`, or the one `symbol`, which computes `only`.
     ///
     /// # Errors
-    /// It is no library, or has none of the symbols.
+    /// It is no library, or has none of the symbols; the environment of this thread cannot be made the standard one.
     pub fn load(path: &Path, name: &str, symbol: Option<(&str, Op, Dtype)>) -> Result<Self> {
+        fenv::ensure_standard()?;
+        let watch = Watch::begin();
         // SAFETY: a library may run anything when it is loaded; this process exists for that.
         let library = unsafe { Library::new(path) }.map_err(|error| {
             Error::harness(format!("{error}; is it a shared library of this machine (cc -shared -fPIC)?"))
         })?;
+        let environment = Env::STANDARD.with_flush_of(Env::current());
+        let changed_by_loading = Env::current().difference(environment);
+        drop(watch);
         // SAFETY: a symbol of this name is a function; with what arguments is decided where it is called.
         let find = |symbol: &str| unsafe { library.get::<AnyFunction>(symbol.as_bytes()) }.ok().map(|symbol| *symbol);
         let functions: Vec<(Op, Dtype, AnyFunction)> = match symbol {
@@ -69,15 +95,30 @@ impl CLibrary {
                 ),
             }));
         }
-        Ok(Self { name: name.to_owned(), functions, _library: library })
+        Ok(Self { name: name.to_owned(), functions, environment, changed_by_loading, _library: library })
     }
 
-    /// Calls the function of the case's op and dtype; false if there is none.
-    fn call(&self, case: &Case, logits: *const c_void, direction: *const c_void, out: *mut c_void) -> bool {
+    /// Calls the function of the case's op and dtype, and says what it left changed in the floating-point environment, if anything;
+    /// none if there is no such function.
+    fn call(
+        &self,
+        case: &Case,
+        logits: *const c_void,
+        direction: *const c_void,
+        out: *mut c_void,
+    ) -> Option<Option<String>> {
         let (op, dtype, n) = (case.op(), case.dtype(), case.logits().len());
         let found = self.functions.iter().find(|function| (function.0, function.1) == (op, dtype));
-        let Some(&(.., function)) = found else { return false };
+        let &(.., function) = found?;
         let (target, smoothing) = case.target().unwrap_or((0, 0.0));
+        // Rounded here, whatever the compiler would like: in the environment of the function a subnormal number may become 0.
+        let smoothing_f32 = black_box(smoothing as f32);
+        let smoothing_half = black_box(if dtype.bytes() == 2 { dtype.to_bits(smoothing) as u16 } else { 0 });
+        let outer = Watch::begin();
+        if self.environment != Env::STANDARD {
+            self.environment.set();
+        }
+        let watch = Watch::begin();
         // SAFETY: the contract of `c:` is that the symbol of an op and a dtype has the arguments that belong to them. The pointers
         // are those of buffers with n values, and of an output with as many as the op has.
         unsafe {
@@ -90,15 +131,16 @@ impl CLibrary {
                     transmute::<AnyFunction, TargetF64>(function)(logits, n, target, smoothing, out);
                 }
                 (Takes::Target, Dtype::F32) => {
-                    transmute::<AnyFunction, TargetF32>(function)(logits, n, target, smoothing as f32, out);
+                    transmute::<AnyFunction, TargetF32>(function)(logits, n, target, smoothing_f32, out);
                 }
                 (Takes::Target, Dtype::F16 | Dtype::Bf16) => {
-                    let smoothing = dtype.to_bits(smoothing) as u16;
-                    transmute::<AnyFunction, TargetHalf>(function)(logits, n, target, smoothing, out);
+                    transmute::<AnyFunction, TargetHalf>(function)(logits, n, target, smoothing_half, out);
                 }
             }
         }
-        true
+        let changed = watch.end();
+        drop(outer);
+        Some(changed)
     }
 }
 
@@ -115,18 +157,57 @@ impl Kernel for CLibrary {
         Claims::default()
     }
 
+    fn flushes_when_loaded(&self) -> bool {
+        self.environment != Env::STANDARD
+    }
+
     fn run(&self, case: &Case) -> Outcome {
+        let _standard = Standard::enter();
+        let mut regions = MEMORY.lock().unwrap_or_else(PoisonError::into_inner);
+        let outcome = self.call_watched(case, &mut regions);
+        regions.iter_mut().for_each(Region::trim);
+        outcome
+    }
+}
+
+impl CLibrary {
+    /// Calls the function of the case in fresh surroundings, and looks at them afterwards.
+    fn call_watched(&self, case: &Case, [logits, direction, out]: &mut [Region; REGIONS]) -> Outcome {
         let dtype = case.dtype();
         let n = case.logits().len();
         let outputs = case.op().outputs(n);
-        let step = STEPS[n % STEPS.len()];
-        let mut logits = Buffer::of(dtype, case.logits(), step);
-        let mut direction = case.direction().map(|direction| Buffer::of(dtype, direction, step));
-        let mut out = Buffer::filled(dtype, outputs, step);
+        let (placement, step) = (Placement::of(case), STEPS[n % STEPS.len()]);
+        let mut logits = Buffer::of(logits, dtype, case.logits(), placement, step);
+        let mut direction = case.direction().map(|values| Buffer::of(direction, dtype, values, placement, step));
+        let mut out = Buffer::filled(out, dtype, outputs, placement, step);
         let direction_pointer = direction.as_mut().map_or(std::ptr::null_mut(), Buffer::pointer);
         // Mutable pointers, so that a function which writes through them does what C lets it do.
-        if !self.call(case, logits.pointer(), direction_pointer, out.pointer()) {
+        let Some(changed) = self.call(case, logits.pointer(), direction_pointer, out.pointer()) else {
             return Outcome::Failed(Fault::Panic, "the symbol is gone".into());
+        };
+        let inputs = [("logits", Some(&logits), case.logits())];
+        let inputs = inputs.into_iter().chain([(
+            direction_name(case.op()),
+            direction.as_ref(),
+            case.direction().unwrap_or(&[]),
+        )]);
+        if let Some(touch) = region::take_touch() {
+            let did = match touch.access {
+                Access::Read => "read",
+                Access::Write => "wrote to",
+                Access::Unknown => "touched",
+            };
+            // In the order of the regions.
+            let buffers =
+                [("logits", Some(&logits)), (direction_name(case.op()), direction.as_ref()), ("outputs", Some(&out))];
+            let message = match buffers[touch.region] {
+                (name, Some(buffer)) => {
+                    let (index, len) = (buffer.index_of(touch.address), buffer.before.len() / dtype.bytes());
+                    format!("it {did} index {index} of the {name}, which are {len}")
+                }
+                _ => format!("it {did} memory outside all buffers"),
+            };
+            return Outcome::Failed(Fault::OutOfBounds, message);
         }
         if let Some(place) = out.broken_fence() {
             return Outcome::Failed(
@@ -134,23 +215,24 @@ impl Kernel for CLibrary {
                 format!("it wrote to {place}, and there are {outputs} outputs"),
             );
         }
-        let passed = [("logits", case.logits(), Some(&logits))];
-        let passed_too = [(direction_name(case.op()), case.direction().unwrap_or(&[]), direction.as_ref())];
-        for (what, before, after) in passed.into_iter().chain(passed_too) {
-            let Some(after) = after else { continue };
-            if let Some(place) = after.broken_fence() {
-                return Outcome::Failed(Fault::OutOfBounds, format!("it wrote to {place} of the {what}"));
+        for (name, buffer, passed) in inputs {
+            let Some(buffer) = buffer else { continue };
+            if let Some(place) = buffer.broken_fence() {
+                return Outcome::Failed(Fault::OutOfBounds, format!("it wrote to {place} of the {name}"));
             }
-            if let Some(index) = after.differs(before) {
-                let (was, is) = (before[index], after.values()[index]);
-                let message = format!("value {index} of the {what} was {was} and is {is} after the call");
+            if let Some(index) = buffer.differs() {
+                let (was, is) = (passed[index], buffer.values()[index]);
+                let message = format!("value {index} of the {name} was {was} and is {is} after the call");
                 return Outcome::Failed(Fault::InputChanged, message);
             }
         }
         if let Some(index) = out.unwritten() {
             return Outcome::Failed(Fault::Unwritten, format!("output {index} of {outputs} was never written"));
         }
-        Outcome::Outputs(out.values())
+        if let Some(words) = &self.changed_by_loading {
+            return Outcome::Failed(Fault::FenvChanged, format!("after the library was loaded {words}"));
+        }
+        Outcome::Outputs(out.values()).unless_changed(changed)
     }
 }
 
@@ -164,85 +246,120 @@ fn fill(dtype: Dtype) -> u64 {
     }
 }
 
-/// Values between fences, at an address that is aligned to the type and to no more.
-struct Buffer {
-    dtype: Dtype,
-    /// Words, so that every offset of a multiple of the width is aligned to the type.
-    memory: Vec<u64>,
-    /// Where the values lie, in bytes.
-    place: Range<usize>,
+/// Where a buffer lies in its region.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Placement {
+    /// Between fences, at an address that is aligned to the type and to no more.
+    Fenced,
+    /// Its end is the end of the memory, where the rear guard begins.
+    AtTheEnd,
+    /// Its start is the start of the memory, where the front guard ends.
+    AtTheStart,
 }
 
-impl Buffer {
-    fn of(dtype: Dtype, values: &[f64], step: usize) -> Self {
-        let mut buffer = Self::fenced(dtype, values.len(), step);
-        let words = native_words(dtype, values);
-        let place = buffer.place.clone();
-        buffer.bytes_mut()[place].copy_from_slice(&words);
-        buffer
-    }
-
-    fn filled(dtype: Dtype, len: usize, step: usize) -> Self {
-        let mut buffer = Self::fenced(dtype, len, step);
-        let place = buffer.place.clone();
-        let word = native(fill(dtype).to_le_bytes(), dtype.bytes());
-        for to in buffer.bytes_mut()[place].chunks_exact_mut(dtype.bytes()) {
-            to.copy_from_slice(&word[..dtype.bytes()]);
+impl Placement {
+    /// That of a case: half of them lie between fences, a quarter at either guard. It depends on the case alone, so a case that is
+    /// run again is placed alike.
+    fn of(case: &Case) -> Self {
+        let mut hash = Fnv::new();
+        hash.bytes(case.op().name().as_bytes());
+        hash.bytes(case.dtype().name().as_bytes());
+        // The last values and their number tell enough rows apart; NaN is one value, for its bits do not pass everywhere alike.
+        let values = case.logits().iter().chain(case.direction().unwrap_or(&[])).rev().take(HASHED);
+        values.for_each(|&x| hash.word(if x.is_nan() { u64::MAX } else { x.to_bits() }));
+        hash.word(case.logits().len() as u64);
+        // The low bits of this hash depend on the low bits of what was added alone, and those are often 0.
+        match hash.sum() >> 62 {
+            0 => Self::AtTheEnd,
+            1 => Self::AtTheStart,
+            _ => Self::Fenced,
         }
-        buffer
+    }
+}
+
+/// The values of one argument during a call, and what was written there before it.
+struct Buffer<'a> {
+    dtype: Dtype,
+    region: &'a mut Region,
+    /// What the values were, as bytes.
+    before: Vec<u8>,
+    /// Where they lie in the region.
+    place: Range<usize>,
+    /// What must not have changed afterwards, before and after the values.
+    fences: [Range<usize>; 2],
+}
+
+impl<'a> Buffer<'a> {
+    fn of(region: &'a mut Region, dtype: Dtype, values: &[f64], placement: Placement, step: usize) -> Self {
+        Self::new(region, dtype, native_words(dtype, values), placement, step)
     }
 
-    /// Fences all over, and room for so many values.
-    fn fenced(dtype: Dtype, len: usize, step: usize) -> Self {
-        let width = dtype.bytes();
-        let words = (2 * FENCE + 128 + len * width).div_ceil(size_of::<u64>());
-        let memory = vec![u64::from_ne_bytes([FENCE_BYTE; 8]); words];
-        let from_boundary = memory.as_ptr().addr().wrapping_neg() % 64;
-        let start = FENCE + from_boundary + step * width;
-        Self { dtype, memory, place: start..start + len * width }
+    fn filled(region: &'a mut Region, dtype: Dtype, len: usize, placement: Placement, step: usize) -> Self {
+        let word = native(fill(dtype).to_le_bytes(), dtype.bytes());
+        Self::new(region, dtype, word[..dtype.bytes()].repeat(len), placement, step)
     }
 
-    fn bytes(&self) -> &[u8] {
-        // SAFETY: the bytes of a vector of words, all initialised.
-        unsafe { std::slice::from_raw_parts(self.memory.as_ptr().cast(), size_of_val(&self.memory[..])) }
-    }
-
-    fn bytes_mut(&mut self) -> &mut [u8] {
-        let size = size_of_val(&self.memory[..]);
-        // SAFETY: as above, and any bytes make words.
-        unsafe { std::slice::from_raw_parts_mut(self.memory.as_mut_ptr().cast(), size) }
+    fn new(region: &'a mut Region, dtype: Dtype, before: Vec<u8>, placement: Placement, step: usize) -> Self {
+        let len = before.len();
+        region.make_room(len + 2 * FENCE + 2 * LINE);
+        let placement = if region.is_guarded() { placement } else { Placement::Fenced };
+        let bytes = region.bytes_mut();
+        let (address, end) = (bytes.as_ptr().addr(), bytes.len());
+        let start = match placement {
+            Placement::AtTheStart => 0,
+            Placement::AtTheEnd => end - len,
+            // As near to the rear guard as a fence allows.
+            Placement::Fenced => {
+                let latest = address + end - FENCE - len - LINE;
+                latest - latest % LINE + step * dtype.bytes() - address
+            }
+        };
+        let place = start..start + len;
+        let fences = [start.saturating_sub(FENCE)..start, place.end..end.min(place.end + FENCE + 2 * LINE)];
+        bytes[place.clone()].copy_from_slice(&before);
+        for fence in fences.clone() {
+            bytes[fence].fill(FENCE_BYTE);
+        }
+        Self { dtype, region, before, place, fences }
     }
 
     fn pointer(&mut self) -> *mut c_void {
-        let start = self.place.start;
-        self.bytes_mut()[start..].as_mut_ptr().cast()
+        self.region.bytes_mut()[self.place.start..].as_mut_ptr().cast()
+    }
+
+    fn bytes(&self) -> &[u8] {
+        &self.region.bytes()[self.place.clone()]
     }
 
     fn values(&self) -> Vec<f64> {
-        let mut words = self.bytes()[self.place.clone()].to_vec();
+        if cfg!(target_endian = "little") {
+            return frame::read_values(self.dtype, self.bytes());
+        }
+        let mut words = self.bytes().to_vec();
         in_other_order(&mut words, self.dtype.bytes());
         frame::read_values(self.dtype, &words)
     }
 
     /// The first value that is not, bit for bit, what was passed.
-    fn differs(&self, passed: &[f64]) -> Option<usize> {
-        let (before, after) = (native_words(self.dtype, passed), &self.bytes()[self.place.clone()]);
-        if before == after {
+    fn differs(&self) -> Option<usize> {
+        if self.before == self.bytes() {
             return None;
         }
-        before.iter().zip(after).position(|(a, b)| a != b).map(|byte| byte / self.dtype.bytes())
+        self.before.iter().zip(self.bytes()).position(|(a, b)| a != b).map(|byte| byte / self.dtype.bytes())
     }
 
     /// The first output that holds what it was filled with.
     fn unwritten(&self) -> Option<usize> {
         let width = self.dtype.bytes();
-        let word = native(fill(self.dtype).to_le_bytes(), width);
-        self.bytes()[self.place.clone()].chunks_exact(width).position(|bytes| *bytes == word[..width])
+        self.bytes()
+            .chunks_exact(width)
+            .zip(self.before.chunks_exact(width))
+            .position(|(after, before)| after == before)
     }
 
     /// Where the fence was written to, counted in values.
     fn broken_fence(&self) -> Option<String> {
-        let (before, after) = (&self.bytes()[..self.place.start], &self.bytes()[self.place.end..]);
+        let [before, after] = self.fences.clone().map(|fence| &self.region.bytes()[fence]);
         let is_whole = |fence: &[u8]| fence.chunks(WHOLE.len()).all(|part| *part == WHOLE[..part.len()]);
         if is_whole(before) && is_whole(after) {
             return None;
@@ -253,6 +370,12 @@ impl Buffer {
         }
         let place = before.iter().rposition(|&byte| byte != FENCE_BYTE)?;
         Some(format!("index -{}", (before.len() - place).div_ceil(width)))
+    }
+
+    /// The index of a value that would lie at an address.
+    fn index_of(&self, address: usize) -> isize {
+        let start = self.region.bytes().as_ptr().addr() + self.place.start;
+        (address.wrapping_sub(start) as isize).div_euclid(self.dtype.bytes() as isize)
     }
 }
 
