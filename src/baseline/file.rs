@@ -8,12 +8,12 @@ use super::{Baseline, CellName, Entry, SCHEMA, Settings};
 use crate::checksum::Fnv;
 use crate::error::{Error, Result};
 use crate::judge::{Grade, Verdict};
+use crate::outside;
 use crate::report::{self, json};
 use crate::results::number;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -113,13 +113,13 @@ impl Baseline {
     /// another or a newer schema, a name of a verdict or a grade is unknown, numbers were edited, a cell stands there twice, or an
     /// expected failure has no reason.
     pub fn read(path: &Path) -> Result<Self> {
-        let bytes = fs::read(path).map_err(|error| match error.kind() {
+        let bytes = outside::read(path, &outside::BASELINE).map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => {
                 Error::file(path, "no such baseline; measure one with `logitfuzz accept`, or leave --baseline out")
             }
             _ => Error::file(path, error),
         })?;
-        Self::parse(&bytes, path)
+        Self::parse(outside::without_mark(&bytes), path)
     }
 
     /// Reads a baseline as it is at a revision of the git repository that holds `path`.
@@ -152,7 +152,7 @@ impl Baseline {
     }
 
     /// Reads the text of a baseline; `path` is for messages.
-    fn parse(bytes: &[u8], path: &Path) -> Result<Self> {
+    pub(crate) fn parse(bytes: &[u8], path: &Path) -> Result<Self> {
         let refuse = |line: usize, reason: String| Error::file(path, format!("line {line}: {reason}"));
         let text = std::str::from_utf8(bytes).map_err(|error| {
             let before = &bytes[..error.valid_up_to()];

@@ -12,10 +12,10 @@
 use crate::checksum::Fnv;
 use crate::dtype::{Dtype, text};
 use crate::error::{Error, Result};
+use crate::outside;
 use npyz::{NpyFile, NpyHeader, Order, TypeChar};
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -205,8 +205,8 @@ fn one_nan(x: f64) -> f64 {
 }
 
 fn read_bytes(path: &Path) -> Result<Vec<u8>> {
-    let bytes =
-        fs::read(path).map_err(|reason| Error::file(path, format!("cannot be read: {reason}; check the path")))?;
+    let bytes = outside::read(path, &outside::ROWS)
+        .map_err(|reason| Error::file(path, format!("cannot be read: {reason}; check the path")))?;
     if bytes.is_empty() {
         return Err(Error::file(path, "the file is empty; save the array again"));
     }
