@@ -81,7 +81,7 @@ pub(crate) fn check_recorded_name(name: &str) -> Result<(), String> {
     } else if name.trim() != name {
         "a name neither begins nor ends with white space".into()
     } else if let Some(mark) = ["=", "::", "##["].into_iter().find(|mark| name.contains(mark)) {
-        format!("a name is a word without {mark}")
+        format!("a name is a word without {}", line(mark, LONGEST_QUOTE))
     } else {
         return Ok(());
     };
@@ -226,7 +226,7 @@ mod tests {
             ("a\u{3000}", "white space"),
             ("a=b", "word without ="),
             ("::stop-commands::x", "word without ::"),
-            ("##[error]x", "word without ##["),
+            ("##[error]x", "word without ##\\u{5b}"),
             ("defect/mine", "planted defects"),
         ] {
             let error = check_name(name).expect_err(name);

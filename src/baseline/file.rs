@@ -196,6 +196,10 @@ impl Baseline {
                 return Err(refuse(line, EDITED.into()));
             }
             let (name, entry) = cell.into_parts(line);
+            let counts = entry.verdicts.values().chain([&entry.not_run]);
+            if counts.copied().try_fold(0, u64::checked_add).is_none() {
+                return Err(refuse(line, "its counts do not add up to a number of 64 bits; was it edited?".into()));
+            }
             if entry.expected.as_ref().is_some_and(|reason| reason.trim().is_empty()) {
                 return Err(refuse(
                     line,

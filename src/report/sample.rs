@@ -2,7 +2,7 @@
 
 use crate::dtype::{Dtype, text};
 use crate::judge::{Grade, Verdict};
-use crate::kernel::{Kernel as _, builtin};
+use crate::kernel::builtin;
 use crate::op::{Op, Takes};
 use crate::results::*;
 use std::collections::BTreeMap;

@@ -1,5 +1,6 @@
 //! Tests of all reports on made-up results.
 
+use super::folder::cannot_write;
 use super::*;
 use crate::dtype::Dtype;
 use crate::error::ErrorKind;
@@ -8,6 +9,7 @@ use crate::kernel::builtin;
 use crate::op::Op;
 use crate::results::SCHEMA;
 use std::collections::BTreeMap;
+use std::fs;
 
 /// The page of the largest run that is expected stays below this.
 const LARGEST_PAGE: usize = 5_000_000;
