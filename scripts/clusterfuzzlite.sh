@@ -53,7 +53,7 @@ for source in fuzz/fuzz_targets/*.rs; do
     echo "$target: $inputs seeds, $(tail -1 "$OUT/log")"
     ran=$((ran + 1))
 done
-[ "$ran" -eq 5 ] || fail "$ran targets were run, not 5"
+[ "$ran" -eq 6 ] || fail "$ran targets were run, not 6"
 libraries=$(find "$CARGO_TARGET_DIR" -name 'lib*.a' -path '*gmp-mpfr-sys*')
 [ -n "$libraries" ] || fail "there is no GMP to look into"
 # shellcheck disable=SC2086 # one word for each library

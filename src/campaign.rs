@@ -11,12 +11,14 @@
 use crate::case::Case;
 use crate::dtype::{Dtype, exponent};
 use crate::error::{Error, Result};
+use crate::fenv::{self, Standard};
 use crate::generate::file::{FILE_FAMILY, Rows};
 use crate::generate::{self, Family};
 use crate::judge::{self, Bounds, Judgement, Relation, Verdict};
 use crate::kernel::{self, Claims, Kernel, Outcome, Special};
 use crate::op::Op;
 use crate::oracle::{Oracle, Truth};
+use crate::outside;
 use crate::results::{self, Provenance, Results, Settings};
 use harvest::{CellKey, Failure, FailureKey, Harvest, Lots, Queue};
 use rayon::prelude::*;
@@ -239,6 +241,10 @@ impl Control<'_> {
 /// Nothing is selected (no kernel implements any selected op in any selected dtype, or there is no row), claims that cannot be
 /// read, no threads can be had, or the counts of a cell do not add up at the end, which would be a fault of logitfuzz.
 pub fn run(plan: &Plan, control: &Control) -> Result<Results> {
+    let _standard = Standard::enter();
+    for kernel in &plan.kernels {
+        outside::check_recorded_name(kernel.name()).map_err(Error::usage)?;
+    }
     let desks = Desk::all(plan)?;
     if desks.iter().all(Vec::is_empty) {
         return Err(Error::nothing_selected(
@@ -281,7 +287,17 @@ pub fn run(plan: &Plan, control: &Control) -> Result<Results> {
     let fault = Mutex::new(None);
     let is_over = || control.is_stopped() || halted.load(Ordering::Relaxed);
     // Every thread takes the next piece, so pieces are finished nearly in their order.
+    let halt = |error: Option<Error>| {
+        if let Some(error) = error {
+            fault.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        }
+        halted.store(true, Ordering::Relaxed);
+    };
     pool.broadcast(|_| {
+        // The thread keeps this environment for what the pool does later.
+        if let Err(error) = fenv::ensure_standard() {
+            halt(Some(error));
+        }
         let (mut oracle, mut harvest) = (Oracle::new(), Harvest::default());
         while !is_over() {
             let chunk = next.fetch_add(1, Ordering::Relaxed);
@@ -296,14 +312,13 @@ pub fn run(plan: &Plan, control: &Control) -> Result<Results> {
                 let batch = match field.next_batch(&mut rows) {
                     Ok(batch) => batch,
                     Err(error) => {
-                        fault.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
-                        halted.store(true, Ordering::Relaxed);
+                        halt(Some(error));
                         break;
                     }
                 };
                 let answers = field.ask(&batch, &queue);
                 if is_supervised && plan.trouble().is_some() {
-                    halted.store(true, Ordering::Relaxed);
+                    halt(None);
                 }
                 for (row, answers) in batch.iter().zip(answers) {
                     seen += 1;

@@ -8,6 +8,7 @@ use crate::dtype::{Dtype, text};
 use crate::error::{Error, Result};
 use crate::fenv::Standard;
 use crate::op::{Op, Takes};
+use crate::outside::{self, LONGEST_QUOTE};
 use std::fmt;
 use std::sync::Arc;
 
@@ -243,28 +244,39 @@ fn bracketed(text: &str) -> Option<(&str, &str)> {
     text.strip_prefix('[')?.split_once(']')
 }
 
+/// The most values of a row, of a cotangent or of a tangent in text: 2^26.
+const MOST_VALUES: usize = 1 << 26;
+
 /// Reads values separated by commas or white space; `value*count` is a run.
 ///
 /// # Errors
-/// A word that is no number or no run.
+/// A word that is no number or no run, or more than 2^26 values in all.
 pub fn parse_values(words: &str, dtype: Dtype) -> Result<Vec<f64>> {
-    let mut values = Vec::new();
-    for word in words.split(|c: char| c == ',' || c.is_whitespace()).filter(|word| !word.is_empty()) {
-        let (value, count) = match word.split_once('*') {
-            Some((value, count)) => {
-                let count = count.parse::<usize>().ok().filter(|&count| (1..=1 << 26).contains(&count));
-                (
-                    value,
-                    count.ok_or_else(|| {
-                        Error::usage(format!("`{word}`: the count of a run is a number from 1 to 2^26"))
-                    })?,
-                )
-            }
-            None => (word, 1),
-        };
+    let words = || words.split(|c: char| c == ',' || c.is_whitespace()).filter(|word| !word.is_empty()).map(run_of);
+    // Counted before anything is made of them: a short text may stand for a row that no memory holds.
+    let mut all = 0;
+    for run in words() {
+        all += run?.1;
+        if all > MOST_VALUES {
+            return Err(Error::usage("more than 2^26 values; a row in text has at most so many, runs counted in full"));
+        }
+    }
+    let mut values = Vec::with_capacity(all);
+    for run in words() {
+        let (value, count) = run?;
         values.resize(values.len() + count, text::parse(value, dtype)?);
     }
     Ok(values)
+}
+
+/// The value and the count of a word; the count of a word that is no run is 1.
+fn run_of(word: &str) -> Result<(&str, usize)> {
+    let Some((value, count)) = word.split_once('*') else { return Ok((word, 1)) };
+    let count = count.parse().ok().filter(|count| (1..=MOST_VALUES).contains(count));
+    let count = count.ok_or_else(|| {
+        Error::usage(format!("`{}`: the count of a run is a number from 1 to 2^26", outside::line(word, LONGEST_QUOTE)))
+    })?;
+    Ok((value, count))
 }
 
 /// Values as text, runs of three or more equal values (bit for bit) as `value*count`.
@@ -314,6 +326,8 @@ mod tests {
             ("softmax f32 1 2", "a case reads"),
             ("softmax f32 [1, x]", "`x` is not a number"),
             ("softmax f32 [1*0]", "count of a run"),
+            ("softmax f32 [0*67108864, 1]", "more than 2^26 values"),
+            ("softmax_vjp f32 [1] cotangent=[0*33554433, 1*33554433]", "more than 2^26 values"),
             ("softmax f32 [1] target=0", "softmax takes logits and nothing else"),
             ("softmax f32 [1] cotangent=[1]", "does not take `cotangent`"),
             ("cross_entropy f32 [1]", "takes logits, a target"),

@@ -4,6 +4,7 @@
 //! a report not written, 4 nothing selected. An error is one line on standard error; results go to standard output.
 
 use crate::error::Error;
+use crate::outside;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 use std::io::Write;
@@ -129,10 +130,12 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// The longest message, in characters: an argument that is quoted in it may be as long as the system allows.
+const LONGEST_MESSAGE: usize = 4_000;
+
 /// Prints one line on standard error, whatever the message holds (a path may hold anything).
 fn complain(message: &str) {
-    let line: String = message.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    let _ = writeln!(std::io::stderr(), "logitfuzz: {line}");
+    let _ = writeln!(std::io::stderr(), "logitfuzz: {}", outside::line(message, LONGEST_MESSAGE));
 }
 
 /// What clap has to say: help and version as they are, an error in one line with exit code 2.

@@ -33,7 +33,11 @@ use std::fmt;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+#[doc(hidden)]
+pub use readers::{outside, replay_outside};
+
 pub mod guidance;
+mod readers;
 mod replay;
 mod select;
 #[cfg(test)]

@@ -8,6 +8,7 @@ use crate::dtype::Dtype;
 use crate::error::Error;
 use crate::fenv::{Standard, Watch};
 use crate::op::Op;
+use crate::outside::{LONGEST_MESSAGE, line};
 use std::ops::RangeInclusive;
 
 pub mod builtin;
@@ -220,9 +221,9 @@ pub fn run(kernel: &dyn Kernel, case: &Case) -> Outcome {
             Fault::Panic,
             payload
                 .downcast_ref::<&str>()
-                .map(|text| (*text).to_owned())
-                .or_else(|| payload.downcast_ref::<String>().cloned())
-                .unwrap_or_else(|| "a panic without a message".to_owned()),
+                .copied()
+                .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+                .map_or_else(|| "a panic without a message".to_owned(), |text| line(text, LONGEST_MESSAGE)),
         ),
     }
 }

@@ -61,6 +61,7 @@ pub mod kernel;
 pub mod magnitude;
 pub mod op;
 pub mod oracle;
+mod outside;
 pub mod report;
 pub mod results;
 pub mod shrink;

@@ -14,16 +14,17 @@
 //! The last two are there after a gate only. `zoo` makes a page of its own, of planted defects.
 //!
 //! [`write()`] makes all of them before it touches the first, so that a failed run leaves the older report as it was. What both
-//! human forms count and sort alike is in `view`.
+//! human forms count and sort alike is in `view`; writing, and who may write where, is in `folder`.
 
 use crate::baseline::{Comparison, DEFAULT_SLACK, judge_cells};
 use crate::error::{Error, Result};
+use crate::outside;
 use crate::results::{Results, RunInfo};
-use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 mod declared;
+mod folder;
 pub mod gate;
 pub mod github;
 pub mod html;
@@ -36,6 +37,10 @@ mod view;
 #[cfg(feature = "cli")]
 pub mod zoo;
 
+pub(crate) use folder::write_file;
+pub use folder::{Folder, prepare};
+#[cfg(feature = "cli")]
+pub(crate) use folder::{exit_without_traces, place};
 #[cfg(feature = "arbitrary")]
 pub(crate) use view::plural;
 pub(crate) use view::short;
@@ -73,15 +78,33 @@ pub struct Gate<'a> {
     pub proposal: Option<&'a str>,
 }
 
-/// Writes all files of the table above that there is something for into `dir`, and returns their paths.
-///
-/// Each file is written whole or not at all: a temporary file in the same folder, synced, then renamed. All of them are
-/// complete on disk before the first is renamed. A `run.json` of an earlier run is left alone if there is no `run`; what an
-/// earlier gate left goes away, because it speaks of other results.
+/// Writes all files of the table above that there is something for into `dir`, and returns their paths: [`prepare`], then
+/// [`Folder::write`].
 ///
 /// # Errors
-/// What [`prepare`] refuses, a folder in the place of one of the files, a full disk, or any other failure to write.
+/// Those of the two.
 pub fn write(dir: &Path, results: &Results, run: Option<&RunInfo>, gate: Option<Gate>) -> Result<Vec<PathBuf>> {
+    // Made first: what cannot be made leaves no folder behind.
+    let contents = contents(results, run, gate)?;
+    prepare(dir)?.write_all(contents)
+}
+
+impl Folder {
+    /// Writes all files of the table above that there is something for, and returns their paths.
+    ///
+    /// Each file is written whole or not at all: a temporary file beside it, synced, then renamed. All of them are complete on disk
+    /// before the first is renamed. A symbolic link in the place of a file is written through. A `run.json` of an earlier run is
+    /// left alone if there is no `run`; what an earlier gate left goes away, because it speaks of other results.
+    ///
+    /// # Errors
+    /// Something that is no file in the place of one of the files, a full disk, or any other failure to write.
+    pub fn write(&self, results: &Results, run: Option<&RunInfo>, gate: Option<Gate>) -> Result<Vec<PathBuf>> {
+        self.write_all(contents(results, run, gate)?)
+    }
+}
+
+/// The text of each file that there is something for.
+fn contents(results: &Results, run: Option<&RunInfo>, gate: Option<Gate>) -> Result<Vec<(&'static str, String)>> {
     let comparison = gate.map(|gate| gate.comparison);
     // Without a gate, every failing verdict counts.
     let alone = judge_cells(results, None, DEFAULT_SLACK);
@@ -101,52 +124,7 @@ pub fn write(dir: &Path, results: &Results, run: Option<&RunInfo>, gate: Option<
     if let Some(proposal) = gate.and_then(|gate| gate.proposal) {
         contents.push((PROPOSAL_FILE, proposal.to_owned()));
     }
-
-    prepare(dir)?;
-    let targets: Vec<PathBuf> = contents.iter().map(|(name, _)| dir.join(name)).collect();
-    let mut staged = Vec::new();
-    for ((_, text), target) in contents.iter().zip(&targets) {
-        staged.push(stage(dir, text.as_bytes()).map_err(|error| cannot_write(target, &error))?);
-    }
-    for (file, target) in staged.into_iter().zip(&targets) {
-        file.persist(target).map_err(|error| cannot_write(target, &error.error))?;
-    }
-    for old in [GATE_FILE, PROPOSAL_FILE].map(|name| dir.join(name)).iter().filter(|old| !targets.contains(old)) {
-        match fs::remove_file(old) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(cannot_write(old, &error)),
-            _ => {}
-        }
-    }
-    // Makes the renames last through a power cut. Not every file system can sync a folder; the files are whole either way.
-    let _ = fs::File::open(dir).and_then(|folder| folder.sync_all());
-    Ok(targets)
-}
-
-/// Makes the folder `dir` and its parents unless they exist, and tries that a file can be made in it. Call it before long
-/// work, so that a report that cannot be written is known at once.
-///
-/// # Errors
-/// `dir` or one of its parents is a file, nothing can be written there, or a folder is in the place of one of the files.
-pub fn prepare(dir: &Path) -> Result<()> {
-    let refuse = |reason: String| Err(Error::harness(format!("cannot write a report to {}: {reason}", dir.display())));
-    match fs::metadata(dir) {
-        Ok(found) if !found.is_dir() => return refuse("it is a file; choose a folder with --out".into()),
-        Ok(_) => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            if let Err(error) = fs::create_dir_all(dir) {
-                return refuse(reason(&error));
-            }
-        }
-        Err(error) => return refuse(reason(&error)),
-    }
-    let files = FILES.map(|name| dir.join(name));
-    if let Some(in_the_way) = files.iter().find(|file| file.is_dir()) {
-        return refuse(format!("{} is a folder; move it, or choose another folder with --out", in_the_way.display()));
-    }
-    match builder().tempfile_in(dir) {
-        Ok(_) => Ok(()),
-        Err(error) => refuse(reason(&error)),
-    }
+    Ok(contents)
 }
 
 /// Reads results again: `path` is a file, or a folder with a `results.json`.
@@ -156,7 +134,7 @@ pub fn prepare(dir: &Path) -> Result<()> {
 /// another or a newer schema, or a value in it is not what it should be.
 pub fn read(path: &Path) -> Result<Results> {
     let path = if path.is_dir() { path.join(RESULTS_FILE) } else { path.to_owned() };
-    let bytes = fs::read(&path).map_err(|error| match error.kind() {
+    let bytes = outside::read(&path, &outside::RESULTS).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => {
             Error::file(&path, "no such file; name a results.json, or a folder that `logitfuzz run --out` wrote")
         }
@@ -172,66 +150,10 @@ pub fn read(path: &Path) -> Result<Results> {
 pub fn read_run(path: &Path) -> Result<Option<RunInfo>> {
     let folder = if path.is_dir() { Some(path) } else { path.parent() };
     let path = folder.unwrap_or(Path::new("")).join(RUN_FILE);
-    match fs::read(&path) {
-        Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|error| Error::file(&path, error)),
+    match outside::read(&path, &outside::RUN) {
+        Ok(bytes) => json::parse_run(&bytes).map(Some).map_err(|reason| Error::file(&path, reason)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Error::file(&path, error)),
-    }
-}
-
-/// A temporary file that people may read once it has its name (temporary files are private by default).
-fn builder() -> tempfile::Builder<'static, 'static> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".logitfuzz-");
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        /// Read and write for all, less what the user's umask takes away: as any newly made file.
-        const PLAIN_FILE: u32 = 0o666;
-        builder.permissions(fs::Permissions::from_mode(PLAIN_FILE));
-    }
-    builder
-}
-
-/// Writes one file whole or not at all, and makes its folder.
-pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
-    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let write = || -> io::Result<()> {
-        fs::create_dir_all(dir)?;
-        stage(dir, bytes)?.persist(path).map_err(|error| error.error)?;
-        let _ = fs::File::open(dir).and_then(|folder| folder.sync_all());
-        Ok(())
-    };
-    write().map_err(|error| Error::harness(format!("cannot write {}: {error}", path.display())))
-}
-
-fn stage(dir: &Path, bytes: &[u8]) -> io::Result<tempfile::NamedTempFile> {
-    let mut file = builder().tempfile_in(dir)?;
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    Ok(file)
-}
-
-fn cannot_write(target: &Path, error: &io::Error) -> Error {
-    Error::harness(format!("cannot write {}: {}", target.display(), reason(error)))
-}
-
-/// What went wrong and what to do, in words.
-fn reason(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            format!("the disk is full ({}); free some space, or choose another folder with --out", error.kind())
-        }
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            format!("it is not writable ({}); choose another folder with --out", error.kind())
-        }
-        io::ErrorKind::FileTooLarge => {
-            format!(
-                "a file may not grow that large here ({}); raise the limit (ulimit -f), or choose another folder with --out",
-                error.kind()
-            )
-        }
-        _ => format!("{error}; choose another folder with --out"),
     }
 }
 

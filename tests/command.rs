@@ -9,6 +9,9 @@ mod eval;
 #[cfg(unix)]
 #[path = "command/interrupt.rs"]
 mod interrupt;
+#[cfg(unix)]
+#[path = "command/outside.rs"]
+mod outside;
 #[path = "command/replay.rs"]
 mod replay;
 #[path = "command/run.rs"]

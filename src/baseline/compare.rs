@@ -48,10 +48,10 @@ pub enum Reason {
     NotRun,
     /// Fewer cases were judged than recorded, and none of them was given up on.
     FewerCases,
-    /// The kernel declares of itself what forgives more, or skips more, than was accepted.
-    Looser,
     /// The cell was selected, and nothing was measured.
     Missing,
+    /// The kernel declares of itself what forgives more, or skips more, than was accepted: nothing else can be relied on then.
+    Looser,
 }
 
 impl Reason {

@@ -9,12 +9,12 @@ use super::{Baseline, CellName, Entry, FORMER_SCHEMA, FunctionName, Recorded, SC
 use crate::checksum::Fnv;
 use crate::error::{Error, Result};
 use crate::judge::{Grade, Verdict};
+use crate::outside;
 use crate::report::{self, json};
 use crate::results::{DeclarationText, number};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -140,13 +140,13 @@ impl Baseline {
     /// another or a newer schema, a name of a verdict or a grade is unknown, numbers were edited, a cell stands there twice, or an
     /// expected failure has no reason.
     pub fn read(path: &Path) -> Result<Self> {
-        let bytes = fs::read(path).map_err(|error| match error.kind() {
+        let bytes = outside::read(path, &outside::BASELINE).map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => {
                 Error::file(path, "no such baseline; measure one with `logitfuzz accept`, or leave --baseline out")
             }
             _ => Error::file(path, error),
         })?;
-        Self::parse(&bytes, path)
+        Self::parse(outside::without_mark(&bytes), path)
     }
 
     /// Reads a baseline as it is at a revision of the git repository that holds `path`.
@@ -175,11 +175,11 @@ impl Baseline {
             let said = said.lines().next().unwrap_or("git failed");
             return Err(Error::usage(format!("no baseline {} at revision {revision}: {said}", path.display())));
         }
-        Self::parse(&ran.stdout, &PathBuf::from(object))
+        Self::parse(outside::without_mark(&ran.stdout), &PathBuf::from(object))
     }
 
     /// Reads the text of a baseline; `path` is for messages.
-    fn parse(bytes: &[u8], path: &Path) -> Result<Self> {
+    pub(crate) fn parse(bytes: &[u8], path: &Path) -> Result<Self> {
         let refuse = |line: usize, reason: String| Error::file(path, format!("line {line}: {reason}"));
         let text = std::str::from_utf8(bytes).map_err(|error| {
             let before = &bytes[..error.valid_up_to()];
@@ -223,6 +223,7 @@ impl Baseline {
             }
             let declaration = read.declares.read().map_err(|error| refuse(line, error.to_string()))?;
             let function = FunctionName { kernel: read.kernel, op: read.op, dtype: read.dtype };
+            outside::check_recorded_name(&function.kernel).map_err(|reason| refuse(line, reason))?;
             if let Some(first) = declared.get(&function).map(|recorded: &Recorded| recorded.line) {
                 return Err(refuse(
                     line,
@@ -242,7 +243,17 @@ impl Baseline {
             if cell.due_check()? != cell.check {
                 return Err(refuse(line, EDITED.into()));
             }
-            let (name, entry) = cell.into_parts(line);
+            let (name, mut entry) = cell.into_parts(line);
+            for name in [&name.kernel, &name.family] {
+                outside::check_recorded_name(name).map_err(|reason| refuse(line, reason))?;
+            }
+            if let Some(reason) = &mut entry.expected {
+                outside::tidy(reason, outside::LONGEST_MESSAGE);
+            }
+            let counts = entry.verdicts.values().chain([&entry.not_run]);
+            if counts.copied().try_fold(0, u64::checked_add).is_none() {
+                return Err(refuse(line, "its counts do not add up to a number of 64 bits; was it edited?".into()));
+            }
             if entry.expected.as_ref().is_some_and(|reason| reason.trim().is_empty()) {
                 return Err(refuse(
                     line,

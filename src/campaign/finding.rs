@@ -117,6 +117,18 @@ pub struct Kept {
     finding: Finding,
 }
 
+impl Kept {
+    /// The finding.
+    pub(super) fn finding(&self) -> &Finding {
+        &self.finding
+    }
+
+    /// The finding, for whoever checks what was read.
+    pub(super) fn finding_mut(&mut self) -> &mut Finding {
+        &mut self.finding
+    }
+}
+
 /// Each failure shrunk and diagnosed, in parallel. They are shrunk little or not at all once the campaign was stopped.
 pub(super) fn all(
     plan: &Plan,

@@ -9,19 +9,44 @@ use super::tally::CurveTally;
 use crate::dtype::Dtype;
 use crate::error::{Error, Result};
 use crate::op::Op;
-use crate::results::{Cell, Curve, Declared, Results, Settings};
+use crate::results::{Cell, Curve, Declared, Finding, Results, Settings};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
 /// One of `of` equal shares of the units.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Read")]
 pub struct Shard {
     /// Which share, counted from 1.
     pub number: usize,
     /// The number of shares.
     pub of: usize,
+}
+
+/// A share as a file has it, which may hold any numbers.
+#[derive(Deserialize)]
+struct Read {
+    number: usize,
+    of: usize,
+}
+
+/// The most shares that are believed of a file: there are some hundred units.
+const MOST_SHARES: usize = 10_000;
+
+/// Missing shards that a message names.
+const MISSING_SHOWN: usize = 10;
+
+impl TryFrom<Read> for Shard {
+    type Error = String;
+
+    fn try_from(Read { number, of }: Read) -> std::result::Result<Self, String> {
+        if of <= MOST_SHARES && (1..=of).contains(&number) {
+            return Ok(Self { number, of });
+        }
+        Err(format!("{number}/{of} is no shard: shares are counted from 1 and are at most {MOST_SHARES}"))
+    }
 }
 
 impl Shard {
@@ -88,6 +113,18 @@ impl CurvePart {
 }
 
 impl Part {
+    /// The findings, for whoever checks what was read.
+    pub(crate) fn findings_mut(&mut self) -> impl Iterator<Item = &mut Finding> {
+        self.failures.iter_mut().map(Kept::finding_mut)
+    }
+
+    /// The names of kernels and families in it.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        let of_findings = self.failures.iter().map(Kept::finding);
+        let of_findings = of_findings.flat_map(|finding| [finding.kernel.as_str(), &finding.family]);
+        self.curves.iter().map(|curve| curve.kernel.as_str()).chain(of_findings)
+    }
+
     /// Whether the shard owns the cells of this dtype and family.
     pub(crate) fn owns(&self, settings: &Settings, dtype: &str, family: &str) -> bool {
         let dtype = settings.dtypes.iter().position(|known| known.name() == dtype);
@@ -136,12 +173,16 @@ pub fn merge(shards: Vec<(String, Results)>) -> Result<Results> {
     let Some((name, first, part)) = parts.first() else {
         return Err(Error::nothing_selected("there is nothing to merge; name the results of all shards"));
     };
-    let missing: Vec<String> = (1..=part.shard.of)
-        .filter(|number| !parts.iter().any(|(.., part)| part.shard.number == *number))
-        .map(|number| Shard { number, of: part.shard.of }.to_string())
-        .collect();
+    let present: BTreeSet<usize> = parts.iter().map(|(.., part)| part.shard.number).collect();
+    let of = part.shard.of;
+    let missing: Vec<usize> = (1..=of).filter(|number| !present.contains(number)).collect();
     if !missing.is_empty() {
-        return refuse(name, format!("shards are missing beside it: {}", missing.join(", ")));
+        let named = missing.iter().take(MISSING_SHOWN).map(|&number| Shard { number, of }.to_string());
+        let mut named = named.collect::<Vec<_>>().join(", ");
+        if missing.len() > MISSING_SHOWN {
+            named += &format!(" and {} more", missing.len() - MISSING_SHOWN);
+        }
+        return refuse(name, format!("shards are missing beside it: {named}"));
     }
     let (schema, settings, provenance) = (first.schema.clone(), first.settings.clone(), first.provenance.clone());
     let (mut cells, mut failures, mut declared) = (Vec::new(), Vec::new(), Vec::<Declared>::new());
@@ -228,6 +269,18 @@ mod tests {
         assert_eq!("2/3".parse::<Shard>().unwrap(), Shard { number: 2, of: 3 });
         for wrong in ["", "1", "0/3", "4/3", "1/0", "a/b", "-1/3", "1/3/5", "1/99999999999999999999"] {
             assert!(wrong.parse::<Shard>().is_err(), "{wrong}");
+        }
+    }
+
+    /// A share of 0 divided by zero, one of 2^64 was counted through.
+    #[test]
+    fn a_share_in_a_file_is_one() {
+        let read = |number: u64, of: u64| {
+            serde_json::from_value::<Shard>(serde_json::json!({"number": number, "of": of})).map_err(|e| e.to_string())
+        };
+        assert_eq!(read(2, 3), Ok(Shard { number: 2, of: 3 }));
+        for (number, of) in [(0, 0), (1, 0), (0, 2), (3, 2), (1, u64::MAX), (u64::MAX, u64::MAX), (1, 10_001)] {
+            assert!(read(number, of).unwrap_err().contains("is no shard"), "{number}/{of}");
         }
     }
 }

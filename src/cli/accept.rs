@@ -5,6 +5,7 @@ use super::{Exit, print};
 use crate::baseline::{Baseline, CellName, Entry};
 use crate::error::{Error, Result};
 use crate::judge::Verdict;
+use crate::outside;
 use crate::report;
 use crate::results::Results;
 use std::path::Path;
@@ -56,7 +57,7 @@ impl Accept {
         let (results, info) = self.measurement.results(old.as_ref(), |_, _| Ok(()))?;
         let written = self.write(&path, |old| self.change(old, &path, &results))?;
         if info.is_some() {
-            report::write(&self.measurement.out, &results, info.as_ref(), None)?;
+            self.measurement.write(&results, info.as_ref(), None)?;
         }
         Ok(written)
     }
@@ -118,7 +119,7 @@ impl Accept {
         let expected = next.entries.values().filter(|entry| entry.expected.is_some()).count();
         let mut text = format!(
             "{}: {} cell{}, {added} new, {changed} changed, {removed} removed; {failing} fail, {expected} of them expected\n",
-            path.display(),
+            outside::path(path),
             next.entries.len(),
             if next.entries.len() == 1 { "" } else { "s" }
         );

@@ -2,6 +2,7 @@
 
 use super::{Exit, print};
 use crate::campaign;
+use crate::outside;
 use std::process::{Command, Stdio};
 
 #[derive(clap::Args)]
@@ -82,5 +83,8 @@ impl Doctor {
 /// The first line that the probe prints, if it runs and succeeds.
 fn version(probe: &[&str]) -> Option<String> {
     let output = Command::new(probe[0]).args(&probe[1..]).stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
-    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).lines().next().unwrap_or("").to_owned())
+    output.status.success().then(|| {
+        let said = String::from_utf8_lossy(&output.stdout);
+        outside::line(said.lines().next().unwrap_or(""), outside::LONGEST_VERSION)
+    })
 }

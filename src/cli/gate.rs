@@ -7,6 +7,7 @@ use crate::baseline::{self, Baseline, CellName, Comparison, Reason, Settings};
 use crate::error::{Error, Result};
 use crate::generate;
 use crate::kernel::builtin;
+use crate::outside;
 use crate::report::{self, github};
 use crate::results::{self, Results, RunInfo};
 use clap::ValueEnum;
@@ -69,9 +70,21 @@ pub(super) struct Measurement {
         conflicts_with_all = ["kernels", "ops", "dtypes", "families", "logits", "targets", "cases", "seed", "max_len", "jobs", "special", "claims", "shard"]
     )]
     pub from: Option<PathBuf>,
+    /// The folder of the report, from before the measurement until it is written.
+    #[arg(skip)]
+    folder: Option<report::Folder>,
 }
 
 impl Measurement {
+    /// Writes the report.
+    pub fn write(&self, results: &Results, info: Option<&RunInfo>, gate: Option<report::Gate>) -> Result<()> {
+        match &self.folder {
+            Some(folder) => folder.write(results, info, gate),
+            None => report::write(&self.out, results, info, gate),
+        }
+        .map(drop)
+    }
+
     /// The file of the baseline.
     pub fn path(&self) -> &Path {
         self.baseline.as_deref().unwrap_or(Path::new(baseline::DEFAULT_PATH))
@@ -109,11 +122,11 @@ impl Measurement {
         let plan = self.work.plan(&self.kernels, &self.policy)?;
         let settings = plan.settings();
         check(&settings, &Settings::of(&settings, generate::VERSION))?;
-        report::prepare(&self.out)?;
+        self.folder = Some(report::prepare(&self.out)?);
         let (results, info) = measure(&plan)?;
         if let Some(error) = plan.trouble() {
             // What was measured is shown all the same.
-            report::write(&self.out, &results, Some(&info), None)?;
+            self.write(&results, Some(&info), None)?;
             return Err(incomplete(&error, &self.out));
         }
         Ok((results, Some(info)))
@@ -141,12 +154,11 @@ impl Gate {
                 baseline.fits(measured)
             })
         })?;
-        let out = &self.measurement.out;
         let comparison = match baseline::compare(&results, baseline.as_ref(), self.slack) {
             Ok(comparison) => comparison,
             Err(error) => {
                 // What was measured is shown all the same.
-                report::write(out, &results, info.as_ref(), None)?;
+                self.measurement.write(&results, info.as_ref(), None)?;
                 return Err(error);
             }
         };
@@ -162,7 +174,7 @@ impl Gate {
             false => Some(proposal(baseline, &path, &results, prunes)?.text()?),
         };
         let gate = report::Gate { comparison: &comparison, proposal: proposal.as_deref() };
-        report::write(out, &results, info.as_ref(), Some(gate))?;
+        self.measurement.write(&results, info.as_ref(), Some(gate))?;
         self.show(&comparison, &results, prunes)?;
         Ok(if comparison.passes() { 0 } else { FAILED })
     }
@@ -173,11 +185,12 @@ impl Gate {
         }
         let out = &self.measurement.out;
         let mut text = report::gate::text(comparison);
-        text += &format!("\nreport: {}\n", out.join(report::PAGE_FILE).display());
+        text += &format!("\nreport: {}\n", outside::path(&out.join(report::PAGE_FILE)));
         if !comparison.passes() {
-            text += &format!("to accept: logitfuzz accept --from {}", out.join(report::PROPOSAL_FILE).display());
+            text +=
+                &format!("to accept: logitfuzz accept --from {}", outside::quoted(&out.join(report::PROPOSAL_FILE)));
             if let Some(path) = &self.measurement.baseline {
-                text += &format!(" --baseline {}", path.display());
+                text += &format!(" --baseline {}", outside::quoted(path));
             }
             text += if prunes { " --prune\n" } else { "\n" };
         }

@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::kernel::foreign::library::CLibrary;
 use crate::kernel::foreign::{Foreign, Limits, descendants};
 use crate::op::Op;
+use crate::outside;
 use crate::worker;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -49,12 +50,15 @@ pub(super) fn start(text: &str, only: Option<(Op, Dtype)>, limits: Limits) -> Re
     })?;
     let stem = path.file_stem().map_or_else(|| "library".into(), |stem| stem.to_string_lossy());
     let mut name = format!("c:{stem}");
+    if let Some(symbol) = symbol {
+        name = format!("{name}:{symbol}");
+    }
+    outside::check_name(&name).map_err(|reason| Error::usage(format!("{label}: {reason}: rename the file")))?;
     let program = own_program().map_err(|error| refuse(format!("this program's own file is not found: {error}")))?;
     let mut words: Vec<OsString> = vec![program.into(), "serve-library".into(), absolute.into()];
     match symbol {
         None => words.push(name.clone().into()),
         Some(symbol) => {
-            name = format!("{name}:{symbol}");
             let (op, dtype) = named_by(symbol).or(only).ok_or_else(|| {
                 Error::usage(format!("`{label}`: what does `{symbol}` compute? Say it with one --op and one --dtype"))
             })?;

@@ -2,6 +2,7 @@
 
 use super::{Exit, print};
 use crate::campaign;
+use crate::outside;
 use crate::report;
 use std::path::PathBuf;
 
@@ -31,7 +32,7 @@ impl Merge {
             "{count} shards merged: {} cells, {} findings\nreport: {}\n",
             results.cells.len(),
             results.findings.len(),
-            self.out.join(report::PAGE_FILE).display()
+            outside::path(&self.out.join(report::PAGE_FILE))
         ))?;
         Ok(0)
     }

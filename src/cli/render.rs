@@ -5,6 +5,7 @@ use crate::case::{Case, values_text};
 use crate::dtype::text;
 use crate::judge::{OutputJudgement, Relation, Verdict};
 use crate::oracle::Exact;
+use crate::outside;
 use crate::results::{Finding, Results, RunInfo};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -87,13 +88,18 @@ pub(super) fn eval(
     }
     for (name, verdict, message, relation) in whole {
         match (verdict, message, relation) {
-            (_, Some(message), _) => text += &format!("\n{name}: panic: {message}\n"),
+            (_, Some(message), _) => text += &format!("\n{name}: {verdict}: {}\n", line(message)),
             (_, _, Some(relation)) => text += &format!("\n{name}: {verdict}: {relation}\n"),
             (Verdict::Unwritten, ..) => text += &format!("\n{name}: it returned another number of outputs\n"),
             _ => {}
         }
     }
     text
+}
+
+/// What a kernel said, on one line.
+fn line(text: &str) -> String {
+    outside::line(text, outside::LONGEST_TEXT)
 }
 
 fn shown(x: f64, case: &Case) -> String {
@@ -120,7 +126,7 @@ pub(super) fn finding(finding: &Finding, case: &Case) -> String {
         };
     }
     if !finding.explanation.is_empty() {
-        text += &format!("  {}\n", finding.explanation);
+        text += &format!("  {}\n", line(&finding.explanation));
     }
     text + &format!("  case: {case}\n")
 }
@@ -188,5 +194,5 @@ pub(super) fn summary(results: &Results, info: &RunInfo, out: &Path) -> String {
     if !results.complete {
         text += "interrupted: these results are partial\n";
     }
-    text + &format!("report: {}\n", out.join(crate::report::PAGE_FILE).display())
+    text + &format!("report: {}\n", outside::path(&out.join(crate::report::PAGE_FILE)))
 }

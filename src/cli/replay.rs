@@ -7,6 +7,7 @@ use crate::case::Case;
 use crate::error::{Error, Result};
 use crate::kernel::{self, Kernel, accepts};
 use crate::oracle::Oracle;
+use crate::outside;
 use crate::report;
 use crate::results::{Finding, Results};
 use clap::Parser as _;
@@ -109,11 +110,13 @@ pub(super) fn read(what: &str, finding: Option<usize>) -> Result<Vec<Found>> {
     if is_results {
         return from_results(&report::read(path)?, path, finding);
     }
-    let bytes = std::fs::read(path).map_err(|error| Error::file(path, error))?;
-    let case = match std::str::from_utf8(&bytes).map(Case::parse) {
+    let bytes = outside::read(path, &outside::CASE).map_err(|error| Error::file(path, error))?;
+    let case = match std::str::from_utf8(outside::without_mark(&bytes)).map(Case::parse) {
         Ok(Ok(case)) => case,
         // A text that begins as a case and is none gets its own error; anything else is a fuzzer's input.
-        Ok(Err(error)) if bytes.contains(&b'[') && bytes.is_ascii() => return Err(Error::file(path, error)),
+        Ok(Err(error)) if bytes.contains(&b'[') && outside::without_mark(&bytes).is_ascii() => {
+            return Err(Error::file(path, error));
+        }
         _ => Case::decode(&bytes),
     };
     Ok(vec![Found::bare(case)])

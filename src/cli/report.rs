@@ -2,6 +2,7 @@
 
 use super::{Exit, print};
 use crate::baseline::{DEFAULT_SLACK, judge_cells};
+use crate::outside;
 use crate::report;
 use clap::ValueEnum;
 use std::path::PathBuf;
@@ -33,9 +34,8 @@ impl Report {
         let results = report::read(&self.results)?;
         let run = report::read_run(&self.results)?;
         if let Some(dir) = &self.out {
-            report::prepare(dir)?;
             let files = report::write(dir, &results, run.as_ref(), None)?;
-            print(&files.iter().map(|file| format!("{}\n", file.display())).collect::<String>())?;
+            print(&files.iter().map(|file| outside::path(file) + "\n").collect::<String>())?;
             return Ok(0);
         }
         print(&match self.format {

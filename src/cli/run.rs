@@ -58,9 +58,10 @@ impl Run {
             plan.sources.push(Source::Search(self.search));
         }
         // Before the work, so that a report that cannot be written costs no time.
-        report::prepare(&self.out)?;
+        let folder = report::prepare(&self.out)?;
         let (results, info) = measure(&plan)?;
-        report::write(&self.out, &results, Some(&info), None)?;
+        folder.write(&results, Some(&info), None)?;
+        drop(folder);
         if let Some(error) = plan.trouble() {
             return Err(incomplete(&error, &self.out));
         }
@@ -82,7 +83,7 @@ pub(super) fn measure(plan: &Plan) -> Result<(Results, RunInfo), Error> {
     ctrlc::set_handler(|| {
         // The second time, do not wait.
         if STOP.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
+            report::exit_without_traces(130);
         }
     })
     .map_err(|error| Error::harness(format!("cannot catch Ctrl-C: {error}")))?;
@@ -97,7 +98,8 @@ pub(super) fn measure(plan: &Plan) -> Result<(Results, RunInfo), Error> {
     let jobs =
         if plan.jobs == 0 { std::thread::available_parallelism().map_or(1, std::num::NonZero::get) } else { plan.jobs };
     let info = RunInfo {
-        command: std::env::args().collect(),
+        // For people: an argument may be no text.
+        command: std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect(),
         started: utc(started.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())),
         seconds: began.elapsed().as_secs_f64(),
         jobs,

@@ -12,6 +12,7 @@ use crate::kernel::builtin::{self, matches};
 use crate::kernel::foreign::{Foreign, Limits};
 use crate::kernel::{Claims, Kernel, Outcome, Special};
 use crate::op::Op;
+use crate::outside;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -148,11 +149,7 @@ impl Kernels {
             _ => (None, text),
         };
         // The name stands in reports and in the commands that replay findings.
-        if name.is_some_and(|name| name.is_empty() || name.starts_with('-') || name.contains(char::is_control)) {
-            return Err(Error::usage(format!(
-                "`{text}`: the name of a kernel is a word that does not begin with -; write NAME={what}"
-            )));
-        }
+        name.map_or(Ok(()), outside::check_name).map_err(|reason| Error::usage(format!("NAME={what}: {reason}")))?;
         if is_foreign(what) {
             return self.foreign(name, what, only);
         }

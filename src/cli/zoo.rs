@@ -5,8 +5,8 @@ use super::{Exit, FAILED, print};
 use crate::campaign::Plan;
 use crate::error::Error;
 use crate::kernel::{Kernel, builtin};
+use crate::outside;
 use crate::report::{self, zoo};
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -39,16 +39,8 @@ pub(super) struct Zoo {
 impl Zoo {
     pub fn main(self) -> Exit {
         // Before minutes of work: a page that cannot be read leaves nothing to check, one that cannot be written is no use.
-        let committed = if self.check {
-            Some(fs::read_to_string(&self.out).map_err(|error| Error::file(&self.out, error))?)
-        } else {
-            let folder = self.out.parent().filter(|folder| !folder.as_os_str().is_empty());
-            report::prepare(folder.unwrap_or(Path::new(".")))?;
-            if self.out.is_dir() {
-                return Err(Error::harness(format!("{}: it is a folder; name a file with --out", self.out.display())));
-            }
-            None
-        };
+        let (committed, _folder) =
+            if self.check { (Some(self.committed()?), None) } else { (None, Some(self.prepared()?)) };
         let (results, info) = measure(&self.plan())?;
         if !results.complete {
             return Err(Error::harness("the run was interrupted, and half a zoo is none: nothing is written"));
@@ -62,7 +54,7 @@ impl Zoo {
             info.seconds
         );
         missed.iter().for_each(|defect| told += &format!("nothing catches {defect}\n"));
-        let out = self.out.display();
+        let out = outside::path(&self.out);
         let stale = committed.map_or_else(Vec::new, |committed| zoo::drift(&committed, &page));
         stale.iter().for_each(|line| told += &format!("{out}: {line}\n"));
         if !stale.is_empty() {
@@ -75,6 +67,22 @@ impl Zoo {
         }
         print(&told)?;
         Ok(if missed.is_empty() && stale.is_empty() { 0 } else { FAILED })
+    }
+
+    /// The page to compare with.
+    fn committed(&self) -> Result<String, Error> {
+        let refuse = |reason: &dyn std::fmt::Display| Error::file(&self.out, reason);
+        let bytes = outside::read(&self.out, &outside::PAGE).map_err(|error| refuse(&error))?;
+        String::from_utf8(bytes).map_err(|_| refuse(&"not a text in UTF-8"))
+    }
+
+    /// The folder of the page, in which a file can be written.
+    fn prepared(&self) -> Result<report::Folder, Error> {
+        let folder = self.out.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let folder = report::prepare(folder.unwrap_or(Path::new(".")))?;
+        report::place(&self.out)
+            .map_err(|error| Error::harness(format!("{}: {error}; name a file with --out", self.out.display())))?;
+        Ok(folder)
     }
 
     /// All planted defects on everything.

@@ -16,15 +16,7 @@ const LONGEST: u64 = 6 + 8 + 16 * crate::case::MAX_DECODED_LOGITS as u64;
 /// # Errors
 /// No argument, a file or folder that cannot be read, or no case that the target has.
 pub(super) fn replay(target: &mut Target, arguments: impl Iterator<Item = OsString>) -> Result<u8> {
-    let mut files = Vec::new();
-    for argument in arguments {
-        collect(Path::new(&argument), &mut files)?;
-    }
-    if files.is_empty() {
-        return Err(Error::usage(
-            "nothing to replay: give files or folders with inputs of the fuzzer; to fuzz, build with `cargo fuzz`",
-        ));
-    }
+    let files = files(arguments)?;
     let (mut ran, mut failed, mut undecided) = (0, 0, 0);
     let (mut max_ratio, mut max_ulp) = (0.0f64, 0.0f64);
     let mut text = String::new();
@@ -55,6 +47,20 @@ pub(super) fn replay(target: &mut Target, arguments: impl Iterator<Item = OsStri
         .write_all(text.as_bytes())
         .map_err(|error| Error::harness(format!("cannot write to standard output: {error}")))?;
     Ok(u8::from(failed > 0))
+}
+
+/// The files that the arguments name, at least one.
+pub(super) fn files(arguments: impl Iterator<Item = OsString>) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for argument in arguments {
+        collect(Path::new(&argument), &mut files)?;
+    }
+    if files.is_empty() {
+        return Err(Error::usage(
+            "nothing to replay: give files or folders with inputs of the fuzzer; to fuzz, build with `cargo fuzz`",
+        ));
+    }
+    Ok(files)
 }
 
 /// The file, or the files below the folder, in the order of their names.

@@ -12,10 +12,10 @@
 use crate::checksum::Fnv;
 use crate::dtype::{Dtype, text};
 use crate::error::{Error, Result};
+use crate::outside;
 use npyz::{NpyFile, NpyHeader, Order, TypeChar};
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -41,25 +41,35 @@ impl Rows {
     /// # Errors
     /// A file that cannot be read or is malformed, and targets that are no classes of the rows: one line each.
     pub fn read(logits: &Path, targets: Option<&Path>) -> Result<Rows> {
-        let mut read = match extension(logits).as_str() {
-            "npy" => Rows::from_npy(logits)?,
-            "csv" => Rows::from_csv(logits)?,
-            _ => return Err(Error::file(logits, "no known extension; logits are read from .npy and .csv files")),
-        };
-        if let Some(path) = targets {
-            let classes = match extension(path).as_str() {
-                "npy" => integers_from_npy(path)?,
-                "csv" | "txt" => integers_from_text(path)?,
-                _ => {
-                    return Err(Error::file(
-                        path,
-                        "no known extension; targets are read from .npy, .csv and .txt files",
-                    ));
-                }
-            };
-            read.targets = Some(read.checked_targets(path, &classes)?);
+        let is_known = |path: &Path, known: &[&str]| known.contains(&extension(path).as_str());
+        if !is_known(logits, &["npy", "csv"]) {
+            return Err(Error::file(logits, "no known extension; logits are read from .npy and .csv files"));
         }
-        Ok(read)
+        let read = Self::parse(logits, read_bytes(logits)?)?;
+        let Some(path) = targets else { return Ok(read) };
+        if !is_known(path, &["npy", "csv", "txt"]) {
+            return Err(Error::file(path, "no known extension; targets are read from .npy, .csv and .txt files"));
+        }
+        read.with_targets(path, read_bytes(path)?)
+    }
+
+    /// Reads logits from the bytes of a file; its name tells the format.
+    ///
+    /// # Errors
+    /// As [`Rows::read`].
+    pub(crate) fn parse(path: &Path, bytes: Vec<u8>) -> Result<Rows> {
+        if extension(path) == "npy" { Rows::from_npy(path, bytes) } else { Rows::from_csv(path, bytes) }
+    }
+
+    /// Adds the targets in the bytes of a file; its name tells the format.
+    ///
+    /// # Errors
+    /// As [`Rows::read`].
+    pub(crate) fn with_targets(mut self, path: &Path, bytes: Vec<u8>) -> Result<Rows> {
+        let is_array = extension(path) == "npy";
+        let classes = if is_array { integers_from_npy(path, bytes)? } else { integers_from_text(path, bytes)? };
+        self.targets = Some(self.checked_targets(path, &classes)?);
+        Ok(self)
     }
 
     /// The number of rows.
@@ -103,8 +113,8 @@ impl Rows {
         format!("{:016x}", sum.sum())
     }
 
-    fn from_npy(path: &Path) -> Result<Rows> {
-        let file = Npy::read(path)?;
+    fn from_npy(path: &Path, bytes: Vec<u8>) -> Result<Rows> {
+        let file = Npy::parse(path, bytes)?;
         let (count, n) = match *file.header.shape() {
             [n] => (1, n),
             [count, n] => (count, n),
@@ -127,8 +137,8 @@ impl Rows {
         Ok(Rows { rows, targets: None, sticky: BTreeMap::new() })
     }
 
-    fn from_csv(path: &Path) -> Result<Rows> {
-        let text = read_text(path)?;
+    fn from_csv(path: &Path, bytes: Vec<u8>) -> Result<Rows> {
+        let text = text_of(path, bytes)?;
         let mut read = Rows { rows: Vec::new(), targets: None, sticky: BTreeMap::new() };
         for (line, cells) in lines(path, &text)? {
             let index = read.rows.len();
@@ -205,8 +215,8 @@ fn one_nan(x: f64) -> f64 {
 }
 
 fn read_bytes(path: &Path) -> Result<Vec<u8>> {
-    let bytes =
-        fs::read(path).map_err(|reason| Error::file(path, format!("cannot be read: {reason}; check the path")))?;
+    let bytes = outside::read(path, &outside::ROWS)
+        .map_err(|reason| Error::file(path, format!("cannot be read: {reason}; check the path")))?;
     if bytes.is_empty() {
         return Err(Error::file(path, "the file is empty; save the array again"));
     }
@@ -222,8 +232,7 @@ struct Npy<'a> {
 
 impl<'a> Npy<'a> {
     /// Reads the file and checks it against its own header, so that nothing is ever allocated by the header's word.
-    fn read(path: &'a Path) -> Result<Self> {
-        let mut bytes = read_bytes(path)?;
+    fn parse(path: &'a Path, mut bytes: Vec<u8>) -> Result<Self> {
         let start = plain_header(&bytes).map_err(|reason| Error::file(path, reason))?;
         let header = NpyHeader::from_reader(&bytes[..start]).map_err(|error| {
             // Errors of the header's grammar are drawings of several lines.
@@ -338,8 +347,8 @@ fn quote_free(byte: u8) -> bool {
     !matches!(byte, b'\'' | b'"' | b'\\')
 }
 
-fn integers_from_npy(path: &Path) -> Result<Vec<Integer>> {
-    let file = Npy::read(path)?;
+fn integers_from_npy(path: &Path, bytes: Vec<u8>) -> Result<Vec<Integer>> {
+    let file = Npy::parse(path, bytes)?;
     let [_] = *file.header.shape() else {
         return Err(file.wrong_shape("targets are 1-d, one class per row; save them with .ravel()"));
     };
@@ -360,8 +369,8 @@ fn integers_from_npy(path: &Path) -> Result<Vec<Integer>> {
     Ok(values.into_iter().enumerate().map(|(row, value)| Integer { value, place: Place::Row(row) }).collect())
 }
 
-fn integers_from_text(path: &Path) -> Result<Vec<Integer>> {
-    let text = read_text(path)?;
+fn integers_from_text(path: &Path, bytes: Vec<u8>) -> Result<Vec<Integer>> {
+    let text = text_of(path, bytes)?;
     let integer = |(line, cells): (u64, csv::StringRecord)| {
         let bad = |reason: String| Error::file(path, format!("line {line}: {reason}; write one class a line"));
         if cells.len() != 1 {
@@ -373,13 +382,12 @@ fn integers_from_text(path: &Path) -> Result<Vec<Integer>> {
     lines(path, &text)?.into_iter().map(integer).collect()
 }
 
-fn read_text(path: &Path) -> Result<String> {
-    let text = String::from_utf8(read_bytes(path)?).map_err(|error| {
+fn text_of(path: &Path, bytes: Vec<u8>) -> Result<String> {
+    // Spreadsheets write a byte order mark.
+    String::from_utf8(outside::without_mark(&bytes).to_vec()).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
         Error::file(path, format!("byte {at} is no UTF-8 text; save it as comma-separated text"))
-    })?;
-    // A byte order mark, as spreadsheets write.
-    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
+    })
 }
 
 /// The lines with numbers, each with its line number (from 1): all but a header and blank lines at the end.
@@ -440,6 +448,7 @@ fn number(cell: &str) -> Result<(f64, f64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
     use std::path::PathBuf;
 
     /// A `.npy` file of format 1 by hand.

@@ -6,6 +6,7 @@ use crate::case::Case;
 use crate::dtype::Dtype;
 use crate::fenv::{Standard, Watch};
 use crate::op::{Op, Takes};
+use crate::outside::check_name;
 use std::ops::RangeInclusive;
 
 /// A kernel made of a closure, for one op in one dtype.
@@ -26,13 +27,17 @@ impl Closure {
     /// A kernel called `name` that computes `op` with `function`; the dtype is that of the function's slices.
     ///
     /// # Panics
-    /// If the function's arguments are not those of the op (a softmax that takes a target, say).
+    /// If the function's arguments are not those of the op (a softmax that takes a target, say), or if the name cannot be used: it is
+    /// longer than 200 characters, has invisible ones, or begins with `defect/`.
     pub fn new<T: Element, Arguments>(
         name: impl Into<String>,
         op: Op,
         function: impl IntoClosure<T, Arguments>,
     ) -> Self {
         let name = name.into();
+        if let Err(reason) = check_name(&name) {
+            panic!("{reason}");
+        }
         let (call, fits): (Box<Call>, fn(Takes) -> bool) = function.into_call();
         assert!(fits(op.takes()), "kernel `{name}`: the closure's arguments are not those of {op}");
         let lengths = 0..=usize::MAX;

@@ -3,8 +3,10 @@
 //! All of them, and `junit`, `sarif` and `github` besides, are made from one [`Comparison`], so that they say the same counts.
 
 use super::markdown::{code, plain};
+use super::view::shown_command;
 use crate::baseline::{CellName, Comparison, Improvement, Judged, Reason, Regression, State};
 use crate::error::{Error, Result};
+use crate::outside;
 use serde::Serialize;
 use std::fmt::Write as _;
 
@@ -23,15 +25,15 @@ macro_rules! put {
 
 /// The gate as a terminal shows it.
 pub fn text(gate: &Comparison) -> String {
-    let against = gate.baseline.as_ref().map_or("no baseline".into(), |path| path.display().to_string());
+    let against = gate.baseline.as_ref().map_or("no baseline".into(), |path| line(&path.display().to_string()));
     let mut out = format!("gate {}, against {against}\n{}\n", gate.headline(), gate.in_words());
     let worse = gate.worst_first();
     for (cell, regressions) in worse.iter().take(WORSE_SHOWN) {
-        put!(out, "\n{}\n", cell.name);
+        put!(out, "\n{}\n", line(&cell.name.to_string()));
         for Regression { reason, detail } in *regressions {
-            put!(out, "  {}: {detail}\n", reason.name());
+            put!(out, "  {}: {}\n", reason.name(), line(detail));
         }
-        if let Some(replay) = cell.replay.as_ref().filter(|replay| replay.len() <= REPLAY_KEPT) {
+        if let Some(replay) = cell.replay.as_ref().and_then(|replay| shown_command(replay, REPLAY_KEPT)) {
             put!(out, "  {replay}\n");
         }
     }
@@ -41,10 +43,16 @@ pub fn text(gate: &Comparison) -> String {
         out += "\nroom to tighten:\n";
     }
     for (cell, Improvement { detail }) in better.iter().take(BETTER_SHOWN) {
-        put!(out, "  {}: {detail}\n", cell.name);
+        put!(out, "  {}: {}\n", line(&cell.name.to_string()), line(detail));
     }
     more(&mut out, better.len(), BETTER_SHOWN, "better");
     out
+}
+
+/// A text on one line of a terminal or of the log of a CI job. What begins such a line is one of our words, or the name of a kernel,
+/// which cannot be a command to either.
+fn line(text: &str) -> String {
+    outside::line(text, usize::MAX)
 }
 
 /// Characters of a replay command that is written out; a longer one is read from `gate.json`.
@@ -67,6 +75,7 @@ pub fn markdown(gate: &Comparison) -> String {
     for (Judged { name, .. }, regressions) in worse.iter().take(WORSE_SHOWN) {
         for Regression { reason, detail } in *regressions {
             let CellName { kernel, op, dtype, family } = name;
+            let (op, dtype, family) = (plain(op), plain(dtype), plain(family));
             put!(out, "| {} | {op} | {dtype} | {family} | **{}** | {} |\n", code(kernel), reason.name(), plain(detail));
         }
     }

@@ -1,6 +1,8 @@
 //! GitHub Actions: annotations as workflow commands, and the summary of a step.
 
+use super::view::shown_command;
 use crate::baseline::{Comparison, DEFAULT_PATH, Regression};
+use crate::outside;
 
 /// Annotations of a step that GitHub shows of each kind: the worst cells get them.
 const ANNOTATIONS: usize = 10;
@@ -16,8 +18,8 @@ pub fn annotations(gate: &Comparison) -> String {
     for (cell, regressions) in gate.worst_first().into_iter().take(ANNOTATIONS) {
         let lines: Vec<String> = regressions
             .iter()
-            .map(|Regression { reason, detail }| format!("{}: {detail}", reason.name()))
-            .chain(cell.replay.clone())
+            .map(|Regression { reason, detail }| outside::line(&format!("{}: {detail}", reason.name()), usize::MAX))
+            .chain(cell.replay.as_deref().and_then(|replay| shown_command(replay, usize::MAX)).map(str::to_owned))
             .collect();
         out += &format!(
             "::error file={},line={},title={}::{}\n",
@@ -54,9 +56,9 @@ fn message(text: &str) -> String {
     text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 
-/// A property of a workflow command.
+/// A property of a workflow command, on one line.
 fn property(text: &str) -> String {
-    message(text).replace(':', "%3A").replace(',', "%2C")
+    message(&outside::line(text, usize::MAX)).replace(':', "%3A").replace(',', "%2C")
 }
 
 #[cfg(test)]

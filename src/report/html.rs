@@ -4,11 +4,12 @@
 //! settings. Links lead from an entry of a matrix to the slot's drawing and the families that broke it. Everything that
 //! comes from results is escaped by `escape`; the page forbids itself any request.
 
-use super::view::{KernelView, Ranked, Slot, Tally, View, count, plural, plural_u64, ratio, short};
+use super::view::{KernelView, Ranked, Slot, Tally, View, count, plural, plural_u64, ratio, short, shown_command};
 use crate::baseline::Comparison;
 use crate::dtype::{Dtype, text};
 use crate::judge::{Grade, Verdict};
 use crate::op::Op;
+use crate::outside;
 use crate::results::{Cell, Results, RunInfo};
 use std::fmt::Write as _;
 
@@ -121,6 +122,9 @@ fn escape(text: &str) -> String {
             '>' => out += "&gt;",
             '"' => out += "&quot;",
             '\'' => out += "&#39;",
+            // White space is none in HTML, and makes nothing there.
+            '\n' | '\r' | '\t' => out.push(c),
+            _ if outside::is_hidden(c) => out.extend(c.escape_unicode()),
             _ => out.push(c),
         }
     }
@@ -511,11 +515,11 @@ fn finding(out: &mut String, ranked: &Ranked, id: &str, open: bool) {
         escape(&f.family),
         count(f.case_index),
     );
-    if f.replay.chars().count() <= REPLAY_KEPT {
+    if let Some(replay) = shown_command(&f.replay, REPLAY_KEPT) {
         put!(
             out,
             "<div class=command><code>{}</code><button class=\"copy js-only\" type=button>Copy</button></div>",
-            escape(&f.replay)
+            escape(replay)
         );
     } else {
         out.push_str("<p class=soft>The row is long; the command that replays it is in results.json.</p>");

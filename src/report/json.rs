@@ -6,8 +6,11 @@
 
 use crate::campaign::Part;
 use crate::error::{Error, Result};
-use crate::results::{Results, RunInfo, SCHEMA};
+use crate::judge::HISTOGRAM_BINS;
+use crate::outside::{self, LONGEST_TEXT};
+use crate::results::{Finding, Results, RunInfo, SCHEMA};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// The text of `results.json`.
 ///
@@ -56,13 +59,15 @@ pub fn run_text(run: &RunInfo) -> Result<String> {
     serde_json::to_string_pretty(run).map(|text| text + "\n").map_err(cannot_write)
 }
 
-/// Reads the text of `results.json`. The error is the reason, without the file's name.
-pub(super) fn parse(bytes: &[u8]) -> std::result::Result<Results, String> {
+/// Reads the text of `results.json`: what it says is checked, and harmless to print from here on. The error is the reason, without
+/// the file's name.
+pub(crate) fn parse(bytes: &[u8]) -> std::result::Result<Results, String> {
     /// What every version of the format has, so that another version is named and not taken for a broken file.
     #[derive(Deserialize)]
     struct Head {
         schema: Option<String>,
     }
+    let bytes = outside::without_mark(bytes);
     let head: Head = serde_json::from_slice(bytes).map_err(|error| {
         if error.is_data() {
             format!("{}; these are no logitfuzz results", place(&error))
@@ -71,7 +76,93 @@ pub(super) fn parse(bytes: &[u8]) -> std::result::Result<Results, String> {
         }
     })?;
     check_schema(head.schema.as_deref(), SCHEMA)?;
-    serde_json::from_slice(bytes).map_err(|error| format!("not valid results: {}", place(&error)))
+    let mut results: Results =
+        serde_json::from_slice(bytes).map_err(|error| format!("not valid results: {}", place(&error)))?;
+    check_names(&results)?;
+    check_counts(&results)?;
+    tidy(&mut results);
+    Ok(results)
+}
+
+/// Reads the text of `run.json`; what it says is harmless to print from here on. The error is the reason.
+pub(super) fn parse_run(bytes: &[u8]) -> std::result::Result<RunInfo, String> {
+    let mut run: RunInfo = serde_json::from_slice(outside::without_mark(bytes))
+        .map_err(|error| format!("not valid: {}", place(&error)))?;
+    let RunInfo { command, started, seconds: _, jobs: _, machine } = &mut run;
+    command.iter_mut().chain([started, machine]).for_each(|text| outside::tidy(text, LONGEST_TEXT));
+    Ok(run)
+}
+
+/// Refuses names of kernels and families that could not have been measured.
+fn check_names(results: &Results) -> std::result::Result<(), String> {
+    let Results { settings, provenance, cells, findings, curves, shard, .. } = results;
+    let mut names: BTreeSet<&str> = settings.kernels.iter().chain(&settings.families).map(String::as_str).collect();
+    names.extend(provenance.libraries.keys().map(String::as_str));
+    names.extend(cells.iter().flat_map(|cell| [cell.kernel.as_str(), &cell.family]));
+    names.extend(findings.iter().flat_map(|finding| [finding.kernel.as_str(), &finding.family]));
+    names.extend(curves.iter().map(|curve| curve.kernel.as_str()));
+    names.extend(shard.iter().flat_map(Part::names));
+    names.into_iter().try_for_each(|name| outside::check_recorded_name(name).map_err(|reason| edited(&reason)))
+}
+
+/// Refuses counts that nothing has counted: those that cannot be added up, and histograms with more bins than there are.
+fn check_counts(results: &Results) -> std::result::Result<(), String> {
+    // Every sum that a report makes is of a part of one of these.
+    let mut sums = [0u64; 6];
+    for cell in &results.cells {
+        if cell.ulp_histogram.len() > HISTOGRAM_BINS {
+            return Err(edited(&format!(
+                "the histogram of {} {} {} has {} bins, of at most {HISTOGRAM_BINS}",
+                cell.kernel,
+                cell.op,
+                cell.dtype,
+                cell.ulp_histogram.len()
+            )));
+        }
+        let of_cell = [
+            Some(cell.cases),
+            Some(cell.not_run),
+            Some(cell.outputs),
+            sum(cell.verdicts.values()),
+            sum(cell.grades.values()),
+            sum(cell.ulp_histogram.iter()),
+        ];
+        for (sum, count) in sums.iter_mut().zip(of_cell) {
+            let Some(next) = count.and_then(|count| sum.checked_add(count)) else {
+                return Err(edited("its counts do not add up to a number of 64 bits"));
+            };
+            *sum = next;
+        }
+    }
+    Ok(())
+}
+
+/// The sum of counts, unless it has more than 64 bits.
+fn sum<'a>(mut counts: impl Iterator<Item = &'a u64>) -> Option<u64> {
+    counts.try_fold(0u64, |sum, &count| sum.checked_add(count))
+}
+
+fn edited(reason: &str) -> String {
+    format!("{reason}; was the file edited?")
+}
+
+/// Makes every text of results a harmless line but for replay commands, which must stay what they are; those are escaped where they
+/// are shown.
+fn tidy(results: &mut Results) {
+    fn tidy_finding(finding: &mut Finding) {
+        let Finding { cause, explanation, got, got_decimal, exact, rounded, .. } = finding;
+        let Finding { logits, label_smoothing, cotangent, tangent, .. } = finding;
+        let rows = [Some(logits), cotangent.as_mut(), tangent.as_mut()].into_iter().flatten().flatten();
+        let texts = [cause, explanation, got, got_decimal, exact, rounded];
+        texts.into_iter().chain(label_smoothing).chain(rows).for_each(|text| outside::tidy(text, LONGEST_TEXT));
+    }
+    let Results { settings, provenance, cells, findings, shard, .. } = results;
+    let checksum = settings.file.as_mut().map(|file| &mut file.checksum);
+    let texts = [&mut provenance.logitfuzz, &mut provenance.mpfr].into_iter();
+    let texts = texts.chain(provenance.libraries.values_mut()).chain(&mut settings.special).chain(&mut settings.claims);
+    let texts = texts.chain(checksum).chain(cells.iter_mut().filter_map(|cell| cell.worst.as_mut()));
+    texts.for_each(|text| outside::tidy(text, LONGEST_TEXT));
+    findings.iter_mut().chain(shard.iter_mut().flat_map(Part::findings_mut)).for_each(tidy_finding);
 }
 
 /// Refuses every schema but `ours`, and says of a newer version of it that it is one.

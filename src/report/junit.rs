@@ -3,8 +3,10 @@
 //! A case fails where the gate says that the cell is worse, and is skipped where it fails as recorded. Without a gate, every
 //! failing verdict fails.
 
+use super::view::shown_command;
 use crate::baseline::{Comparison, Judged, Regression, State};
 use crate::error::{Error, Result};
+use crate::outside;
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 /// The text of `junit.xml`. A pure function of its argument.
@@ -22,7 +24,12 @@ pub fn text(gate: &Comparison) -> Result<String> {
 }
 
 fn suite_name(cell: &Judged) -> String {
-    format!("{}/{}/{}", cell.name.kernel, cell.name.op, cell.name.dtype)
+    text_of(&format!("{}/{}/{}", cell.name.kernel, cell.name.op, cell.name.dtype))
+}
+
+/// One line; what XML has no character for is escaped.
+fn text_of(text: &str) -> String {
+    outside::line(text, usize::MAX)
 }
 
 fn test(cell: &Judged) -> TestCase {
@@ -36,24 +43,24 @@ fn test(cell: &Judged) -> TestCase {
         State::FailsAsRecorded { detail, expected } => {
             let mut status = TestCaseStatus::skipped();
             let why = expected.as_ref().map_or_else(String::new, |reason| format!("; expected: {reason}"));
-            status.set_message(format!("fails as recorded: {detail}{why}"));
+            status.set_message(text_of(&format!("fails as recorded: {detail}{why}")));
             status
         }
         State::Worse(regressions) => {
             let lines: Vec<String> = regressions
                 .iter()
-                .map(|Regression { reason, detail }| format!("{}: {detail}", reason.name()))
-                .chain(cell.replay.clone())
+                .map(|Regression { reason, detail }| text_of(&format!("{}: {detail}", reason.name())))
+                .chain(cell.replay.as_deref().and_then(|replay| shown_command(replay, usize::MAX)).map(str::to_owned))
                 .collect();
             let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
             status
                 .set_type(regressions[0].reason.name())
-                .set_message(regressions[0].detail.as_str())
+                .set_message(text_of(&regressions[0].detail))
                 .set_description(lines.join("\n"));
             status
         }
     };
-    let mut test = TestCase::new(cell.name.family.as_str(), status);
+    let mut test = TestCase::new(text_of(&cell.name.family), status);
     test.set_classname(suite_name(cell));
     test
 }

@@ -3,10 +3,11 @@
 //! Short enough to read: one table for each dtype, the families that broke each kernel, and one finding of each kind, with
 //! its command. The rest is in the page and in `results.json`.
 
-use super::view::{KernelView, Ranked, Slot, View, count, facts, plural, ratio, short};
+use super::view::{KernelView, Ranked, Slot, View, count, facts, plural, ratio, short, shown_command};
 use crate::baseline::Comparison;
 use crate::judge::Verdict;
 use crate::op::Op;
+use crate::outside;
 use crate::results::{Finding, Results, RunInfo};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -169,9 +170,9 @@ fn finding(out: &mut String, kernel: &KernelView, ranked: &Ranked) {
         let told: Vec<String> = by_op.iter().map(|(op, dtypes)| format!("{op} ({})", dtypes.join(" "))).collect();
         put!(out, "- also in: {}\n", told.join(", "));
     }
-    if f.replay.chars().count() <= REPLAY_KEPT && !f.replay.contains('\n') {
-        let fence = "`".repeat(longest_run(&f.replay).max(2) + 1);
-        put!(out, "\n  {fence}sh\n  {}\n  {fence}\n", f.replay);
+    if let Some(replay) = shown_command(&f.replay, REPLAY_KEPT) {
+        let fence = "`".repeat(longest_run(replay).max(2) + 1);
+        put!(out, "\n  {fence}sh\n  {replay}\n  {fence}\n");
     } else {
         out.push_str("- the row is long; the command that replays it is in results.json\n");
     }
@@ -206,7 +207,7 @@ fn longest_run(text: &str) -> usize {
 
 /// A code span, also within a table: fenced by more backticks than it holds.
 pub(super) fn code(text: &str) -> String {
-    let text = text.replace(['\n', '\r'], " ").replace('|', "\\|");
+    let text = outside::line(&text.replace(['\n', '\r'], " "), usize::MAX).replace('|', "\\|");
     let fence = "`".repeat(longest_run(&text) + 1);
     let space = if text.starts_with('`') || text.ends_with('`') || text.is_empty() { " " } else { "" };
     format!("{fence}{space}{text}{space}{fence}")
@@ -220,6 +221,7 @@ pub(super) fn plain(text: &str) -> String {
             '\n' | '\r' => out.push(' '),
             '<' => out.push_str("&lt;"),
             '*' | '|' | '\\' | '[' | ']' => out.extend(['\\', c]),
+            _ if outside::is_hidden(c) => out.extend(c.escape_unicode()),
             _ => out.push(c),
         }
     }

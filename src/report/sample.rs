@@ -2,6 +2,7 @@
 
 use crate::dtype::{Dtype, text};
 use crate::judge::{Grade, Verdict};
+use crate::kernel::builtin;
 use crate::op::{Op, Takes};
 use crate::results::*;
 use std::collections::BTreeMap;
@@ -62,10 +63,12 @@ pub(crate) fn results(defects: usize) -> Results {
         ("shifted".into(), Habit::Passes),
         ("unfused".into(), Habit::Fails(&[(Verdict::Inf, "log_of_zero"), (Verdict::Inaccurate, "cancellation")], 9)),
     ];
-    for (i, &verdict) in Verdict::ALL[2..].iter().chain(&[Verdict::Nan, Verdict::Inf]).take(defects).enumerate() {
-        let habits: [&'static [(Verdict, &'static str)]; 15] = HABITS;
+    let planted = builtin::all().iter().filter(|kernel| kernel.defect().is_some());
+    let verdicts = Verdict::ALL[2..].iter().chain(&[Verdict::Nan, Verdict::Inf]);
+    for (i, (&verdict, kernel)) in verdicts.zip(planted).take(defects).enumerate() {
+        let habits: [&'static [(Verdict, &'static str)]; 16] = HABITS;
         let habit = habits[verdict as usize - 2];
-        kernels.push((format!("defect/number_{i:02}_{verdict}"), Habit::Fails(habit, 3 + i % 9)));
+        kernels.push((kernel.name().to_owned(), Habit::Fails(habit, 3 + i % 9)));
     }
     kernels.sort_by(|a, b| a.0.cmp(&b.0));
     let mut noise = Noise(20260131);

@@ -4,8 +4,10 @@
 //! A kernel has no place in a source file that the harness knows, so a result points at the line of its cell in the baseline, or
 //! at the baseline as a whole.
 
+use super::view::shown_command;
 use crate::baseline::{Comparison, DEFAULT_PATH, Judged, Reason, State};
 use crate::error::{Error, Result};
+use crate::outside;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -27,9 +29,9 @@ pub fn text(gate: &Comparison) -> Result<String> {
                 rules.entry(KNOWN.into()).or_insert_with(|| "the cell fails, and the baseline knows of it".into());
                 let why = expected.as_ref().map_or_else(String::new, |reason| format!(" (expected: {reason})"));
                 let mut result =
-                    result(cell, KNOWN, "note", "unchanged", format!("{}: {detail}{why}", cell.name), &file);
+                    result(cell, KNOWN, "note", "unchanged", text_of(&format!("{}: {detail}{why}", cell.name)), &file);
                 if let Some(reason) = expected {
-                    result["suppressions"] = json!([{ "kind": "external", "justification": reason }]);
+                    result["suppressions"] = json!([{ "kind": "external", "justification": text_of(reason) }]);
                 }
                 results.push(result);
             }
@@ -37,8 +39,9 @@ pub fn text(gate: &Comparison) -> Result<String> {
                 for regression in regressions {
                     let rule = regression.reason.name();
                     rules.entry(rule.clone()).or_insert_with(|| regression.reason.explain());
-                    let replay = cell.replay.as_ref().map_or_else(String::new, |replay| format!("\n{replay}"));
-                    let message = format!("{}: {rule}: {}{replay}", cell.name, regression.detail);
+                    let replay = cell.replay.as_deref().and_then(|replay| shown_command(replay, usize::MAX));
+                    let replay = replay.map_or_else(String::new, |replay| format!("\n{replay}"));
+                    let message = text_of(&format!("{}: {rule}: {}", cell.name, regression.detail)) + &replay;
                     let state = if cell.recorded && regression.reason != Reason::Missing { "updated" } else { "new" };
                     results.push(result(cell, &rule, "error", state, message, &file));
                 }
@@ -61,6 +64,7 @@ pub fn text(gate: &Comparison) -> Result<String> {
 
 fn result(cell: &Judged, rule: &str, level: &str, state: &str, message: String, file: &str) -> Value {
     let name = [&cell.name.kernel, &cell.name.op, &cell.name.dtype, &cell.name.family].map(String::as_str).join("/");
+    let name = text_of(&name);
     json!({
         "ruleId": rule,
         "level": level,
@@ -76,6 +80,11 @@ fn result(cell: &Judged, rule: &str, level: &str, state: &str, message: String, 
         // What tells code scanning that two runs speak of the same thing: lines of a baseline move.
         "partialFingerprints": { "cell/v1": format!("{name}/{rule}") },
     })
+}
+
+/// One line in which nothing hides or moves anything.
+fn text_of(text: &str) -> String {
+    outside::line(text, usize::MAX)
 }
 
 /// A path as a relative reference: what a URI does not allow is escaped.

@@ -1,16 +1,16 @@
 //! What both human reports count, sort and say alike: kernels, their slots, their findings, and numbers written for people.
 //!
 //! A *slot* is one (kernel, op, dtype): an entry of the matrix, made of one cell for each family. A *planted* kernel is one
-//! whose name begins with `defect/`: it is there to be caught, and stands apart from the kernels that are meant well.
+//! that the registry of built-in kernels knows as a defect: it is there to be caught, and stands apart from the kernels that are
+//! meant well.
 
 use crate::dtype::Dtype;
 use crate::judge::{Grade, Verdict};
+use crate::kernel::builtin;
 use crate::op::Op;
+use crate::outside;
 use crate::results::{Cell, Curve, Finding, Results, RunInfo};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// The names of kernels that are planted defects begin so.
-const PLANTED: &str = "defect/";
 
 /// Kernels that the headline names; of more it names the worst.
 const NAMES_SHOWN: usize = 4;
@@ -154,7 +154,7 @@ impl<'a> View<'a> {
         let in_cells = results.cells.iter().map(|cell| &cell.kernel);
         let in_findings = results.findings.iter().map(|finding| &finding.kernel);
         names.extend(in_settings.chain(in_cells).chain(in_findings).filter(|name| seen.insert(*name)).map(|s| &**s));
-        names.sort_by_key(|name| name.starts_with(PLANTED));
+        names.sort_by_cached_key(|name| is_planted(name));
 
         let mut kernels: BTreeMap<&str, KernelView<'a>> = BTreeMap::new();
         for &name in &names {
@@ -243,7 +243,7 @@ impl<'a> KernelView<'a> {
         Self {
             name,
             version,
-            planted: name.starts_with(PLANTED),
+            planted: is_planted(name),
             slots: BTreeMap::new(),
             findings: Vec::new(),
             tally: Tally::default(),
@@ -254,6 +254,17 @@ impl<'a> KernelView<'a> {
     pub fn kinds(&self) -> usize {
         self.findings.iter().filter(|ranked| ranked.rank == 0).count()
     }
+}
+
+/// Whether the registry knows a kernel of this name as a planted defect.
+fn is_planted(name: &str) -> bool {
+    builtin::find(name).is_some_and(|kernel| kernel.defect().is_some())
+}
+
+/// The replay command of a finding where it may be shown: it is one of ours, has at most so many characters, and nothing in it hides
+/// or moves anything.
+pub(super) fn shown_command(replay: &str, longest: usize) -> Option<&str> {
+    (replay.starts_with("logitfuzz ") && outside::line(replay, longest) == replay).then_some(replay)
 }
 
 /// By worst verdict, then by largest ratio.

@@ -418,23 +418,6 @@ mod tests {
     fn the_page_of_some_results() {
         const PLANTED: usize = 12;
         let mut results = sample::results(PLANTED);
-        // In the place of the made-up defects, those of the registry.
-        let mut real = builtin::all().iter().filter(|kernel| kernel.defect().is_some());
-        for name in results.settings.kernels.clone().iter().filter(|name| name.starts_with("defect/")) {
-            let new = real.next().unwrap().name().to_owned();
-            results
-                .settings
-                .kernels
-                .iter_mut()
-                .filter(|kernel| *kernel == name)
-                .for_each(|kernel| *kernel = new.clone());
-            results.cells.iter_mut().filter(|cell| cell.kernel == *name).for_each(|cell| cell.kernel = new.clone());
-            results
-                .findings
-                .iter_mut()
-                .filter(|found| found.kernel == *name)
-                .for_each(|found| found.kernel = new.clone());
-        }
         // The made-up findings are not all cases.
         results.findings.retain(|finding| finding.case().is_ok());
         let page = markdown(&results).unwrap();

@@ -6,6 +6,7 @@ use crate::case::{Case, Extra};
 use crate::dtype::Dtype;
 use crate::kernel::{Fault, Outcome};
 use crate::op::{Op, Takes};
+use crate::outside::{self, LONGEST_MESSAGE};
 use std::io::{self, Read};
 
 /// The bytes of the length that begins every frame.
@@ -146,8 +147,8 @@ pub(crate) fn read_answer(dtypes: impl ExactSizeIterator<Item = Dtype>, frame: &
         outcomes.push(if code == OUTPUTS {
             Outcome::Outputs(bytes.values(dtype, length)?)
         } else {
-            let text = String::from_utf8_lossy(bytes.take(length)?).into_owned();
-            Outcome::Failed(fault(code)?, text)
+            let text = String::from_utf8_lossy(bytes.take(length)?);
+            Outcome::Failed(fault(code)?, outside::line(&text, LONGEST_MESSAGE))
         });
     }
     bytes.end()?;

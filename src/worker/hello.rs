@@ -4,11 +4,18 @@ use super::PROTOCOL;
 use crate::dtype::Dtype;
 use crate::kernel::Claims;
 use crate::op::Op;
+use crate::outside;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
-/// The most bytes of a hello.
+/// The longest hello that is read, in bytes.
 pub(crate) const LARGEST_HELLO: u64 = 1 << 20;
+
+/// The most kernels of one worker.
+const MOST_KERNELS: usize = 1_000;
+
+/// The longest refusal of a hello, in characters: it quotes the worker.
+const LONGEST_REFUSAL: usize = 500;
 
 /// The hello.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -85,13 +92,23 @@ struct Version {
 }
 
 impl Hello {
-    /// Reads and checks a hello.
+    /// Reads and checks a hello: what it says of itself is harmless to print from here on.
     ///
     /// # Errors
     /// In words that complete "the worker ...": what is wrong and what to do.
     pub fn read(line: &str) -> Result<Self, String> {
+        Self::checked(line).map_err(|reason| outside::line(&reason, LONGEST_REFUSAL))
+    }
+
+    fn checked(line: &str) -> Result<Self, String> {
+        if line.len() as u64 > LARGEST_HELLO {
+            return Err(format!(
+                "wrote a first line of {} bytes; a hello has at most {LARGEST_HELLO}: serve fewer kernels",
+                line.len()
+            ));
+        }
         let malformed = |error: serde_json::Error| {
-            let start: String = line.chars().take(60).collect();
+            let start = outside::line(line, outside::LONGEST_QUOTE);
             format!("wrote a first line that is no hello ({error}): `{start}`")
         };
         let version = serde_json::from_str::<Version>(line).map_err(malformed)?.logitfuzz_worker;
@@ -100,17 +117,18 @@ impl Hello {
                 "speaks version {version} of the worker protocol; this logitfuzz speaks {PROTOCOL}: update the older of the two"
             ));
         }
-        let hello: Hello = serde_json::from_str(line).map_err(malformed)?;
+        let mut hello: Hello = serde_json::from_str(line).map_err(malformed)?;
+        if hello.kernels.len() > MOST_KERNELS {
+            return Err(format!(
+                "serves {} kernels; one worker serves at most {MOST_KERNELS}: share them among several",
+                hello.kernels.len()
+            ));
+        }
         let mut names = BTreeSet::new();
-        for kernel in &hello.kernels {
+        for kernel in &mut hello.kernels {
             let name = &kernel.name;
-            if name.is_empty() || name.starts_with('-') || name.contains(|c: char| c.is_control() || c == '=') {
-                return Err(format!(
-                    "names a kernel `{}`; a name is a word without = that does not begin with -",
-                    name.escape_debug()
-                ));
-            }
-            if !names.insert(name) {
+            outside::check_name(name).map_err(|reason| format!("names a kernel {reason}"))?;
+            if !names.insert(name.clone()) {
                 return Err(format!("names two kernels `{name}`; give each a name of its own"));
             }
             let mut functions = BTreeSet::new();
@@ -121,6 +139,9 @@ impl Hello {
                 let mut claims = Claims::default();
                 let set = claims.set(&function.claims).and_then(|()| claims.check(function.dtype));
                 set.map_err(|error| format!("serves `{name}`, whose {error}"))?;
+            }
+            if let Some(version) = &mut kernel.version {
+                outside::tidy(version, outside::LONGEST_VERSION);
             }
         }
         if hello.kernels.iter().all(|kernel| kernel.functions.is_empty()) {
@@ -133,5 +154,44 @@ impl Hello {
     pub fn functions(&self) -> Vec<(Op, Dtype)> {
         let all = self.kernels.iter().flat_map(|kernel| &kernel.functions);
         all.map(|function| (function.op, function.dtype)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kernel(name: &str, version: &str) -> String {
+        let (name, version) = (serde_json::Value::from(name), serde_json::Value::from(version));
+        format!(r#"{{"name":{name},"version":{version},"functions":[{{"op":"softmax","dtype":"f32"}}]}}"#)
+    }
+
+    fn hello(kernels: &[String]) -> Result<Hello, String> {
+        Hello::read(&format!(r#"{{"logitfuzz_worker":1,"kernels":[{}]}}"#, kernels.join(",")))
+    }
+
+    #[test]
+    fn what_a_worker_says_of_itself_is_harmless() {
+        let read = hello(&[kernel("mine", &"1.0\n\u{202e}".repeat(100))]).unwrap();
+        let version = read.kernels[0].version.as_ref().unwrap();
+        assert!(version.starts_with("1.0\\u{a}\\u{202e}1.0") && version.chars().count() <= 100, "{version}");
+        for name in ["defect/mine", "::error::x", "a\u{202e}", "a\n"] {
+            let error = hello(&[kernel(name, "")]).unwrap_err();
+            assert!(error.contains("is no name that can be used") && !error.contains(outside::is_hidden), "{error}");
+        }
+        // Errors of the JSON library quote what they do not know.
+        let error =
+            Hello::read("{\"logitfuzz_worker\":1,\"frames\":\"\u{202e}\\u001b[31m\",\"kernels\":[]}").unwrap_err();
+        assert!(error.contains("no hello") && !error.contains(outside::is_hidden), "{error}");
+    }
+
+    /// A hundred thousand kernels took 44 seconds.
+    #[test]
+    fn a_hello_has_limits() {
+        let many: Vec<String> = (0..=MOST_KERNELS).map(|number| kernel(&format!("k{number}"), "")).collect();
+        assert!(hello(&many).unwrap_err().contains("serves 1001 kernels"));
+        assert_eq!(hello(&many[1..]).unwrap().kernels.len(), MOST_KERNELS);
+        let error = hello(&vec![kernel("same", ""); 100_000]).unwrap_err();
+        assert!(error.contains("a hello has at most 1048576"), "{error}");
     }
 }

@@ -6,6 +6,7 @@ use crate::case::{Case, direction_name};
 use crate::dtype::{Dtype, text};
 use crate::kernel::{Fault, Outcome};
 use crate::op::Op;
+use crate::outside::{self, LONGEST_MESSAGE};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -77,8 +78,12 @@ pub(crate) fn largest_answer<'a>(cases: impl Iterator<Item = &'a Case>) -> u64 {
 /// Reads an answer to rows of these dtypes.
 ///
 /// # Errors
-/// What is wrong with the line.
+/// What is wrong with the line, in one harmless line.
 pub(crate) fn read_answer(dtypes: impl ExactSizeIterator<Item = Dtype>, line: &[u8]) -> Result<Vec<Outcome>, String> {
+    answer(dtypes, line).map_err(|reason| outside::line(&reason, LONGEST_MESSAGE))
+}
+
+fn answer(dtypes: impl ExactSizeIterator<Item = Dtype>, line: &[u8]) -> Result<Vec<Outcome>, String> {
     let answer: Answer = serde_json::from_slice(line).map_err(|error| format!("a line that is no answer ({error})"))?;
     if answer.rows.len() != dtypes.len() {
         return Err(format!("{} rows where {} are due", answer.rows.len(), dtypes.len()));
@@ -88,10 +93,10 @@ pub(crate) fn read_answer(dtypes: impl ExactSizeIterator<Item = Dtype>, line: &[
 
 fn outcome(row: Answered, dtype: Dtype) -> Result<Outcome, String> {
     match (row.outputs, row.error) {
-        (_, Some(error)) => match row.code {
-            None => Ok(Outcome::Failed(Fault::Panic, error)),
-            Some(code) => frame::fault(code).map(|fault| Outcome::Failed(fault, error)),
-        },
+        (_, Some(error)) => {
+            let fault = row.code.map_or(Ok(Fault::Panic), frame::fault)?;
+            Ok(Outcome::Failed(fault, outside::line(&error, LONGEST_MESSAGE)))
+        }
         (Some(values), None) => values
             .into_iter()
             .map(|raw| {

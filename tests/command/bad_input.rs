@@ -231,7 +231,7 @@ fn places_that_cannot_be_written() {
         ("file", "it is a file"),
         ("file/below", "file/below"),
         ("file/far/below", "--out"),
-        ("taken", "index.html is a folder"),
+        ("taken", "index.html: it is a folder"),
     ] {
         // Known before the work: this one would take hours.
         place.refused(&["run", "--cases", "100000000", "--out", out], HARNESS, &[out, part, "--out"]);

@@ -14,7 +14,7 @@ const KERNEL: &str = "
 #include <sys/wait.h>
 #include <unistd.h>
 static void *leak(void *x) {
-    if (fork() == 0) { memset(malloc(600 << 20), 1, 600 << 20); sleep(9); _exit(0); }
+    if (fork() == 0) { volatile char *p = malloc(600 << 20); for (size_t i = 0; i < 600 << 20; i += 4096) p[i] = 1; sleep(9); _exit(0); }
     wait(0);
     return 0;
 }
