@@ -121,7 +121,7 @@ fn report_of(results: &Results) -> Result<()> {
     }
     for finding in &results.findings {
         let rows = [Some(&finding.logits), finding.cotangent.as_ref(), finding.tangent.as_ref()];
-        if rows.into_iter().flatten().flatten().all(|word| is_small(word)) {
+        if rows.into_iter().flatten().flatten().all(is_small) {
             let _ = finding.case().is_ok();
         }
     }
