@@ -37,7 +37,7 @@ pub(crate) struct Kind {
 }
 
 /// A case, as text or as bytes: a row of 2^25 logits in hex.
-#[cfg(feature = "cli")]
+#[cfg(any(feature = "cli", feature = "arbitrary"))]
 pub(crate) const CASE: Kind = Kind { what: "a case", largest: 1 << 30 };
 /// A baseline: some hundred bytes for each cell.
 pub(crate) const BASELINE: Kind = Kind { what: "a baseline", largest: 1 << 28 };

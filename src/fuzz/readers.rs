@@ -7,6 +7,7 @@ use crate::case::{self, Case};
 use crate::dtype::Dtype;
 use crate::error::{Error, Result};
 use crate::generate::file::Rows;
+use crate::outside;
 use crate::report::{self, json};
 use crate::results::Results;
 use crate::worker::hello::Hello;
@@ -82,7 +83,7 @@ pub fn replay_outside(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         let files = super::replay::files(arguments)?;
         let mut accepted = 0;
         for file in &files {
-            let bytes = std::fs::read(file).map_err(|error| Error::file(file, error))?;
+            let bytes = outside::read(file, &outside::CASE).map_err(|error| Error::file(file, error))?;
             accepted += usize::from(outside(&bytes));
         }
         Ok(format!("{} inputs replayed, {accepted} accepted", files.len()))
@@ -120,7 +121,7 @@ fn report_of(results: &Results) -> Result<()> {
     }
     for finding in &results.findings {
         let rows = [Some(&finding.logits), finding.cotangent.as_ref(), finding.tangent.as_ref()];
-        if rows.into_iter().flatten().flatten().all(|word| is_small(word)) {
+        if rows.into_iter().flatten().flatten().all(is_small) {
             let _ = finding.case().is_ok();
         }
     }

@@ -4,6 +4,7 @@ use super::{Input, Target};
 use crate::case::Case;
 use crate::error::{Error, Result};
 use crate::judge::Verdict;
+use crate::outside;
 use std::ffi::OsString;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -82,5 +83,5 @@ fn read(path: &Path) -> Result<Vec<u8>> {
     if length > LONGEST {
         return Err(Error::file(path, format!("{length} bytes are more than any case has ({LONGEST})")));
     }
-    std::fs::read(path).map_err(|error| Error::file(path, error))
+    outside::read(path, &outside::CASE).map_err(|error| Error::file(path, error))
 }

@@ -92,10 +92,11 @@ impl Folder {
         for ((file, place), target) in staged.into_iter().zip(&targets) {
             file.persist(place).map_err(|error| cannot_write(target, &error.error))?;
         }
-        for old in [GATE_FILE, PROPOSAL_FILE].map(|name| self.path.join(name)) {
-            match fs::remove_file(&old) {
-                _ if targets.contains(&old) => {}
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(cannot_write(&old, &error)),
+        for old in
+            [GATE_FILE, PROPOSAL_FILE].map(|name| self.path.join(name)).iter().filter(|old| !targets.contains(old))
+        {
+            match fs::remove_file(old) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(cannot_write(old, &error)),
                 _ => {}
             }
         }

@@ -127,7 +127,7 @@ impl Hello {
         let mut names = BTreeSet::new();
         for kernel in &mut hello.kernels {
             let name = &kernel.name;
-            outside::check_name(name).map_err(|reason| format!("names a kernel {reason}"))?;
+            outside::check_name(name).map_err(|reason| format!("serves a kernel whose name is refused: {reason}"))?;
             if !names.insert(name.clone()) {
                 return Err(format!("names two kernels `{name}`; give each a name of its own"));
             }
