@@ -47,7 +47,7 @@ const NAIVE: &[(Verdict, &str)] = &[
     (Verdict::Inaccurate, "cancellation"),
 ];
 
-/// Results with `defects` planted kernels (at most 17) besides eight ordinary ones, one of which has a name made to break pages.
+/// Results with `defects` planted kernels (at most 18) besides eight ordinary ones, one of which has a name made to break pages.
 pub(crate) fn results(defects: usize) -> Results {
     let mut kernels: Vec<(String, Habit)> = vec![
         ("<script>alert(\"|`&'\")</script>".into(), Habit::Fails(&[(Verdict::Undecided, "cap")], 1)),
@@ -63,7 +63,7 @@ pub(crate) fn results(defects: usize) -> Results {
         ("unfused".into(), Habit::Fails(&[(Verdict::Inf, "log_of_zero"), (Verdict::Inaccurate, "cancellation")], 9)),
     ];
     for (i, &verdict) in Verdict::ALL[2..].iter().chain(&[Verdict::Nan, Verdict::Inf]).take(defects).enumerate() {
-        let habits: [&'static [(Verdict, &'static str)]; 15] = HABITS;
+        let habits: [&'static [(Verdict, &'static str)]; 16] = HABITS;
         let habit = habits[verdict as usize - 2];
         kernels.push((format!("defect/number_{i:02}_{verdict}"), Habit::Fails(habit, 3 + i % 9)));
     }

@@ -86,7 +86,7 @@ fn reads_outside() {
     let passed = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Outputs(_))).count();
     assert!(before > 4 && behind > 4 && passed > 16 && before + behind + passed == 64, "{before}, {behind}, {passed}");
     for (case, outcome) in cases.iter().zip(&outcomes) {
-        assert_eq!(run(&foreign, std::slice::from_ref(case))[..], [outcome.clone()], "{case} alone");
+        assert_eq!(run(&foreign, std::slice::from_ref(case)).first(), Some(outcome), "{case} alone");
     }
 }
 
