@@ -182,8 +182,8 @@ mod machine {
 
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     pub struct Control {
-        mxcsr: u32,
-        x87: u16,
+        pub mxcsr: u32,
+        pub x87: u16,
     }
 
     /// MXCSR without its flags.
@@ -320,6 +320,86 @@ mod machine {
             rounding: if control.rounds_to_nearest { "to nearest" } else { "not to nearest" },
             is_masked: true,
             rest: None,
+        }
+    }
+}
+
+#[cfg(all(test, target_arch = "x86_64"))]
+mod tests {
+    use super::*;
+    use crate::{Family, Op, check};
+
+    const UPWARD: Env = Env(machine::Control { mxcsr: 0x5f80, x87: 0x033f });
+    const FLUSHING: Env = Env(machine::Control { mxcsr: 0x9fc0, x87: 0x033f });
+
+    #[test]
+    fn differences_in_words() {
+        let differs = |mxcsr, x87| Env(machine::Control { mxcsr, x87 }).difference(Env::STANDARD).unwrap();
+        assert_eq!(FLUSHING.difference(Env::STANDARD).unwrap(), "flush-to-zero and denormals-are-zero are on");
+        assert_eq!(Env::STANDARD.difference(FLUSHING).unwrap(), "flush-to-zero and denormals-are-zero are off");
+        assert_eq!(UPWARD.difference(Env::STANDARD).unwrap(), "the rounding mode is upward");
+        assert_eq!(differs(0x9f80, 0x033f), "flush-to-zero is on");
+        assert_eq!(differs(0x7d80, 0x033f), "the rounding mode is toward zero, exceptions are unmasked");
+        assert_eq!(differs(0x1f80, 0x003f), "the x87 control word is 0x7f");
+        assert_eq!(UPWARD.difference(UPWARD), None);
+    }
+
+    /// A softmax that is right, in whatever environment it is called.
+    fn softmax(z: &[f32], out: &mut [f32]) {
+        let max = z.iter().fold(f32::NEG_INFINITY, |max, &z| if z > max || z.is_nan() { z } else { max });
+        let sum: f32 = z.iter().map(|z| (z - max).exp()).sum();
+        out.iter_mut().zip(z).for_each(|(out, z)| *out = (z - max).exp() / sum);
+    }
+
+    /// What a caller made of its thread is no fault of a kernel, and is there again afterwards.
+    #[test]
+    fn a_thread_of_another_environment() {
+        let families = ["ordinary", "subnormal", "wide"].map(|name| name.parse::<Family>().unwrap());
+        for environment in [UPWARD, FLUSHING] {
+            let findings = std::thread::spawn(move || {
+                environment.set();
+                let findings = check(Op::Softmax).kernel("mine", softmax).families(&families).cases(300).findings();
+                assert_eq!(Env::current(), environment);
+                findings.unwrap()
+            });
+            let findings = findings.join().unwrap();
+            assert!(findings.is_empty(), "{environment:?}: {findings:?}");
+        }
+    }
+
+    /// A closure that leaves the environment changed is told so, though its outputs are right; a panic counts more.
+    #[test]
+    fn a_closure_that_changes_the_environment() {
+        let families = [Family::all()[0]];
+        let flush = |z: &[f32], out: &mut [f32]| {
+            softmax(z, out);
+            FLUSHING.set();
+        };
+        let findings = check(Op::Softmax).kernel("flush", flush).families(&families).cases(20).findings().unwrap();
+        let [finding] = &findings[..] else { panic!("{findings:?}") };
+        assert_eq!((finding.verdict.name(), finding.cause.as_str()), ("fenv_changed", "fenv_changed"));
+        let panics = |_: &[f32], _: &mut [f32]| {
+            UPWARD.set();
+            panic!("on purpose");
+        };
+        let findings = check(Op::Softmax).kernel("panics", panics).families(&families).cases(20).findings().unwrap();
+        assert!(!findings.is_empty() && findings.iter().all(|finding| finding.verdict.name() == "panic"));
+        assert_eq!(Env::current(), Env::STANDARD);
+    }
+
+    #[test]
+    fn it_can_be_made_the_standard_one() {
+        for environment in [UPWARD, FLUSHING] {
+            std::thread::spawn(move || {
+                environment.set();
+                assert!(!(rounds_to_nearest() && keeps_subnormals()));
+                drop(Standard::enter());
+                assert_eq!(Env::current(), environment);
+                ensure_standard().unwrap();
+                assert_eq!(Env::current(), Env::STANDARD);
+            })
+            .join()
+            .unwrap();
         }
     }
 }

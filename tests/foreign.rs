@@ -7,6 +7,8 @@
 mod blame;
 #[path = "foreign/command.rs"]
 mod command;
+#[path = "foreign/environment.rs"]
+mod environment;
 #[path = "foreign/support.rs"]
 mod support;
 #[path = "foreign/workers.rs"]

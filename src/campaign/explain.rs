@@ -235,12 +235,12 @@ impl Cause {
         accumulator: Dtype,
         fails: &mut dyn FnMut(&Case) -> bool,
     ) -> bool {
-        let is_larger = judgement
+        let is_no_larger = judgement
             .worst
             .as_ref()
-            .is_some_and(|worst| exact_value(truth, worst.index).is_none_or(|exact| !(worst.got.abs() <= exact.abs())));
+            .is_none_or(|worst| exact_value(truth, worst.index).is_some_and(|exact| worst.got.abs() <= exact.abs()));
         judgement.verdict != Verdict::Inaccurate
-            && !is_larger
+            && is_no_larger
             && raised(case, accumulator).is_some_and(|case| !fails(&case))
     }
 

@@ -48,7 +48,7 @@ const NAIVE: &[(Verdict, &str)] = &[
     (Verdict::Inaccurate, "cancellation"),
 ];
 
-/// Results with `defects` planted kernels (at most 17) besides eight ordinary ones, one of which has a name made to break pages.
+/// Results with `defects` planted kernels (at most 18) besides eight ordinary ones, one of which has a name made to break pages.
 pub(crate) fn results(defects: usize) -> Results {
     let mut kernels: Vec<(String, Habit)> = vec![
         ("<script>alert(\"|`&'\")</script>".into(), Habit::Fails(&[(Verdict::Undecided, "cap")], 1)),

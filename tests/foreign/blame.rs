@@ -57,6 +57,48 @@ fn a_write_past_the_end() {
     assert_blamed("OUT_OF_BOUNDS", Limits::default(), &[(20, "softmax f32 [1*9]")], Fault::OutOfBounds, "index 9");
 }
 
+/// Farther than any fence.
+#[test]
+fn a_write_far_past_the_end() {
+    let guilty = [(20, "softmax f32 [1*9]"), (21, "softmax f32 [2*9]"), (22, "softmax f32 [3*9]")];
+    assert_blamed(
+        "WRITES_FAR",
+        Limits::default(),
+        &guilty,
+        Fault::OutOfBounds,
+        "index 17509 of the outputs, which are 9",
+    );
+}
+
+/// A read leaves no trace between fences, and is found out at the guards: of about half of the rows, on either side, each time alike.
+#[test]
+fn reads_outside() {
+    let kernel = CKernel::new("READS_OUTSIDE");
+    let foreign = kernel.start(Limits::default());
+    let cases: Vec<Case> = (0..64).map(|i| case(&format!("softmax f32 [{i}, 0, 0]"))).collect();
+    let outcomes = run(&foreign, &cases);
+    let read = if cfg!(all(target_os = "linux", target_arch = "x86_64")) { "read" } else { "touched" };
+    let told = |index: i32| {
+        let words = format!("it {read} index {index} of the logits, which are 3");
+        outcomes.iter().filter(|&outcome| *outcome == Outcome::Failed(Fault::OutOfBounds, words.clone())).count()
+    };
+    let (before, behind) = (told(-60), told(63));
+    let passed = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Outputs(_))).count();
+    assert!(before > 4 && behind > 4 && passed > 16 && before + behind + passed == 64, "{before}, {behind}, {passed}");
+    for (case, outcome) in cases.iter().zip(&outcomes) {
+        assert_eq!(run(&foreign, std::slice::from_ref(case)).first(), Some(outcome), "{case} alone");
+    }
+}
+
+#[test]
+fn an_environment_left_changed() {
+    let guilty = [(20, "softmax f32 [1*9]")];
+    let flushing = "after the call flush-to-zero and denormals-are-zero are on";
+    assert_blamed("LEAVES_FLUSHING", Limits::default(), &guilty, Fault::FenvChanged, flushing);
+    let upward = "after the call the rounding mode is upward";
+    assert_blamed("LEAVES_UPWARD", Limits::default(), &guilty, Fault::FenvChanged, upward);
+}
+
 #[test]
 fn a_loop_without_end() {
     assert_blamed("LOOPS", quick(), &[(7, "softmax f32 [1, nan]")], Fault::Hang, "no answer within 600 ms");

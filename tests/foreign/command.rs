@@ -5,27 +5,27 @@ use serde_json::Value;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-fn logitfuzz(kernel: &CKernel, args: &[&str]) -> Output {
+pub fn logitfuzz(kernel: &CKernel, args: &[&str]) -> Output {
     Command::new(LOGITFUZZ).args(args).current_dir(kernel.folder.path()).output().expect("the binary runs")
 }
 
-fn results(kernel: &CKernel) -> Value {
+pub fn results(kernel: &CKernel) -> Value {
     let path = kernel.folder.path().join("out/results.json");
     serde_json::from_str(&std::fs::read_to_string(path).expect("results")).expect("JSON")
 }
 
-fn sum(results: &Value, count: impl Fn(&Value) -> u64) -> u64 {
+pub fn sum(results: &Value, count: impl Fn(&Value) -> u64) -> u64 {
     results["cells"].as_array().expect("cells").iter().map(count).sum()
 }
 
-fn verdicts(results: &Value, verdict: &str) -> u64 {
+pub fn verdicts(results: &Value, verdict: &str) -> u64 {
     sum(results, |cell| cell["verdicts"][verdict].as_u64().unwrap_or(0))
 }
 
 const RUN: [&str; 10] =
     ["run", "--kernel", "c:libkernels.so", "--op", "softmax", "--dtype", "f32", "--out", "out", "--cases"];
 
-fn with_cases<'a>(cases: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+pub fn with_cases<'a>(cases: &'a str, more: &[&'a str]) -> Vec<&'a str> {
     RUN.iter().copied().chain([cases]).chain(more.iter().copied()).collect()
 }
 
