@@ -17,6 +17,7 @@ use crate::generate::file::FILE_FAMILY;
 use crate::judge::{Grade, Verdict};
 use crate::kernel::{Claims, Declaration};
 use crate::op::Op;
+use crate::outside;
 use crate::results::{self, Cell, Declared, FileRows, Results};
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
@@ -452,12 +453,12 @@ impl Baseline {
         before - self.entries.len()
     }
 
-    /// Marks every failing entry among the results' cells as an expected failure; says how many.
+    /// Marks every failing entry among the results' cells as an expected failure; says how many. The reason is kept as one line.
     pub fn expect_failures(&mut self, results: &Results, reason: &str) -> usize {
-        let mut marked = 0;
+        let (reason, mut marked) = (outside::line(reason, outside::LONGEST_MESSAGE), 0);
         for cell in &results.cells {
             if let Some(entry) = self.entries.get_mut(&CellName::of(cell)).filter(|entry| entry.failures() > 0) {
-                entry.expected = Some(reason.to_owned());
+                entry.expected = Some(reason.clone());
                 marked += 1;
             }
         }

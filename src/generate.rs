@@ -47,10 +47,10 @@ pub fn row(family: Family, dtype: Dtype, seed: u64, index: u64, max_len: usize) 
 /// by (seed, dtype, family, index, op). `family` is the name of a [`Family`], or another name where the logits come from
 /// elsewhere. `target` is the class to use where one was given with the logits.
 ///
-/// `None` where the op has no case for the row: cross-entropy and its gradient of 0 logits, or a target that is no class of it.
+/// `None` where the op has no case for the row: cross-entropy and its gradient of 0 logits.
 ///
 /// # Errors
-/// A number that is no value of the dtype: no generated row has one.
+/// A number that is no value of the dtype, or a target that is no class of the row: no generated row has one.
 pub fn case(
     op: Op,
     dtype: Dtype,
