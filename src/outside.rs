@@ -80,7 +80,7 @@ pub(crate) fn check_recorded_name(name: &str) -> Result<(), String> {
         "a name is a word that does not begin with -".into()
     } else if name.trim() != name {
         "a name neither begins nor ends with white space".into()
-    } else if let Some(mark) = ["=", "::", "##["].into_iter().find(|mark| name.contains(mark)) {
+    } else if let Some(mark) = ["=", "::", "##"].into_iter().find(|mark| name.contains(mark)) {
         format!("a name is a word without {}", line(mark, LONGEST_QUOTE))
     } else {
         return Ok(());
@@ -93,7 +93,7 @@ fn refusal(name: &str, wrong: &str) -> String {
 }
 
 /// A text as one line that is harmless to print: control characters, those that turn the direction of text, invisible ones and
-/// those that are none become `\u{..}`, and so does the bracket of `##[`, which a log of CI obeys. What is longer than `limit`
+/// those that are none become `\u{..}`, and so does the bracket of `##[` and its like, which a log of CI obeys. What is longer than `limit`
 /// characters (at least 60) is cut, and says how long it was. A line of a line is the same line.
 pub(crate) fn line(text: &str, limit: usize) -> String {
     let (whole, is_whole) = fill(text, limit);
@@ -108,7 +108,7 @@ pub(crate) fn line(text: &str, limit: usize) -> String {
 fn fill(text: &str, limit: usize) -> (String, bool) {
     let (mut out, mut room) = (String::new(), limit);
     for c in text.chars() {
-        if is_hidden(c) || (c == '[' && out.ends_with("##")) {
+        if is_hidden(c) || (c == '[' && begins_command(&out)) {
             let escape = c.escape_unicode();
             let Some(left) = room.checked_sub(escape.len()) else { return (out, false) };
             out.extend(escape);
@@ -122,9 +122,14 @@ fn fill(text: &str, limit: usize) -> (String, bool) {
     (out, true)
 }
 
+/// Whether a bracket after this text makes a command of it that a log of CI obeys: `##[`, `##vso[`, `##teamcity[`.
+fn begins_command(text: &str) -> bool {
+    text.trim_end_matches(|c: char| c.is_ascii_alphanumeric()).ends_with("##")
+}
+
 /// Makes a [`line`] of a text in place.
 pub(crate) fn tidy(text: &mut String, limit: usize) {
-    if text.len() > limit || text.contains(is_hidden) || text.contains("##[") {
+    if text.len() > limit || text.contains(is_hidden) || text.contains("##") {
         *text = line(text, limit);
     }
 }
@@ -226,7 +231,8 @@ mod tests {
             ("a\u{3000}", "white space"),
             ("a=b", "word without ="),
             ("::stop-commands::x", "word without ::"),
-            ("##[error]x", "word without ##\\u{5b}"),
+            ("##[error]x", "word without ##"),
+            ("##vso[task]x", "word without ##"),
             ("defect/mine", "planted defects"),
         ] {
             let error = check_name(name).expect_err(name);
@@ -244,6 +250,7 @@ mod tests {
             ("a\n::error::b\u{1b}[31m", "a\\u{a}::error::b\\u{1b}[31m"),
             ("\u{202e}\u{fffe}\u{200d}", "\\u{202e}\\u{fffe}\\u{200d}"),
             ("##[error]##[[", "##\\u{5b}error]##\\u{5b}["),
+            ("a ##vso[x]", "a ##vso\\u{5b}x]"),
         ] {
             assert_eq!(line(text, 60), want);
         }
