@@ -9,10 +9,9 @@
 //! loading the library sets that, as gcc's `-ffast-math` does. Everything else here runs in the standard one.
 
 use crate::case::{Case, direction_name};
-use crate::checksum::Fnv;
 use crate::dtype::Dtype;
 use crate::error::{Error, Result};
-use crate::fenv::{self, Env, Standard, Watch};
+use crate::fenv::{self, Env, Watch};
 use crate::kernel::{Claims, Fault, Kernel, Outcome};
 use crate::op::{Op, Takes};
 use crate::worker::frame;
@@ -114,8 +113,8 @@ impl CLibrary {
         // Rounded here, whatever the compiler would like: in the environment of the function a subnormal number may become 0.
         let smoothing_f32 = black_box(smoothing as f32);
         let smoothing_half = black_box(if dtype.bytes() == 2 { dtype.to_bits(smoothing) as u16 } else { 0 });
-        let outer = Watch::begin();
-        if self.environment != Env::STANDARD {
+        let outer = (self.environment != Env::STANDARD).then(Watch::begin);
+        if outer.is_some() {
             self.environment.set();
         }
         let watch = Watch::begin();
@@ -162,7 +161,6 @@ impl Kernel for CLibrary {
     }
 
     fn run(&self, case: &Case) -> Outcome {
-        let _standard = Standard::enter();
         let mut regions = MEMORY.lock().unwrap_or_else(PoisonError::into_inner);
         let outcome = self.call_watched(case, &mut regions);
         regions.iter_mut().for_each(Region::trim);
@@ -261,15 +259,14 @@ impl Placement {
     /// That of a case: half of them lie between fences, a quarter at either guard. It depends on the case alone, so a case that is
     /// run again is placed alike.
     fn of(case: &Case) -> Self {
-        let mut hash = Fnv::new();
-        hash.bytes(case.op().name().as_bytes());
-        hash.bytes(case.dtype().name().as_bytes());
+        /// An odd constant without a pattern: 2^64 over the golden ratio.
+        const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+        let mix = |hash: u64, word: u64| (hash ^ word).wrapping_mul(FACTOR).rotate_right(32);
+        let start = mix(case.op() as u64, case.dtype() as u64);
         // The last values and their number tell enough rows apart; NaN is one value, for its bits do not pass everywhere alike.
         let values = case.logits().iter().chain(case.direction().unwrap_or(&[])).rev().take(HASHED);
-        values.for_each(|&x| hash.word(if x.is_nan() { u64::MAX } else { x.to_bits() }));
-        hash.word(case.logits().len() as u64);
-        // The low bits of this hash depend on the low bits of what was added alone, and those are often 0.
-        match hash.sum() >> 62 {
+        let hash = values.fold(start, |hash, &x| mix(hash, if x.is_nan() { u64::MAX } else { x.to_bits() }));
+        match mix(mix(hash, case.logits().len() as u64), 0) % 4 {
             0 => Self::AtTheEnd,
             1 => Self::AtTheStart,
             _ => Self::Fenced,
