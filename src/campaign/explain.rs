@@ -372,10 +372,14 @@ impl Cause {
                 )
             }
             Cause::FlushToZero { accumulator, by_loading } => format!(
-                "Judged with the claim flush_to_zero it passes{}: numbers below {:.2e}, the least normal number, became 0. {}Cure: compile without -ffast-math, or claim flush_to_zero where that is meant.",
-                if by_loading { "" } else { ", and without it once the smallest numbers are raised" },
+                "Judged with the claim flush_to_zero it passes{} numbers below {:.2e}, the least normal number, {}Cure: compile without -ffast-math, or claim flush_to_zero where that is meant.",
+                if by_loading { ":" } else { ", and without it once the smallest numbers are raised: it does as if" },
                 accumulator.format().least_normal(),
-                if by_loading { "Loading the library sets flush-to-zero (gcc's -ffast-math does that). " } else { "" }
+                if by_loading {
+                    "become 0. Loading the library sets flush-to-zero (gcc's -ffast-math does that). "
+                } else {
+                    "became 0. "
+                }
             ),
             Cause::BrokenRelation => format!(
                 "Each output is within its own bound, but {}. Cure: divide by the very sum that was formed, and treat all elements alike.",

@@ -22,6 +22,7 @@ use std::hint::black_box;
 use std::mem::transmute;
 use std::ops::Range;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 mod region;
@@ -40,6 +41,13 @@ const HASHED: usize = 16;
 
 /// The memory of the logits, of the cotangent or tangent, and of the outputs. A process makes one call at a time.
 static MEMORY: Mutex<[Region; REGIONS]> = Mutex::new([Region::new(0), Region::new(1), Region::new(2)]);
+
+/// Set in a process that a function has forked, which must not go on as a worker: both would answer into one pipe.
+static IS_FORKED: AtomicBool = AtomicBool::new(false);
+
+extern "C" fn note_fork() {
+    IS_FORKED.store(true, Ordering::Relaxed);
+}
 
 /// A function of the library, whatever its arguments are.
 type AnyFunction = unsafe extern "C" fn();
@@ -73,6 +81,8 @@ impl CLibrary {
         let library = unsafe { Library::new(path) }.map_err(|error| {
             Error::harness(format!("{error}; is it a shared library of this machine (cc -shared -fPIC)?"))
         })?;
+        // SAFETY: the function does nothing but store a flag. It is registered with this process and is never unloaded.
+        unsafe { libc::pthread_atfork(None, None, Some(note_fork)) };
         let environment = Env::STANDARD.with_flush_of(Env::current());
         let changed_by_loading = Env::current().difference(environment);
         drop(watch);
@@ -183,6 +193,10 @@ impl CLibrary {
         let Some(changed) = self.call(case, logits.pointer(), direction_pointer, out.pointer()) else {
             return Outcome::Failed(Fault::Panic, "the symbol is gone".into());
         };
+        if IS_FORKED.load(Ordering::Relaxed) {
+            // SAFETY: it ends this process at once, and nothing else.
+            unsafe { libc::_exit(0) };
+        }
         let inputs = [("logits", Some(&logits), case.logits())];
         let inputs = inputs.into_iter().chain([(
             direction_name(case.op()),
