@@ -10,6 +10,7 @@ const KERNEL: &str = "
 #include <stddef.h>
 #include <stdlib.h>
 #include <pthread.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -187,4 +188,73 @@ fn absurd_numbers_of_threads_are_cut() {
     for jobs in ["1000000", "18446744073709551615"] {
         place.ok(&["run", "-j", jobs, "--kernel", "shifted", "--op", "softmax", "--dtype", "f32", "--cases", "2"]);
     }
+}
+
+/// Somebody kills workers while a campaign runs: no case has a verdict for it, and every case is judged.
+#[test]
+fn a_worker_that_is_killed_from_outside_is_no_crash() {
+    let place = kernel("if (n == 2) usleep(2000);");
+    let ran = place.shell(&format!(
+        "logitfuzz run {WORK} --family tiny_n --cases 300 --out killed & p=$!; \
+         for i in 1 2 3 4 5; do sleep .1; pkill -KILL -f \"serve-library $PWD/mine.so\"; done; wait $p"
+    ));
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert_eq!(place.shell(&format!("logitfuzz run {WORK} --family tiny_n --cases 300 --out left")).code, Some(0));
+    assert!(place.read("killed/results.json") == place.read("left/results.json"));
+}
+
+/// The harness is stopped for longer than the time limit, as by Ctrl-Z: the kernel is not late.
+#[test]
+fn time_in_which_the_harness_is_stopped_is_not_the_kernels() {
+    let place = kernel("if (n) usleep(400000);");
+    let ran = place.shell(
+        "logitfuzz eval --op softmax --kernel c:mine.so --timeout-ms 1000 -- 1 2 > out & p=$!; \
+         sleep .2; kill -STOP $p; sleep 3; kill -CONT $p; wait $p",
+    );
+    assert!(ran.code == Some(0) && place.read("out").contains("pass (t"), "{ran:?} {}", place.read("out"));
+}
+
+/// A frame is believed as far as its batch explains it, and no further.
+#[test]
+fn a_frame_without_end_costs_no_memory() {
+    let place = Place::new();
+    place.write(
+        "flood.py",
+        "import os, struct\nos.write(1, b'{\"logitfuzz_worker\":1,\"frames\":\"binary\",\"kernels\":[{\"name\":\"w\",\"functions\":[{\"op\":\"softmax\",\"dtype\":\"f64\"}]}]}\\n')\nos.read(0, 1)\nos.write(1, struct.pack('<Q', 1 << 31))\nwhile True: os.write(1, b'x' * (1 << 20))\n",
+    );
+    let ran =
+        place.shell("ulimit -v 1000000; logitfuzz eval --op softmax --dtype f64 --kernel 'exec:python3 flood.py' -- 1");
+    assert!(
+        ran.code == Some(0) && ran.out.contains("w: crash: it wrote a frame of 2147483648 bytes, more than"),
+        "{ran:?}"
+    );
+}
+
+/// A trap of floating-point arithmetic is called that.
+#[test]
+fn an_arithmetic_trap_is_named() {
+    let place = kernel("if (n == 3) raise(SIGFPE);");
+    let ran = place.run(&["replay", "--kernel", "c:mine.so", "softmax f32 [1, 2, 3]"]);
+    assert!(ran.code == Some(1) && ran.out.contains("it was ended by SIGFPE (an arithmetic trap)"), "{ran:?}");
+}
+
+/// A process that a kernel forks is no second worker.
+#[test]
+fn a_kernel_that_forks_answers_once() {
+    let place = kernel("if (n == 3) fork();");
+    place.ok(&[
+        "run",
+        "--kernel",
+        "c:mine.so",
+        "--op",
+        "softmax",
+        "--dtype",
+        "f32",
+        "--family",
+        "tiny_n",
+        "--cases",
+        "300",
+    ]);
+    let results = place.json("reports/latest/results.json");
+    assert_eq!(results["findings"].as_array().map(Vec::len), Some(0), "{}", results["findings"]);
 }
