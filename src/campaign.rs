@@ -355,7 +355,7 @@ pub fn run(plan: &Plan, control: &Control) -> Result<Results> {
     let kept = pool.install(|| finding::all(plan, &desks, &harvest.failures(), control));
     // Findings that were not shrunk to the end are not what a whole run gives, so stopping late counts too.
     let complete = done.into_inner() == total && !control.is_stopped() && plan.trouble().is_none();
-    harvest.check(plan, complete)?;
+    harvest.check(plan, &desks, complete)?;
     let (settings, cells) = (plan.settings(), harvest.cells(plan, &desks));
     let declared = harvest.declared(plan, &desks);
     let (curves, tallies): (Vec<_>, Vec<_>) = harvest.curves(plan).into_iter().unzip();

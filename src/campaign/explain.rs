@@ -2,8 +2,8 @@
 //!
 //! The harness does not see inside a kernel, but it can ask: the failing case, shrunk, is run again with its maximum moved to 0,
 //! without its masked classes, in descending order. What cures the failure names the step that causes it; the size of the error
-//! tells the rest. The same outputs are also judged as those of a kernel that flushes subnormal numbers to zero. [`Shape`] is the cheap classification by which failures are told apart while a campaign runs; [`Cause`] is
-//! the diagnosis of a finding.
+//! tells the rest. The same outputs are also judged as those of a kernel that flushes subnormal numbers to zero. [`Shape`] is the
+//! cheap classification by which failures are told apart while a campaign runs; [`Cause`] is the diagnosis of a finding.
 
 use crate::case::{Case, Extra};
 use crate::dtype::{Dtype, ldexp, text};

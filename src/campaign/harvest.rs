@@ -12,7 +12,7 @@
 //! not run.
 
 use super::tally::{CurveTally, Tally};
-use super::{Desk, Plan, Shape};
+use super::{Desk, Plan, Shape, Source};
 use crate::case::Case;
 use crate::error::{Error, Result};
 use crate::judge::{Judgement, Verdict};
@@ -80,6 +80,19 @@ impl Lot {
     }
 }
 
+/// Every cell of this shard, in the order of the results.
+fn keys(plan: &Plan, desks: &[Vec<Desk>]) -> Vec<CellKey> {
+    let mut keys: Vec<CellKey> = Vec::new();
+    for (dtype, desks) in desks.iter().enumerate() {
+        for desk in desks {
+            let sources = (0..plan.sources.len()).filter(|&source| plan.owns(dtype, source));
+            keys.extend(sources.map(|source| (desk.kernel, desk.op, dtype, source)));
+        }
+    }
+    keys.sort_unstable();
+    keys
+}
+
 /// A lot for each cell.
 #[derive(Default)]
 pub(super) struct Harvest {
@@ -106,28 +119,34 @@ impl Harvest {
     }
 
     /// Holds the counts of every cell against each other: what was judged has a verdict, and of a whole campaign each selected row
-    /// has been come to, and was judged, has no case, or is not run.
+    /// has been come to, and was judged, has no case, or is not run because the kernel was given up on.
     ///
     /// # Errors
     /// They do not add up: cases were lost on the way, and nothing that was measured can be relied on.
-    pub fn check(&self, plan: &Plan, complete: bool) -> Result<()> {
-        for (&(kernel, op, dtype, source), lot) in &self.lots {
-            let (tally, rows) = (&lot.tally, plan.sources[source].rows(plan.cases));
-            let is_search = matches!(plan.sources[source], super::Source::Search(_));
-            let seen = self.seen.get(&(kernel, op, dtype, source)).copied().unwrap_or(0);
+    pub fn check(&self, plan: &Plan, desks: &[Vec<Desk>], complete: bool) -> Result<()> {
+        let nothing = Tally::default();
+        for key in keys(plan, desks) {
+            let (kernel, op, dtype, source) = key;
+            let tally = self.lots.get(&key).map_or(&nothing, |lot| &lot.tally);
+            let selected = plan.sources[source].rows(plan.cases);
+            // A search makes its rows itself, and may end before it has made all.
+            let is_search = matches!(plan.sources[source], Source::Search(_));
+            let seen = if is_search { tally.rows } else { self.seen.get(&key).copied().unwrap_or(0) };
             let judged: u64 = tally.verdicts.iter().sum();
-            let all_seen = is_search || (if complete { seen == rows } else { seen <= rows });
-            let adds_up = judged == tally.cases && tally.cases + tally.without == tally.rows;
-            if !adds_up || !all_seen || tally.rows > if is_search { rows } else { seen } {
+            let may_be_given_up = plan.kernels[kernel].supervised().is_some();
+            let adds_up = judged == tally.cases
+                && tally.cases + tally.without == tally.rows
+                && (tally.rows == seen || (may_be_given_up && tally.rows < seen))
+                && (seen == selected || (seen < selected && (is_search || !complete)));
+            if !adds_up {
                 return Err(Error::harness(format!(
-                    "the counts of {} {} {} {} do not add up: {rows} rows selected, {seen} seen, {} judged, {} with a verdict, {} \
-                     without a case; this is a fault of logitfuzz, please report it",
+                    "the counts of {} {} {} {} do not add up: {selected} rows selected, {seen} come to, {} judged, {judged} with a \
+                     verdict, {} without a case; this is a fault of logitfuzz, please report it",
                     plan.kernels[kernel].name(),
                     plan.ops[op],
                     plan.dtypes[dtype],
                     plan.sources[source].name(),
                     tally.cases,
-                    judged,
                     tally.without
                 )));
             }
@@ -154,14 +173,6 @@ impl Harvest {
     }
 
     pub fn cells(&self, plan: &Plan, desks: &[Vec<Desk>]) -> Vec<Cell> {
-        let mut keys: Vec<CellKey> = Vec::new();
-        for (dtype, desks) in desks.iter().enumerate() {
-            for desk in desks {
-                let sources = (0..plan.sources.len()).filter(|&source| plan.owns(dtype, source));
-                keys.extend(sources.map(|source| (desk.kernel, desk.op, dtype, source)));
-            }
-        }
-        keys.sort_unstable();
         let empty = Tally::default();
         let cell = |key: CellKey| {
             let (kernel, op, dtype, source) = key;
@@ -184,7 +195,7 @@ impl Harvest {
                 worst: tally.worst_text(),
             }
         };
-        keys.into_iter().map(cell).collect()
+        keys(plan, desks).into_iter().map(cell).collect()
     }
 
     /// What the kernels declare, where it is more than nothing, with the passes that needed it.
@@ -312,5 +323,46 @@ impl State {
                 self.settled.lot(cell).merge(lot);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Dtype;
+    use crate::kernel::builtin;
+    use crate::op::Op;
+    use std::sync::Arc;
+
+    #[test]
+    fn counts_that_do_not_add_up_are_an_error() {
+        let mut plan = Plan::new(vec![Arc::new(builtin::find("shifted").unwrap())]);
+        (plan.ops, plan.dtypes, plan.cases) = (vec![Op::Softmax], vec![Dtype::F32], 10);
+        plan.sources.truncate(1);
+        let desks = Desk::all(&plan).unwrap();
+        let check = |rows: u64, without: u64, cases: u64, verdicts: u64, seen: u64, complete: bool| {
+            let (mut harvest, cell) = (Harvest::default(), (0, 0, 0, 0));
+            let tally = &mut harvest.lot(cell).tally;
+            (tally.rows, tally.without, tally.cases) = (rows, without, cases);
+            tally.verdicts[Verdict::Pass as usize] = verdicts;
+            harvest.see(cell, seen);
+            harvest.check(&plan, &desks, complete)
+        };
+        assert!(check(10, 2, 8, 8, 10, true).is_ok());
+        assert!(check(7, 2, 5, 5, 7, false).is_ok());
+        for (why, wrong) in [
+            ("a case without a verdict", check(10, 2, 8, 7, 10, true)),
+            ("a row neither judged nor without a case", check(10, 1, 8, 8, 10, true)),
+            ("a row that was come to and left out", check(9, 1, 8, 8, 10, true)),
+            ("a row that nobody came to", check(9, 1, 8, 8, 9, true)),
+            ("a row too many", check(11, 2, 9, 9, 11, false)),
+        ] {
+            let error = wrong.expect_err(why).to_string();
+            assert!(
+                error.contains("shifted softmax f32") && error.contains("do not add up: 10 rows selected"),
+                "{error}"
+            );
+        }
+        assert!(Harvest::default().check(&plan, &desks, true).is_err(), "nothing at all");
     }
 }

@@ -92,8 +92,8 @@ fn a_worker_that_cannot_be_started_again_is_no_verdict() {
         r#"{"logitfuzz_worker":1,"kernels":[{"name":"w","functions":[{"op":"logsumexp","dtype":"f64"}]}]}"#;
     for (after, words) in [
         ("rm -f worker", "there is no program `./worker`"),
-        ("printf '#!/bin/sh\\nexit 9\\n' > new; chmod +x new; mv new worker", "exit status 9"),
-        ("sed 's/\"w\"/\"v\"/' worker > new; chmod +x new; mv new worker", "another hello"),
+        ("printf '#!/bin/sh\\nexit 9\\n' > new$$; chmod +x new$$; mv new$$ worker", "exit status 9"),
+        ("sed 's/\"w\"/\"v\"/' kept > new$$; chmod +x new$$; mv new$$ worker", "another hello"),
     ] {
         let place = Place::new();
         place.write("worker", format!("#!/bin/sh\necho '{HELLO}'\nread -r line\n{after}\nexit 1\n"));
