@@ -33,8 +33,9 @@ impl ServeLibrary {
     }
 }
 
-/// Starts a worker for `LIB.so[:SYMBOL]`; a symbol that does not name its op and dtype computes `only`.
-pub(super) fn start(text: &str, only: Option<(Op, Dtype)>, limits: Limits) -> Result<Vec<Foreign>> {
+/// Starts a worker for `LIB.so[:SYMBOL]`; a symbol that does not name its op and dtype computes `only`. Whoever gives it a name
+/// afterwards (`is_named`) may have a file of any name.
+pub(super) fn start(text: &str, only: Option<(Op, Dtype)>, is_named: bool, limits: Limits) -> Result<Vec<Foreign>> {
     let label = format!("c:{text}");
     let (path, symbol) = match text.rsplit_once(':') {
         Some((path, symbol)) if !Path::new(text).exists() => (Path::new(path), Some(symbol)),
@@ -53,7 +54,11 @@ pub(super) fn start(text: &str, only: Option<(Op, Dtype)>, limits: Limits) -> Re
     if let Some(symbol) = symbol {
         name = format!("{name}:{symbol}");
     }
-    outside::check_name(&name).map_err(|reason| Error::usage(format!("{label}: {reason}: rename the file")))?;
+    match outside::check_name(&name) {
+        Ok(()) => {}
+        Err(_) if is_named => name = "c:library".into(),
+        Err(reason) => return Err(Error::usage(format!("{label}: {reason} with NAME={label}"))),
+    }
     let program = own_program().map_err(|error| refuse(format!("this program's own file is not found: {error}")))?;
     let mut words: Vec<OsString> = vec![program.into(), "serve-library".into(), absolute.into()];
     match symbol {

@@ -189,7 +189,7 @@ impl Kernels {
         let limits = self.limits()?;
         super::watch::begin();
         let mut kernels = match what.strip_prefix("c:") {
-            Some(library) => super::library::start(library, only, limits)?,
+            Some(library) => super::library::start(library, only, name.is_some(), limits)?,
             None => Foreign::command(what.strip_prefix("exec:").unwrap_or(what), limits)?,
         };
         if let Some(name) = name {

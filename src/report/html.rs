@@ -340,7 +340,7 @@ fn declared(out: &mut String, results: &Results) {
     }
     out.push_str(
         "<h2 id=declared>What kernels declare</h2>\n<p class=soft>A pass is worth what the kernel is held to. The last column counts the \
-         cases that pass only thanks to these claims.</p>\n<table><thead><tr><th>kernel<th>declares<th>ops<th>dtypes<th>passes that \
+         cases that pass only thanks to these claims.</p>\n<table class=declared><thead><tr><th>kernel<th>declares<th>ops<th>dtypes<th>passes that \
          need it</tr></thead><tbody>\n",
     );
     for row in rows {
@@ -494,18 +494,20 @@ fn finding(out: &mut String, ranked: &Ranked, id: &str, open: bool) {
             "<dt>worst output</dt><dd>{}</dd>",
             if f.op.is_scalar() { "the only one".into() } else { format!("index {index}") }
         );
+        put!(
+            out,
+            "<dt>exact value</dt><dd><code>{}</code></dd><dt>in {}</dt><dd>{}</dd>\
+             <dt>kernel returned</dt><dd><b>{}</b> <code class=soft>{}</code></dd>",
+            escape(&f.exact),
+            f.dtype,
+            both(&f.rounded, f.dtype),
+            escape(&f.got_decimal),
+            escape(&f.got),
+        );
     }
     put!(
         out,
-        "<dt>exact value</dt><dd><code>{}</code></dd><dt>in {}</dt><dd>{}</dd>\
-         <dt>kernel returned</dt><dd><b>{}</b> <code class=soft>{}</code></dd>\
-         <dt>error</dt><dd>{}</dd>\
-         <dt>found in</dt><dd>family {}, case {}</dd></dl>\n",
-        escape(&f.exact),
-        f.dtype,
-        both(&f.rounded, f.dtype),
-        escape(&f.got_decimal),
-        escape(&f.got),
+        "<dt>error</dt><dd>{}</dd><dt>found in</dt><dd>family {}, case {}</dd></dl>\n",
         // An error that is not finite cannot be compared with the bound; then the verdict says what is wrong.
         if f.ulp.is_finite() {
             format!("{} ulps; the bound is {}; ratio {}", ulps(f.ulp), ulps(f.bound_ulp), ratio_text(Some(f.ratio)))

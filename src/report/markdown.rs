@@ -152,7 +152,10 @@ fn finding(out: &mut String, kernel: &KernelView, ranked: &Ranked) {
     );
     put!(out, "- input: {}\n", code(&input(f)));
     let at = f.index.filter(|_| !f.op.is_scalar()).map_or(String::new(), |index| format!(" at index {index}"));
-    put!(out, "- exact value{at}: {}; the kernel returned {}\n", code(&f.exact), code(&f.got_decimal));
+    // A kernel that came to no answer returned nothing.
+    if f.index.is_some() {
+        put!(out, "- exact value{at}: {}; the kernel returned {}\n", code(&f.exact), code(&f.got_decimal));
+    }
     // Where there is no finite error, the verdict has said all.
     if f.ulp.is_finite() {
         put!(out, "- error {} ulps, bound {}, ratio {}\n", short(f.ulp), short(f.bound_ulp), ratio(f.ratio));

@@ -81,6 +81,7 @@ pub(super) fn forget(process: u32) {
 }
 
 /// Makes this process the parent of all its descendants that lose theirs. For the command only: a library has no right to.
+#[cfg(feature = "cli")]
 pub(crate) fn become_reaper() {
     #[cfg(target_os = "linux")]
     if rustix::process::set_child_subreaper(Some(rustix::process::getpid())).is_ok() {
@@ -112,7 +113,7 @@ pub(super) fn end(mark: &Mark) {
 pub(super) fn end(_: &Mark) {}
 
 /// Kills what workers of this process have started, if it is marked: for whoever watches over a process that is gone.
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "cli"))]
 pub(crate) fn end_all_of(process: u32) {
     let prefix = prefix(process);
     kill_all(|process| mark_of(process).is_some_and(|found| found.starts_with(&prefix)));
