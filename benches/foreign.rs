@@ -6,8 +6,8 @@
 
 use libloading::Library;
 use logitfuzz::campaign::{self, Control, Plan, Source};
+use logitfuzz::foreign::{Foreign, Limits};
 use logitfuzz::generate::{self, file::Rows};
-use logitfuzz::kernel::foreign::{Foreign, Limits};
 use logitfuzz::kernel::{Closure, Kernel};
 use logitfuzz::{Dtype, Family, Op};
 use std::hint::black_box;

@@ -1,7 +1,7 @@
 //! Kernels: the implementations under test, what they claim, and how one case is run on one of them.
 //!
-//! [`Kernel`] is the one door. Built-in kernels ([`builtin`]), closures ([`Closure`]) and kernels from outside ([`foreign`]) live
-//! here. A kernel gets a [`Case`] and returns an [`Outcome`]; it never sees the truth.
+//! [`Kernel`] is the one door. Built-in kernels ([`builtin`]), closures ([`Closure`]) live here, kernels from outside in
+//! `foreign`. A kernel gets a [`Case`] and returns an [`Outcome`]; it never sees the truth.
 
 use crate::case::Case;
 use crate::dtype::Dtype;
@@ -15,8 +15,6 @@ pub mod builtin;
 mod claims;
 mod closure;
 mod declaration;
-#[cfg(unix)]
-pub mod foreign;
 mod scalar;
 
 pub use claims::{Claims, Special, Summation};

@@ -53,6 +53,8 @@ pub mod cli;
 pub mod dtype;
 pub mod error;
 mod fenv;
+#[cfg(unix)]
+pub mod foreign;
 #[cfg(feature = "arbitrary")]
 pub mod fuzz;
 pub mod generate;
@@ -62,6 +64,7 @@ pub mod magnitude;
 pub mod op;
 pub mod oracle;
 mod outside;
+mod protocol;
 pub mod report;
 pub mod results;
 pub mod shrink;

@@ -15,23 +15,16 @@
 //! ```
 //!
 //! `logitfuzz run --kernel exec:target/release/my_worker` then runs it. [`serve`] is one side of the protocol; the other side,
-//! which starts workers and watches over them, is `kernel::foreign`. Both use the messages of this room: the hello (`hello`), binary
-//! frames (`frame`), and lines of JSON (`lines`), which Rust workers never need.
+//! which starts workers and watches over them, is [`foreign`](crate::foreign).
 
 use crate::dtype::Dtype;
 use crate::fenv;
 use crate::kernel::{self, Kernel};
 use crate::op::Op;
-use hello::{Environment, Frames, Function, Hello, Served};
+use crate::protocol::hello::{Environment, Frames, Function, Hello, Served};
+use crate::protocol::{PROTOCOL, frame};
 use std::io::{self, Read, Write};
 use std::process::ExitCode;
-
-pub(crate) mod frame;
-pub(crate) mod hello;
-pub(crate) mod lines;
-
-/// The version of the worker protocol that this crate speaks.
-pub const PROTOCOL: u32 = 1;
 
 /// Serves the kernels on standard input and output until the input ends. Kernels of the same name are one kernel; of two that
 /// implement the same op in the same dtype the first counts. Whatever the kernels print goes to standard error.

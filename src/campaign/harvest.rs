@@ -24,7 +24,7 @@ use std::sync::{Mutex, PoisonError};
 
 /// Crashes and hangs of a kernel in one cell after which the rest of the cell is not run.
 #[cfg(unix)]
-pub(super) use crate::kernel::foreign::MOST_FAULTS;
+pub(super) use crate::foreign::MOST_FAULTS;
 #[cfg(not(unix))]
 pub(super) const MOST_FAULTS: u64 = u64::MAX;
 

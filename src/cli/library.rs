@@ -3,8 +3,8 @@
 use super::Exit;
 use crate::dtype::Dtype;
 use crate::error::{Error, Result};
-use crate::kernel::foreign::library::CLibrary;
-use crate::kernel::foreign::{Foreign, Limits, descendants};
+use crate::foreign::library::CLibrary;
+use crate::foreign::{Foreign, Limits, descendants};
 use crate::op::Op;
 use crate::outside;
 use crate::worker;

@@ -5,11 +5,11 @@ use crate::campaign::{DEFAULT_MAX_LEN, Plan, SLOW_MAX_LEN, Shard, Source};
 use crate::case::Case;
 use crate::dtype::Dtype;
 use crate::error::{Error, Result};
+#[cfg(unix)]
+use crate::foreign::{Foreign, Limits};
 use crate::generate::Family;
 use crate::generate::file::{FILE_FAMILY, Rows};
 use crate::kernel::builtin::{self, matches};
-#[cfg(unix)]
-use crate::kernel::foreign::{Foreign, Limits};
 use crate::kernel::{Claims, Kernel, Outcome, Special};
 use crate::op::Op;
 use crate::outside;

@@ -3,7 +3,7 @@
 //! A worker itself dies with the harness, and what it started sees the end of its input, but a process that waits for something
 //! else would stay. The watching process is this program in another mode. It waits for the end of a pipe that nobody else holds.
 
-use crate::kernel::foreign::descendants;
+use crate::foreign::descendants;
 
 /// The hidden subcommand: the process that watches.
 #[cfg(target_os = "linux")]

@@ -3,7 +3,7 @@
 use crate::dtype::Dtype;
 use crate::error::{Error, Result};
 #[cfg(unix)]
-use crate::kernel::foreign::{Foreign, Limits};
+use crate::foreign::{Foreign, Limits};
 use crate::kernel::{Kernel, builtin};
 use std::env::{self, VarError};
 #[cfg(unix)]

@@ -2,7 +2,7 @@
 
 use crate::support::{CKernel, case, quick, run};
 use logitfuzz::Case;
-use logitfuzz::kernel::foreign::{Limits, MOST_FAULTS};
+use logitfuzz::foreign::{Limits, MOST_FAULTS};
 use logitfuzz::kernel::{Fault, Outcome};
 
 /// Ordinary rows of 1 to 6 logits, and between them the guilty ones at these places.

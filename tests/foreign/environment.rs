@@ -2,7 +2,7 @@
 
 use crate::command::{logitfuzz, results, sum, verdicts, with_cases};
 use crate::support::{CKernel, LOGITFUZZ, case, run};
-use logitfuzz::kernel::foreign::Limits;
+use logitfuzz::foreign::Limits;
 use logitfuzz::kernel::{Fault, Outcome};
 use std::process::Command;
 

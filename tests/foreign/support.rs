@@ -1,7 +1,7 @@
 //! Compiles C kernels, starts them as the command does, and looks for processes that were left behind.
 
 use logitfuzz::Case;
-use logitfuzz::kernel::foreign::{Foreign, Limits};
+use logitfuzz::foreign::{Foreign, Limits};
 use logitfuzz::kernel::{Kernel, Outcome, Supervised};
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,7 +1,7 @@
 //! Workers that do not keep to the protocol, and the one in its documentation, which does.
 
 use crate::support::{case, quick, run};
-use logitfuzz::kernel::foreign::{Foreign, Limits};
+use logitfuzz::foreign::{Foreign, Limits};
 use logitfuzz::kernel::{Claims, Fault, Kernel, Outcome, accepts};
 use logitfuzz::{Dtype, Op};
 

@@ -4,10 +4,10 @@
 //! need be, killed and started again (`program`; `process` holds the plumbing). What goes wrong is an outcome of the one case
 //! that did it: when a batch fails, it is run again row by row.
 
-use super::{Claims, Kernel, Outcome, Supervised};
 use crate::case::Case;
 use crate::dtype::Dtype;
 use crate::error::{Error, Result};
+use crate::kernel::{Claims, Kernel, Outcome, Supervised};
 use crate::op::Op;
 use program::Program;
 use std::ffi::OsString;
@@ -70,7 +70,7 @@ impl Foreign {
     pub fn start(label: &str, words: Vec<OsString>, limits: Limits) -> Result<Vec<Foreign>> {
         let program = Arc::new(Program::start(label, words, limits)?);
         let mut numbers = 0..;
-        let kernel = |served: &crate::worker::hello::Served| -> Result<Foreign> {
+        let kernel = |served: &crate::protocol::hello::Served| -> Result<Foreign> {
             let functions = served.functions.iter().zip(numbers.by_ref()).map(|(function, number)| {
                 let mut claims = Claims::default();
                 claims.set(&function.claims)?;

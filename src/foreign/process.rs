@@ -5,8 +5,8 @@
 //! outside, a pipe that this side cannot read, a wait that fails are no fault of a kernel, and no verdict is made of them.
 
 use super::descendants::{self, Mark};
-use crate::worker::frame;
-use crate::worker::hello::Frames;
+use crate::protocol::frame;
+use crate::protocol::hello::Frames;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::process::{

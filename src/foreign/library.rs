@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::fenv::{self, Env, Watch};
 use crate::kernel::{Claims, Fault, Kernel, Outcome};
 use crate::op::{Op, Takes};
-use crate::worker::frame;
+use crate::protocol::frame;
 use libloading::Library;
 use region::{Access, REGIONS, Region};
 use std::ffi::c_void;

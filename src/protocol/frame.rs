@@ -16,7 +16,7 @@ pub(crate) const PREFIX: usize = 8;
 pub(crate) const LARGEST: u64 = 1 << 31;
 
 /// The most bytes of text that a row's error may have before the answer is taken for none: a long traceback fits.
-pub(super) const LARGEST_TEXT: u64 = 1 << 16;
+pub(crate) const LARGEST_TEXT: u64 = 1 << 16;
 
 /// The most bytes of an answer to rows with these cases: an answer is believed as far as its batch explains it. A row may give one
 /// number too many for each that is due (which is then its fault), or a text.
@@ -38,7 +38,7 @@ const FAULTS: [(u32, Fault); 5] = [
 ];
 
 /// Reads one frame, without its length, into `frame`. False at the end of the input.
-pub(super) fn receive(input: &mut impl Read, frame: &mut Vec<u8>) -> io::Result<bool> {
+pub(crate) fn receive(input: &mut impl Read, frame: &mut Vec<u8>) -> io::Result<bool> {
     let mut prefix = [0; PREFIX];
     let mut filled = 0;
     while filled < PREFIX {
@@ -80,7 +80,7 @@ pub(crate) fn write_batch(rows: &[(usize, &Case)], out: &mut Vec<u8>) {
 ///
 /// # Errors
 /// What is wrong with the bytes.
-pub(super) fn read_batch(functions: &[(Op, Dtype)], frame: &[u8]) -> Result<Vec<(usize, Case)>, String> {
+pub(crate) fn read_batch(functions: &[(Op, Dtype)], frame: &[u8]) -> Result<Vec<(usize, Case)>, String> {
     let mut bytes = Bytes(frame);
     let count = bytes.u32()?;
     let mut rows = Vec::new();
@@ -103,7 +103,7 @@ pub(super) fn read_batch(functions: &[(Op, Dtype)], frame: &[u8]) -> Result<Vec<
 }
 
 /// Appends an answer: the function and the outcome of each row.
-pub(super) fn write_answer<'a>(
+pub(crate) fn write_answer<'a>(
     functions: &[(Op, Dtype)],
     rows: impl ExactSizeIterator<Item = (usize, &'a Outcome)>,
     out: &mut Vec<u8>,
@@ -159,7 +159,7 @@ pub(crate) fn read_answer(dtypes: impl ExactSizeIterator<Item = Dtype>, frame: &
 ///
 /// # Errors
 /// It stands for none.
-pub(super) fn fault(code: u32) -> Result<Fault, String> {
+pub(crate) fn fault(code: u32) -> Result<Fault, String> {
     let known = FAULTS.iter().find(|(known, _)| *known == code).map(|(_, fault)| *fault);
     known.ok_or_else(|| format!("a row with the unknown code {code}"))
 }
