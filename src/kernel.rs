@@ -1,6 +1,6 @@
 //! Kernels: the implementations under test, what they claim, and how one case is run on one of them.
 //!
-//! [`Kernel`] is the one door. Built-in kernels ([`builtin`]), closures ([`Closure`]) live here, kernels from outside in
+//! [`Kernel`] is the one door. Built-in kernels ([`builtin`]) and closures ([`Closure`]) live here, kernels from outside in
 //! `foreign`. A kernel gets a [`Case`] and returns an [`Outcome`]; it never sees the truth.
 
 use crate::case::Case;
@@ -17,7 +17,8 @@ mod closure;
 mod declaration;
 mod scalar;
 
-pub use claims::{Claims, Special, Summation};
+pub use crate::special::Special;
+pub use claims::{Claims, Summation};
 pub use closure::{Closure, IntoClosure};
 pub use declaration::Declaration;
 pub use scalar::{Element, Real};

@@ -68,6 +68,7 @@ mod protocol;
 pub mod report;
 pub mod results;
 pub mod shrink;
+mod special;
 pub mod worker;
 
 pub use case::Case;
@@ -78,9 +79,10 @@ pub use generate::Family;
 #[cfg(feature = "proptest")]
 pub use generate::strategy;
 pub use judge::{Grade, Verdict, judge};
-pub use kernel::{Claims, Kernel, Special};
+pub use kernel::{Claims, Kernel};
 pub use op::Op;
 pub use oracle::Oracle;
+pub use special::Special;
 
 // The Rust blocks of the README run as documentation tests.
 #[cfg(all(doctest, feature = "proptest"))]

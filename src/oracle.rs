@@ -11,9 +11,9 @@
 
 use crate::case::Case;
 use crate::fenv::Standard;
-use crate::kernel::Special;
 use crate::magnitude::Magnitude;
 use crate::op::Op;
+use crate::special::Special;
 use output::{Known, Question};
 use row::{MASKED, PRECISIONS, Row};
 use rug::{Float, Rational, float::Round};

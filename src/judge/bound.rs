@@ -22,7 +22,6 @@
 //! read, whose weights sum to 1), `2 eta` to `g_j - c`, `2 n eta` to `sum g_i`, `2 eta` to `g_j - p_j sum g_i`, `eta` to
 //! `v_j - c`, and `2 eta` to `p_j - q_j` where `e > 0` (of `e / n` and of the difference).
 
-use super::relation::sum_bound;
 use crate::case::Case;
 use crate::dtype::ldexp;
 use crate::fenv::Standard;
@@ -74,6 +73,31 @@ pub(super) fn sum_error(claims: &Claims, case: &Case) -> f64 {
     let u = claims.accumulator(case.dtype()).format().unit_roundoff();
     // A sum that stops growing altogether must not be forgiven because it is long.
     (claims.sum.roundings(case.logits().len()) * u).min(0.125)
+}
+
+/// How far the probabilities may be from summing to 1, or the gradient from summing to 0; `h` is the error of the sum, and
+/// `rescaling` that of an online kernel's rescaled weights.
+///
+/// Whatever the exp, the weights that are summed are those that are divided, so only the sum, one rounding for a quotient or two
+/// for a product with the reciprocal, and the output's own rounding count. An online kernel sums other weights than it divides.
+fn sum_bound(case: &Case, claims: &Claims, h: f64, rescaling: f64) -> f64 {
+    let output = case.dtype().format();
+    let accumulator = claims.accumulator(case.dtype()).format();
+    let u = accumulator.unit_roundoff();
+    let rounded_again = if accumulator == output { 0.0 } else { output.unit_roundoff() };
+    let underflow = case.logits().len() as f64 * least_number(case, claims, output.least() / 2.0);
+    let first_order = match case.op() {
+        Op::CrossEntropyGrad => (h + 6.0 * u) + rescaling + 2.0 * rounded_again + underflow,
+        _ => (h + 2.0 * u) + rescaling + rounded_again + underflow,
+    };
+    // Of second order: 1 / (1 - h) and products of roundings.
+    first_order * (1.0 + 4.0 * (h + 10.0 * u))
+}
+
+/// What a result may lose because it is flushed to zero; `otherwise` for kernels that do not flush.
+pub(super) fn least_number(case: &Case, claims: &Claims, otherwise: f64) -> f64 {
+    let accumulator = claims.accumulator(case.dtype()).format();
+    if claims.flush_to_zero { accumulator.least_normal().max(case.dtype().format().least()) } else { otherwise }
 }
 
 #[derive(Clone, Copy, PartialEq)]

@@ -3,7 +3,7 @@
 //! The two sum relations hold for every kernel that divides by the sum it formed, whatever its exp. The others hold only for
 //! kernels of a certain shape and are checked where a kernel claims that shape.
 
-use super::bound::sum_error;
+use super::bound::{least_number, sum_error};
 use crate::case::{Case, Extra};
 use crate::kernel::{Claims, Summation};
 use crate::op::Op;
@@ -61,25 +61,6 @@ impl fmt::Display for Relation {
     }
 }
 
-/// How far the probabilities may be from summing to 1, or the gradient from summing to 0; `h` is the error of the sum, and
-/// `rescaling` that of an online kernel's rescaled weights.
-///
-/// Whatever the exp, the weights that are summed are those that are divided, so only the sum, one rounding for a quotient or two
-/// for a product with the reciprocal, and the output's own rounding count. An online kernel sums other weights than it divides.
-pub(super) fn sum_bound(case: &Case, claims: &Claims, h: f64, rescaling: f64) -> f64 {
-    let output = case.dtype().format();
-    let accumulator = claims.accumulator(case.dtype()).format();
-    let u = accumulator.unit_roundoff();
-    let rounded_again = if accumulator == output { 0.0 } else { output.unit_roundoff() };
-    let underflow = case.logits().len() as f64 * least_number(case, claims, output.least() / 2.0);
-    let first_order = match case.op() {
-        Op::CrossEntropyGrad => (h + 6.0 * u) + rescaling + 2.0 * rounded_again + underflow,
-        _ => (h + 2.0 * u) + rescaling + rounded_again + underflow,
-    };
-    // Of second order: 1 / (1 - h) and products of roundings.
-    first_order * (1.0 + 4.0 * (h + 10.0 * u))
-}
-
 /// The first relation that the outputs of an ordinary row break among themselves.
 pub(super) fn broken_within(case: &Case, outputs: &[f64], claims: &Claims, sum_bound: f64) -> Option<Relation> {
     if outputs.iter().all(|x| x.is_finite()) {
@@ -112,12 +93,6 @@ pub(super) fn broken_within(case: &Case, outputs: &[f64], claims: &Claims, sum_b
         }
     }
     None
-}
-
-/// What a result may lose because it is flushed to zero; `otherwise` for kernels that do not flush.
-fn least_number(case: &Case, claims: &Claims, otherwise: f64) -> f64 {
-    let accumulator = claims.accumulator(case.dtype()).format();
-    if claims.flush_to_zero { accumulator.least_normal().max(case.dtype().format().least()) } else { otherwise }
 }
 
 /// Whether a number is outside the range of the op: a probability outside [0, 1], a log-probability above 0, a negative loss.
