@@ -26,7 +26,7 @@ use crate::judge::Judgement;
 use crate::kernel::{Closure, Element, IntoClosure, Kernel, accepts, trouble};
 use crate::op::Op;
 use crate::oracle::Oracle;
-use crate::report::plural;
+use crate::words::plural;
 use arbitrary::{Arbitrary, Unstructured};
 use std::ffi::OsString;
 use std::fmt;

@@ -53,11 +53,13 @@ pub mod cli;
 pub mod dtype;
 pub mod error;
 mod fenv;
+mod files;
 #[cfg(unix)]
 pub mod foreign;
 #[cfg(feature = "arbitrary")]
 pub mod fuzz;
 pub mod generate;
+mod json;
 pub mod judge;
 pub mod kernel;
 pub mod magnitude;
@@ -69,6 +71,7 @@ pub mod report;
 pub mod results;
 pub mod shrink;
 mod special;
+mod words;
 pub mod worker;
 
 pub use case::Case;

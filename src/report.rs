@@ -14,7 +14,7 @@
 //! The last two are there after a gate only. `zoo` makes a page of its own, of planted defects.
 //!
 //! [`write()`] makes all of them before it touches the first, so that a failed run leaves the older report as it was. What both
-//! human forms count and sort alike is in `view`; writing, and who may write where, is in `folder`.
+//! human forms count and sort alike is in `view`; the folder, which one run holds at a time, is `folder`.
 
 use crate::baseline::{Comparison, DEFAULT_SLACK, judge_cells};
 use crate::error::{Error, Result};
@@ -37,13 +37,7 @@ mod view;
 #[cfg(feature = "cli")]
 pub mod zoo;
 
-pub(crate) use folder::write_file;
 pub use folder::{Folder, prepare};
-#[cfg(feature = "cli")]
-pub(crate) use folder::{exit_without_traces, place};
-#[cfg(feature = "arbitrary")]
-pub(crate) use view::plural;
-pub(crate) use view::short;
 
 #[cfg(test)]
 pub(crate) mod sample;

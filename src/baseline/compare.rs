@@ -6,8 +6,8 @@ use super::{
 use crate::error::{Error, Result};
 use crate::judge::Verdict;
 use crate::kernel::Declaration;
-use crate::report::short;
 use crate::results::{Cell, Results};
+use crate::words::short;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 

@@ -10,8 +10,8 @@ use crate::checksum::Fnv;
 use crate::error::{Error, Result};
 use crate::judge::{Grade, Verdict};
 use crate::outside;
-use crate::report::{self, json};
 use crate::results::{DeclarationText, number};
+use crate::{files, json};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -294,6 +294,6 @@ impl Baseline {
     /// # Errors
     /// The folder or the file cannot be written.
     pub fn write(&self, path: &Path) -> Result<()> {
-        report::write_file(path, self.text()?.as_bytes())
+        files::write_file(path, self.text()?.as_bytes())
     }
 }

@@ -4,6 +4,7 @@ use super::select::{Kernels, Policy, Work};
 use super::{Exit, print, render};
 use crate::campaign::{self, Control, Plan, Source};
 use crate::error::Error;
+use crate::files;
 use crate::report;
 use crate::results::{Results, RunInfo};
 use clap::ValueEnum;
@@ -83,7 +84,7 @@ pub(super) fn measure(plan: &Plan) -> Result<(Results, RunInfo), Error> {
     ctrlc::set_handler(|| {
         // The second time, do not wait.
         if STOP.swap(true, Ordering::Relaxed) {
-            report::exit_without_traces(130);
+            files::exit_without_traces(130);
         }
     })
     .map_err(|error| Error::harness(format!("cannot catch Ctrl-C: {error}")))?;

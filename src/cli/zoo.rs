@@ -4,6 +4,7 @@ use super::run::measure;
 use super::{Exit, FAILED, print};
 use crate::campaign::Plan;
 use crate::error::Error;
+use crate::files;
 use crate::kernel::{Kernel, builtin};
 use crate::outside;
 use crate::report::{self, zoo};
@@ -62,7 +63,7 @@ impl Zoo {
         } else if self.check {
             told += &format!("{out} is up to date\n");
         } else {
-            report::write_file(&self.out, page.as_bytes())?;
+            files::write_file(&self.out, page.as_bytes())?;
             told += &format!("{out} is written\n");
         }
         print(&told)?;
@@ -80,7 +81,7 @@ impl Zoo {
     fn prepared(&self) -> Result<report::Folder, Error> {
         let folder = self.out.parent().filter(|folder| !folder.as_os_str().is_empty());
         let folder = report::prepare(folder.unwrap_or(Path::new(".")))?;
-        report::place(&self.out)
+        files::place(&self.out)
             .map_err(|error| Error::harness(format!("{}: {error}; name a file with --out", self.out.display())))?;
         Ok(folder)
     }

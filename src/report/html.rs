@@ -4,13 +4,14 @@
 //! settings. Links lead from an entry of a matrix to the slot's drawing and the families that broke it. Everything that
 //! comes from results is escaped by `escape`; the page forbids itself any request.
 
-use super::view::{KernelView, Ranked, Slot, Tally, View, count, plural, plural_u64, ratio, short, shown_command};
+use super::view::{KernelView, Ranked, Slot, Tally, View, shown_command};
 use crate::baseline::Comparison;
 use crate::dtype::{Dtype, text};
 use crate::judge::{Grade, Verdict};
 use crate::op::Op;
 use crate::outside;
 use crate::results::{Cell, Results, RunInfo};
+use crate::words::{count, plural, plural_u64, ratio, short};
 use std::fmt::Write as _;
 
 mod plot;

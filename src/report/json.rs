@@ -5,7 +5,8 @@
 //! to the same bits; what JSON cannot hold is a string (see [`crate::results`]).
 
 use crate::campaign::Part;
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::json::{cannot_write, check_schema, line, place};
 use crate::judge::HISTOGRAM_BINS;
 use crate::outside::{self, LONGEST_TEXT};
 use crate::results::{Finding, Results, RunInfo, SCHEMA};
@@ -165,39 +166,7 @@ fn tidy(results: &mut Results) {
     findings.iter_mut().chain(shard.iter_mut().flat_map(Part::findings_mut)).for_each(tidy_finding);
 }
 
-/// Refuses every schema but `ours`, and says of a newer version of it that it is one.
-pub(crate) fn check_schema(found: Option<&str>, ours: &str) -> std::result::Result<(), String> {
-    let version = |schema: &str| {
-        let (name, version) = schema.split_once('/')?;
-        (name == ours.split_once('/')?.0).then(|| version.parse::<u32>().ok()).flatten()
-    };
-    match found {
-        Some(schema) if schema == ours => Ok(()),
-        Some(other) if version(other) > version(ours) => {
-            Err(format!("schema `{other}` is newer than `{ours}`, the one read here; update logitfuzz"))
-        }
-        Some(other) => Err(format!("schema `{other}` is not `{ours}`; this is another file")),
-        None => Err(format!("no `schema`; `{ours}` is due there")),
-    }
-}
-
-/// `line 3, column 7: what is wrong`.
-pub(crate) fn place(error: &serde_json::Error) -> String {
-    let (row, column) = (error.line(), error.column());
-    let message = error.to_string();
-    let message = message.strip_suffix(&format!(" at line {row} column {column}")).unwrap_or(&message);
-    format!("line {row}, column {column}: {message}")
-}
-
-pub(crate) fn line(value: &impl Serialize) -> Result<String> {
-    serde_json::to_string(value).map_err(cannot_write)
-}
-
 fn lines<T: Serialize>(values: &[T]) -> Result<String> {
     let lines = values.iter().map(line).collect::<Result<Vec<_>>>()?;
     Ok(if lines.is_empty() { "[]".into() } else { format!("[\n{}\n]", lines.join(",\n")) })
-}
-
-fn cannot_write(error: serde_json::Error) -> Error {
-    Error::harness(format!("cannot write the results as JSON: {error}"))
 }

@@ -3,12 +3,13 @@
 //! Short enough to read: one table for each dtype, the families that broke each kernel, and one finding of each kind, with
 //! its command. The rest is in the page and in `results.json`.
 
-use super::view::{KernelView, Ranked, Slot, View, count, facts, plural, ratio, short, shown_command};
+use super::view::{KernelView, Ranked, Slot, View, facts, shown_command};
 use crate::baseline::Comparison;
 use crate::judge::Verdict;
 use crate::op::Op;
 use crate::outside;
 use crate::results::{Finding, Results, RunInfo};
+use crate::words::{count, plural, ratio, short};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 

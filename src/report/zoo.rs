@@ -7,7 +7,6 @@
 //! The page is deterministic on one machine. On another the platform's exp may differ in the last bit, and a verdict that is a
 //! matter of rounding may fall the other way; so [`drift`] compares two pages by what they say, and lets single cases go.
 
-use super::view::{count, plural};
 use crate::case::Case;
 use crate::dtype::{Dtype, text};
 use crate::error::Result;
@@ -15,6 +14,7 @@ use crate::generate::mutate::edges;
 use crate::judge::Verdict;
 use crate::kernel::builtin::{self, Builtin, Defect};
 use crate::results::{Cell, Finding, Results};
+use crate::words::{count, plural};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 

@@ -3,9 +3,9 @@
 //! Coordinates are integers in a box that is twice the usual size on screen, which keeps the text short and half a pixel
 //! exact.
 
-use super::super::view::count;
 use super::escape;
 use crate::results::Point;
+use crate::words::count;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
