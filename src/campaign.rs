@@ -35,13 +35,14 @@ mod search;
 mod shard;
 mod tally;
 
-pub use explain::{Cause, Shape};
+pub use crate::results::{CurvePart, Kept, Part, Shape, Shard};
+pub use explain::Cause;
 #[cfg(feature = "cli")]
 pub(crate) use finding::DIGITS;
 pub(crate) use finding::describe;
-pub use finding::{Examination, Kept, examine, extra_text, shrink_case};
+pub use finding::{Examination, examine, extra_text, shrink_case};
 pub use search::SEARCH_FAMILY;
-pub use shard::{CurvePart, Part, Shard, merge};
+pub use shard::merge;
 
 /// The longest row by default: a large vocabulary, and past the reach of an index of 16 bits.
 pub const DEFAULT_MAX_LEN: usize = 1 << 17;
@@ -572,7 +573,7 @@ impl Field<'_> {
                 };
                 lot.tally.add(row.index, bench.case, &judgement);
                 if let Some(size) = size {
-                    lot.curve.add(size, &judgement);
+                    tally::add_to_curve(&mut lot.curve, size, &judgement);
                 }
                 let fatal = judgement.verdict.fault().filter(|fault| is_supervised && fault.is_fatal());
                 if judgement.verdict.is_failure() {

@@ -3,7 +3,6 @@
 //! Same seed and same selection give the same bytes, so nothing here depends on time, machine or the number of threads; those
 //! are in `run.json` ([`RunInfo`]). Numbers that JSON cannot hold (NaN and the infinities) are strings.
 
-use crate::campaign::Part;
 use crate::case::{self, Case};
 use crate::dtype::{Dtype, text};
 use crate::judge::{Grade, Verdict};
@@ -11,6 +10,11 @@ use crate::kernel::{Claims, Declaration};
 use crate::op::Op;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::BTreeMap;
+
+mod part;
+
+pub use part::{CurvePart, Kept, Part, Shape, Shard};
+pub(crate) use part::{CurvePoints, Highest, Level};
 
 /// The name and version of the format.
 pub const SCHEMA: &str = "logitfuzz.results/1";

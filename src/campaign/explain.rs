@@ -11,27 +11,8 @@ use crate::judge::{Judgement, Relation, Verdict, due_value};
 use crate::kernel::{Claims, Fault};
 use crate::op::{Op, Takes};
 use crate::oracle::{RowClass, Truth};
-use serde::{Deserialize, Serialize};
+use crate::results::{Level, Shape};
 use std::ops::Range;
-
-/// What kind of row a failure needs: rows of different shapes are different findings even with the same verdict.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Shape {
-    class: RowClass,
-    level: Level,
-}
-
-/// Whether the maximum of a row is within the range of exp in the dtype.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Level {
-    /// Its exponential underflows.
-    Below,
-    /// Its exponential is a normal number.
-    Within,
-    /// Its exponential overflows.
-    Above,
-}
 
 impl Shape {
     /// The shape of a case of this class.

@@ -8,10 +8,9 @@ use crate::judge::{Judgement, Verdict};
 use crate::kernel::{self, Claims, Kernel};
 use crate::op::Takes;
 use crate::oracle::{Exact, Oracle};
-use crate::results::{Finding, Settings};
+use crate::results::{Finding, Kept, Settings};
 use crate::shrink::{self, Shrinker};
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -106,27 +105,6 @@ fn shrink_until(
         shrinker.answer(fails);
     }
     shrinker.into_best()
-}
-
-/// The first failing case of its kind, shrunk.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Kept {
-    /// The shape of the row that failed.
-    shape: Shape,
-    /// The finding made of it.
-    finding: Finding,
-}
-
-impl Kept {
-    /// The finding.
-    pub(super) fn finding(&self) -> &Finding {
-        &self.finding
-    }
-
-    /// The finding, for whoever checks what was read.
-    pub(super) fn finding_mut(&mut self) -> &mut Finding {
-        &mut self.finding
-    }
 }
 
 /// Each failure shrunk and diagnosed, in parallel. They are shrunk little or not at all once the campaign was stopped.

@@ -11,14 +11,14 @@
 //! At the end the counts of every cell must add up ([`Harvest::check`]): a case that was selected has been judged or counted as
 //! not run.
 
-use super::tally::{CurveTally, Tally};
+use super::tally::Tally;
 use super::{Desk, Plan, Shape, Source};
 use crate::case::Case;
 use crate::error::{Error, Result};
 use crate::judge::{Judgement, Verdict};
 use crate::kernel::{Claims, Declaration, Fault};
 use crate::oracle::RowClass;
-use crate::results::{Cell, Curve, Declared};
+use crate::results::{Cell, Curve, CurvePoints, Declared};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
@@ -52,7 +52,7 @@ pub(super) struct Failure {
 #[derive(Default)]
 pub(super) struct Lot {
     pub tally: Tally,
-    pub curve: CurveTally,
+    pub curve: CurvePoints,
     /// For each distinct failure the first case of the cell that showed it, with its index.
     failures: BTreeMap<(Verdict, Shape), (u64, Case, Judgement)>,
     /// The crash or the hang that it ends with.
@@ -220,12 +220,12 @@ impl Harvest {
     }
 
     /// The curves, each with the tally that it was made of.
-    pub fn curves(self, plan: &Plan) -> Vec<(Curve, CurveTally)> {
-        let mut curves = BTreeMap::<_, CurveTally>::new();
+    pub fn curves(self, plan: &Plan) -> Vec<(Curve, CurvePoints)> {
+        let mut curves = BTreeMap::<_, CurvePoints>::new();
         for ((kernel, op, dtype, _), lot) in self.lots {
             curves.entry((kernel, op, dtype)).or_default().merge(lot.curve);
         }
-        let curve = |((kernel, op, dtype), tally): ((usize, usize, usize), CurveTally)| {
+        let curve = |((kernel, op, dtype), tally): ((usize, usize, usize), CurvePoints)| {
             let points = tally.clone().into_points();
             let kernel = plan.kernels[kernel].name().to_owned();
             (Curve { kernel, op: plan.ops[op], dtype: plan.dtypes[dtype], points }, tally)

@@ -145,7 +145,7 @@ impl Search<'_> {
             let class = bench.truth(oracle, claims.special).class;
             self.lot.tally.add(index, case, &judgement);
             if let Some(size) = row_size(case.logits()) {
-                self.lot.curve.add(size, &judgement);
+                super::tally::add_to_curve(&mut self.lot.curve, size, &judgement);
             }
             self.faults += u64::from(judgement.verdict.fault().is_some_and(Fault::is_fatal));
             self.keep(case, Shape::of(case, class), &judgement);

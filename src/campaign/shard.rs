@@ -4,134 +4,15 @@
 //! for all kernels, and one set of exponentials for all ops. What cannot be merged from reports alone (which of two findings came
 //! first, by which ratio a point of a curve was chosen) stands in a [`Part`] of the shard's results; merging drops it.
 
-use super::finding::{Kept, distinct};
-use super::tally::CurveTally;
+use super::finding::distinct;
 use crate::dtype::Dtype;
 use crate::error::{Error, Result};
 use crate::op::Op;
-use crate::results::{Cell, Curve, Declared, Finding, Results, Settings};
-use serde::{Deserialize, Serialize};
+use crate::results::{Cell, Curve, CurvePart, CurvePoints, Declared, Part, Results, Settings, Shard};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
-use std::str::FromStr;
-
-/// One of `of` equal shares of the units.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Read")]
-pub struct Shard {
-    /// Which share, counted from 1.
-    pub number: usize,
-    /// The number of shares.
-    pub of: usize,
-}
-
-/// A share as a file has it, which may hold any numbers.
-#[derive(Deserialize)]
-struct Read {
-    number: usize,
-    of: usize,
-}
-
-/// The most shares that are believed of a file: there are some hundred units.
-const MOST_SHARES: usize = 10_000;
 
 /// Missing shards that a message names.
 const MISSING_SHOWN: usize = 10;
-
-impl TryFrom<Read> for Shard {
-    type Error = String;
-
-    fn try_from(Read { number, of }: Read) -> std::result::Result<Self, String> {
-        if of <= MOST_SHARES && (1..=of).contains(&number) {
-            return Ok(Self { number, of });
-        }
-        Err(format!("{number}/{of} is no shard: shares are counted from 1 and are at most {MOST_SHARES}"))
-    }
-}
-
-impl Shard {
-    /// Whether a unit is in this share. Each run of `of` units goes round once, each time from the next share on: neither the
-    /// same family nor the same dtype always falls to the same share, since some cost far more than others.
-    pub(super) fn owns(self, unit: usize) -> bool {
-        (unit + unit / self.of) % self.of == self.number - 1
-    }
-
-    /// Refuses a share of fewer units than there are shares: some would have nothing to do, and pass for it.
-    pub(super) fn check(self, units: usize) -> Result<()> {
-        if self.of <= units {
-            return Ok(());
-        }
-        Err(Error::usage(format!(
-            "--shard {self}: only {units} pairs of a dtype and a family are selected; share them among {units} or fewer"
-        )))
-    }
-}
-
-impl fmt::Display for Shard {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.number, self.of)
-    }
-}
-
-impl FromStr for Shard {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        let parse = || {
-            let (number, of) = text.split_once('/')?;
-            let shard = Shard { number: number.parse().ok()?, of: of.parse().ok()? };
-            (1..=shard.of).contains(&shard.number).then_some(shard)
-        };
-        parse().ok_or_else(|| Error::usage(format!("`{text}` is no shard; write K/N with K from 1 to N, such as 1/4")))
-    }
-}
-
-/// What the results of a shard hold besides, for merging.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Part {
-    /// Which shard it is.
-    pub shard: Shard,
-    /// The first failing case of each kind, shrunk; other shards may have earlier ones.
-    pub failures: Vec<Kept>,
-    /// The curves with the ratios by which their points were chosen.
-    pub curves: Vec<CurvePart>,
-}
-
-/// A curve of a shard.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct CurvePart {
-    kernel: String,
-    op: Op,
-    dtype: Dtype,
-    points: CurveTally,
-}
-
-impl CurvePart {
-    pub(super) fn new(curve: &Curve, points: CurveTally) -> Self {
-        Self { kernel: curve.kernel.clone(), op: curve.op, dtype: curve.dtype, points }
-    }
-}
-
-impl Part {
-    /// The findings, for whoever checks what was read.
-    pub(crate) fn findings_mut(&mut self) -> impl Iterator<Item = &mut Finding> {
-        self.failures.iter_mut().map(Kept::finding_mut)
-    }
-
-    /// The names of kernels and families in it.
-    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        let of_findings = self.failures.iter().map(Kept::finding);
-        let of_findings = of_findings.flat_map(|finding| [finding.kernel.as_str(), &finding.family]);
-        self.curves.iter().map(|curve| curve.kernel.as_str()).chain(of_findings)
-    }
-
-    /// Whether the shard owns the cells of this dtype and family.
-    pub(crate) fn owns(&self, settings: &Settings, dtype: &str, family: &str) -> bool {
-        let dtype = settings.dtypes.iter().position(|known| known.name() == dtype);
-        let family = settings.families.iter().position(|known| known == family);
-        dtype.zip(family).is_some_and(|(dtype, family)| self.shard.owns(dtype * settings.families.len() + family))
-    }
-}
 
 /// Merges the results of all shards of a campaign, each with the name by which messages call it. The merged results are those of
 /// the campaign in one piece.
@@ -186,7 +67,7 @@ pub fn merge(shards: Vec<(String, Results)>) -> Result<Results> {
     }
     let (schema, settings, provenance) = (first.schema.clone(), first.settings.clone(), first.provenance.clone());
     let (mut cells, mut failures, mut declared) = (Vec::new(), Vec::new(), Vec::<Declared>::new());
-    let mut curves: BTreeMap<(usize, usize, usize), CurveTally> = BTreeMap::new();
+    let mut curves: BTreeMap<(usize, usize, usize), CurvePoints> = BTreeMap::new();
     for (_, results, part) in parts {
         cells.extend(results.cells);
         for of_shard in results.declared {
@@ -206,7 +87,7 @@ pub fn merge(shards: Vec<(String, Results)>) -> Result<Results> {
         (place(&settings, &cell.kernel, cell.op, cell.dtype), family)
     });
     let findings = distinct(&settings, failures);
-    let curve = |((kernel, op, dtype), points): ((usize, usize, usize), CurveTally)| {
+    let curve = |((kernel, op, dtype), points): ((usize, usize, usize), CurvePoints)| {
         let (kernel, op, dtype) = (settings.kernels.get(kernel)?, settings.ops.get(op)?, settings.dtypes.get(dtype)?);
         Some(Curve { kernel: kernel.clone(), op: *op, dtype: *dtype, points: points.into_points() })
     };

@@ -3,9 +3,7 @@
 
 use crate::case::Case;
 use crate::judge::{Grade, HISTOGRAM_BINS, Judgement, Verdict, mean_of_fixed_point};
-use crate::results::{Point, number};
-use serde::{Deserialize, Serialize};
-use std::cmp::Ordering;
+use crate::results::{CurvePoints, Highest};
 use std::collections::BTreeMap;
 
 /// The longest case that is kept as the worst of its cell: longer ones are found again by their index.
@@ -141,51 +139,10 @@ fn add_each(counts: &mut [u64], others: &[u64]) {
     }
 }
 
-/// The curve of one (kernel, op, dtype): in each bin of the input's size the output with the largest ratio.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub(super) struct CurveTally {
-    points: BTreeMap<i32, Highest>,
-}
-
-/// The output with the largest ratio in a bin.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-struct Highest {
-    #[serde(with = "number")]
-    ratio: f64,
-    #[serde(with = "number")]
-    ulp: f64,
-    #[serde(with = "number")]
-    bound_ulp: f64,
-}
-
-impl CurveTally {
-    /// Takes the worst output of a case; `size` is `floor(log2)` of the row's largest finite |logit|.
-    pub fn add(&mut self, size: i32, judgement: &Judgement) {
-        let Some(worst) = &judgement.worst else { return };
-        let judged = &worst.judged;
-        let ulps = judged.ulps.map_or(if judgement.verdict.is_failure() { f64::INFINITY } else { 0.0 }, f64::abs);
-        self.take(size, Highest { ratio: judged.ratio, ulp: ulps, bound_ulp: judged.bound_ulps });
-    }
-
-    pub fn merge(&mut self, other: CurveTally) {
-        for (size, point) in other.points {
-            self.take(size, point);
-        }
-    }
-
-    fn take(&mut self, size: i32, point: Highest) {
-        let kept = self.points.entry(size).or_insert(point);
-        let figures = |point: &Highest| [point.ratio, point.ulp, point.bound_ulp];
-        let pairs = figures(kept).into_iter().zip(figures(&point));
-        let order =
-            pairs.map(|(kept, new)| kept.total_cmp(&new)).find(|order| order.is_ne()).unwrap_or(Ordering::Equal);
-        if order.is_lt() {
-            *kept = point;
-        }
-    }
-
-    pub fn into_points(self) -> Vec<Point> {
-        self.points.into_iter().map(|(x, Highest { ulp, bound_ulp, .. })| Point { x, ulp, bound_ulp }).collect()
-    }
+/// Takes the worst output of a case into a curve; `size` is `floor(log2)` of the row's largest finite |logit|.
+pub(super) fn add_to_curve(curve: &mut CurvePoints, size: i32, judgement: &Judgement) {
+    let Some(worst) = &judgement.worst else { return };
+    let judged = &worst.judged;
+    let ulp = judged.ulps.map_or(if judgement.verdict.is_failure() { f64::INFINITY } else { 0.0 }, f64::abs);
+    curve.take(size, Highest { ratio: judged.ratio, ulp, bound_ulp: judged.bound_ulps });
 }

@@ -4,12 +4,11 @@
 //! own so that a difference between two runs can be read in a diff. Floats are written with the fewest digits that read back
 //! to the same bits; what JSON cannot hold is a string (see [`crate::results`]).
 
-use crate::campaign::Part;
 use crate::error::Result;
 use crate::json::{cannot_write, check_schema, line, place};
 use crate::judge::HISTOGRAM_BINS;
 use crate::outside::{self, LONGEST_TEXT};
-use crate::results::{Finding, Results, RunInfo, SCHEMA};
+use crate::results::{Finding, Part, Results, RunInfo, SCHEMA};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
