@@ -24,6 +24,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 mod declared;
+mod escape;
 mod folder;
 pub mod gate;
 pub mod github;

@@ -2,7 +2,7 @@
 //!
 //! All of them, and `junit`, `sarif` and `github` besides, are made from one [`Comparison`], so that they say the same counts.
 
-use super::markdown::{code, plain};
+use super::escape::{code, plain};
 use super::view::shown_command;
 use crate::baseline::{CellName, Comparison, Improvement, Judged, Reason, Regression, State};
 use crate::error::{Error, Result};

@@ -3,11 +3,11 @@
 //! Short enough to read: one table for each dtype, the families that broke each kernel, and one finding of each kind, with
 //! its command. The rest is in the page and in `results.json`.
 
+use super::escape::{code, longest_run, plain};
 use super::view::{KernelView, Ranked, Slot, View, facts, shown_command};
 use crate::baseline::Comparison;
 use crate::judge::Verdict;
 use crate::op::Op;
-use crate::outside;
 use crate::results::{Finding, Results, RunInfo};
 use crate::words::{count, plural, ratio, short};
 use std::collections::{BTreeMap, BTreeSet};
@@ -202,32 +202,4 @@ fn input(f: &Finding) -> String {
         put!(text, " tangent={}", row(direction));
     }
     text
-}
-
-/// The longest run of backticks.
-fn longest_run(text: &str) -> usize {
-    text.split(|c| c != '`').map(str::len).max().unwrap_or(0)
-}
-
-/// A code span, also within a table: fenced by more backticks than it holds.
-pub(super) fn code(text: &str) -> String {
-    let text = outside::line(&text.replace(['\n', '\r'], " "), usize::MAX).replace('|', "\\|");
-    let fence = "`".repeat(longest_run(&text) + 1);
-    let space = if text.starts_with('`') || text.ends_with('`') || text.is_empty() { " " } else { "" };
-    format!("{fence}{space}{text}{space}{fence}")
-}
-
-/// Running text on one line, also within a table, with nothing in it read as HTML or emphasis.
-pub(super) fn plain(text: &str) -> String {
-    let mut out = String::new();
-    for c in text.chars() {
-        match c {
-            '\n' | '\r' => out.push(' '),
-            '<' => out.push_str("&lt;"),
-            '*' | '|' | '\\' | '[' | ']' => out.extend(['\\', c]),
-            _ if outside::is_hidden(c) => out.extend(c.escape_unicode()),
-            _ => out.push(c),
-        }
-    }
-    out
 }

@@ -74,7 +74,7 @@ fn names_that_cannot_be_used() {
         place.refused(&["run", "--kernel", &format!("{name}=naive")], USAGE, &["NAME=naive", "choose another"]);
     }
     place.write("a\tb.so", "");
-    place.refused(&["run", "--kernel", "c:a\tb.so"], USAGE, &["U+0009", "rename the file"]);
+    place.refused(&["run", "--kernel", "c:a\tb.so"], USAGE, &["U+0009", "choose another with NAME=c:a"]);
 }
 
 #[test]
