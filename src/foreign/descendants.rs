@@ -80,12 +80,17 @@ pub(super) fn forget(process: u32) {
     started().processes.remove(&process);
 }
 
-/// Makes this process the parent of all its descendants that lose theirs. For the command only: a library has no right to.
+/// Makes this process the parent of all its descendants that lose theirs. For the command only: a library has no right to. Not where
+/// others could come to it so: as the first process of a container, or with children from before (`server & exec logitfuzz ...`).
 #[cfg(feature = "cli")]
 pub(crate) fn become_reaper() {
     #[cfg(target_os = "linux")]
-    if rustix::process::set_child_subreaper(Some(rustix::process::getpid())).is_ok() {
-        IS_REAPER.store(true, Ordering::Relaxed);
+    {
+        let process = std::process::id();
+        let is_alone = process != 1 && children(process).is_empty();
+        if is_alone && rustix::process::set_child_subreaper(Some(rustix::process::getpid())).is_ok() {
+            IS_REAPER.store(true, Ordering::Relaxed);
+        }
     }
 }
 

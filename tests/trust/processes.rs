@@ -79,3 +79,15 @@ fn a_worker_that_ends_in_order_is_given_the_time() {
     place.ok(&[&EVAL[..], &["1"]].concat());
     assert_eq!(place.read("tidy"), "done\n");
 }
+
+/// What was a child of this process before it was the command is none of its business.
+#[test]
+fn children_from_before_are_left_alone() {
+    let place = worker("exit 1");
+    let eval = EVAL.map(|word| format!("'{word}'")).join(" ");
+    let ran = place.shell(&format!("sleep 86308 >/dev/null 2>&1 & exec logitfuzz {eval} 1"));
+    assert!(ran.code == Some(0) && ran.out.contains("w: crash: "), "{ran:?}");
+    let left = sleeping(86_308);
+    assert_eq!(left.len(), 1);
+    assert_eq!(place.shell(&format!("kill {}", left[0])).code, Some(0));
+}
