@@ -331,13 +331,21 @@ mod machine {
     }
 }
 
+/// Two environments for tests.
+#[cfg(all(test, target_arch = "x86_64"))]
+impl Env {
+    /// It rounds upward.
+    pub const UPWARD: Env = Env(machine::Control { mxcsr: 0x5f80, x87: 0x033f });
+    /// It flushes subnormal numbers, operands and results.
+    pub const FLUSHING: Env = Env(machine::Control { mxcsr: 0x9fc0, x87: 0x033f });
+}
+
 #[cfg(all(test, target_arch = "x86_64"))]
 mod tests {
     use super::*;
-    use crate::{Family, Op, check};
 
-    const UPWARD: Env = Env(machine::Control { mxcsr: 0x5f80, x87: 0x033f });
-    const FLUSHING: Env = Env(machine::Control { mxcsr: 0x9fc0, x87: 0x033f });
+    const UPWARD: Env = Env::UPWARD;
+    const FLUSHING: Env = Env::FLUSHING;
 
     #[test]
     fn differences_in_words() {
@@ -349,49 +357,6 @@ mod tests {
         assert_eq!(differs(0x7d80, 0x033f), "the rounding mode is toward zero, exceptions are unmasked");
         assert_eq!(differs(0x1f80, 0x003f), "the x87 control word is 0x7f");
         assert_eq!(UPWARD.difference(UPWARD), None);
-    }
-
-    /// A softmax that is right, in whatever environment it is called.
-    fn softmax(z: &[f32], out: &mut [f32]) {
-        let max = z.iter().fold(f32::NEG_INFINITY, |max, &z| if z > max || z.is_nan() { z } else { max });
-        let sum: f32 = z.iter().map(|z| (z - max).exp()).sum();
-        out.iter_mut().zip(z).for_each(|(out, z)| *out = (z - max).exp() / sum);
-    }
-
-    /// What a caller made of its thread is no fault of a kernel, and is there again afterwards.
-    #[test]
-    fn a_thread_of_another_environment() {
-        let families = ["ordinary", "subnormal", "wide"].map(|name| name.parse::<Family>().unwrap());
-        for environment in [UPWARD, FLUSHING] {
-            let findings = std::thread::spawn(move || {
-                environment.set();
-                let findings = check(Op::Softmax).kernel("mine", softmax).families(&families).cases(300).findings();
-                assert_eq!(Env::current(), environment);
-                findings.unwrap()
-            });
-            let findings = findings.join().unwrap();
-            assert!(findings.is_empty(), "{environment:?}: {findings:?}");
-        }
-    }
-
-    /// A closure that leaves the environment changed is told so, though its outputs are right; a panic counts more.
-    #[test]
-    fn a_closure_that_changes_the_environment() {
-        let families = [Family::all()[0]];
-        let flush = |z: &[f32], out: &mut [f32]| {
-            softmax(z, out);
-            FLUSHING.set();
-        };
-        let findings = check(Op::Softmax).kernel("flush", flush).families(&families).cases(20).findings().unwrap();
-        let [finding] = &findings[..] else { panic!("{findings:?}") };
-        assert_eq!((finding.verdict.name(), finding.cause.as_str()), ("fenv_changed", "fenv_changed"));
-        let panics = |_: &[f32], _: &mut [f32]| {
-            UPWARD.set();
-            panic!("on purpose");
-        };
-        let findings = check(Op::Softmax).kernel("panics", panics).families(&families).cases(20).findings().unwrap();
-        assert!(!findings.is_empty() && findings.iter().all(|finding| finding.verdict.name() == "panic"));
-        assert_eq!(Env::current(), Env::STANDARD);
     }
 
     #[test]
