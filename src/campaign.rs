@@ -680,7 +680,7 @@ impl<'a> Bench<'a> {
                 judgement.add_elsewhere(found);
             }
         }
-        if judgement.verdict == Verdict::Pass && !claims.are_plain() {
+        if judgement.verdict == Verdict::Pass && claims.forgive_more(self.case.dtype()) {
             judgement.needs_claims = self.needs_claims(oracle, place, claims, outcome, &judgement);
         }
         judgement

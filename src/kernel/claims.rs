@@ -105,9 +105,18 @@ impl Claims {
         Ok(())
     }
 
-    /// Whether there is anything but the textbook kernel's, special values apart.
-    pub(crate) fn are_plain(&self) -> bool {
-        *self == self.plain()
+    /// Whether anything is forgiven, for a case of `dtype`, that is not forgiven the textbook kernel. No sum rounds more often than its
+    /// one, and the other claims ask for more.
+    pub(crate) fn forgive_more(&self, dtype: Dtype) -> bool {
+        let plain = Self::default();
+        let (format, usual) = (self.accumulator(dtype).format(), dtype.accumulator().format());
+        self.exp > plain.exp
+            || self.log > plain.log
+            || self.log1p > plain.log1p
+            || self.online
+            || self.flush_to_zero
+            || format.precision < usual.precision
+            || format.emin > usual.emin
     }
 
     /// Those of the textbook kernel, with the same policy for special values.
@@ -270,6 +279,18 @@ mod tests {
             let mut claims = Claims::default();
             claims.set(text).unwrap();
             assert_eq!(claims.check(dtype).is_ok(), is_right, "{text}");
+        }
+        for (text, forgives) in [
+            ("shifted,sequential,elementwise_monotone,tight,half_digits,sum=pairwise,exp=1", false),
+            ("accumulator=f64", false),
+            ("exp=2.5", true),
+            ("online", true),
+            ("flush_to_zero", true),
+            ("accumulator=f16", true),
+        ] {
+            let mut claims = Claims::default();
+            claims.set(text).unwrap();
+            assert_eq!(claims.forgive_more(Dtype::F32), forgives, "{text}");
         }
         assert!(Claims { exp: f64::NAN, ..Claims::default() }.check(Dtype::F32).is_err());
         assert!(Claims { sum: Summation::Blocks { size: 0 }, ..Claims::default() }.check(Dtype::F32).is_err());
