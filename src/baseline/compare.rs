@@ -3,6 +3,7 @@
 use super::{
     Baseline, CellName, Entry, FunctionName, Settings, failing, in_words, selects, three_digits_up, worst_grade,
 };
+use crate::dtype::Dtype;
 use crate::error::{Error, Result};
 use crate::judge::Verdict;
 use crate::kernel::Declaration;
@@ -195,9 +196,19 @@ impl Comparison {
         known.fold((0, 0), |(all, expected), is_expected| (all + 1, expected + usize::from(is_expected)))
     }
 
+    /// The cells, without what stands beside them for what kernels declare ([`DECLARED`]).
+    pub fn measured(&self) -> impl Iterator<Item = &Judged> {
+        self.cells.iter().filter(|cell| cell.name.family != DECLARED)
+    }
+
+    /// Kernels, ops and dtypes that declare more than was accepted.
+    pub fn looser(&self) -> usize {
+        self.worse().filter(|(cell, _)| cell.name.family == DECLARED).count()
+    }
+
     /// Cells in which everything passes.
     pub fn passing(&self) -> usize {
-        self.cells.iter().filter(|cell| cell.state == State::Passes).count()
+        self.measured().filter(|cell| cell.state == State::Passes).count()
     }
 
     /// Cells in which nothing was measured, as was accepted.
@@ -222,12 +233,16 @@ impl Comparison {
     pub fn headline(&self) -> String {
         let plural = |count: usize, noun: &str| format!("{count} {noun}{}", if count == 1 { "" } else { "s" });
         match self.passes() {
-            true => format!("passed: no regression in {}", plural(self.cells.len(), "cell")),
+            true => format!("passed: no regression in {}", plural(self.measured().count(), "cell")),
             false => format!(
-                "failed: {} in {} of {}",
+                "failed: {} in {} of {}{}",
                 plural(self.regressions(), "regression"),
-                self.worse().count(),
-                plural(self.cells.len(), "cell")
+                self.worse().count() - self.looser(),
+                plural(self.measured().count(), "cell"),
+                match self.looser() {
+                    0 => String::new(),
+                    looser => format!(" and in {}", plural(looser, "declaration")),
+                }
             ),
         }
     }
@@ -286,13 +301,12 @@ pub fn compare(results: &Results, baseline: Option<&Baseline>, slack: f64) -> Re
 
 /// What is looser, or stricter, than was accepted in what kernels declare; `nothing` is what they declare where nothing is recorded.
 fn judge_declared(results: &Results, baseline: Option<&Baseline>, nothing: &Declaration) -> Vec<Judged> {
-    let now: BTreeMap<FunctionName, &Declaration> =
-        results.declared.iter().map(|declared| (FunctionName::of(declared), &declared.declaration)).collect();
-    let mut functions: Vec<(FunctionName, crate::dtype::Dtype)> =
+    let now = declarations(results);
+    let mut functions: Vec<(FunctionName, Dtype)> =
         results.cells.iter().map(|cell| (CellName::of(cell).function(), cell.dtype)).collect();
     functions.sort();
     functions.dedup();
-    let judged = |(function, dtype): (FunctionName, crate::dtype::Dtype)| {
+    let judged = |(function, dtype): (FunctionName, Dtype)| {
         let recorded = baseline.and_then(|baseline| baseline.declared.get(&function));
         let before = recorded.map_or(nothing, |recorded| &recorded.declaration);
         let now = now.get(&function).copied().unwrap_or(nothing);
@@ -358,10 +372,14 @@ pub(crate) fn judge_cells(results: &Results, baseline: Option<&Baseline>, slack:
     Comparison { baseline, slack, cells: cells.into_values().collect(), outside }
 }
 
+/// What each function declares, where it is anything.
+fn declarations(results: &Results) -> BTreeMap<FunctionName, &Declaration> {
+    results.declared.iter().map(|declared| (FunctionName::of(declared), &declared.declaration)).collect()
+}
+
 /// The functions that declare something else than was accepted: their errors are measured with another bound.
 fn changed(results: &Results, baseline: &Baseline) -> BTreeSet<FunctionName> {
-    let now: BTreeMap<FunctionName, &Declaration> =
-        results.declared.iter().map(|declared| (FunctionName::of(declared), &declared.declaration)).collect();
+    let now = declarations(results);
     let is_changed = |function: &&FunctionName| {
         now.get(*function).copied() != baseline.declared.get(*function).map(|recorded| &recorded.declaration)
     };

@@ -147,7 +147,7 @@ impl Program {
             Err(failure) => failure,
         };
         // The process had run other rows before. Whether the row needs them is worth knowing: replaying it alone may pass.
-        match self.fresh().and_then(|process| self.attempt_on(process, &[row], time)) {
+        match self.worker(true).and_then(|process| self.attempt_on(process, &[row], time)) {
             // Its own memory is not too much, and whoever killed the other process had a reason elsewhere.
             Ok(answer) if matches!(failure, Failure::Bloated(_) | Failure::Killed(_)) => answered(answer),
             Ok(_) => match fault(&failure, time) {
@@ -182,7 +182,7 @@ impl Program {
 
     /// One exchange. The worker is kept if it answers.
     fn attempt(&self, rows: &[Row], time: Duration) -> std::result::Result<Vec<Outcome>, Failure> {
-        let process = self.idle_or_fresh()?;
+        let process = self.worker(false)?;
         self.attempt_on(process, rows, time)
     }
 
@@ -190,12 +190,12 @@ impl Program {
         self.pool.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A worker for one exchange, which [`Program::attempt_on`] gives back. Where none can be started and others are at work, it
-    /// waits for one of those.
-    fn idle_or_fresh(&self) -> std::result::Result<Process, Failure> {
+    /// A worker for one exchange, which [`Program::attempt_on`] gives back; one that has run nothing yet if `is_fresh`. Where none can
+    /// be started, an idle one makes room, or it waits for those that are at work.
+    fn worker(&self, is_fresh: bool) -> std::result::Result<Process, Failure> {
         let mut pool = self.pool();
         loop {
-            if let Some(process) = pool.idle.pop() {
+            if let Some(process) = pool.idle.pop_if(|_| !is_fresh) {
                 pool.busy += 1;
                 return Ok(process);
             }
@@ -208,23 +208,18 @@ impl Program {
             pool = self.pool();
             pool.busy -= 1;
             self.changed.notify_all();
-            if pool.idle.is_empty() && (pool.busy == 0 || self.trouble().is_some()) {
+            if let Some(in_the_way) = pool.idle.pop_if(|_| is_fresh) {
                 drop(pool);
-                return Err(self.give_up(refusal));
-            }
-            if pool.idle.is_empty() {
+                drop(in_the_way);
+                pool = self.pool();
+            } else if pool.idle.is_empty() {
+                if pool.busy == 0 || self.trouble().is_some() {
+                    drop(pool);
+                    return Err(self.give_up(refusal));
+                }
                 pool = self.changed.wait(pool).unwrap_or_else(PoisonError::into_inner);
             }
         }
-    }
-
-    /// A worker that has run nothing yet.
-    fn fresh(&self) -> std::result::Result<Process, Failure> {
-        self.pool().busy += 1;
-        self.start_again().map_err(|refusal| {
-            self.gone();
-            self.give_up(refusal)
-        })
     }
 
     /// A worker that was in use is no more.

@@ -132,6 +132,7 @@ pub fn json(gate: &Comparison) -> Result<String> {
         failing_as_recorded: usize,
         expected: usize,
         worse: usize,
+        looser: usize,
         regressions: usize,
         better: usize,
         not_in_baseline: usize,
@@ -150,12 +151,13 @@ pub fn json(gate: &Comparison) -> Result<String> {
     }
     let (failing_as_recorded, expected) = gate.known();
     let counts = Counts {
-        cells: gate.cells.len(),
+        cells: gate.measured().count(),
         passing: gate.passing(),
         empty_as_recorded: gate.empty(),
         failing_as_recorded,
         expected,
-        worse: gate.worse().count(),
+        worse: gate.worse().count() - gate.looser(),
+        looser: gate.looser(),
         regressions: gate.regressions(),
         better: gate.better().count(),
         not_in_baseline: gate.unrecorded(),

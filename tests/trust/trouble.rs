@@ -2,7 +2,6 @@
 
 use crate::support::Place;
 use std::process::Command;
-use std::time::{Duration, Instant};
 
 /// A right softmax in f32, and what it does besides, which `TAIL` says.
 const KERNEL: &str = "
@@ -66,6 +65,18 @@ fn few_descriptors_are_no_crash() {
         let ran = place.shell(&format!("ulimit -n {limit}; logitfuzz gate -j 8 {WORK}"));
         assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""), "{limit}: {ran:?}");
     }
+}
+
+/// The same where workers die and are started again all the time: crashes of the kernel are counted, and nothing else is.
+#[test]
+fn few_descriptors_and_a_kernel_that_crashes() {
+    let place = kernel("if (n == 3) abort();");
+    let run = format!("logitfuzz run {WORK} --family tiny_n --cases 100");
+    assert_eq!(place.shell(&format!("{run} -j 1 --out all")).code, Some(0));
+    let ran = place.shell(&format!("ulimit -n 16; {run} -j 8 --out few"));
+    assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""), "{ran:?}");
+    assert!(place.read("all/results.json") == place.read("few/results.json"));
+    assert!(place.read("all/results.json").contains("\"crash\":"));
 }
 
 /// The file of the command goes away while it runs, and kernels go on dying: their workers are the program that runs.
@@ -138,7 +149,6 @@ fn a_crash_at_another_length_is_a_crash() {
 #[test]
 fn a_function_that_always_hangs_is_given_up_on() {
     let place = kernel("if (n) sleep(60);");
-    let began = Instant::now();
     place.ok(&[
         "run",
         "--kernel",
@@ -152,8 +162,6 @@ fn a_function_that_always_hangs_is_given_up_on() {
         "--timeout-ms",
         "20",
     ]);
-    // 22 cells of 8 hangs, each of 20 and of 40 ms, and as much again for what threads do beyond, would be 20 s and more.
-    assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
     let results = place.json("reports/latest/results.json");
     let hangs = results["cells"].as_array().expect("cells").iter().map(|cell| cell["verdicts"]["hang"].as_u64());
     assert_eq!(hangs.flatten().sum::<u64>(), 24);
