@@ -353,13 +353,14 @@ impl Cause {
                 )
             }
             Cause::FlushToZero { accumulator, by_loading } => format!(
-                "Judged with the claim flush_to_zero it passes{} numbers below {:.2e}, the least normal number, {}Cure: compile without -ffast-math, or claim flush_to_zero where that is meant.",
+                "Judged with the claim flush_to_zero it passes{} numbers below {:.2e}, the least normal number, {} compile without -ffast-math, or claim flush_to_zero where that is meant.",
                 if by_loading { ":" } else { ", and without it once the smallest numbers are raised: it does as if" },
                 accumulator.format().least_normal(),
                 if by_loading {
-                    "become 0. Loading the library sets flush-to-zero (gcc's -ffast-math does that). "
+                    "become 0. Loading the library sets flush-to-zero (gcc's -ffast-math does that). Cure:"
                 } else {
-                    "became 0. "
+                    // Nobody has seen it flush: no more than a guess, and so is the cure.
+                    "became 0. If so,"
                 }
             ),
             Cause::BrokenRelation => format!(
