@@ -14,12 +14,13 @@ use crate::error::{Error, Result};
 use crate::fenv::{self, Standard};
 use crate::generate::file::{FILE_FAMILY, Rows};
 use crate::generate::{self, Family};
-use crate::judge::{self, Bounds, Judgement, Relation, Verdict};
 use crate::kernel::{self, Claims, Kernel, Outcome, Special};
 use crate::op::Op;
-use crate::oracle::{Oracle, Truth};
+use crate::oracle::Oracle;
 use crate::outside;
+use crate::quiet::PanicHook;
 use crate::results::{self, Provenance, Results, Settings};
+use crate::trial::Trial;
 use harvest::{CellKey, Failure, FailureKey, Harvest, Lots, Queue};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
@@ -27,20 +28,13 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-mod explain;
 mod finding;
 mod harvest;
-mod quiet;
 mod search;
 mod shard;
 mod tally;
 
 pub use crate::results::{CurvePart, Kept, Part, Shape, Shard};
-pub use explain::Cause;
-#[cfg(feature = "cli")]
-pub(crate) use finding::DIGITS;
-pub(crate) use finding::describe;
-pub use finding::{Examination, examine, extra_text, shrink_case};
 pub use search::SEARCH_FAMILY;
 pub use shard::merge;
 
@@ -275,7 +269,7 @@ pub fn run(plan: &Plan, control: &Control) -> Result<Results> {
         .num_threads(asked.min(usize::try_from(units).unwrap_or(asked)).max(1))
         .build()
         .map_err(|error| Error::harness(format!("cannot start the worker threads: {error}; try fewer with --jobs")))?;
-    let _quiet = quiet::PanicHook::install();
+    let _quiet = PanicHook::install();
     let is_supervised = plan.kernels.iter().any(|kernel| kernel.supervised().is_some());
     let even = rows / (LEAST_PIECES * pool.current_num_threads() as u64);
     let at_a_time = if is_supervised { even.clamp(ROWS_AT_A_TIME, ROWS_AT_A_TIME_SUPERVISED) } else { ROWS_AT_A_TIME };
@@ -368,18 +362,6 @@ pub fn run(plan: &Plan, control: &Control) -> Result<Results> {
     let findings = finding::distinct(&settings, kept);
     let schema = results::SCHEMA.to_owned();
     Ok(Results { schema, complete, settings, provenance: plan.provenance(), declared, cells, findings, curves, shard })
-}
-
-/// Runs one case on a kernel outside a campaign, without the message of a panic on standard error.
-#[cfg(feature = "cli")]
-pub(crate) fn run_quietly(kernel: &dyn Kernel, case: &Case) -> Outcome {
-    quietly(|| quiet::without_panic_message(|| kernel::run(kernel, case)))
-}
-
-/// Judges kernels outside a campaign without the messages of their panics on standard error.
-pub(crate) fn quietly<T>(run: impl FnOnce() -> T) -> T {
-    let _quiet = quiet::PanicHook::install();
-    run()
 }
 
 /// The versions that results depend on, without those of libraries under test.
@@ -549,36 +531,36 @@ impl Field<'_> {
         let size = row_size(&row.logits);
         let mut places = 0..;
         for desks in self.desks.chunk_by(|a, b| a.op == b.op) {
-            let mut bench = row.cases[desks[0].op].as_ref().map(Bench::new);
+            let mut trial = row.cases[desks[0].op].as_ref().map(Trial::new);
             for (desk, place) in desks.iter().zip(places.by_ref()) {
                 let kernel = self.plan.kernels[desk.kernel].as_ref();
                 let cell = self.cell(desk);
                 let is_supervised = kernel.supervised().is_some();
-                let bench = bench.as_mut().filter(|bench| kernel::accepts(kernel, bench.case));
-                let judgement = match (bench, is_supervised) {
+                let trial = trial.as_mut().filter(|trial| kernel::accepts(kernel, trial.case()));
+                let judgement = match (trial, is_supervised) {
                     // The kernel has no case here.
                     (None, _) => None,
-                    (Some(bench), false) => Some((bench.judge(oracle, kernel, &desk.claims), bench)),
-                    (Some(bench), true) => match answers[place].take() {
+                    (Some(trial), false) => Some((trial.judge(oracle, kernel, &desk.claims), trial)),
+                    (Some(trial), true) => match answers[place].take() {
                         // Given up on: not a row of the cell.
                         None | Some(Outcome::NotRun) => continue,
-                        Some(outcome) => Some((bench.judge_outcome(oracle, kernel, &desk.claims, &outcome), bench)),
+                        Some(outcome) => Some((trial.judge_outcome(oracle, kernel, &desk.claims, &outcome), trial)),
                     },
                 };
                 let lot = if is_supervised { lots.current(cell) } else { harvest.lot(cell) };
                 lot.tally.rows += 1;
-                let Some((judgement, bench)) = judgement else {
+                let Some((judgement, trial)) = judgement else {
                     lot.tally.without += 1;
                     continue;
                 };
-                lot.tally.add(row.index, bench.case, &judgement);
+                lot.tally.add(row.index, trial.case(), &judgement);
                 if let Some(size) = size {
                     tally::add_to_curve(&mut lot.curve, size, &judgement);
                 }
                 let fatal = judgement.verdict.fault().filter(|fault| is_supervised && fault.is_fatal());
                 if judgement.verdict.is_failure() {
-                    let class = bench.truth(oracle, desk.claims.special).class;
-                    lot.fail(class, row.index, bench.case, judgement);
+                    let class = trial.truth(oracle, desk.claims.special).class;
+                    lot.fail(class, row.index, trial.case(), judgement);
                 }
                 if let Some(fault) = fatal {
                     lots.close(cell, fault);
@@ -594,142 +576,6 @@ fn row_size(logits: &[f64]) -> Option<i32> {
     const ZERO: i32 = -1075;
     let size = logits.iter().filter(|z| z.is_finite()).map(|z| z.abs()).reduce(f64::max)?;
     Some(if size == 0.0 { ZERO } else { exponent(size) })
-}
-
-/// A case with what several kernels share: its truth for each preset, its bounds and related cases for each set of claims, and
-/// what was said of each answer: many kernels answer alike.
-pub(crate) struct Bench<'a> {
-    case: &'a Case,
-    truths: Vec<(Special, Truth)>,
-    courts: Vec<Court>,
-}
-
-/// What a case is judged by under some claims.
-struct Court {
-    claims: Claims,
-    bounds: Bounds,
-    /// The cases whose answers the claims relate to this one; made when a kernel first passes.
-    related: Option<Vec<(Relation, Case)>>,
-    /// The answers so far, bit for bit, and what was said of them.
-    heard: Vec<(Vec<f64>, Judgement)>,
-}
-
-/// Answers remembered for a case: kernels that are wrong are so in different ways.
-const MOST_HEARD: usize = 16;
-
-impl<'a> Bench<'a> {
-    pub fn new(case: &'a Case) -> Self {
-        Self { case, truths: Vec::new(), courts: Vec::new() }
-    }
-
-    /// The truth of the case, computed when first asked for.
-    pub fn truth(&mut self, oracle: &mut Oracle, special: Special) -> &Truth {
-        let found = self.truths.iter().position(|(known, _)| *known == special);
-        let index = found.unwrap_or_else(|| {
-            self.truths.push((special, oracle.truth(self.case, special)));
-            self.truths.len() - 1
-        });
-        &self.truths[index].1
-    }
-
-    /// The bounds under some claims, computed when first asked for.
-    #[cfg(feature = "cli")]
-    pub fn bounds(&mut self, oracle: &mut Oracle, claims: &Claims) -> &Bounds {
-        let court = self.court(oracle, claims);
-        &self.courts[court].bounds
-    }
-
-    /// The place of the court for some claims.
-    fn court(&mut self, oracle: &mut Oracle, claims: &Claims) -> usize {
-        let found = self.courts.iter().position(|court| court.claims == *claims);
-        found.unwrap_or_else(|| {
-            let case = self.case;
-            let bounds = Bounds::new(case, self.truth(oracle, claims.special), claims);
-            self.courts.push(Court { claims: claims.clone(), bounds, related: None, heard: Vec::new() });
-            self.courts.len() - 1
-        })
-    }
-
-    /// Runs a kernel and judges what it returns.
-    pub fn judge(&mut self, oracle: &mut Oracle, kernel: &dyn Kernel, claims: &Claims) -> Judgement {
-        let outcome = quiet::without_panic_message(|| kernel::run(kernel, self.case));
-        self.judge_outcome(oracle, kernel, claims, &outcome)
-    }
-
-    /// Judges what a kernel returned.
-    pub fn judge_outcome(
-        &mut self,
-        oracle: &mut Oracle,
-        kernel: &dyn Kernel,
-        claims: &Claims,
-        outcome: &Outcome,
-    ) -> Judgement {
-        let place = self.court(oracle, claims);
-        let (case, court) = (self.case, &mut self.courts[place]);
-        let Some((_, truth)) = self.truths.iter().find(|(known, _)| *known == claims.special) else {
-            unreachable!("computing the bounds computes the truth");
-        };
-        let mut judgement = court.hear(case, outcome, truth);
-        if judgement.verdict == Verdict::Pass {
-            let related = court.related.get_or_insert_with(|| judge::related(case, claims));
-            let elsewhere = quiet::without_panic_message(|| {
-                judge::broken_relation(kernel, case, outcome, claims, related)
-                    .or_else(|| judge::inconsistency(kernel, case, outcome, truth))
-            });
-            if let Some(found) = elsewhere {
-                judgement.add_elsewhere(found);
-            }
-        }
-        if judgement.verdict == Verdict::Pass && claims.forgive_more(self.case.dtype()) {
-            judgement.needs_claims = self.needs_claims(oracle, place, claims, outcome, &judgement);
-        }
-        judgement
-    }
-
-    /// Whether an answer that passes would fail if the kernel claimed nothing.
-    fn needs_claims(
-        &mut self,
-        oracle: &mut Oracle,
-        court: usize,
-        claims: &Claims,
-        outcome: &Outcome,
-        judgement: &Judgement,
-    ) -> bool {
-        let plain = self.court(oracle, &claims.plain());
-        let (with, without) = (&self.courts[court].bounds, &self.courts[plain].bounds);
-        // Most answers are so far within their bounds that no further look is needed.
-        let is_clear = with.sum <= without.sum
-            && with
-                .textbook
-                .iter()
-                .zip(&without.textbook)
-                .all(|(with, without)| with <= without || (*with / *without).to_f64() * judgement.max_ratio <= 1.0);
-        if is_clear {
-            return false;
-        }
-        let Some((_, truth)) = self.truths.iter().find(|(known, _)| *known == claims.special) else { return false };
-        self.courts[plain].hear(self.case, outcome, truth).verdict.is_failure()
-    }
-}
-
-impl Court {
-    /// What is said of an answer by itself: of the same answer the same again.
-    fn hear(&mut self, case: &Case, outcome: &Outcome, truth: &Truth) -> Judgement {
-        let Outcome::Outputs(outputs) = outcome else {
-            return judge::judge(case, outcome, truth, &self.bounds, &self.claims);
-        };
-        let is_same = |known: &[f64]| {
-            known.len() == outputs.len() && known.iter().zip(outputs).all(|(a, b)| a.to_bits() == b.to_bits())
-        };
-        if let Some((_, judgement)) = self.heard.iter().find(|(known, _)| is_same(known)) {
-            return judgement.clone();
-        }
-        let judgement = judge::judge(case, outcome, truth, &self.bounds, &self.claims);
-        if self.heard.len() < MOST_HEARD {
-            self.heard.push((outputs.clone(), judgement.clone()));
-        }
-        judgement
-    }
 }
 
 #[cfg(test)]

@@ -1,14 +1,16 @@
 //! The check for a test of one's own: one op, one or several kernels, and an assertion.
 
 use crate::baseline::{self, Baseline, Comparison};
-use crate::campaign::{self, Control, Plan, Source, describe, extra_text, quietly};
+use crate::campaign::{self, Control, Plan, Source};
 use crate::case::{Case, values_text};
+use crate::diagnosis::{describe, extra_text};
 use crate::dtype::text;
 use crate::error::{Error, Result};
 use crate::generate::Family;
 use crate::kernel::{self, Claims, Closure, Element, IntoClosure, Kernel};
 use crate::op::Op;
 use crate::oracle::Oracle;
+use crate::quiet::quietly;
 use crate::results::{Finding, Results};
 use std::path::Path;
 use std::sync::Arc;

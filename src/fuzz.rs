@@ -14,9 +14,9 @@
 //! * `LOGITFUZZ_DTYPES`: dtypes, separated by commas. Default all.
 //! * `LOGITFUZZ_GUIDANCE`: `counters`, `mutator`, both (the default) or `none`: to measure what each of them is worth.
 
-use crate::campaign::{Bench, describe, quietly, shrink_case};
 use crate::case::Case;
 use crate::check;
+use crate::diagnosis::{describe, shrink_case};
 use crate::dtype::Dtype;
 use crate::error::{Error, Result};
 use crate::fenv::Standard;
@@ -26,6 +26,8 @@ use crate::judge::Judgement;
 use crate::kernel::{Closure, Element, IntoClosure, Kernel, accepts, trouble};
 use crate::op::Op;
 use crate::oracle::Oracle;
+use crate::quiet::quietly;
+use crate::trial::Trial;
 use crate::words::plural;
 use arbitrary::{Arbitrary, Unstructured};
 use std::ffi::OsString;
@@ -152,11 +154,11 @@ impl Target {
         if !cells.contains(&(case.op(), case.dtype())) {
             return None;
         }
-        let mut bench = Bench::new(case);
+        let mut trial = Trial::new(case);
         let mut worst: Option<Execution> = None;
         for kernel in kernels.iter().filter(|kernel| accepts(kernel.as_ref(), case)) {
             let claims = kernel.claims(case.op(), case.dtype());
-            let judgement = quietly(|| bench.judge(oracle, kernel.as_ref(), &claims));
+            let judgement = quietly(|| trial.judge(oracle, kernel.as_ref(), &claims));
             if let Some(error) = trouble(kernel.as_ref()) {
                 // Nothing is measured from here on, and that must not pass for a kernel without a fault.
                 end(&error);

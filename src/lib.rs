@@ -35,7 +35,8 @@
 //! * [`kernel`]: the implementations under test: built-in ones, closures, your own `impl Kernel`, kernels in other languages; what
 //!   they claim. [`worker`]: a program that serves kernels.
 //! * [`oracle`]: the truth of a case. [`judge`](mod@judge): errors in ulps, bounds, relations, verdicts.
-//! * [`campaign`]: many cases in parallel, counts, findings. [`shrink`](mod@shrink): smaller failing cases.
+//! * [`diagnosis`]: why a case fails on a kernel. [`shrink`](mod@shrink): smaller failing cases.
+//! * [`campaign`]: many cases in parallel, counts, findings.
 //! * [`fuzz`]: targets for `cargo fuzz`, for the built-in kernels and for your own.
 //! * [`results`] and [`report`]: what was found, as data and for people. [`baseline`]: whether a kernel got worse.
 //!
@@ -50,6 +51,7 @@ mod checksum;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod cli;
+pub mod diagnosis;
 pub mod dtype;
 pub mod error;
 mod fenv;
@@ -67,10 +69,12 @@ pub mod op;
 pub mod oracle;
 mod outside;
 mod protocol;
+mod quiet;
 pub mod report;
 pub mod results;
 pub mod shrink;
 mod special;
+mod trial;
 mod words;
 pub mod worker;
 

@@ -5,15 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// The floors, from the ground up. A room is a file of `src`, with the folder of its name.
-const FLOORS: [&[&str]; 15] = [
-    &["error", "checksum", "words"],
+const FLOORS: [&[&str]; 16] = [
+    &["error", "checksum", "quiet", "words"],
     &["json", "outside", "special"],
     &["dtype", "fenv", "files", "op"],
     &["case", "magnitude"],
     &["oracle", "shrink"],
     &["kernel"],
     &["generate", "judge", "protocol"],
-    &["foreign", "results", "worker"],
+    &["foreign", "results", "trial", "worker"],
+    &["diagnosis"],
     &["campaign"],
     &["baseline"],
     &["report"],

@@ -5,8 +5,9 @@
 //! Terms: a *defect* is a built-in kernel with one step written wrong on purpose; its registry entry names the families that
 //! expose it. A cell is one kernel, op, dtype and family. A kernel is *caught* where a cell has a case with a failing verdict.
 
-use logitfuzz::campaign::{self, Control, Examination, Plan, Source, examine};
+use logitfuzz::campaign::{self, Control, Plan, Source};
 use logitfuzz::case::Case;
+use logitfuzz::diagnosis::{Cause, Examination, examine};
 use logitfuzz::dtype::Dtype;
 use logitfuzz::generate::Family;
 use logitfuzz::judge::{Grade, Verdict};
@@ -293,7 +294,7 @@ fn lengths_are_told_apart() {
         ("naive", "softmax f32 [1000*256]", "exp_overflow"),
         ("defect/exp-of-degree-2", "softmax f64 [0*64, -0.5*64]", "wrong_value"),
     ] {
-        assert_eq!(examined(kernel, case).cause.map(campaign::Cause::name), Some(cause), "{kernel} on {case}");
+        assert_eq!(examined(kernel, case).cause.map(Cause::name), Some(cause), "{kernel} on {case}");
     }
 }
 
@@ -301,7 +302,7 @@ fn lengths_are_told_apart() {
 fn readme_softmax_of_a_large_logit_is_nan() {
     let case = "softmax f32 [1000, 0]";
     assert_caught("naive", case, Verdict::Nan, (0, f64::NAN, "1.00000000000000000000000000000e0"));
-    assert_eq!(examined("naive", case).cause.map(campaign::Cause::name), Some("exp_overflow"));
+    assert_eq!(examined("naive", case).cause.map(Cause::name), Some("exp_overflow"));
     trusted().for_each(|kernel| assert!(assert_passes(kernel, case).judgement.max_ulp <= 0.5, "{kernel}"));
 }
 
@@ -309,7 +310,7 @@ fn readme_softmax_of_a_large_logit_is_nan() {
 fn readme_log_of_softmax_is_minus_infinity() {
     let case = "log_softmax f32 [0, -200]";
     assert_caught("unfused", case, Verdict::Inf, (1, f64::NEG_INFINITY, "-2.00000000000000000000000000000e2"));
-    assert_eq!(examined("unfused", case).cause.map(campaign::Cause::name), Some("log_of_zero"));
+    assert_eq!(examined("unfused", case).cause.map(Cause::name), Some("log_of_zero"));
     trusted().for_each(|kernel| drop(assert_passes(kernel, case)));
 }
 
@@ -317,7 +318,7 @@ fn readme_log_of_softmax_is_minus_infinity() {
 fn readme_loss_through_log_of_zero_is_infinite() {
     let case = "cross_entropy f32 [0, -200] target=1";
     assert_caught("unfused", case, Verdict::Inf, (0, f64::INFINITY, "2.00000000000000000000000000000e2"));
-    assert_eq!(examined("unfused", case).cause.map(campaign::Cause::name), Some("log_of_zero"));
+    assert_eq!(examined("unfused", case).cause.map(Cause::name), Some("log_of_zero"));
     trusted().for_each(|kernel| drop(assert_passes(kernel, case)));
 }
 

@@ -1,6 +1,6 @@
 //! Cases that the harness once got wrong. Each names what was said, and what is right.
 
-use logitfuzz::campaign::examine;
+use logitfuzz::diagnosis::examine;
 use logitfuzz::kernel::{Closure, Summation};
 use logitfuzz::{Case, Claims, Op, Oracle, Special, Verdict};
 

@@ -5,8 +5,9 @@
 //!
 //! Terms: a cell is one kernel, op, dtype and family. A *lane* is one of several partial sums that a vector register keeps.
 
-use logitfuzz::campaign::{self, Control, Plan, examine};
+use logitfuzz::campaign::{self, Control, Plan};
 use logitfuzz::case::Case;
+use logitfuzz::diagnosis::examine;
 use logitfuzz::dtype::Dtype;
 use logitfuzz::generate::{self, Family};
 use logitfuzz::judge::{Grade, Verdict};

@@ -8,7 +8,7 @@
 //! once, and the result depends on nothing but the seed, the kernel's answers and the number of steps.
 
 use super::harvest::{Lot, MOST_FAULTS};
-use super::{Bench, Control, Desk, Plan, Shape, row_size};
+use super::{Control, Desk, Plan, Shape, row_size};
 use crate::case::Case;
 use crate::dtype::Dtype;
 use crate::generate::draw::Draw;
@@ -17,6 +17,7 @@ use crate::generate::{self, Family};
 use crate::judge::Judgement;
 use crate::kernel::{self, Fault, Kernel, Outcome};
 use crate::oracle::Oracle;
+use crate::trial::Trial;
 use std::collections::BTreeMap;
 
 /// The name of the search where rows have that of their family.
@@ -134,15 +135,15 @@ impl Search<'_> {
                 self.lot.tally.without += 1;
                 continue;
             }
-            let (mut bench, claims) = (Bench::new(case), &self.desk.claims);
+            let (mut trial, claims) = (Trial::new(case), &self.desk.claims);
             let judgement = match &mut answers {
-                None => bench.judge(oracle, self.kernel, claims),
+                None => trial.judge(oracle, self.kernel, claims),
                 Some(answers) => {
                     let outcome = answers.next().unwrap_or(Outcome::NotRun);
-                    bench.judge_outcome(oracle, self.kernel, claims, &outcome)
+                    trial.judge_outcome(oracle, self.kernel, claims, &outcome)
                 }
             };
-            let class = bench.truth(oracle, claims.special).class;
+            let class = trial.truth(oracle, claims.special).class;
             self.lot.tally.add(index, case, &judgement);
             if let Some(size) = row_size(case.logits()) {
                 super::tally::add_to_curve(&mut self.lot.curve, size, &judgement);

@@ -2,14 +2,16 @@
 
 use super::select::{Kernels, Policy};
 use super::{Exit, print, render};
-use crate::campaign::{self, Bench, DIGITS};
 use crate::case::{Case, parse_values};
+use crate::diagnosis::DIGITS;
 use crate::dtype::{Dtype, text};
 use crate::error::Error;
-use crate::judge::{Relation, Verdict, judge_output};
+use crate::judge::{Relation, Verdict};
 use crate::kernel::{self, Claims, Outcome, accepts};
 use crate::op::{Op, Takes};
 use crate::oracle::Oracle;
+use crate::quiet::quietly;
+use crate::trial::Trial;
 use clap::ValueEnum;
 use serde_json::{Map, Value, json};
 
@@ -76,7 +78,7 @@ impl Eval {
             )));
         }
         let mut oracle = Oracle::new();
-        let mut bench = Bench::new(&case);
+        let mut trial = Trial::new(&case);
         let mut textbook = Claims { special: self.policy.special.unwrap_or_default(), ..Claims::default() };
         if let Some(claims) = &self.policy.claims {
             textbook.set(claims)?;
@@ -88,22 +90,16 @@ impl Eval {
         let mut whole = Vec::new();
         for (index, row) in rows.iter_mut().enumerate() {
             // The bound is of the input, so any number will do as an output.
-            let bounds = bench.bounds(&mut oracle, &textbook).clone();
-            row.bound_ulps =
-                judge_output(&case, bench.truth(&mut oracle, textbook.special), &bounds, &textbook, index, 0.0)
-                    .bound_ulps;
+            row.bound_ulps = trial.judge_output(&mut oracle, &textbook, index, 0.0).bound_ulps;
         }
         for kernel in &kernels {
             let claims = self.policy.claims_of(kernel.as_ref(), case.op(), case.dtype())?;
-            let outcome = campaign::run_quietly(kernel.as_ref(), &case);
-            let judgement = bench.judge_outcome(&mut oracle, kernel.as_ref(), &claims, &outcome);
+            let (outcome, judgement) = quietly(|| trial.run(&mut oracle, kernel.as_ref(), &claims));
             kernel::trouble(kernel.as_ref()).map_or(Ok(()), Err)?;
             whole.push((kernel.name().to_owned(), judgement.verdict, judgement.message.clone(), judgement.relation));
             let Outcome::Outputs(values) = &outcome else { continue };
-            let bounds = bench.bounds(&mut oracle, &claims).clone();
             for (index, &got) in values.iter().enumerate().take(outputs) {
-                let judged =
-                    judge_output(&case, bench.truth(&mut oracle, claims.special), &bounds, &claims, index, got);
+                let judged = trial.judge_output(&mut oracle, &claims, index, got);
                 rows[index].kernels.push((kernel.name().to_owned(), got, judged));
             }
         }

@@ -1,7 +1,7 @@
 //! What the command prints for people: tables and findings in plain text.
 
-use crate::campaign::extra_text;
 use crate::case::{Case, values_text};
+use crate::diagnosis::extra_text;
 use crate::dtype::text;
 use crate::judge::{OutputJudgement, Relation, Verdict};
 use crate::oracle::Exact;

@@ -2,12 +2,13 @@
 
 use super::select::{Kernels, Policy};
 use super::{Arguments, Command, Exit, FAILED, print, render};
-use crate::campaign::{describe, quietly};
 use crate::case::Case;
+use crate::diagnosis::describe;
 use crate::error::{Error, Result};
 use crate::kernel::{self, Kernel, accepts};
 use crate::oracle::Oracle;
 use crate::outside;
+use crate::quiet::quietly;
 use crate::report;
 use crate::results::{Finding, Results};
 use clap::Parser as _;

@@ -3,10 +3,11 @@
 use super::replay;
 use super::select::{Kernels, Policy};
 use super::{Exit, print, render};
-use crate::campaign::{describe, quietly, shrink_case};
+use crate::diagnosis::{describe, shrink_case};
 use crate::error::Error;
 use crate::kernel::{self, accepts};
 use crate::oracle::Oracle;
+use crate::quiet::quietly;
 
 #[derive(clap::Args)]
 #[command(after_help = "\

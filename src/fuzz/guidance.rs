@@ -84,15 +84,15 @@ mod section {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::campaign::Bench;
     use crate::kernel::{Kernel, builtin};
     use crate::oracle::Oracle;
+    use crate::trial::Trial;
     use std::collections::BTreeSet;
 
     fn features_on(kernel: &str, text: &str) -> BTreeSet<usize> {
         let (kernel, case) = (builtin::find(kernel).unwrap(), Case::parse(text).unwrap());
         let claims = kernel.claims(case.op(), case.dtype());
-        let judgement = Bench::new(&case).judge(&mut Oracle::new(), kernel, &claims);
+        let judgement = Trial::new(&case).judge(&mut Oracle::new(), kernel, &claims);
         features(&case, &judgement).collect()
     }
 

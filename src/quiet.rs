@@ -9,7 +9,7 @@ thread_local! {
 }
 
 /// Proof that the panic hook is in place.
-pub(super) struct PanicHook;
+pub(crate) struct PanicHook;
 
 impl PanicHook {
     /// Puts a hook before the present one, once in the life of the program: it keeps silent while a kernel runs and passes
@@ -29,9 +29,15 @@ impl PanicHook {
 }
 
 /// Runs what may panic (and catches it itself) without a message on standard error, where the hook is in place.
-pub(super) fn without_panic_message<T>(run: impl FnOnce() -> T) -> T {
+pub(crate) fn without_panic_message<T>(run: impl FnOnce() -> T) -> T {
     IS_QUIET.set(true);
     let result = run();
     IS_QUIET.set(false);
     result
+}
+
+/// Runs kernels outside a campaign without the messages of their panics on standard error.
+pub(crate) fn quietly<T>(run: impl FnOnce() -> T) -> T {
+    let _hook = PanicHook::install();
+    run()
 }

@@ -1,0 +1,188 @@
+//! The diagnosis: why a case fails on a kernel, found by running it again, and the finding that is made of it.
+//!
+//! A failing case is made smaller (`smaller`), and the cause is asked of the kernel by experiments (`cause`) on variations of the case
+//! (`variation`), or read from the size of the error (`size`). `explain` says it in words. What was seen stays: a failure that does not
+//! come again is a finding, too.
+
+use crate::case::{Case, direction_name, values_text};
+use crate::dtype::text;
+use crate::judge::{Judgement, Verdict};
+use crate::kernel::{Claims, Kernel};
+use crate::op::Takes;
+use crate::oracle::{Exact, Oracle};
+use crate::results::Finding;
+use crate::trial::Trial;
+
+mod cause;
+mod explain;
+mod range;
+mod shape;
+mod size;
+mod smaller;
+mod variation;
+
+pub use cause::Cause;
+pub use smaller::shrink_case;
+
+/// Significant decimal digits of exact values.
+pub(crate) const DIGITS: usize = 30;
+
+/// A case judged on one kernel, with what is said of it.
+pub struct Examination {
+    /// The judgement.
+    pub judgement: Judgement,
+    /// The cause, where it fails.
+    pub cause: Option<Cause>,
+    /// Every output's exact value.
+    pub exact: Vec<Exact>,
+}
+
+/// Judges one case on one kernel and, where it fails, diagnoses why by running variations of it.
+pub fn examine(oracle: &mut Oracle, kernel: &dyn Kernel, claims: &Claims, case: &Case) -> Examination {
+    let mut trial = Trial::new(case);
+    let (outcome, judgement) = trial.run(oracle, kernel, claims);
+    let exact = oracle.describe(case, claims.special, DIGITS);
+    let cause = judgement.verdict.is_failure().then(|| {
+        let truth = trial.truth(oracle, claims.special).clone();
+        let flushing = (!claims.flush_to_zero).then(|| {
+            let claims = Claims { flush_to_zero: true, ..claims.clone() };
+            trial.judge_outcome(oracle, kernel, &claims, &outcome).verdict
+        });
+        let flushing = (flushing, kernel.flushes_when_loaded());
+        let mut fails = |variation: &Case| Trial::new(variation).judge(oracle, kernel, claims).verdict.is_failure();
+        Cause::of(case, &truth, &judgement, claims, flushing, &mut fails)
+    });
+    Examination { judgement, cause, exact }
+}
+
+/// What making a case smaller may cost at most.
+pub(crate) struct Effort<'a> {
+    /// In the units of [`crate::shrink::price`].
+    pub budget: usize,
+    /// Once true, what is smallest by then is taken.
+    pub is_over: &'a dyn Fn() -> bool,
+}
+
+/// The finding of a case that failed as `seen`: made smaller and examined again. Where it does not fail so again, what was seen. It is
+/// still without the command that replays it and without the place where it was found.
+pub(crate) fn finding(
+    oracle: &mut Oracle,
+    kernel: &dyn Kernel,
+    claims: &Claims,
+    case: &Case,
+    seen: &Judgement,
+    effort: &Effort,
+) -> Finding {
+    let budget = smaller::budget(seen.verdict, case).min(effort.budget);
+    let smaller = smaller::shrink_until(oracle, kernel, claims, case, seen.verdict, budget, effort.is_over);
+    let subject = Subject { kernel, claims, case: &smaller };
+    match subject.again(oracle, seen.verdict) {
+        Ok(examination) => subject.finding(&examination),
+        Err(again) => {
+            let subject = Subject { case, ..subject };
+            subject.finding(&subject.seen(oracle, seen, again))
+        }
+    }
+}
+
+/// A finding for a case that fails on a kernel (or passes: then its verdict says so). Where another form of the row fails, the
+/// finding is about that one.
+pub(crate) fn describe(oracle: &mut Oracle, kernel: &dyn Kernel, claims: &Claims, case: &Case) -> Finding {
+    let subject = Subject { kernel, claims, case };
+    let examination = examine(oracle, kernel, claims, case);
+    let Some(form) = &examination.judgement.culprit else { return subject.finding(&examination) };
+    let subject = Subject { case: form, ..subject };
+    let mut finding = match subject.again(oracle, examination.judgement.verdict) {
+        Ok(examination) => subject.finding(&examination),
+        Err(again) => subject.finding(&subject.seen(oracle, &examination.judgement, again)),
+    };
+    finding.explanation =
+        format!("The row passes, and another form of it, which this is, does not. {}", finding.explanation);
+    finding
+}
+
+/// A case on a kernel.
+#[derive(Clone, Copy)]
+struct Subject<'a> {
+    kernel: &'a dyn Kernel,
+    claims: &'a Claims,
+    case: &'a Case,
+}
+
+impl Subject<'_> {
+    /// Runs the case again and examines it, if it has the verdict that it had; else the verdict that it has now.
+    fn again(&self, oracle: &mut Oracle, verdict: Verdict) -> std::result::Result<Examination, Verdict> {
+        let examination = examine(oracle, self.kernel, self.claims, self.case);
+        let judgement = &examination.judgement;
+        if judgement.verdict == verdict && judgement.culprit.is_none() {
+            Ok(examination)
+        } else {
+            Err(judgement.verdict)
+        }
+    }
+
+    /// What was seen of the case and did not come again: then it had the verdict `again`.
+    fn seen(&self, oracle: &mut Oracle, seen: &Judgement, again: Verdict) -> Examination {
+        Examination {
+            judgement: seen.clone(),
+            cause: Some(Cause::NotReproduced(again)),
+            exact: oracle.describe(self.case, self.claims.special, DIGITS),
+        }
+    }
+
+    /// The finding, without the command that replays it.
+    fn finding(&self, examination: &Examination) -> Finding {
+        let Subject { kernel, case, .. } = *self;
+        let Examination { judgement, cause, exact } = examination;
+        let worst = judgement.worst.as_ref();
+        let truth = worst.and_then(|worst| exact.get(worst.index));
+        let list = |values: &[f64]| words(values);
+        let direction = |takes: Takes| case.direction().filter(|_| case.op().takes() == takes).map(list);
+        let got = worst.map_or(String::new(), |worst| text::hex(worst.got));
+        Finding {
+            kernel: kernel.name().to_owned(),
+            op: case.op(),
+            dtype: case.dtype(),
+            family: String::new(),
+            verdict: judgement.verdict,
+            cause: cause.map_or_else(String::new, |cause| cause.name().to_owned()),
+            logits: words(case.logits()),
+            len: case.logits().len(),
+            target: case.target().map(|(class, _)| class),
+            label_smoothing: case.target().map(|(_, smoothing)| text::hex(smoothing)),
+            cotangent: direction(Takes::Cotangent),
+            tangent: direction(Takes::Tangent),
+            index: worst.map(|worst| worst.index),
+            got: if judgement.worst.is_none() && judgement.message.is_some() {
+                judgement.verdict.name().into()
+            } else {
+                got
+            },
+            got_decimal: worst.map_or(String::new(), |worst| text::decimal(worst.got, case.dtype())),
+            exact: truth.map_or(String::new(), |exact| exact.digits.clone()),
+            rounded: truth.map_or(String::new(), |exact| text::hex(exact.rounded)),
+            ulp: worst.and_then(|worst| worst.judged.ulps).map_or(f64::INFINITY, f64::abs),
+            bound_ulp: worst.map_or(0.0, |worst| worst.judged.bound_ulps),
+            ratio: worst.map_or(f64::INFINITY, |worst| worst.judged.ratio),
+            explanation: cause.map_or_else(String::new, |cause| cause.explain(case, judgement)),
+            replay: String::new(),
+            case_index: 0,
+        }
+    }
+}
+
+/// The values as hex floats, runs of equal ones as `value*count`.
+fn words(values: &[f64]) -> Vec<String> {
+    let text = values_text(values, text::hex);
+    if text.is_empty() { Vec::new() } else { text.split(", ").map(str::to_owned).collect() }
+}
+
+/// The extra of a case in words: `target 1, label smoothing 0.1`, `cotangent [1, 0]`; empty where it has none.
+pub fn extra_text(case: &Case) -> String {
+    if let Some((class, smoothing)) = case.target() {
+        return format!("target {class}, label smoothing {}", text::decimal(smoothing, case.dtype()));
+    }
+    case.direction().map_or_else(String::new, |direction| {
+        format!("{} [{}]", direction_name(case.op()), values_text(direction, |x| text::decimal(x, case.dtype())))
+    })
+}

@@ -1,0 +1,25 @@
+//! The shape of a row: the cheap classification by which failures are told apart while a campaign runs.
+
+use super::range::{Thresholds, maximum};
+use crate::case::Case;
+use crate::oracle::RowClass;
+use crate::results::{Level, Shape};
+
+impl Shape {
+    /// The shape of a case of this class.
+    pub fn of(case: &Case, class: RowClass) -> Self {
+        let level = if class.is_ordinary() {
+            let (max, thresholds) = (maximum(case), Thresholds::of(case.dtype()));
+            if max > thresholds.overflow {
+                Level::Above
+            } else if max < thresholds.subnormal {
+                Level::Below
+            } else {
+                Level::Within
+            }
+        } else {
+            Level::Within
+        };
+        Self { class, level }
+    }
+}

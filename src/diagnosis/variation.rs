@@ -1,0 +1,90 @@
+//! Variations of a failing case: a kernel is run on them, and what cures the failure names the step that causes it.
+
+use super::range::{Thresholds, gap, maximum};
+use super::size::relative_error;
+use crate::case::{Case, Extra};
+use crate::dtype::{Dtype, ldexp};
+use crate::judge::Judgement;
+use crate::oracle::Truth;
+use std::ops::Range;
+
+/// The case with its maximum moved to 0.
+pub(super) fn recentred(case: &Case, max: f64) -> Option<Case> {
+    let logits: Vec<f64> = case.logits().iter().map(|&z| case.dtype().round(z - max)).collect();
+    Case::new(case.op(), case.dtype(), logits, case.extra().clone()).ok()
+}
+
+/// The case with no number near the least normal one of the accumulator: gaps shrunk, so that no exponential is, and small values
+/// raised; none if it is so already.
+pub(super) fn raised(case: &Case, accumulator: Dtype) -> Option<Case> {
+    let dtype = case.dtype();
+    // The product of two such numbers is still a normal one.
+    let least = ldexp(1.0, accumulator.format().emin / 2);
+    let raise = |&x: &f64| if x != 0.0 && x.abs() < least { dtype.round(least.copysign(x)) } else { x };
+    let shrunk = (-Thresholds::of(accumulator).subnormal / 2.0 / gap(case)).min(1.0);
+    let max = maximum(case);
+    let closer = |&z: &f64| if z.is_finite() && shrunk < 1.0 { dtype.round(max - (max - z) * shrunk) } else { z };
+    let logits: Vec<f64> = case.logits().iter().map(|z| raise(&closer(z))).collect();
+    let extra = match case.extra() {
+        Extra::None => Extra::None,
+        Extra::Target { class, label_smoothing } => {
+            Extra::Target { class: *class, label_smoothing: raise(label_smoothing) }
+        }
+        Extra::Direction(direction) => Extra::Direction(direction.iter().map(raise).collect()),
+    };
+    let raised = Case::new(case.op(), dtype, logits, extra).ok()?;
+    (raised != *case).then_some(raised)
+}
+
+/// The case with only some of its logits; none if the target is not among them, or nothing is left.
+pub(super) fn kept(case: &Case, keep: impl Fn(&f64) -> bool) -> Option<Case> {
+    let indices: Vec<usize> = (0..case.logits().len()).filter(|&index| keep(&case.logits()[index])).collect();
+    rearranged(case, &indices)
+}
+
+/// A few classes: the relations add one, and shrinking may stop so far above the shortest row.
+const FEW: usize = 4;
+
+/// The power of two from 128 on at which an index may have wrapped around in a row of `n` classes, shrunk: just so long, or by a
+/// few classes longer.
+pub(super) fn wrapping(n: usize) -> Option<usize> {
+    const FEWEST: usize = 1 << 7;
+    let power = if n.is_power_of_two() { n } else { n.next_power_of_two() / 2 };
+    (power >= FEWEST && n - power <= FEW).then_some(power)
+}
+
+/// The case with a few classes less than at which an index may have wrapped around, if that is how it fails. A sum that stalls errs by
+/// little more than its last term there; one that lacks all terms but a few errs grossly.
+pub(super) fn before_wrapping(case: &Case, truth: &Truth, judgement: &Judgement) -> Option<Case> {
+    let worst = judgement.worst.as_ref()?;
+    if worst.got.is_finite() && relative_error(truth, worst.index, worst.got) < 0.5 {
+        return None;
+    }
+    let n = case.logits().len();
+    let short = wrapping(n)? - FEW;
+    let part = |classes: Range<usize>| rearranged(case, &classes.collect::<Vec<usize>>());
+    part(0..short).or_else(|| part(n - short..n))
+}
+
+/// The case in descending order; none if it is so already.
+pub(super) fn descending(case: &Case) -> Option<Case> {
+    let mut indices: Vec<usize> = (0..case.logits().len()).collect();
+    indices.sort_by(|&i, &j| case.logits()[j].total_cmp(&case.logits()[i]));
+    if indices.is_sorted() { None } else { rearranged(case, &indices) }
+}
+
+/// The case with the logits of these indices, in this order, and what belongs to them.
+fn rearranged(case: &Case, indices: &[usize]) -> Option<Case> {
+    if indices.is_empty() {
+        return None;
+    }
+    let extra = match case.extra() {
+        Extra::None => Extra::None,
+        Extra::Target { class, label_smoothing } => {
+            Extra::Target { class: indices.iter().position(|index| index == class)?, label_smoothing: *label_smoothing }
+        }
+        Extra::Direction(direction) => Extra::Direction(indices.iter().map(|&index| direction[index]).collect()),
+    };
+    Case::new(case.op(), case.dtype(), indices.iter().map(|&index| case.logits()[index]).collect::<Vec<f64>>(), extra)
+        .ok()
+}

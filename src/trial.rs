@@ -1,0 +1,162 @@
+//! The trial of a case: a kernel and its claims go in, the whole judgement comes out.
+//!
+//! [`judge`](mod@crate::judge) says what an answer is worth by itself. A trial says all that is to be said of a kernel on a case: its
+//! outputs against their truth, the relations to other cases that its claims promise, whether other rows of a class that is not
+//! finite are answered alike, what another form of the row showed, and whether a pass needed the claims.
+//!
+//! What several kernels share is computed once: the truth for each preset of special values, the bounds and the related cases for
+//! each set of claims, and what was said of each answer, since many kernels answer alike.
+
+use crate::case::Case;
+#[cfg(feature = "cli")]
+use crate::judge::OutputJudgement;
+use crate::judge::{self, Bounds, Judgement, Relation, Verdict};
+use crate::kernel::{self, Claims, Kernel, Outcome};
+use crate::oracle::{Oracle, Truth};
+use crate::quiet::without_panic_message;
+use crate::special::Special;
+
+/// A case on which kernels are judged.
+pub(crate) struct Trial<'a> {
+    case: &'a Case,
+    truths: Vec<(Special, Truth)>,
+    terms: Vec<Terms>,
+}
+
+/// What a case is judged by under some claims.
+struct Terms {
+    claims: Claims,
+    /// The place of the truth for the preset of the claims.
+    truth: usize,
+    bounds: Bounds,
+    /// The cases whose answers the claims relate to this one; made when a kernel first passes.
+    related: Option<Vec<(Relation, Case)>>,
+    /// The answers so far, bit for bit, and what was said of them.
+    judged: Vec<(Vec<f64>, Judgement)>,
+}
+
+/// Answers remembered for a case: kernels that are wrong are so in different ways.
+const MOST_REMEMBERED: usize = 16;
+
+impl<'a> Trial<'a> {
+    /// A trial of this case, with nothing computed yet.
+    pub fn new(case: &'a Case) -> Self {
+        Self { case, truths: Vec::new(), terms: Vec::new() }
+    }
+
+    /// The case.
+    pub fn case(&self) -> &'a Case {
+        self.case
+    }
+
+    /// The truth of the case, computed when first asked for.
+    pub fn truth(&mut self, oracle: &mut Oracle, special: Special) -> &Truth {
+        let place = self.place_of_truth(oracle, special);
+        &self.truths[place].1
+    }
+
+    /// Runs a kernel and judges what it returns.
+    pub fn judge(&mut self, oracle: &mut Oracle, kernel: &dyn Kernel, claims: &Claims) -> Judgement {
+        self.run(oracle, kernel, claims).1
+    }
+
+    /// Runs a kernel and judges what it returns: that, and the judgement.
+    pub fn run(&mut self, oracle: &mut Oracle, kernel: &dyn Kernel, claims: &Claims) -> (Outcome, Judgement) {
+        let outcome = without_panic_message(|| kernel::run(kernel, self.case));
+        let judgement = self.judge_outcome(oracle, kernel, claims, &outcome);
+        (outcome, judgement)
+    }
+
+    /// Judges what a kernel returned. Where it passes, the kernel is run on other forms of the row.
+    pub fn judge_outcome(
+        &mut self,
+        oracle: &mut Oracle,
+        kernel: &dyn Kernel,
+        claims: &Claims,
+        outcome: &Outcome,
+    ) -> Judgement {
+        let place = self.place_of_terms(oracle, claims);
+        let (case, terms) = (self.case, &mut self.terms[place]);
+        let truth = &self.truths[terms.truth].1;
+        let mut judgement = terms.judge(case, outcome, truth);
+        if judgement.verdict == Verdict::Pass {
+            let related = terms.related.get_or_insert_with(|| judge::related(case, claims));
+            let elsewhere = without_panic_message(|| {
+                judge::broken_relation(kernel, case, outcome, claims, related)
+                    .or_else(|| judge::inconsistency(kernel, case, outcome, truth))
+            });
+            if let Some(found) = elsewhere {
+                judgement.add_elsewhere(found);
+            }
+        }
+        if judgement.verdict == Verdict::Pass && claims.forgive_more(case.dtype()) {
+            judgement.needs_claims = self.needs_claims(oracle, place, outcome, &judgement);
+        }
+        judgement
+    }
+
+    /// What is said of one output by itself under some claims.
+    #[cfg(feature = "cli")]
+    pub fn judge_output(&mut self, oracle: &mut Oracle, claims: &Claims, index: usize, got: f64) -> OutputJudgement {
+        let place = self.place_of_terms(oracle, claims);
+        let terms = &self.terms[place];
+        judge::judge_output(self.case, &self.truths[terms.truth].1, &terms.bounds, claims, index, got)
+    }
+
+    fn place_of_truth(&mut self, oracle: &mut Oracle, special: Special) -> usize {
+        let found = self.truths.iter().position(|(known, _)| *known == special);
+        found.unwrap_or_else(|| {
+            self.truths.push((special, oracle.truth(self.case, special)));
+            self.truths.len() - 1
+        })
+    }
+
+    fn place_of_terms(&mut self, oracle: &mut Oracle, claims: &Claims) -> usize {
+        let found = self.terms.iter().position(|terms| terms.claims == *claims);
+        found.unwrap_or_else(|| {
+            let truth = self.place_of_truth(oracle, claims.special);
+            let bounds = Bounds::new(self.case, &self.truths[truth].1, claims);
+            self.terms.push(Terms { claims: claims.clone(), truth, bounds, related: None, judged: Vec::new() });
+            self.terms.len() - 1
+        })
+    }
+
+    /// Whether an answer that passes under the terms at `place` would fail if the kernel claimed nothing.
+    fn needs_claims(&mut self, oracle: &mut Oracle, place: usize, outcome: &Outcome, judgement: &Judgement) -> bool {
+        let plain = self.terms[place].claims.plain();
+        let plain = self.place_of_terms(oracle, &plain);
+        let (with, without) = (&self.terms[place].bounds, &self.terms[plain].bounds);
+        // Most answers are so far within their bounds that no further look is needed.
+        let is_clear = with.sum <= without.sum
+            && with
+                .textbook
+                .iter()
+                .zip(&without.textbook)
+                .all(|(with, without)| with <= without || (*with / *without).to_f64() * judgement.max_ratio <= 1.0);
+        if is_clear {
+            return false;
+        }
+        let truth = &self.truths[self.terms[plain].truth].1;
+        self.terms[plain].judge(self.case, outcome, truth).verdict.is_failure()
+    }
+}
+
+impl Terms {
+    /// What is said of an answer by itself: of the same answer the same again.
+    fn judge(&mut self, case: &Case, outcome: &Outcome, truth: &Truth) -> Judgement {
+        let Outcome::Outputs(outputs) = outcome else {
+            return judge::judge(case, outcome, truth, &self.bounds, &self.claims);
+        };
+        let is_same = |known: &[f64]| {
+            known.len() == outputs.len() && known.iter().zip(outputs).all(|(a, b)| a.to_bits() == b.to_bits())
+        };
+        if let Some((_, judgement)) = self.judged.iter().find(|(known, _)| is_same(known)) {
+            return judgement.clone();
+        }
+        let judgement = judge::judge(case, outcome, truth, &self.bounds, &self.claims);
+        if self.judged.len() < MOST_REMEMBERED {
+            self.judged.push((outputs.clone(), judgement.clone()));
+        }
+        judgement
+    }
+}
