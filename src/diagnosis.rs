@@ -21,7 +21,9 @@ mod size;
 mod smaller;
 mod variation;
 
-pub use cause::Cause;
+pub use crate::results::Cause;
+use cause::Experiments;
+use explain::Seen;
 pub use smaller::shrink_case;
 
 /// Significant decimal digits of exact values.
@@ -35,6 +37,8 @@ pub struct Examination {
     pub cause: Option<Cause>,
     /// Every output's exact value.
     pub exact: Vec<Exact>,
+    /// The verdict when it was run once more, where that is another one.
+    again: Option<Verdict>,
 }
 
 /// Judges one case on one kernel and, where it fails, diagnoses why by running variations of it.
@@ -44,15 +48,16 @@ pub fn examine(oracle: &mut Oracle, kernel: &dyn Kernel, claims: &Claims, case: 
     let exact = oracle.describe(case, claims.special, DIGITS);
     let cause = judgement.verdict.is_failure().then(|| {
         let truth = trial.truth(oracle, claims.special).clone();
-        let flushing = (!claims.flush_to_zero).then(|| {
+        let if_flushing = (!claims.flush_to_zero).then(|| {
             let claims = Claims { flush_to_zero: true, ..claims.clone() };
             trial.judge_outcome(oracle, kernel, &claims, &outcome).verdict
         });
-        let flushing = (flushing, kernel.flushes_when_loaded());
-        let mut fails = |variation: &Case| Trial::new(variation).judge(oracle, kernel, claims).verdict.is_failure();
-        Cause::of(case, &truth, &judgement, claims, flushing, &mut fails)
+        let flushes_when_loaded = kernel.flushes_when_loaded();
+        let fails = &mut |variation: &Case| Trial::new(variation).judge(oracle, kernel, claims).verdict.is_failure();
+        let judgement = &judgement;
+        Experiments { case, truth: &truth, judgement, claims, if_flushing, flushes_when_loaded, fails }.cause()
     });
-    Examination { judgement, cause, exact }
+    Examination { judgement, cause, exact, again: None }
 }
 
 /// What making a case smaller may cost at most.
@@ -125,15 +130,18 @@ impl Subject<'_> {
     fn seen(&self, oracle: &mut Oracle, seen: &Judgement, again: Verdict) -> Examination {
         Examination {
             judgement: seen.clone(),
-            cause: Some(Cause::NotReproduced(again)),
+            cause: Some(Cause::NotReproduced),
             exact: oracle.describe(self.case, self.claims.special, DIGITS),
+            again: Some(again),
         }
     }
 
     /// The finding, without the command that replays it.
     fn finding(&self, examination: &Examination) -> Finding {
-        let Subject { kernel, case, .. } = *self;
-        let Examination { judgement, cause, exact } = examination;
+        let Subject { kernel, claims, case } = *self;
+        let Examination { judgement, cause, exact, again } = examination;
+        let flushes_when_loaded = kernel.flushes_when_loaded();
+        let seen = Seen { case, judgement, claims, flushes_when_loaded, again: *again };
         let worst = judgement.worst.as_ref();
         let truth = worst.and_then(|worst| exact.get(worst.index));
         let list = |values: &[f64]| words(values);
@@ -145,7 +153,7 @@ impl Subject<'_> {
             dtype: case.dtype(),
             family: String::new(),
             verdict: judgement.verdict,
-            cause: cause.map_or_else(String::new, |cause| cause.name().to_owned()),
+            cause: *cause,
             logits: words(case.logits()),
             len: case.logits().len(),
             target: case.target().map(|(class, _)| class),
@@ -164,7 +172,7 @@ impl Subject<'_> {
             ulp: worst.and_then(|worst| worst.judged.ulps).map_or(f64::INFINITY, f64::abs),
             bound_ulp: worst.map_or(0.0, |worst| worst.judged.bound_ulps),
             ratio: worst.map_or(f64::INFINITY, |worst| worst.judged.ratio),
-            explanation: cause.map_or_else(String::new, |cause| cause.explain(case, judgement)),
+            explanation: cause.map_or_else(String::new, |cause| explain::explain(cause, &seen)),
             replay: String::new(),
             case_index: 0,
         }

@@ -18,7 +18,7 @@
 //!
 //! let check = logitfuzz::check(Op::Softmax).kernel("my_softmax", softmax).cases(500);
 //! let findings = check.findings().unwrap();
-//! assert!(findings.iter().any(|finding| finding.cause == "exp_overflow")); // exp(89) is infinite in f32
+//! assert!(findings.iter().any(|finding| finding.cause == Some(logitfuzz::Cause::ExpOverflow))); // exp(89) is infinite in f32
 //! ```
 //!
 //! In a test of your own, [`Check::assert_stable`] panics with the smallest failing input, in hex and in decimal, and says how to
@@ -65,6 +65,7 @@ mod json;
 pub mod judge;
 pub mod kernel;
 pub mod magnitude;
+mod named;
 pub mod op;
 pub mod oracle;
 mod outside;
@@ -89,6 +90,7 @@ pub use judge::{Grade, Verdict, judge};
 pub use kernel::{Claims, Kernel};
 pub use op::Op;
 pub use oracle::Oracle;
+pub use results::Cause;
 pub use special::Special;
 
 // The Rust blocks of the README run as documentation tests.

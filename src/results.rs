@@ -11,8 +11,10 @@ use crate::op::Op;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::BTreeMap;
 
+mod cause;
 mod part;
 
+pub use cause::Cause;
 pub use part::{CurvePart, Kept, Part, Shape, Shard};
 pub(crate) use part::{CurvePoints, Highest, Level};
 
@@ -261,8 +263,9 @@ pub struct Finding {
     pub family: String,
     /// The verdict.
     pub verdict: Verdict,
-    /// What went wrong, as a short name: `overflow`, `log_of_zero`, `cancellation`, ...
-    pub cause: String,
+    /// What went wrong: `exp_overflow`, `log_of_zero`, `cancellation`, ...; none where it does not fail.
+    #[serde(with = "cause::text")]
+    pub cause: Option<Cause>,
     /// The logits, as hex floats; `value*count` is a run of equal values.
     pub logits: Vec<String>,
     /// The number of logits (runs counted in full).
@@ -303,6 +306,11 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// The name of the cause, by which findings are sorted; empty where there is none.
+    pub(crate) fn cause_name(&self) -> &'static str {
+        self.cause.map_or("", Cause::name)
+    }
+
     /// The case of the finding.
     ///
     /// # Errors

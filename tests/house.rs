@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// The floors, from the ground up. A room is a file of `src`, with the folder of its name.
 const FLOORS: [&[&str]; 16] = [
     &["error", "checksum", "quiet", "words"],
-    &["json", "outside", "special"],
+    &["json", "named", "outside", "special"],
     &["dtype", "fenv", "files", "op"],
     &["case", "magnitude"],
     &["oracle", "shrink"],

@@ -464,11 +464,11 @@ fn finding(out: &mut String, ranked: &Ranked, id: &str, open: bool) {
         f.dtype,
         escape(&f.family),
         f.verdict,
-        escape(&f.cause),
+        f.cause_name(),
         pill(Some(f.verdict)),
         f.op,
         f.dtype,
-        escape(&f.cause.replace('_', " ")),
+        f.cause_name().replace('_', " "),
         if f.ulp.is_finite() {
             format!("{} ulps, ratio {}", ulps(f.ulp), ratio_text(Some(f.ratio)))
         } else {

@@ -23,7 +23,7 @@ pub fn text(results: &Results) -> Result<String> {
     let mut cells: Vec<_> = results.cells.iter().collect();
     cells.sort_by_key(|cell| (&cell.kernel, cell.op, cell.dtype, &cell.family));
     let mut findings: Vec<_> = results.findings.iter().collect();
-    findings.sort_by_key(|f| (&f.kernel, f.op, f.dtype, f.verdict, &f.cause, &f.family, f.case_index));
+    findings.sort_by_key(|f| (&f.kernel, f.op, f.dtype, f.verdict, f.cause_name(), &f.family, f.case_index));
     let mut curves: Vec<_> = results.curves.iter().collect();
     curves.sort_by_key(|curve| (&curve.kernel, curve.op, curve.dtype));
     let shard = match &results.shard {
@@ -150,10 +150,10 @@ fn edited(reason: &str) -> String {
 /// are shown.
 fn tidy(results: &mut Results) {
     fn tidy_finding(finding: &mut Finding) {
-        let Finding { cause, explanation, got, got_decimal, exact, rounded, .. } = finding;
+        let Finding { explanation, got, got_decimal, exact, rounded, .. } = finding;
         let Finding { logits, label_smoothing, cotangent, tangent, .. } = finding;
         let rows = [Some(logits), cotangent.as_mut(), tangent.as_mut()].into_iter().flatten().flatten();
-        let texts = [cause, explanation, got, got_decimal, exact, rounded];
+        let texts = [explanation, got, got_decimal, exact, rounded];
         texts.into_iter().chain(label_smoothing).chain(rows).for_each(|text| outside::tidy(text, LONGEST_TEXT));
     }
     let Results { settings, provenance, cells, findings, shard, .. } = results;

@@ -146,7 +146,7 @@ fn finding(out: &mut String, kernel: &KernelView, ranked: &Ranked) {
         out,
         "\n**{}**, {}: {} {}, family {}\n\n",
         f.verdict,
-        plain(&f.cause.replace('_', " ")),
+        plain(&f.cause_name().replace('_', " ")),
         f.op,
         f.dtype,
         code(&f.family)
@@ -164,7 +164,7 @@ fn finding(out: &mut String, kernel: &KernelView, ranked: &Ranked) {
     put!(out, "- {}\n", plain(&f.explanation));
     let alike = kernel.findings.iter().map(|other| other.finding);
     let others: BTreeSet<_> = alike
-        .filter(|other| (other.verdict, &other.cause) == (f.verdict, &f.cause))
+        .filter(|other| (other.verdict, other.cause) == (f.verdict, f.cause))
         .map(|other| (other.op, other.dtype))
         .filter(|&at| at != (f.op, f.dtype))
         .collect();

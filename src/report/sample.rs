@@ -38,35 +38,38 @@ pub(super) const FAMILIES: [&str; 24] = [
 #[derive(Clone, Copy)]
 enum Habit {
     Passes,
-    Fails(&'static [(Verdict, &'static str)], usize),
+    Fails(&'static [(Verdict, Cause)], usize),
 }
 
-const NAIVE: &[(Verdict, &str)] = &[
-    (Verdict::Nan, "overflow"),
-    (Verdict::Inf, "log_of_zero"),
-    (Verdict::Zero, "underflow"),
-    (Verdict::Inaccurate, "cancellation"),
+const NAIVE: &[(Verdict, Cause)] = &[
+    (Verdict::Nan, Cause::ExpOverflow),
+    (Verdict::Inf, Cause::LogOfZero),
+    (Verdict::Zero, Cause::SumUnderflow),
+    (Verdict::Inaccurate, Cause::Cancellation),
 ];
 
 /// Results with `defects` planted kernels (at most 18) besides eight ordinary ones, one of which has a name made to break pages.
 pub(crate) fn results(defects: usize) -> Results {
     let mut kernels: Vec<(String, Habit)> = vec![
-        ("<script>alert(\"|`&'\")</script>".into(), Habit::Fails(&[(Verdict::Undecided, "cap")], 1)),
+        ("<script>alert(\"|`&'\")</script>".into(), Habit::Fails(&[(Verdict::Undecided, Cause::WrongValue)], 1)),
         ("compensated".into(), Habit::Passes),
         (
             "division_free".into(),
-            Habit::Fails(&[(Verdict::Inaccurate, "cancellation"), (Verdict::Range, "cancellation")], 5),
+            Habit::Fails(&[(Verdict::Inaccurate, Cause::Cancellation), (Verdict::Range, Cause::Cancellation)], 5),
         ),
         ("log1p".into(), Habit::Passes),
         ("naive".into(), Habit::Fails(NAIVE, 14)),
         ("online".into(), Habit::Passes),
         ("shifted".into(), Habit::Passes),
-        ("unfused".into(), Habit::Fails(&[(Verdict::Inf, "log_of_zero"), (Verdict::Inaccurate, "cancellation")], 9)),
+        (
+            "unfused".into(),
+            Habit::Fails(&[(Verdict::Inf, Cause::LogOfZero), (Verdict::Inaccurate, Cause::Cancellation)], 9),
+        ),
     ];
     let planted = builtin::all().iter().filter(|kernel| kernel.defect().is_some());
     let verdicts = Verdict::ALL[2..].iter().chain(&[Verdict::Nan, Verdict::Inf]);
     for (i, (&verdict, kernel)) in verdicts.zip(planted).take(defects).enumerate() {
-        let habits: [&'static [(Verdict, &'static str)]; 16] = HABITS;
+        let habits: [&'static [(Verdict, Cause)]; 16] = HABITS;
         let habit = habits[verdict as usize - 2];
         kernels.push((kernel.name().to_owned(), Habit::Fails(habit, 3 + i % 9)));
     }
@@ -108,28 +111,28 @@ pub(crate) fn results(defects: usize) -> Results {
         }
     }
     let order =
-        |f: &Finding| (f.kernel.clone(), f.op, f.dtype, f.verdict, f.cause.clone(), f.family.clone(), f.case_index);
+        |f: &Finding| (f.kernel.clone(), f.op, f.dtype, f.verdict, f.cause_name(), f.family.clone(), f.case_index);
     results.findings.sort_by_key(order);
     results
 }
 
-const HABITS: [&[(Verdict, &str)]; 16] = [
-    &[(Verdict::Inconsistent, "length")],
-    &[(Verdict::Relation, "sum")],
-    &[(Verdict::Inaccurate, "cancellation")],
-    &[(Verdict::Sign, "cancellation")],
-    &[(Verdict::Range, "rounding")],
-    &[(Verdict::Zero, "underflow")],
-    &[(Verdict::Inf, "log_of_zero")],
-    &[(Verdict::Nan, "overflow")],
-    &[(Verdict::Swallowed, "maximum")],
-    &[(Verdict::Unwritten, "tail")],
-    &[(Verdict::FenvChanged, "rounding")],
-    &[(Verdict::InputChanged, "in_place")],
-    &[(Verdict::OutOfBounds, "tail")],
-    &[(Verdict::Panic, "assertion")],
-    &[(Verdict::Hang, "loop")],
-    &[(Verdict::Crash, "segfault")],
+const HABITS: [&[(Verdict, Cause)]; 16] = [
+    &[(Verdict::Inconsistent, Cause::Inconsistent)],
+    &[(Verdict::Relation, Cause::BrokenRelation)],
+    &[(Verdict::Inaccurate, Cause::Cancellation)],
+    &[(Verdict::Sign, Cause::Cancellation)],
+    &[(Verdict::Range, Cause::RoundedExponent)],
+    &[(Verdict::Zero, Cause::SumUnderflow)],
+    &[(Verdict::Inf, Cause::LogOfZero)],
+    &[(Verdict::Nan, Cause::ExpOverflow)],
+    &[(Verdict::Swallowed, Cause::NanLost)],
+    &[(Verdict::Unwritten, Cause::Unwritten)],
+    &[(Verdict::FenvChanged, Cause::RoundedExponent)],
+    &[(Verdict::InputChanged, Cause::InputChanged)],
+    &[(Verdict::OutOfBounds, Cause::Unwritten)],
+    &[(Verdict::Panic, Cause::Panic)],
+    &[(Verdict::Hang, Cause::Hang)],
+    &[(Verdict::Crash, Cause::Crash)],
 ];
 
 fn slot(results: &mut Results, kernel: &str, habit: Habit, op: Op, dtype: Dtype, noise: &mut Noise) {
@@ -201,7 +204,7 @@ fn finding(
     dtype: Dtype,
     family: &str,
     verdict: Verdict,
-    cause: &str,
+    cause: Cause,
     (ulp, ratio): (f64, f64),
     number: usize,
 ) -> Finding {
@@ -218,7 +221,7 @@ fn finding(
         dtype,
         family: family.into(),
         verdict,
-        cause: cause.into(),
+        cause: Some(cause),
         len: if number == 15 { 70002 } else { logits.len() },
         target: (op.takes() == Takes::Target).then_some(1),
         label_smoothing: (op.takes() == Takes::Target).then(|| text::hex(dtype.round(0.1))),

@@ -275,8 +275,9 @@ fn severity(tally: &Tally) -> (Option<Verdict>, f64) {
 
 /// One finding of each (verdict, cause) first, worst verdict first, shortest input first.
 fn ranked(mut findings: Vec<&Finding>) -> Vec<Ranked<'_>> {
-    findings.sort_by_key(|f| (std::cmp::Reverse(f.verdict), &f.cause, f.len, f.op, f.dtype, &f.family, f.case_index));
-    let mut ranked: Vec<_> = (findings.chunk_by(|a, b| (a.verdict, &a.cause) == (b.verdict, &b.cause)))
+    findings
+        .sort_by_key(|f| (std::cmp::Reverse(f.verdict), f.cause_name(), f.len, f.op, f.dtype, &f.family, f.case_index));
+    let mut ranked: Vec<_> = (findings.chunk_by(|a, b| (a.verdict, a.cause) == (b.verdict, b.cause)))
         .flat_map(|kind| kind.iter().enumerate().map(|(rank, &finding)| Ranked { finding, rank }))
         .collect();
     ranked.sort_by_key(|ranked| ranked.rank > 0);

@@ -1,0 +1,122 @@
+//! The cause of a failure, as results name it.
+
+use crate::kernel::Fault;
+use crate::named::named;
+
+named! {
+    /// What went wrong: the step that overflowed, cancelled or lost the bits. See [`crate::diagnosis`] for how it is found.
+    pub enum Cause as "cause" {
+        /// An output was never written.
+        Unwritten = "unwritten",
+        /// The kernel left the floating-point environment changed.
+        FenvChanged = "fenv_changed",
+        /// The kernel changed its input.
+        InputChanged = "input_changed",
+        /// The kernel reached outside its buffers.
+        OutOfBounds = "out_of_bounds",
+        /// The kernel panicked.
+        Panic = "panic",
+        /// The kernel did not answer in time.
+        Hang = "hang",
+        /// The kernel's process died.
+        Crash = "crash",
+        /// Run once more on the same input, the kernel had another verdict.
+        NotReproduced = "not_reproduced",
+        /// The outputs are those of a kernel that flushes subnormal numbers to zero.
+        FlushToZero = "flush_to_zero",
+        /// A relation is broken although each output is within its bound.
+        BrokenRelation = "broken_relation",
+        /// The same kind of row is answered differently at another length.
+        Inconsistent = "inconsistent",
+        /// A row without logits.
+        EmptyRow = "empty_row",
+        /// A NaN logit was lost, or not everywhere seen.
+        NanLost = "nan_lost",
+        /// A logit of +inf.
+        InfiniteLogit = "infinite_logit",
+        /// All logits are -inf.
+        FullyMasked = "fully_masked",
+        /// A class of -inf beside finite ones.
+        MaskedClass = "masked_class",
+        /// An exponential of a large logit overflowed.
+        ExpOverflow = "exp_overflow",
+        /// The sum of exponentials overflowed although none of them did.
+        SumOverflow = "sum_overflow",
+        /// All exponentials underflowed.
+        SumUnderflow = "sum_underflow",
+        /// A large common offset was mixed with the result before it was subtracted.
+        Absorption = "absorption",
+        /// The same logits in descending order pass.
+        Order = "order",
+        /// The logarithm of a probability that underflowed to 0.
+        LogOfZero = "log_of_zero",
+        /// The logarithm of a probability that had lost digits to underflow.
+        LogOfSubnormal = "log_of_subnormal",
+        /// A loss or a probability that stops short of its value.
+        Clipped = "clipped",
+        /// A sum in a narrow type lost terms.
+        NarrowSum = "narrow_sum",
+        /// An index or a count wrapped around at a power of two.
+        NarrowIndex = "narrow_index",
+        /// The result is small beside numbers that were rounded before.
+        Cancellation = "cancellation",
+        /// Every step was rounded to a half dtype.
+        NarrowArithmetic = "narrow_arithmetic",
+        /// exp of an argument that was rounded in units of its size.
+        RoundedExponent = "rounded_exponent",
+        /// More than rounding explains.
+        WrongValue = "wrong_value",
+    }
+}
+
+impl Cause {
+    /// The cause of a failure in which a kernel came to no answer, or to one that does not count.
+    pub const fn of_fault(fault: Fault) -> Self {
+        match fault {
+            Fault::Unwritten => Cause::Unwritten,
+            Fault::FenvChanged => Cause::FenvChanged,
+            Fault::InputChanged => Cause::InputChanged,
+            Fault::OutOfBounds => Cause::OutOfBounds,
+            Fault::Panic => Cause::Panic,
+            Fault::Hang => Cause::Hang,
+            Fault::Crash => Cause::Crash,
+        }
+    }
+}
+
+/// A cause, or none, as results have it: none is an empty text.
+pub(super) mod text {
+    use super::Cause;
+    use crate::outside;
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub fn serialize<S: Serializer>(cause: &Option<Cause>, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(cause.map_or("", Cause::name))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Cause>, D::Error> {
+        /// Characters of an unknown text that are shown.
+        const SHOWN: usize = 60;
+        let text = String::deserialize(deserializer)?;
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let known = Cause::ALL.into_iter().find(|cause| cause.name() == text);
+        known.map(Some).ok_or_else(|| {
+            D::Error::custom(format!("unknown cause `{}`; a newer logitfuzz may know it", outside::line(&text, SHOWN)))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::judge::Verdict;
+
+    #[test]
+    fn a_fault_has_one_name() {
+        for fault in Fault::ALL {
+            assert_eq!(Cause::of_fault(fault).name(), Verdict::of_fault(fault).name());
+        }
+    }
+}
