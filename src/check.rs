@@ -2,15 +2,15 @@
 
 use crate::baseline::{self, Baseline, Comparison};
 use crate::campaign::{self, Control, Plan, Source};
-use crate::case::{Case, values_text};
-use crate::diagnosis::{describe, extra_text};
-use crate::dtype::text;
+use crate::case::Case;
+use crate::diagnosis::describe;
 use crate::error::{Error, Result};
 use crate::generate::Family;
 use crate::kernel::{self, Claims, Closure, Element, IntoClosure, Kernel};
 use crate::op::Op;
 use crate::oracle::Oracle;
 use crate::quiet::quietly;
+use crate::report::finding::{Told, input_in_decimals};
 use crate::results::{Finding, Results};
 use std::path::Path;
 use std::sync::Arc;
@@ -269,9 +269,10 @@ fn report(findings: &[Finding]) -> String {
 
 /// A finding for people, and how to replay it. `case` is that of the finding.
 pub(crate) fn finding_text(finding: &Finding, case: &Case, replay: &str) -> String {
+    let told = Told::new(finding);
     let family = if finding.family.is_empty() { String::new() } else { format!(" ({})", finding.family) };
     format!(
-        "{} {} {}: {}{family}\n  {}\n  output {}: got {} ({}), exact {} ({})\n  error {:.3e} ulp, bound {:.3e} ulp\n  {}\n  replay: {replay}",
+        "{} {} {}: {}{family}\n  {}\n  output {}: got {} ({}), exact {} ({})\n  error {} ulp, bound {} ulp\n  {}\n  replay: {replay}",
         finding.kernel,
         finding.op,
         finding.dtype,
@@ -282,8 +283,8 @@ pub(crate) fn finding_text(finding: &Finding, case: &Case, replay: &str) -> Stri
         finding.got,
         finding.exact,
         finding.rounded,
-        finding.ulp,
-        finding.bound_ulp,
+        told.error.as_ref().map_or("inf", |error| &error.ulps),
+        told.bound,
         finding.explanation,
     )
 }
@@ -295,9 +296,7 @@ pub(crate) fn replay_text(case: &Case) -> String {
 
 /// The input of a case in decimals: `logits [1000, 0]`, and what the op takes besides.
 pub(crate) fn input_text(case: &Case) -> String {
-    let extra = extra_text(case);
-    let comma = if extra.is_empty() { "" } else { ", " };
-    format!("logits [{}]{comma}{extra}", values_text(case.logits(), |z| text::decimal(z, case.dtype())))
+    format!("logits {}", input_in_decimals(case, usize::MAX))
 }
 
 #[cfg(all(test, target_arch = "x86_64"))]

@@ -4,7 +4,7 @@
 //! (`variation`), or read from the size of the error (`size`). `explain` says it in words. What was seen stays: a failure that does not
 //! come again is a finding, too.
 
-use crate::case::{Case, direction_name, values_text};
+use crate::case::{Case, values_text};
 use crate::dtype::text;
 use crate::judge::{Judgement, Verdict};
 use crate::kernel::{Claims, Kernel};
@@ -175,6 +175,9 @@ impl Subject<'_> {
             explanation: cause.map_or_else(String::new, |cause| explain::explain(cause, &seen)),
             replay: String::new(),
             case_index: 0,
+            selector: None,
+            special: None,
+            claims: None,
         }
     }
 }
@@ -183,14 +186,4 @@ impl Subject<'_> {
 fn words(values: &[f64]) -> Vec<String> {
     let text = values_text(values, text::hex);
     if text.is_empty() { Vec::new() } else { text.split(", ").map(str::to_owned).collect() }
-}
-
-/// The extra of a case in words: `target 1, label smoothing 0.1`, `cotangent [1, 0]`; empty where it has none.
-pub fn extra_text(case: &Case) -> String {
-    if let Some((class, smoothing)) = case.target() {
-        return format!("target {class}, label smoothing {}", text::decimal(smoothing, case.dtype()));
-    }
-    case.direction().map_or_else(String::new, |direction| {
-        format!("{} [{}]", direction_name(case.op()), values_text(direction, |x| text::decimal(x, case.dtype())))
-    })
 }

@@ -27,6 +27,7 @@ use crate::kernel::{Closure, Element, IntoClosure, Kernel, accepts, trouble};
 use crate::op::Op;
 use crate::oracle::Oracle;
 use crate::quiet::quietly;
+use crate::results;
 use crate::trial::Trial;
 use crate::words::plural;
 use arbitrary::{Arbitrary, Unstructured};
@@ -179,7 +180,7 @@ impl Target {
             let shrunk = shrink_case(&mut self.oracle, kernel, &claims, case);
             let finding = describe(&mut self.oracle, kernel, &claims, &shrunk);
             let replay = if self.selectable {
-                format!("logitfuzz replay --kernel {} '{shrunk}'", kernel.selector())
+                results::command(&kernel.selector(), None, None, &shrunk)
             } else {
                 check::replay_text(&shrunk)
             };

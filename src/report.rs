@@ -25,6 +25,7 @@ use std::path::{Path, PathBuf};
 
 mod declared;
 mod escape;
+pub(crate) mod finding;
 mod folder;
 pub mod gate;
 pub mod github;

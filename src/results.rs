@@ -3,8 +3,7 @@
 //! Same seed and same selection give the same bytes, so nothing here depends on time, machine or the number of threads; those
 //! are in `run.json` ([`RunInfo`]). Numbers that JSON cannot hold (NaN and the infinities) are strings.
 
-use crate::case::{self, Case};
-use crate::dtype::{Dtype, text};
+use crate::dtype::Dtype;
 use crate::judge::{Grade, Verdict};
 use crate::kernel::{Claims, Declaration};
 use crate::op::Op;
@@ -12,9 +11,13 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::BTreeMap;
 
 mod cause;
+mod finding;
 mod part;
 
 pub use cause::Cause;
+pub use finding::Finding;
+#[cfg(feature = "arbitrary")]
+pub(crate) use finding::command;
 pub use part::{CurvePart, Kept, Part, Shape, Shard};
 pub(crate) use part::{CurvePoints, Highest, Level};
 
@@ -248,79 +251,6 @@ pub struct Cell {
     pub ulp_histogram: Vec<u64>,
     /// The case with the largest ratio, in the text form of [`crate::case::Case`], if it is short enough to keep.
     pub worst: Option<String>,
-}
-
-/// A failing case, shrunk.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Finding {
-    /// The kernel's name.
-    pub kernel: String,
-    /// The op.
-    pub op: Op,
-    /// The dtype.
-    pub dtype: Dtype,
-    /// The family of the first case that showed it.
-    pub family: String,
-    /// The verdict.
-    pub verdict: Verdict,
-    /// What went wrong: `exp_overflow`, `log_of_zero`, `cancellation`, ...; none where it does not fail.
-    #[serde(with = "cause::text")]
-    pub cause: Option<Cause>,
-    /// The logits, as hex floats; `value*count` is a run of equal values.
-    pub logits: Vec<String>,
-    /// The number of logits (runs counted in full).
-    pub len: usize,
-    /// The true class, for the ops that take one.
-    pub target: Option<usize>,
-    /// The label smoothing, as a hex float, for the ops that take one.
-    pub label_smoothing: Option<String>,
-    /// The cotangent, as the logits are written, for the ops that take one.
-    pub cotangent: Option<Vec<String>>,
-    /// The tangent, as the logits are written, for the ops that take one.
-    pub tangent: Option<Vec<String>>,
-    /// The output that is worst; none where the kernel gave no output.
-    pub index: Option<usize>,
-    /// What the kernel returned there, as a hex float.
-    pub got: String,
-    /// What it returned, as a short decimal.
-    pub got_decimal: String,
-    /// The exact value: 30 significant digits, or the special value that is due.
-    pub exact: String,
-    /// The exact value rounded to the dtype, as a hex float.
-    pub rounded: String,
-    /// The error, in ulps of the exact value.
-    #[serde(with = "number")]
-    pub ulp: f64,
-    /// The bound, in ulps of the exact value.
-    #[serde(with = "number")]
-    pub bound_ulp: f64,
-    /// The error over the bound.
-    #[serde(with = "number")]
-    pub ratio: f64,
-    /// In words: which step lost it, and which pattern cures it.
-    pub explanation: String,
-    /// The command that shows it again.
-    pub replay: String,
-    /// Index of the case in its family that showed it first, before shrinking.
-    pub case_index: u64,
-}
-
-impl Finding {
-    /// The name of the cause, by which findings are sorted; empty where there is none.
-    pub(crate) fn cause_name(&self) -> &'static str {
-        self.cause.map_or("", Cause::name)
-    }
-
-    /// The case of the finding.
-    ///
-    /// # Errors
-    /// A field that is no number or does not fit the op, as in a file that was edited.
-    pub fn case(&self) -> crate::error::Result<Case> {
-        let values = |words: &Vec<String>| case::parse_values(&words.join(", "), self.dtype);
-        let smoothing = self.label_smoothing.as_ref().map(|text| text::parse(text, self.dtype)).transpose()?;
-        let direction = self.cotangent.as_ref().or(self.tangent.as_ref()).map(values).transpose()?;
-        Case::from_parts(self.op, self.dtype, values(&self.logits)?, self.target, smoothing, direction)
-    }
 }
 
 /// Error against input for one (kernel, op, dtype): in each bin of the input's size, the output with the largest ratio.

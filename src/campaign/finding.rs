@@ -1,7 +1,6 @@
 //! The findings of a campaign: each failure that was kept is diagnosed, and of those that are alike one is kept.
 
 use super::{Control, Desk, Failure, FailureKey, Plan};
-use crate::case::Case;
 use crate::diagnosis::{self, Effort};
 use crate::oracle::Oracle;
 use crate::results::{Finding, Kept, Settings};
@@ -33,7 +32,9 @@ pub(super) fn all(
         let budget = if control.is_stopped() { SHRINK_BUDGET_WHEN_STOPPED } else { usize::MAX };
         let effort = Effort { budget, is_over: &is_over };
         let mut finding = diagnosis::finding(oracle, kernel, claims, &failure.case, &failure.seen, &effort);
-        finding.replay = replay(plan, &kernel.selector(), finding.case().as_ref().unwrap_or(&failure.case));
+        finding.selector = Some(kernel.selector()).filter(|selector| *selector != finding.kernel);
+        (finding.special, finding.claims) = (plan.special, plan.claims.clone());
+        finding.replay = finding.command().unwrap_or_default();
         finding.family = plan.sources[failure.source].name().to_owned();
         finding.case_index = failure.index;
         Some(Kept { shape, finding })
@@ -54,26 +55,4 @@ pub(super) fn distinct(settings: &Settings, mut kept: Vec<Kept>) -> Vec<Finding>
     kept.sort_by_cached_key(|kept| (place(kept), kept.finding.len, kept.finding.case_index));
     kept.dedup_by(|later, first| place(later) == place(first));
     kept.into_iter().map(|kept| kept.finding).collect()
-}
-
-/// The command that shows a case on a kernel again. It holds everything: the case, the kernel and the policy.
-fn replay(plan: &Plan, kernel: &str, case: &Case) -> String {
-    let mut command = format!("logitfuzz replay --kernel {}", shell_quoted(kernel));
-    if let Some(special) = plan.special {
-        command += &format!(" --special {special}");
-    }
-    if let Some(claims) = &plan.claims {
-        command += &format!(" --claims {}", shell_quoted(claims));
-    }
-    command + &format!(" '{case}'")
-}
-
-/// The word as a shell reads it back.
-fn shell_quoted(word: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-./:=,+".contains(c);
-    if !word.is_empty() && word.chars().all(is_plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
 }

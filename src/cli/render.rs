@@ -1,12 +1,13 @@
 //! What the command prints for people: tables and findings in plain text.
 
-use crate::case::{Case, values_text};
-use crate::diagnosis::extra_text;
+use crate::case::Case;
 use crate::dtype::text;
 use crate::judge::{OutputJudgement, Relation, Verdict};
 use crate::oracle::Exact;
 use crate::outside;
+use crate::report::finding::{Told, input_in_decimals};
 use crate::results::{Finding, Results, RunInfo};
+use crate::words::{ratio, short};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -23,38 +24,9 @@ const LONGEST_SHOWN: usize = 400;
 /// Outputs that `eval` prints; more are left to JSON.
 const OUTPUTS_SHOWN: usize = 64;
 
-/// A number for people: three digits, plain or scientific.
-pub(super) fn short(x: f64) -> String {
-    match x.abs() {
-        _ if x.is_nan() => "nan".into(),
-        _ if x.is_infinite() => {
-            if x > 0.0 {
-                "inf".into()
-            } else {
-                "-inf".into()
-            }
-        }
-        0.0 => "0".into(),
-        size if (0.001..1000.0).contains(&size) => {
-            let text = format!("{x:.3}");
-            text.trim_end_matches('0').trim_end_matches('.').to_owned()
-        }
-        size if (1000.0..1e5).contains(&size) => format!("{x:.0}"),
-        _ => format!("{x:.2e}"),
-    }
-}
-
 /// The case in decimals, cut where it is long.
 fn input(case: &Case) -> String {
-    let mut logits = values_text(case.logits(), |z| text::decimal(z, case.dtype()));
-    if logits.len() > LONGEST_SHOWN {
-        let cut = (0..=LONGEST_SHOWN).rev().find(|&cut| logits.is_char_boundary(cut)).unwrap_or(0);
-        logits.truncate(cut);
-        logits += &format!("... ({} logits)", case.logits().len());
-    }
-    let extra = extra_text(case);
-    let comma = if extra.is_empty() { "" } else { ", " };
-    format!("{} {} [{logits}]{comma}{extra}", case.op(), case.dtype())
+    format!("{} {} {}", case.op(), case.dtype(), input_in_decimals(case, LONGEST_SHOWN))
 }
 
 /// The table of `eval`.
@@ -75,7 +47,7 @@ pub(super) fn eval(
             text += &format!(
                 "  {name:width$}  {:>24}  {ulps:>9} ulp  ratio {:>8}  {}{grade}\n",
                 shown(*got, case),
-                short(judged.ratio),
+                ratio(judged.ratio),
                 judged.verdict
             );
         }
@@ -108,6 +80,7 @@ fn shown(x: f64, case: &Case) -> String {
 
 /// A finding, or a case that no longer fails.
 pub(super) fn finding(finding: &Finding, case: &Case) -> String {
+    let told = Told::new(finding);
     let mut text = format!("{}: {} on {}\n", finding.kernel, finding.verdict, input(case));
     if let Some(index) = finding.index {
         text += &format!(
@@ -115,14 +88,9 @@ pub(super) fn finding(finding: &Finding, case: &Case) -> String {
             finding.got_decimal, finding.got, finding.exact, finding.rounded
         );
         // NaN or an infinity has no error in ulps; the verdict says what is wrong.
-        text += &match finding.ulp.is_finite() {
-            true => format!(
-                "  error {} ulp, bound {} ulp, ratio {}\n",
-                short(finding.ulp),
-                short(finding.bound_ulp),
-                short(finding.ratio)
-            ),
-            false => format!("  no finite error, bound {} ulp\n", short(finding.bound_ulp)),
+        text += &match &told.error {
+            Some(error) => format!("  error {} ulp, bound {} ulp, ratio {}\n", error.ulps, told.bound, error.ratio),
+            None => format!("  no finite error, bound {} ulp\n", told.bound),
         };
     }
     if !finding.explanation.is_empty() {
@@ -180,7 +148,7 @@ pub(super) fn summary(results: &Results, info: &RunInfo, out: &Path) -> String {
             line.cases,
             line.outputs,
             line.failed,
-            short(line.max_ratio),
+            ratio(line.max_ratio),
             verdicts.join(", ")
         );
     }

@@ -1,7 +1,7 @@
 //! `logitfuzz replay`: a case or findings again. Exits 1 if any still fails.
 
 use super::select::{Kernels, Policy};
-use super::{Arguments, Command, Exit, FAILED, print, render};
+use super::{Exit, FAILED, print, render};
 use crate::case::Case;
 use crate::diagnosis::describe;
 use crate::error::{Error, Result};
@@ -10,8 +10,7 @@ use crate::oracle::Oracle;
 use crate::outside;
 use crate::quiet::quietly;
 use crate::report;
-use crate::results::{Finding, Results};
-use clap::Parser as _;
+use crate::results::{Finding, Results, Settings};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -35,45 +34,32 @@ pub(super) struct Replay {
     finding: Option<usize>,
 }
 
-/// A case; of a finding also the kernel that it was found on and the policy it was judged by.
+/// A case, the kernels to run it on and the policy to judge it by: what is asked for, else of a finding its own; else all kernels that
+/// are no planted defect, each by its own policy.
 pub(super) struct Found {
     pub case: Case,
     kernels: Kernels,
-    policy: Policy,
+    pub policy: Policy,
 }
 
 impl Found {
-    /// A case that comes from no finding.
-    fn bare(case: Case) -> Self {
-        Self { case, kernels: Kernels::default(), policy: Policy::default() }
-    }
-
-    /// The kernels to run the case on: those asked for, else its own, else all that are no planted defect.
-    pub fn kernels(&self, asked: &Kernels) -> Result<Vec<Arc<dyn Kernel>>> {
-        asked.or(&self.kernels).resolve(Some((self.case.op(), self.case.dtype())))
-    }
-
-    /// The policy to judge it by: what is asked for, else its own.
-    pub fn policy(&self, asked: &Policy) -> Policy {
-        Policy {
-            special: asked.special.or(self.policy.special),
-            claims: asked.claims.clone().or_else(|| self.policy.claims.clone()),
-        }
+    /// The kernels to run the case on.
+    pub fn kernels(&self) -> Result<Vec<Arc<dyn Kernel>>> {
+        self.kernels.resolve(Some((self.case.op(), self.case.dtype())))
     }
 }
 
 impl Replay {
     pub fn main(self) -> Exit {
-        let found = read(&self.what, self.finding)?;
+        let found = read(&self.what, self.finding, &self.kernels, &self.policy)?;
         let mut oracle = Oracle::new();
         let (mut text, mut failed, mut ran) = (String::new(), 0, 0);
         for found in &found {
-            let policy = found.policy(&self.policy);
-            for kernel in found.kernels(&self.kernels)? {
+            for kernel in found.kernels()? {
                 if !accepts(kernel.as_ref(), &found.case) {
                     continue;
                 }
-                let claims = policy.claims_of(kernel.as_ref(), found.case.op(), found.case.dtype())?;
+                let claims = found.policy.claims_of(kernel.as_ref(), found.case.op(), found.case.dtype())?;
                 let finding = quietly(|| describe(&mut oracle, kernel.as_ref(), &claims, &found.case));
                 kernel::trouble(kernel.as_ref()).map_or(Ok(()), Err)?;
                 ran += 1;
@@ -91,39 +77,52 @@ impl Replay {
     }
 }
 
-/// Reads what there is to replay or to shrink: text, a file with a case, or results.
-pub(super) fn read(what: &str, finding: Option<usize>) -> Result<Vec<Found>> {
+/// Reads what there is to replay or to shrink: text, a file with a case, or results. The kernels and the policy are those asked for.
+pub(super) fn read(what: &str, finding: Option<usize>, kernels: &Kernels, policy: &Policy) -> Result<Vec<Found>> {
     let path = Path::new(what);
     let is_results = path.is_dir() || (path.extension().is_some_and(|extension| extension == "json") && path.exists());
     if finding.is_some() && !is_results {
         return Err(Error::usage(format!("--finding chooses from a results.json or its folder; `{what}` is neither")));
     }
-    if !path.exists() {
-        let looks_like_path = !what.contains('[');
-        return match Case::parse(what) {
-            Ok(case) => Ok(vec![Found::bare(case)]),
-            Err(_) if looks_like_path => Err(Error::usage(format!(
-                "`{what}` is neither a file nor a case; a case reads like 'softmax f32 [1000, 0]'"
-            ))),
-            Err(error) => Err(error),
-        };
-    }
     if is_results {
-        return from_results(&report::read(path)?, path, finding);
+        return from_results(&report::read(path)?, path, finding, kernels, policy);
     }
-    let bytes = outside::read(path, &outside::CASE).map_err(|error| Error::file(path, error))?;
-    let case = match std::str::from_utf8(outside::without_mark(&bytes)).map(Case::parse) {
-        Ok(Ok(case)) => case,
-        // A text that begins as a case and is none gets its own error; anything else is a fuzzer's input.
-        Ok(Err(error)) if bytes.contains(&b'[') && outside::without_mark(&bytes).is_ascii() => {
-            return Err(Error::file(path, error));
-        }
-        _ => Case::decode(&bytes),
-    };
-    Ok(vec![Found::bare(case)])
+    let case = if path.exists() { case_in(path)? } else { case_of(what)? };
+    Ok(vec![Found { case, kernels: kernels.clone(), policy: policy.clone() }])
 }
 
-fn from_results(results: &Results, path: &Path, wanted: Option<usize>) -> Result<Vec<Found>> {
+/// The case of a text.
+fn case_of(text: &str) -> Result<Case> {
+    let looks_like_path = !text.contains('[');
+    Case::parse(text).map_err(|error| {
+        if looks_like_path {
+            Error::usage(format!("`{text}` is neither a file nor a case; a case reads like 'softmax f32 [1000, 0]'"))
+        } else {
+            error
+        }
+    })
+}
+
+/// The case in a file: text, or any bytes.
+fn case_in(path: &Path) -> Result<Case> {
+    let bytes = outside::read(path, &outside::CASE).map_err(|error| Error::file(path, error))?;
+    match std::str::from_utf8(outside::without_mark(&bytes)).map(Case::parse) {
+        Ok(Ok(case)) => Ok(case),
+        // A text that begins as a case and is none gets its own error; anything else is a fuzzer's input.
+        Ok(Err(error)) if bytes.contains(&b'[') && outside::without_mark(&bytes).is_ascii() => {
+            Err(Error::file(path, error))
+        }
+        _ => Ok(Case::decode(&bytes)),
+    }
+}
+
+fn from_results(
+    results: &Results,
+    path: &Path,
+    wanted: Option<usize>,
+    kernels: &Kernels,
+    policy: &Policy,
+) -> Result<Vec<Found>> {
     let count = results.findings.len();
     if let Some(index) = wanted.filter(|&index| index >= count) {
         return Err(Error::file(path, format!("there is no finding {index}; it has {count}, counted from 0")));
@@ -134,19 +133,75 @@ fn from_results(results: &Results, path: &Path, wanted: Option<usize>) -> Result
     let chosen = results.findings.iter().enumerate().filter(|(index, _)| wanted.is_none_or(|wanted| wanted == *index));
     chosen
         .map(|(index, finding)| {
-            let case = finding.case().map_err(|error| Error::file(path, format!("finding {index}: {error}")))?;
-            let (kernels, policy) = as_found(finding).ok_or_else(|| {
-                Error::file(path, format!("finding {index}: its `replay` is no logitfuzz replay command"))
-            })?;
-            Ok(Found { case, kernels, policy })
+            let refuse = |reason: String| Error::file(path, format!("finding {index}: {reason}"));
+            let case = finding.case().map_err(|error| refuse(error.to_string()))?;
+            let finding = with_policy(finding, &results.settings)?;
+            if kernels.is_default() && finding.command().map_err(|error| refuse(error.to_string()))? != finding.replay {
+                return Err(refuse(format!(
+                    "what is recorded of the kernel {} is not what its `replay` says: it was edited, or is of an older logitfuzz; name \
+                     the kernel with --kernel",
+                    finding.kernel
+                )));
+            }
+            let policy = Policy {
+                special: policy.special.or(finding.special),
+                claims: policy.claims.clone().or_else(|| finding.claims.clone()),
+            };
+            Ok(Found { case, kernels: kernels.or(&Kernels::of(finding.selector())), policy })
         })
         .collect()
 }
 
-/// The kernel and the policy of a finding, as its replay command holds them; none if that was not written by logitfuzz.
-fn as_found(finding: &Finding) -> Option<(Kernels, Policy)> {
-    match Arguments::try_parse_from(shlex::split(&finding.replay)?).ok()?.command {
-        Command::Replay(replay) => Some((replay.kernels, replay.policy)),
-        _ => None,
+/// The finding with its policy. One of an older version has none of its own: it is that of the whole run.
+fn with_policy(finding: &Finding, settings: &Settings) -> Result<Finding> {
+    let mut finding = finding.clone();
+    if finding.special.is_none() {
+        finding.special = settings.special.as_ref().map(|special| special.parse()).transpose()?;
+    }
+    finding.claims = finding.claims.or_else(|| settings.claims.clone());
+    Ok(finding)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample;
+
+    /// One finding of the kernel `naive` with a claim for all kernels.
+    fn results() -> Results {
+        let mut results = sample::results(0);
+        results.findings.retain(|finding| finding.kernel == "naive" && finding.command().is_ok());
+        results.findings.truncate(1);
+        let finding = &mut results.findings[0];
+        finding.replay = finding.command().unwrap();
+        results
+    }
+
+    fn read(results: &Results, asked: &Kernels) -> Result<Vec<Found>> {
+        from_results(results, Path::new("some.json"), None, asked, &Policy::default())
+    }
+
+    #[test]
+    fn a_finding_says_its_kernel_and_its_policy() {
+        let results = results();
+        let found = read(&results, &Kernels::default()).unwrap();
+        assert_eq!(found[0].policy.claims.as_deref(), Some("exp=4,sum=pairwise"));
+        assert_eq!(found[0].kernels().unwrap()[0].name(), "naive");
+    }
+
+    #[test]
+    fn a_file_of_before_findings_held_their_policy() {
+        let mut results = results();
+        results.findings[0].claims = None;
+        let found = read(&results, &Kernels::default()).unwrap();
+        assert_eq!(found[0].policy.claims, results.settings.claims);
+        // What only its command knew is not guessed.
+        results.findings[0].replay = results.findings[0].replay.replace("naive", "c:./libmine.so");
+        let error = read(&results, &Kernels::default()).err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(
+            error.starts_with("some.json: finding 0: ") && error.ends_with("name the kernel with --kernel"),
+            "{error}"
+        );
+        assert!(read(&results, &Kernels::of("naive")).is_ok());
     }
 }

@@ -25,7 +25,7 @@ const LONGEST_TIMEOUT_MS: u64 = 24 * 60 * 60 * 1000;
 const LARGEST_CASES: u64 = 1 << 48;
 
 /// Which kernels, and what those in processes of their own are allowed.
-#[derive(Default, clap::Args)]
+#[derive(Default, Clone, clap::Args)]
 pub(super) struct Kernels {
     /// A built-in kernel, a pattern with *, c:LIB.so[:SYMBOL] for C functions, exec:COMMAND for a worker, or NAME=KERNEL to give
     /// one a name of its own; repeatable [default: all built-in ones but the planted defects, which `defect/*` names]
@@ -40,7 +40,7 @@ pub(super) struct Kernels {
 }
 
 /// Policy: what is due at special values, and what is forgiven.
-#[derive(Default, clap::Args)]
+#[derive(Default, Clone, clap::Args)]
 pub(super) struct Policy {
     /// What is due where a logit is infinite: `framework` accepts what the frameworks return, `limit` is strict [default:
     /// what each kernel claims]
@@ -96,6 +96,11 @@ struct Chosen {
 }
 
 impl Kernels {
+    /// The kernel that is selected so.
+    pub fn of(selector: &str) -> Self {
+        Self { kernels: vec![selector.to_owned()], ..Self::default() }
+    }
+
     /// Whether nothing was asked for.
     pub fn is_default(&self) -> bool {
         self.kernels.is_empty()

@@ -33,15 +33,14 @@ impl Shrink {
     pub fn main(self) -> Exit {
         let mut oracle = Oracle::new();
         let (mut text, mut shrunk, mut tried) = (String::new(), 0, Vec::new());
-        for found in replay::read(&self.what, self.finding)? {
-            let policy = found.policy(&self.policy);
-            for kernel in found.kernels(&self.kernels)? {
+        for found in replay::read(&self.what, self.finding, &self.kernels, &self.policy)? {
+            for kernel in found.kernels()? {
                 let case = &found.case;
                 if !accepts(kernel.as_ref(), case) {
                     continue;
                 }
                 tried.push(kernel.name().to_owned());
-                let claims = policy.claims_of(kernel.as_ref(), case.op(), case.dtype())?;
+                let claims = found.policy.claims_of(kernel.as_ref(), case.op(), case.dtype())?;
                 let smaller = quietly(|| shrink_case(&mut oracle, kernel.as_ref(), &claims, case));
                 let finding = quietly(|| describe(&mut oracle, kernel.as_ref(), &claims, &smaller));
                 kernel::trouble(kernel.as_ref()).map_or(Ok(()), Err)?;

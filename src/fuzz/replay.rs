@@ -5,6 +5,7 @@ use crate::case::Case;
 use crate::error::{Error, Result};
 use crate::judge::Verdict;
 use crate::outside;
+use crate::words::{ratio, short};
 use std::ffi::OsString;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -41,8 +42,10 @@ pub(super) fn replay(target: &mut Target, arguments: impl Iterator<Item = OsStri
         )));
     }
     text += &format!(
-        "{ran} of {} inputs replayed, {failed} fail, {undecided} undecided; worst ratio {max_ratio:.3e}, worst error {max_ulp:.3e} ulp\n",
-        files.len()
+        "{ran} of {} inputs replayed, {failed} fail, {undecided} undecided; worst ratio {}, worst error {} ulp\n",
+        files.len(),
+        ratio(max_ratio),
+        short(max_ulp)
     );
     std::io::stdout()
         .write_all(text.as_bytes())

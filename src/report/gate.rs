@@ -3,7 +3,7 @@
 //! All of them, and `junit`, `sarif` and `github` besides, are made from one [`Comparison`], so that they say the same counts.
 
 use super::escape::{code, plain};
-use super::view::shown_command;
+use super::finding::shown_command;
 use crate::baseline::{CellName, Comparison, Improvement, Judged, Reason, Regression, State};
 use crate::error::{Error, Result};
 use crate::outside;
@@ -33,7 +33,7 @@ pub fn text(gate: &Comparison) -> String {
         for Regression { reason, detail } in *regressions {
             put!(out, "  {}: {}\n", reason.name(), line(detail));
         }
-        if let Some(replay) = cell.replay.as_ref().and_then(|replay| shown_command(replay, REPLAY_KEPT)) {
+        if let Some(replay) = command_of(cell, REPLAY_KEPT) {
             put!(out, "  {replay}\n");
         }
     }
@@ -47,6 +47,17 @@ pub fn text(gate: &Comparison) -> String {
     }
     more(&mut out, better.len(), BETTER_SHOWN, "better");
     out
+}
+
+/// What a cell is worse by, each reason on a line, and the command that shows it, where there is one.
+pub(super) fn reasons(cell: &Judged, regressions: &[Regression]) -> Vec<String> {
+    let reasons = regressions.iter().map(|Regression { reason, detail }| line(&format!("{}: {detail}", reason.name())));
+    reasons.chain(command_of(cell, usize::MAX).map(str::to_owned)).collect()
+}
+
+/// The command that shows a cell again, where it may be shown and has at most so many characters.
+pub(super) fn command_of(cell: &Judged, longest: usize) -> Option<&str> {
+    cell.replay.as_deref().and_then(|replay| shown_command(replay, longest))
 }
 
 /// A text on one line of a terminal or of the log of a CI job. What begins such a line is one of our words, or the name of a kernel,

@@ -1,7 +1,7 @@
 //! GitHub Actions: annotations as workflow commands, and the summary of a step.
 
-use super::view::shown_command;
-use crate::baseline::{Comparison, DEFAULT_PATH, Regression};
+use super::gate::reasons;
+use crate::baseline::{Comparison, DEFAULT_PATH};
 use crate::outside;
 
 /// Annotations of a step that GitHub shows of each kind: the worst cells get them.
@@ -16,17 +16,12 @@ pub fn annotations(gate: &Comparison) -> String {
     let file = gate.baseline.as_ref().map_or(DEFAULT_PATH.into(), |path| path.display().to_string());
     let mut out = String::new();
     for (cell, regressions) in gate.worst_first().into_iter().take(ANNOTATIONS) {
-        let lines: Vec<String> = regressions
-            .iter()
-            .map(|Regression { reason, detail }| outside::line(&format!("{}: {detail}", reason.name()), usize::MAX))
-            .chain(cell.replay.as_deref().and_then(|replay| shown_command(replay, usize::MAX)).map(str::to_owned))
-            .collect();
         out += &format!(
             "::error file={},line={},title={}::{}\n",
             property(&file),
             cell.line.unwrap_or(1),
             property(&format!("logitfuzz: {}", cell.name)),
-            message(&lines.join("\n"))
+            message(&reasons(cell, regressions).join("\n"))
         );
     }
     let better = gate.better().count();

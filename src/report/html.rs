@@ -4,14 +4,15 @@
 //! settings. Links lead from an entry of a matrix to the slot's drawing and the families that broke it. Everything that
 //! comes from results is escaped by `escape`; the page forbids itself any request.
 
-use super::view::{KernelView, Ranked, Slot, Tally, View, shown_command};
+use super::finding::{Told, meaning, meaning_of_grade};
+use super::view::{KernelView, Ranked, Slot, Tally, View};
 use crate::baseline::Comparison;
 use crate::dtype::{Dtype, text};
 use crate::judge::{Grade, Verdict};
 use crate::op::Op;
 use crate::outside;
 use crate::results::{Cell, Results, RunInfo};
-use crate::words::{count, plural, plural_u64, ratio, short};
+use crate::words::{count, plural, plural_u64, ratio};
 use std::fmt::Write as _;
 
 mod plot;
@@ -165,18 +166,14 @@ fn pill(verdict: Option<Verdict>) -> String {
     format!("<span class=\"pill {class}\">{words}</span>")
 }
 
-/// A ratio in words of the page: `∞` for an infinite one, a dash for none.
+/// A ratio in words of the page: a dash for none.
 fn ratio_text(value: Option<f64>) -> String {
-    match value {
-        None => "–".into(),
-        Some(x) if x.is_infinite() => "∞".into(),
-        Some(x) => ratio(x),
-    }
+    value.map_or_else(|| "–".into(), |x| figure_text(&ratio(x)).to_owned())
 }
 
-/// A number of ulps: `∞` if infinite.
-fn ulps(x: f64) -> String {
-    if x.is_infinite() { "∞".into() } else { short(x) }
+/// A figure in words of the page: `∞` for an infinite one.
+fn figure_text(figure: &str) -> &str {
+    if figure == "inf" { "∞" } else { figure }
 }
 
 /// A share of a whole that is not zero; never rounded to none or to all.
@@ -193,39 +190,6 @@ fn percent(part: u64, whole: u64) -> String {
 /// The anchor of a slot.
 fn anchor(kernel: usize, dtype: Dtype, op: Op) -> String {
     format!("k{kernel}-{dtype}-{op}")
-}
-
-const fn in_words(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Pass => "as good as the textbook algorithm on this input, or exactly the special value that is due",
-        Verdict::Undecided => "the oracle reached its precision cap: neither passed nor failed",
-        Verdict::Inconsistent => "the same kind of non-finite row is answered differently at another length or place",
-        Verdict::Relation => "something that must hold between outputs does not, such as probabilities that sum to 1",
-        Verdict::Inaccurate => "the error is larger than the textbook algorithm could make on this input",
-        Verdict::Sign => "the wrong sign, by more than the bound",
-        Verdict::Range => "outside what the op can return, such as a probability above 1 or a negative loss",
-        Verdict::Zero => "0 where there is a value that the dtype can hold",
-        Verdict::Inf => "infinite where the value is finite",
-        Verdict::Nan => "NaN where there is a value",
-        Verdict::Swallowed => "a number where NaN is due, or the wrong number where an infinity is due",
-        Verdict::Unwritten => "an output that was never written",
-        Verdict::FenvChanged => "the kernel left rounding mode, flush-to-zero or exception masks changed",
-        Verdict::InputChanged => "the kernel changed its input",
-        Verdict::OutOfBounds => "a write outside the output, or a read or a write outside every buffer",
-        Verdict::Panic => "the kernel panicked",
-        Verdict::Hang => "the kernel did not answer in time",
-        Verdict::Crash => "the kernel's process died",
-    }
-}
-
-const fn grade_in_words(grade: Grade) -> &'static str {
-    match grade {
-        Grade::Tight => "within the smaller bound that a kernel earns by using log1p",
-        Grade::Textbook => "within the bound of the textbook algorithm: subtract the maximum, then exp, sum, log",
-        Grade::LongSum => {
-            "within the bound only because the row is so long that a plain sum may lose half of its digits"
-        }
-    }
 }
 
 /// The answer first: each ordinary kernel on a line, whether it holds, and if not, how much and where.
@@ -294,7 +258,7 @@ fn legend(out: &mut String) {
          <div class=legend>\n",
     );
     for verdict in Verdict::ALL {
-        put!(out, "<div><span>{}</span><span>{}</span></div>\n", pill(Some(verdict)), in_words(verdict));
+        put!(out, "<div><span>{}</span><span>{}</span></div>\n", pill(Some(verdict)), meaning(verdict));
     }
     put!(
         out,
@@ -303,7 +267,7 @@ fn legend(out: &mut String) {
     );
     out.push_str("</div>\n<p>Grades of outputs that pass:</p>\n<div class=legend>\n");
     for grade in Grade::ALL {
-        put!(out, "<div><b>{grade}</b><span>{}</span></div>\n", grade_in_words(grade));
+        put!(out, "<div><b>{grade}</b><span>{}</span></div>\n", meaning_of_grade(grade));
     }
     out.push_str("</div></details>\n");
 }
@@ -454,6 +418,7 @@ fn findings(out: &mut String, view: &View) {
 
 fn finding(out: &mut String, ranked: &Ranked, id: &str, open: bool) {
     let f = ranked.finding;
+    let told = Told::new(f);
     put!(
         out,
         "<details class=finding id={id}{} data-k=\"{} {} {} {} {} {}\"><summary>{}<b>{}</b><span>{}</span><span class=soft>{}</span>\
@@ -468,12 +433,10 @@ fn finding(out: &mut String, ranked: &Ranked, id: &str, open: bool) {
         pill(Some(f.verdict)),
         f.op,
         f.dtype,
-        f.cause_name().replace('_', " "),
-        if f.ulp.is_finite() {
-            format!("{} ulps, ratio {}", ulps(f.ulp), ratio_text(Some(f.ratio)))
-        } else {
-            String::new()
-        },
+        told.cause,
+        told.error
+            .as_ref()
+            .map_or_else(String::new, |error| { format!("{} ulps, ratio {}", error.ulps, figure_text(&error.ratio)) }),
     );
     put!(out, "<p>{}</p>\n<dl class=facts>", escape(&f.explanation));
     values(out, &format!("logits, n = {}", f.len), &f.logits, f.dtype);
@@ -489,11 +452,11 @@ fn finding(out: &mut String, ranked: &Ranked, id: &str, open: bool) {
     if let Some(direction) = &f.tangent {
         values(out, "tangent", direction, f.dtype);
     }
-    if let Some(index) = f.index {
+    if f.index.is_some() {
         put!(
             out,
             "<dt>worst output</dt><dd>{}</dd>",
-            if f.op.is_scalar() { "the only one".into() } else { format!("index {index}") }
+            told.index.map_or("the only one".into(), |index| format!("index {index}"))
         );
         put!(
             out,
@@ -510,15 +473,17 @@ fn finding(out: &mut String, ranked: &Ranked, id: &str, open: bool) {
         out,
         "<dt>error</dt><dd>{}</dd><dt>found in</dt><dd>family {}, case {}</dd></dl>\n",
         // An error that is not finite cannot be compared with the bound; then the verdict says what is wrong.
-        if f.ulp.is_finite() {
-            format!("{} ulps; the bound is {}; ratio {}", ulps(f.ulp), ulps(f.bound_ulp), ratio_text(Some(f.ratio)))
-        } else {
-            in_words(f.verdict).to_owned()
-        },
+        told.error.as_ref().map_or_else(
+            || meaning(f.verdict).to_owned(),
+            |error| {
+                let (bound, ratio) = (figure_text(&told.bound), figure_text(&error.ratio));
+                format!("{} ulps; the bound is {bound}; ratio {ratio}", error.ulps)
+            }
+        ),
         escape(&f.family),
         count(f.case_index),
     );
-    if let Some(replay) = shown_command(&f.replay, REPLAY_KEPT) {
+    if let Some(replay) = told.command(REPLAY_KEPT) {
         put!(
             out,
             "<div class=command><code>{}</code><button class=\"copy js-only\" type=button>Copy</button></div>",

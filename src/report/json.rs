@@ -146,15 +146,20 @@ fn edited(reason: &str) -> String {
     format!("{reason}; was the file edited?")
 }
 
-/// Makes every text of results a harmless line but for replay commands, which must stay what they are; those are escaped where they
-/// are shown.
+/// Makes every text of results a harmless line but for replay commands and what selects a kernel, which must stay what they are;
+/// those are escaped where they are shown.
 fn tidy(results: &mut Results) {
     fn tidy_finding(finding: &mut Finding) {
         let Finding { explanation, got, got_decimal, exact, rounded, .. } = finding;
-        let Finding { logits, label_smoothing, cotangent, tangent, .. } = finding;
+        let Finding { logits, label_smoothing, cotangent, tangent, claims, .. } = finding;
         let rows = [Some(logits), cotangent.as_mut(), tangent.as_mut()].into_iter().flatten().flatten();
         let texts = [explanation, got, got_decimal, exact, rounded];
-        texts.into_iter().chain(label_smoothing).chain(rows).for_each(|text| outside::tidy(text, LONGEST_TEXT));
+        texts
+            .into_iter()
+            .chain(label_smoothing)
+            .chain(claims)
+            .chain(rows)
+            .for_each(|text| outside::tidy(text, LONGEST_TEXT));
     }
     let Results { settings, provenance, cells, findings, shard, .. } = results;
     let checksum = settings.file.as_mut().map(|file| &mut file.checksum);

@@ -3,8 +3,8 @@
 //! A case fails where the gate says that the cell is worse, and is skipped where it fails as recorded. Without a gate, every
 //! failing verdict fails.
 
-use super::view::shown_command;
-use crate::baseline::{Comparison, Judged, Regression, State};
+use super::gate::reasons;
+use crate::baseline::{Comparison, Judged, State};
 use crate::error::{Error, Result};
 use crate::outside;
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
@@ -47,16 +47,11 @@ fn test(cell: &Judged) -> TestCase {
             status
         }
         State::Worse(regressions) => {
-            let lines: Vec<String> = regressions
-                .iter()
-                .map(|Regression { reason, detail }| text_of(&format!("{}: {detail}", reason.name())))
-                .chain(cell.replay.as_deref().and_then(|replay| shown_command(replay, usize::MAX)).map(str::to_owned))
-                .collect();
             let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
             status
                 .set_type(regressions[0].reason.name())
                 .set_message(text_of(&regressions[0].detail))
-                .set_description(lines.join("\n"));
+                .set_description(reasons(cell, regressions).join("\n"));
             status
         }
     };

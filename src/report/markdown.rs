@@ -4,12 +4,13 @@
 //! its command. The rest is in the page and in `results.json`.
 
 use super::escape::{code, longest_run, plain};
-use super::view::{KernelView, Ranked, Slot, View, facts, shown_command};
+use super::finding::Told;
+use super::view::{KernelView, Ranked, Slot, View, facts};
 use crate::baseline::Comparison;
 use crate::judge::Verdict;
 use crate::op::Op;
-use crate::results::{Finding, Results, RunInfo};
-use crate::words::{count, plural, ratio, short};
+use crate::results::{Results, RunInfo};
+use crate::words::{count, plural, ratio};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
@@ -142,24 +143,17 @@ fn broken_families(kernel: &KernelView) -> String {
 
 fn finding(out: &mut String, kernel: &KernelView, ranked: &Ranked) {
     let f = ranked.finding;
-    put!(
-        out,
-        "\n**{}**, {}: {} {}, family {}\n\n",
-        f.verdict,
-        plain(&f.cause_name().replace('_', " ")),
-        f.op,
-        f.dtype,
-        code(&f.family)
-    );
-    put!(out, "- input: {}\n", code(&input(f)));
-    let at = f.index.filter(|_| !f.op.is_scalar()).map_or(String::new(), |index| format!(" at index {index}"));
+    let told = Told::new(f);
+    put!(out, "\n**{}**, {}: {} {}, family {}\n\n", f.verdict, told.cause, f.op, f.dtype, code(&f.family));
+    put!(out, "- input: {}\n", code(&told.input_in_hex(VALUES_SHOWN)));
+    let at = told.index.map_or(String::new(), |index| format!(" at index {index}"));
     // A kernel that came to no answer returned nothing.
     if f.index.is_some() {
         put!(out, "- exact value{at}: {}; the kernel returned {}\n", code(&f.exact), code(&f.got_decimal));
     }
     // Where there is no finite error, the verdict has said all.
-    if f.ulp.is_finite() {
-        put!(out, "- error {} ulps, bound {}, ratio {}\n", short(f.ulp), short(f.bound_ulp), ratio(f.ratio));
+    if let Some(error) = &told.error {
+        put!(out, "- error {} ulps, bound {}, ratio {}\n", error.ulps, told.bound, error.ratio);
     }
     put!(out, "- {}\n", plain(&f.explanation));
     let alike = kernel.findings.iter().map(|other| other.finding);
@@ -174,32 +168,10 @@ fn finding(out: &mut String, kernel: &KernelView, ranked: &Ranked) {
         let told: Vec<String> = by_op.iter().map(|(op, dtypes)| format!("{op} ({})", dtypes.join(" "))).collect();
         put!(out, "- also in: {}\n", told.join(", "));
     }
-    if let Some(replay) = shown_command(&f.replay, REPLAY_KEPT) {
+    if let Some(replay) = told.command(REPLAY_KEPT) {
         let fence = "`".repeat(longest_run(replay).max(2) + 1);
         put!(out, "\n  {fence}sh\n  {replay}\n  {fence}\n");
     } else {
         out.push_str("- the row is long; the command that replays it is in results.json\n");
     }
-}
-
-/// A finding's input, its row cut short if it is long.
-fn input(f: &Finding) -> String {
-    let row = |words: &[String]| {
-        let more = if words.len() > VALUES_SHOWN { ", …" } else { "" };
-        format!("[{}{more}]", words[..words.len().min(VALUES_SHOWN)].join(", "))
-    };
-    let mut text = row(&f.logits);
-    if let Some(target) = f.target {
-        put!(text, " target={target}");
-    }
-    if let Some(smoothing) = &f.label_smoothing {
-        put!(text, " label_smoothing={smoothing}");
-    }
-    if let Some(direction) = &f.cotangent {
-        put!(text, " cotangent={}", row(direction));
-    }
-    if let Some(direction) = &f.tangent {
-        put!(text, " tangent={}", row(direction));
-    }
-    text
 }

@@ -239,6 +239,9 @@ fn finding(
         replay: format!("logitfuzz replay --kernel '{kernel}' -- '{op} {dtype} [{}]'", logits.join(", ")),
         logits,
         case_index: number as u64 * 17,
+        selector: None,
+        special: None,
+        claims: Some("exp=4,sum=pairwise".into()),
     }
 }
 

@@ -4,7 +4,7 @@
 //! A kernel has no place in a source file that the harness knows, so a result points at the line of its cell in the baseline, or
 //! at the baseline as a whole.
 
-use super::view::shown_command;
+use super::gate::command_of;
 use crate::baseline::{Comparison, DEFAULT_PATH, Judged, Reason, State};
 use crate::error::{Error, Result};
 use crate::outside;
@@ -39,7 +39,7 @@ pub fn text(gate: &Comparison) -> Result<String> {
                 for regression in regressions {
                     let rule = regression.reason.name();
                     rules.entry(rule.clone()).or_insert_with(|| regression.reason.explain());
-                    let replay = cell.replay.as_deref().and_then(|replay| shown_command(replay, usize::MAX));
+                    let replay = command_of(cell, usize::MAX);
                     let replay = replay.map_or_else(String::new, |replay| format!("\n{replay}"));
                     let message = text_of(&format!("{}: {rule}: {}", cell.name, regression.detail)) + &replay;
                     let state = if cell.recorded && regression.reason != Reason::Missing { "updated" } else { "new" };

@@ -8,7 +8,6 @@ use crate::dtype::Dtype;
 use crate::judge::{Grade, Verdict};
 use crate::kernel::builtin;
 use crate::op::Op;
-use crate::outside;
 use crate::results::{Cell, Curve, Finding, Results, RunInfo};
 use crate::words::{count, plural, plural_u64, short};
 use std::collections::{BTreeMap, BTreeSet};
@@ -260,12 +259,6 @@ impl<'a> KernelView<'a> {
 /// Whether the registry knows a kernel of this name as a planted defect.
 fn is_planted(name: &str) -> bool {
     builtin::find(name).is_some_and(|kernel| kernel.defect().is_some())
-}
-
-/// The replay command of a finding where it may be shown: it is one of ours, has at most so many characters, and nothing in it hides
-/// or moves anything.
-pub(super) fn shown_command(replay: &str, longest: usize) -> Option<&str> {
-    (replay.starts_with("logitfuzz ") && outside::line(replay, longest) == replay).then_some(replay)
 }
 
 /// By worst verdict, then by largest ratio.

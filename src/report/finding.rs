@@ -1,0 +1,131 @@
+//! A finding in words and figures for people. Every report, the command, and the panic of a check lay out what is made here, so that
+//! all of them say the same.
+
+use crate::case::{Case, direction_name, values_text};
+use crate::dtype::text;
+use crate::judge::{Grade, Verdict};
+use crate::outside;
+use crate::results::Finding;
+use crate::words::{ratio, short};
+
+/// A finding in words.
+pub(crate) struct Told<'a> {
+    /// The finding.
+    pub finding: &'a Finding,
+    /// The cause: `exp overflow`; empty where there is none.
+    pub cause: String,
+    /// The index of the worst output, of an op that has several.
+    pub index: Option<usize>,
+    /// The error; none where it is not finite: then the verdict says what is wrong.
+    pub error: Option<Measured>,
+    /// The bound in ulps.
+    pub bound: String,
+}
+
+/// An error in figures.
+pub(crate) struct Measured {
+    /// In ulps.
+    pub ulps: String,
+    /// Over its bound.
+    pub ratio: String,
+}
+
+impl<'a> Told<'a> {
+    /// The finding in words.
+    pub fn new(finding: &'a Finding) -> Self {
+        let measured = || Measured { ulps: short(finding.ulp), ratio: ratio(finding.ratio) };
+        Self {
+            finding,
+            cause: finding.cause_name().replace('_', " "),
+            index: finding.index.filter(|_| !finding.op.is_scalar()),
+            error: finding.ulp.is_finite().then(measured),
+            bound: short(finding.bound_ulp),
+        }
+    }
+
+    /// The command that shows it again, where it may be shown and has at most so many characters.
+    pub fn command(&self, longest: usize) -> Option<&'a str> {
+        shown_command(&self.finding.replay, longest)
+    }
+
+    /// The input as hex floats, of each row the first `most` values.
+    pub fn input_in_hex(&self, most: usize) -> String {
+        let row = |words: &[String]| {
+            let more = if words.len() > most { ", …" } else { "" };
+            format!("[{}{more}]", words[..words.len().min(most)].join(", "))
+        };
+        let f = self.finding;
+        let extras = [
+            ("target", f.target.map(|target| target.to_string())),
+            ("label_smoothing", f.label_smoothing.clone()),
+            ("cotangent", f.cotangent.as_deref().map(row)),
+            ("tangent", f.tangent.as_deref().map(row)),
+        ];
+        let extras = extras.into_iter().filter_map(|(name, value)| Some(format!(" {name}={}", value?)));
+        row(&f.logits) + &extras.collect::<String>()
+    }
+}
+
+/// The replay command of a finding where it may be shown: it is one of ours, has at most so many characters, and nothing in it hides
+/// or moves anything.
+pub(super) fn shown_command(replay: &str, longest: usize) -> Option<&str> {
+    (replay.starts_with("logitfuzz ") && outside::line(replay, longest) == replay).then_some(replay)
+}
+
+/// The input of a case in decimals: `[1000, 0], target 1`. Of a row that takes more than `longest` bytes, what fits into them.
+pub(crate) fn input_in_decimals(case: &Case, longest: usize) -> String {
+    let mut logits = values_text(case.logits(), |z| text::decimal(z, case.dtype()));
+    if logits.len() > longest {
+        let cut = (0..=longest).rev().find(|&cut| logits.is_char_boundary(cut)).unwrap_or(0);
+        logits.truncate(cut);
+        logits += &format!("... ({} logits)", case.logits().len());
+    }
+    let extra = extra_in_decimals(case);
+    let comma = if extra.is_empty() { "" } else { ", " };
+    format!("[{logits}]{comma}{extra}")
+}
+
+/// What the op takes besides the logits: `target 1, label smoothing 0.1`, `cotangent [1, 0]`; empty where that is nothing.
+fn extra_in_decimals(case: &Case) -> String {
+    if let Some((class, smoothing)) = case.target() {
+        return format!("target {class}, label smoothing {}", text::decimal(smoothing, case.dtype()));
+    }
+    case.direction().map_or_else(String::new, |direction| {
+        format!("{} [{}]", direction_name(case.op()), values_text(direction, |x| text::decimal(x, case.dtype())))
+    })
+}
+
+/// What a verdict means.
+pub(crate) const fn meaning(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Pass => "as good as the textbook algorithm on this input, or exactly the special value that is due",
+        Verdict::Undecided => "the oracle reached its precision cap: neither passed nor failed",
+        Verdict::Inconsistent => "the same kind of non-finite row is answered differently at another length or place",
+        Verdict::Relation => "something that must hold between outputs does not, such as probabilities that sum to 1",
+        Verdict::Inaccurate => "the error is larger than the textbook algorithm could make on this input",
+        Verdict::Sign => "the wrong sign, by more than the bound",
+        Verdict::Range => "outside what the op can return, such as a probability above 1 or a negative loss",
+        Verdict::Zero => "0 where there is a value that the dtype can hold",
+        Verdict::Inf => "infinite where the value is finite",
+        Verdict::Nan => "NaN where there is a value",
+        Verdict::Swallowed => "a number where NaN is due, or the wrong number where an infinity is due",
+        Verdict::Unwritten => "an output that was never written",
+        Verdict::FenvChanged => "the kernel left rounding mode, flush-to-zero or exception masks changed",
+        Verdict::InputChanged => "the kernel changed its input",
+        Verdict::OutOfBounds => "a write outside the output, or a read or a write outside every buffer",
+        Verdict::Panic => "the kernel panicked",
+        Verdict::Hang => "the kernel did not answer in time",
+        Verdict::Crash => "the kernel's process died",
+    }
+}
+
+/// What a grade means.
+pub(crate) const fn meaning_of_grade(grade: Grade) -> &'static str {
+    match grade {
+        Grade::Tight => "within the smaller bound that a kernel earns by using log1p",
+        Grade::Textbook => "within the bound of the textbook algorithm: subtract the maximum, then exp, sum, log",
+        Grade::LongSum => {
+            "within the bound only because the row is so long that a plain sum may lose half of its digits"
+        }
+    }
+}
