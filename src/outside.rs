@@ -43,7 +43,7 @@ pub(crate) const CASE: Kind = Kind { what: "a case", largest: 1 << 30 };
 pub(crate) const BASELINE: Kind = Kind { what: "a baseline", largest: 1 << 28 };
 /// Results, those of a shard included.
 pub(crate) const RESULTS: Kind = Kind { what: "results", largest: 1 << 30 };
-/// The page of the zoo.
+/// The page of the zoo, or its data.
 #[cfg(feature = "cli")]
 pub(crate) const PAGE: Kind = Kind { what: "a page", largest: 1 << 24 };
 /// What is known of a run.

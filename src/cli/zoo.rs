@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::files;
 use crate::kernel::{Kernel, builtin};
 use crate::outside;
-use crate::report::{self, zoo};
+use crate::report;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,14 +16,14 @@ use std::sync::Arc;
 Exits 0 if every defect is caught (with --check: and the page is up to date), 1 if not.
 
 Examples:
-  logitfuzz zoo                    writes reports/zoo.md
+  logitfuzz zoo                    writes reports/zoo.md and its data, reports/zoo.json
   logitfuzz zoo --check            compares with reports/zoo.md, writes nothing
   logitfuzz zoo --seed 7 --out zoo.md")]
 pub(super) struct Zoo {
-    /// The page
+    /// The page; its data goes into the file of the same name that ends in .json
     #[arg(short, long, value_name = "FILE", default_value = "reports/zoo.md")]
     out: PathBuf,
-    /// Compare with the page instead of writing it: the same defects and families, and each caught by the same ones
+    /// Compare with them instead of writing them: the same defects and families, and each caught by the same ones
     #[arg(long)]
     check: bool,
     /// Cases for each (defect, op, dtype, family)
@@ -39,15 +39,16 @@ pub(super) struct Zoo {
 
 impl Zoo {
     pub fn main(self) -> Exit {
-        // Before minutes of work: a page that cannot be read leaves nothing to check, one that cannot be written is no use.
+        let data = self.data()?;
+        // Before minutes of work: what cannot be read leaves nothing to check, what cannot be written is no use.
         let (committed, _folder) =
-            if self.check { (Some(self.committed()?), None) } else { (None, Some(self.prepared()?)) };
+            if self.check { (Some(self.committed(&data)?), None) } else { (None, Some(self.prepared(&data)?)) };
         let (results, info) = measure(&self.plan())?;
         if !results.complete {
             return Err(Error::harness("the run was interrupted, and half a zoo is none: nothing is written"));
         }
-        let page = zoo::markdown(&results)?;
-        let missed = zoo::missed(&results);
+        let fresh = report::zoo::Zoo::of(&results)?;
+        let missed = fresh.missed();
         let caught = results.settings.kernels.len() - missed.len();
         let mut told = format!(
             "{caught} of {} planted defects are caught, in {:.0} s\n",
@@ -56,33 +57,52 @@ impl Zoo {
         );
         missed.iter().for_each(|defect| told += &format!("nothing catches {defect}\n"));
         let out = outside::path(&self.out);
-        let stale = committed.map_or_else(Vec::new, |committed| zoo::drift(&committed, &page));
+        let mut stale = Vec::new();
+        if let Some((zoo, page)) = committed {
+            stale = zoo.drift(&fresh);
+            if zoo.page() != page {
+                stale.push(format!("it is not the page that {} makes", outside::path(&data)));
+            }
+        }
         stale.iter().for_each(|line| told += &format!("{out}: {line}\n"));
         if !stale.is_empty() {
             told += "the page is out of date; `logitfuzz zoo` makes it again\n";
         } else if self.check {
             told += &format!("{out} is up to date\n");
         } else {
-            files::write_file(&self.out, page.as_bytes())?;
+            files::write_file(&data, fresh.text()?.as_bytes())?;
+            files::write_file(&self.out, fresh.page().as_bytes())?;
             told += &format!("{out} is written\n");
         }
         print(&told)?;
         Ok(if missed.is_empty() && stale.is_empty() { 0 } else { FAILED })
     }
 
-    /// The page to compare with.
-    fn committed(&self) -> Result<String, Error> {
-        let refuse = |reason: &dyn std::fmt::Display| Error::file(&self.out, reason);
-        let bytes = outside::read(&self.out, &outside::PAGE).map_err(|error| refuse(&error))?;
-        String::from_utf8(bytes).map_err(|_| refuse(&"not a text in UTF-8"))
+    /// The file of the data, beside the page.
+    fn data(&self) -> Result<PathBuf, Error> {
+        let data = self.out.with_extension("json");
+        if data == self.out {
+            return Err(Error::usage("--out names the page; its data is in the file of that name that ends in .json"));
+        }
+        Ok(data)
     }
 
-    /// The folder of the page, in which a file can be written.
-    fn prepared(&self) -> Result<report::Folder, Error> {
+    /// The data and the page to compare with.
+    fn committed(&self, data: &Path) -> Result<(report::zoo::Zoo, String), Error> {
+        let refuse = |reason: &dyn std::fmt::Display| Error::file(&self.out, reason);
+        let bytes = outside::read(&self.out, &outside::PAGE).map_err(|error| refuse(&error))?;
+        let page = String::from_utf8(bytes).map_err(|_| refuse(&"not a text in UTF-8"))?;
+        Ok((report::zoo::Zoo::read(data)?, page))
+    }
+
+    /// The folder of the page, in which the two files can be written.
+    fn prepared(&self, data: &Path) -> Result<report::Folder, Error> {
         let folder = self.out.parent().filter(|folder| !folder.as_os_str().is_empty());
         let folder = report::prepare(folder.unwrap_or(Path::new(".")))?;
-        files::place(&self.out)
-            .map_err(|error| Error::harness(format!("{}: {error}; name a file with --out", self.out.display())))?;
+        for file in [&self.out, data] {
+            files::place(file)
+                .map_err(|error| Error::harness(format!("{}: {error}; name a file with --out", file.display())))?;
+        }
         Ok(folder)
     }
 

@@ -1,28 +1,36 @@
-//! `reports/zoo.md`: which family of inputs catches which planted defect, how soon, with which verdicts, and the smallest input.
+//! The zoo: which family of inputs catches which planted defect, how soon, with which verdicts, and the smallest input.
 //!
-//! Made from the results of a campaign over the planted defects, and from what the registry says of them. It is the standing
+//! It is taken from the results of a campaign over the planted defects, and from what the registry says of them. It is the standing
 //! proof that the generators and the judge find what they are for, and it shows what each family is worth: the defects that no
-//! other family catches.
+//! other family catches. It is kept as data, `reports/zoo.json`, and as a page that is made of that (`page`).
 //!
-//! The page is deterministic on one machine. On another the platform's exp may differ in the last bit, and a verdict that is a
-//! matter of rounding may fall the other way; so [`drift`] compares two pages by what they say, and lets single cases go.
+//! It is deterministic on one machine. On another the platform's exp may differ in the last bit, and a verdict that is a matter of
+//! rounding may fall the other way; so [`Zoo::drift`] compares two of them by what they say, and lets single cases go.
 
 use crate::case::Case;
 use crate::dtype::{Dtype, text};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::generate::mutate::edges;
+use crate::json::{check_schema, line, place};
 use crate::judge::Verdict;
-use crate::kernel::builtin::{self, Builtin, Defect};
+use crate::kernel::builtin;
+use crate::op::Op;
+use crate::outside::{self, LONGEST_TEXT};
 use crate::results::{Cell, Finding, Results};
-use crate::words::{count, plural};
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
+use std::path::Path;
+
+mod page;
+
+/// The name and version of the format of `zoo.json`.
+pub const SCHEMA: &str = "logitfuzz.zoo/1";
+
+/// The largest count that is believed of a file: no sum of them overflows.
+const MOST_COUNTED: u64 = u32::MAX as u64;
 
 /// Failing cases up to which a detection may come and go with the machine.
 const BORDERLINE: u64 = 2;
-
-/// Characters of a case that is written out.
-const LONGEST_CASE: usize = 160;
 
 /// Why a family is kept that is the best one for no defect. A test asks for a reason where the page needs one.
 const KEPT: [(&str, &str); 4] = [
@@ -32,77 +40,275 @@ const KEPT: [(&str, &str); 4] = [
     ("ties", "equal logits: the truth is rational there, and narrow sums stall at a known count"),
 ];
 
-macro_rules! put {
-    ($out:expr, $($arg:tt)*) => { let _ = write!($out, $($arg)*); };
+/// What catches what.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Zoo {
+    /// [`SCHEMA`].
+    schema: String,
+    /// The seed of all random streams.
+    seed: u64,
+    /// Cases for each defect, op, dtype and family.
+    cases: u64,
+    /// The version of the generators.
+    generators: u32,
+    /// The families, in the order of the page.
+    families: Vec<String>,
+    /// The inputs of all findings.
+    shrunk: Shrunk,
+    /// The defects, in the order of the page.
+    defects: Vec<Caught>,
 }
 
-/// How a family catches a defect.
-#[derive(Debug, Clone, PartialEq, Default)]
-struct Catch {
-    /// The index of the first row that does.
-    first: u64,
-    /// Failing cases, over all ops and dtypes.
-    cases: u64,
-    /// Failing cases by verdict.
-    verdicts: BTreeMap<Verdict, u64>,
+/// How small and how readable the shrunk inputs are.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+struct Shrunk {
+    /// Findings by the number of their logits.
+    lengths: BTreeMap<usize, u64>,
+    /// Findings whose values a person can read, all of them.
+    readable: u64,
 }
 
 /// A planted defect and what caught it.
-struct Caught<'a> {
-    kernel: &'static Builtin,
-    defect: Defect,
-    /// By family.
-    catches: BTreeMap<&'a str, Catch>,
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Caught {
+    /// The kernel's name.
+    kernel: String,
+    /// What it is, as the registry has it.
+    class: String,
+    summary: String,
+    story: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    report: Option<String>,
     /// The finding with the fewest logits, the first of them.
-    smallest: Option<&'a Finding>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    smallest: Option<Smallest>,
+    /// By family.
+    catches: BTreeMap<String, Catch>,
 }
 
-/// All of it.
-struct Zoo<'a> {
-    families: Vec<&'a str>,
-    defects: Vec<Caught<'a>>,
+/// How a family catches a defect.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+struct Catch {
+    /// The index of the first row that does.
+    first: u64,
+    /// Failing cases by verdict, over all ops and dtypes.
+    verdicts: BTreeMap<Verdict, u64>,
 }
 
-impl<'a> Zoo<'a> {
-    fn of(results: &'a Results) -> Self {
-        let kernels = results.settings.kernels.iter().filter_map(|name| builtin::find(name));
-        let caught = |kernel: &'static Builtin| {
-            let mut catches: BTreeMap<&str, Catch> = BTreeMap::new();
-            for cell in results.cells.iter().filter(|cell| cell.kernel == kernel.name()) {
-                let Some(first) = cell.first_failing else { continue };
-                let catch =
-                    catches.entry(&cell.family).or_insert_with(|| Catch { first: u64::MAX, ..Catch::default() });
-                catch.first = catch.first.min(first);
-                for (verdict, cases) in failures(cell) {
-                    catch.cases += cases;
-                    *catch.verdicts.entry(verdict).or_default() += cases;
-                }
-            }
-            let findings = results.findings.iter().filter(|finding| finding.kernel == kernel.name());
-            Some(Caught {
-                kernel,
-                defect: kernel.defect()?,
-                catches,
-                // Of equally many, the first.
-                smallest: findings.min_by_key(|finding| (finding.len, written(finding).len())),
-            })
-        };
-        Self {
-            families: results.settings.families.iter().map(String::as_str).collect(),
-            defects: kernels.filter_map(caught).collect(),
+/// The smallest input that shows a defect.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Smallest {
+    op: Op,
+    dtype: Dtype,
+    len: usize,
+    verdict: Verdict,
+    /// The case, in decimal.
+    case: String,
+    /// What the kernel returned, as a short decimal; empty where it returned nothing.
+    got: String,
+    /// The exact value; empty where there is none.
+    exact: String,
+}
+
+impl Catch {
+    /// Failing cases.
+    fn cases(&self) -> u64 {
+        self.verdicts.values().sum()
+    }
+}
+
+impl Zoo {
+    /// What the results of a campaign over planted defects show.
+    ///
+    /// # Errors
+    /// A finding that is no case, as in a file that was edited.
+    pub fn of(results: &Results) -> Result<Self> {
+        let mut shrunk = Shrunk::default();
+        for finding in &results.findings {
+            *shrunk.lengths.entry(finding.len).or_default() += 1;
+            let case = finding.case()?;
+            shrunk.readable += u64::from(values_of(&case).all(|x| is_readable(x, case.dtype())));
         }
+        Ok(Self {
+            schema: SCHEMA.to_owned(),
+            seed: results.settings.seed,
+            cases: results.settings.cases,
+            generators: results.provenance.generators,
+            families: results.settings.families.clone(),
+            shrunk,
+            defects: results.settings.kernels.iter().filter_map(|name| Caught::of(name, results)).collect(),
+        })
+    }
+
+    /// Reads a `zoo.json`.
+    ///
+    /// # Errors
+    /// One line that names the file and says what is wrong.
+    pub fn read(path: &Path) -> Result<Self> {
+        #[derive(Deserialize)]
+        struct Head {
+            schema: Option<String>,
+        }
+        let bytes = outside::read(path, &outside::PAGE).map_err(|error| Error::file(path, error))?;
+        let bytes = outside::without_mark(&bytes);
+        let refuse = |reason: String| Error::file(path, reason);
+        let head: Head =
+            serde_json::from_slice(bytes).map_err(|error| refuse(format!("not JSON: {}", place(&error))))?;
+        check_schema(head.schema.as_deref(), SCHEMA).map_err(refuse)?;
+        let mut zoo: Self =
+            serde_json::from_slice(bytes).map_err(|error| refuse(format!("not valid: {}", place(&error))))?;
+        if zoo.counts().any(|count| count > MOST_COUNTED) {
+            return Err(refuse("a count in it is too large to be one; was the file edited?".to_owned()));
+        }
+        // What is told of a difference names these.
+        zoo.families.iter_mut().for_each(|family| outside::tidy(family, LONGEST_TEXT));
+        for caught in &mut zoo.defects {
+            outside::tidy(&mut caught.kernel, LONGEST_TEXT);
+            let catches = std::mem::take(&mut caught.catches).into_iter();
+            caught.catches = catches.map(|(family, catch)| (outside::line(&family, LONGEST_TEXT), catch)).collect();
+        }
+        Ok(zoo)
+    }
+
+    /// Every count that something is added to.
+    fn counts(&self) -> impl Iterator<Item = u64> {
+        let catches = self.defects.iter().flat_map(|caught| caught.catches.values());
+        let catches = catches.flat_map(|catch| catch.verdicts.values().copied().chain([catch.first]));
+        catches.chain(self.shrunk.lengths.values().copied()).chain([self.shrunk.readable])
+    }
+
+    /// The text of `zoo.json`: a defect on a line.
+    ///
+    /// # Errors
+    /// None is known: every value can be written.
+    pub fn text(&self) -> Result<String> {
+        let defects = self.defects.iter().map(line).collect::<Result<Vec<_>>>()?;
+        Ok(format!(
+            "{{\n\"schema\": {},\n\"seed\": {},\n\"cases\": {},\n\"generators\": {},\n\"families\": {},\n\"shrunk\": {},\n\"defects\": [\n{}\n]\n}}\n",
+            line(&self.schema)?,
+            self.seed,
+            self.cases,
+            self.generators,
+            line(&self.families)?,
+            line(&self.shrunk)?,
+            defects.join(",\n")
+        ))
+    }
+
+    /// The page, in GitHub-flavoured Markdown; a pure function of the data.
+    pub fn page(&self) -> String {
+        page::markdown(self)
+    }
+
+    /// The planted defects that nothing caught.
+    pub fn missed(&self) -> Vec<&str> {
+        self.defects.iter().filter(|caught| caught.catches.is_empty()).map(|caught| caught.kernel.as_str()).collect()
+    }
+
+    /// The families.
+    pub fn families(&self) -> &[String] {
+        &self.families
+    }
+
+    /// Whether a family is the best one for some defect, or is kept for a reason that the page tells.
+    pub fn has_its_reason(&self, family: &str) -> bool {
+        !self.best_of(family).is_empty() || KEPT.iter().any(|(name, _)| *name == family)
     }
 
     /// The defects that fail in more cases of this family than of any before it or in as many of a later one, each with whether
     /// no other family catches it.
-    fn best_of(&self, family: &str) -> Vec<(&'static str, bool)> {
-        let cases = |caught: &Caught, family: &str| caught.catches.get(family).map_or(0, |catch| catch.cases);
+    fn best_of(&self, family: &str) -> Vec<(&str, bool)> {
+        let cases = |caught: &Caught, family: &str| caught.catches.get(family).map_or(0, Catch::cases);
         let is_best = |caught: &&Caught| {
-            let most = caught.catches.values().map(|catch| catch.cases).max();
+            let most = caught.catches.values().map(Catch::cases).max();
             let first = self.families.iter().find(|family| Some(cases(caught, family)) == most);
-            most.is_some() && first == Some(&family)
+            most.is_some() && first.is_some_and(|first| first == family)
         };
-        self.defects.iter().filter(is_best).map(|caught| (caught.kernel.name(), caught.catches.len() == 1)).collect()
+        self.defects.iter().filter(is_best).map(|caught| (caught.kernel.as_str(), caught.catches.len() == 1)).collect()
+    }
+
+    /// What this, which was kept, says that a fresh one does not, a line each; empty where it still holds.
+    ///
+    /// Compared are what names the cases, and for each defect and family whether it is caught: detections by at most two cases may
+    /// come and go, since another machine may round another way.
+    pub fn drift(&self, fresh: &Self) -> Vec<String> {
+        let head = |zoo: &Self| {
+            let defects: Vec<String> = zoo.defects.iter().map(|caught| caught.kernel.clone()).collect();
+            (zoo.seed, zoo.cases, zoo.generators, zoo.families.clone(), defects)
+        };
+        let mut lines = Vec::new();
+        if head(self) != head(fresh) {
+            lines.push("the defects, families, cases or the seed are others".to_owned());
+        }
+        let (old, new) = (self.detections(), fresh.detections());
+        let keys: BTreeSet<&(&str, &str)> = old.keys().chain(new.keys()).collect();
+        for key in keys {
+            let (defect, family) = (page::code(page::bare(key.0)), page::code(key.1));
+            match (old.get(key), new.get(key)) {
+                (Some(cases), None) if *cases > BORDERLINE => {
+                    lines.push(format!("{defect} is no longer caught by {family} ({cases} cases before)"));
+                }
+                (None, Some(cases)) if *cases > BORDERLINE => {
+                    lines.push(format!("{defect} is now caught by {family} ({cases} cases)"));
+                }
+                _ => {}
+            }
+        }
+        lines
+    }
+
+    /// The failing cases of each defect and family.
+    fn detections(&self) -> BTreeMap<(&str, &str), u64> {
+        self.defects
+            .iter()
+            .flat_map(|caught| {
+                caught.catches.iter().map(|(family, catch)| ((caught.kernel.as_str(), family.as_str()), catch.cases()))
+            })
+            .collect()
+    }
+}
+
+impl Caught {
+    /// What the results show of a planted defect; none if the registry knows no defect of this name.
+    fn of(name: &str, results: &Results) -> Option<Self> {
+        let kernel = builtin::find(name)?;
+        let defect = kernel.defect()?;
+        let mut catches: BTreeMap<String, Catch> = BTreeMap::new();
+        for cell in results.cells.iter().filter(|cell| cell.kernel == name) {
+            let Some(first) = cell.first_failing else { continue };
+            let catch =
+                catches.entry(cell.family.clone()).or_insert_with(|| Catch { first: u64::MAX, ..Catch::default() });
+            catch.first = catch.first.min(first);
+            for (verdict, cases) in failures(cell) {
+                *catch.verdicts.entry(verdict).or_default() += cases;
+            }
+        }
+        let findings = results.findings.iter().filter(|finding| finding.kernel == name);
+        // Of equally many, the first.
+        let smallest = findings.min_by_key(|finding| (finding.len, written(finding).len()));
+        Some(Self {
+            kernel: name.to_owned(),
+            class: defect.class.to_owned(),
+            summary: kernel.summary().to_owned(),
+            story: defect.story.to_owned(),
+            report: defect.report.map(str::to_owned),
+            smallest: smallest.map(Smallest::of),
+            catches,
+        })
+    }
+}
+
+impl Smallest {
+    fn of(finding: &Finding) -> Self {
+        Self {
+            op: finding.op,
+            dtype: finding.dtype,
+            len: finding.len,
+            verdict: finding.verdict,
+            case: written(finding),
+            got: finding.got_decimal.clone(),
+            exact: finding.exact.clone(),
+        }
     }
 }
 
@@ -113,124 +319,6 @@ fn failures(cell: &Cell) -> impl Iterator<Item = (Verdict, u64)> {
 /// The case of a finding in decimal.
 fn written(finding: &Finding) -> String {
     finding.case().map_or_else(|_| String::new(), |case| format!("{case:#}"))
-}
-
-/// The page, in GitHub-flavoured Markdown; a pure function of the results.
-///
-/// # Errors
-/// A finding that is no case, as in a file that was edited.
-pub fn markdown(results: &Results) -> Result<String> {
-    let zoo = Zoo::of(results);
-    let settings = &results.settings;
-    let mut out = String::from("# Zoo\n\n");
-    let missed = zoo.defects.iter().filter(|caught| caught.catches.is_empty()).count();
-    put!(
-        out,
-        "{} planted defects against {} families of inputs: {} caught, {} missed. {} cases for each defect, op, dtype and \
-         family, seed {}, generators {}.\n\n",
-        zoo.defects.len(),
-        zoo.families.len(),
-        zoo.defects.len() - missed,
-        missed,
-        settings.cases,
-        settings.seed,
-        results.provenance.generators
-    );
-    out += "Each defect is the textbook kernel with one step as somebody once wrote it, and claims to be the textbook. \
-            `make zoo` makes this page again, and CI says when it is out of date.\n\n";
-    out += "## Matrix\n\nThe number of the first row of a family that catches the defect, on any op and dtype; empty where \
-            none does. Bold where no other family does.\n\n| defect |";
-    for family in &zoo.families {
-        put!(out, " {} |", code(family));
-    }
-    put!(out, "\n|---|{}\n", "---:|".repeat(zoo.families.len()));
-    for caught in &zoo.defects {
-        put!(out, "| {} |", short_name(caught.kernel));
-        for family in &zoo.families {
-            let mark = match caught.catches.get(family) {
-                None => String::new(),
-                Some(catch) if caught.catches.len() == 1 => format!("**{}**", catch.first + 1),
-                Some(catch) => (catch.first + 1).to_string(),
-            };
-            put!(out, " {mark} |");
-        }
-        out.push('\n');
-    }
-    families(&mut out, &zoo);
-    findings(&mut out, results)?;
-    out += "\n## Defects\n";
-    for caught in &zoo.defects {
-        defect(&mut out, caught, &zoo.families);
-    }
-    Ok(out)
-}
-
-/// The planted defects that nothing caught.
-pub fn missed(results: &Results) -> Vec<&'static str> {
-    let zoo = Zoo::of(results);
-    zoo.defects.iter().filter(|caught| caught.catches.is_empty()).map(|caught| caught.kernel.name()).collect()
-}
-
-/// What each family catches, and what it is for.
-fn families(out: &mut String, zoo: &Zoo) {
-    *out += "\n## Families\n\nA family is the best one for a defect if the defect fails in most of its cases; bold where no other \
-             family catches the defect at all.\n\n| family | catches | best for | otherwise kept as |\n|---|---:|---|---|\n";
-    for family in &zoo.families {
-        let catches = zoo.defects.iter().filter(|caught| caught.catches.contains_key(family)).count();
-        let best = zoo.best_of(family);
-        let reason = KEPT.iter().find(|(name, _)| name == family && best.is_empty()).map_or("", |(_, reason)| reason);
-        let best = best.into_iter().map(|(name, is_alone)| {
-            let name = code(bare(name));
-            if is_alone { format!("**{name}**") } else { name }
-        });
-        put!(out, "| {} | {catches} | {} | {reason} |\n", code(family), best.collect::<Vec<_>>().join(", "));
-    }
-}
-
-/// How small and how readable the shrunk inputs are.
-fn findings(out: &mut String, results: &Results) -> Result<()> {
-    let mut lengths: BTreeMap<usize, u64> = BTreeMap::new();
-    let mut whole = 0u64;
-    for finding in &results.findings {
-        *lengths.entry(finding.len).or_default() += 1;
-        let case = finding.case()?;
-        let is_plain = values_of(&case).all(|x| is_readable(x, case.dtype()));
-        whole += u64::from(is_plain);
-    }
-    let all = results.findings.len() as u64;
-    let up_to = |most: usize| lengths.range(..=most).map(|(_, count)| count).sum::<u64>();
-    put!(
-        out,
-        "\n## Shrunk inputs\n\nOf {} (one for each defect, op, dtype, verdict and cause):\n\n",
-        plural(all as usize, "finding")
-    );
-    out.push_str("| logits | findings | share of all, so long or shorter |\n|---:|---:|---:|\n");
-    let mut below = 0;
-    for (label, most) in [
-        ("0", 0),
-        ("1", 1),
-        ("2", 2),
-        ("3", 3),
-        ("4", 4),
-        ("5 to 8", 8),
-        ("9 to 16", 16),
-        ("17 to 128", 128),
-        ("129 to 512", 512),
-        ("more", usize::MAX),
-    ] {
-        let here = up_to(most);
-        put!(out, "| {label} | {} | {} |\n", count(here - below), percent(here, all));
-        below = here;
-    }
-    put!(
-        out,
-        "\nThe median has {} logits. A value is readable if it is an integer up to 10,000, a power of two or a small multiple of \
-         one, a number of at most three digits, infinite or NaN, or within 4 ulps of where exp overflows or underflows. {} of \
-         the findings consist of such values alone.\n",
-        median(&lengths),
-        percent(whole, all)
-    );
-    Ok(())
 }
 
 fn values_of(case: &Case) -> impl Iterator<Item = f64> {
@@ -260,178 +348,86 @@ fn is_readable(x: f64, dtype: Dtype) -> bool {
         || edges(dtype).iter().any(near)
 }
 
-fn median(lengths: &BTreeMap<usize, u64>) -> usize {
-    let middle = lengths.values().sum::<u64>() / 2;
-    let mut below = 0;
-    let reached = lengths.iter().find(|(_, count)| {
-        below += **count;
-        below > middle
-    });
-    reached.map_or(0, |(len, _)| *len)
-}
-
-/// One defect in words.
-fn defect(out: &mut String, caught: &Caught, families: &[&str]) {
-    let Caught { kernel, defect, catches, smallest } = caught;
-    put!(out, "\n### {}\n\n{}, {}: {}.", short_name(kernel), defect.class, kernel.summary(), defect.story);
-    if let Some(report) = defect.report {
-        put!(out, " [Seen in the wild]({report}).");
-    }
-    out.push('\n');
-    if let Some(finding) = smallest {
-        let case = written(finding);
-        let shown = if case.chars().count() <= LONGEST_CASE {
-            code(&case)
-        } else {
-            format!("a {} of {} in {}", finding.op, plural(finding.len, "logit"), finding.dtype)
-        };
-        let got = if finding.got_decimal.is_empty() { "nothing".to_owned() } else { code(&finding.got_decimal) };
-        let exact = match finding.verdict {
-            // No single value is wrong by itself, or none was returned.
-            Verdict::Relation | Verdict::Inconsistent => String::new(),
-            _ if finding.exact.is_empty() => String::new(),
-            _ => format!("; exact is {}", code(&brief(&finding.exact))),
-        };
-        put!(out, "Smallest: {shown} gives {got}, {}{exact}.\n", finding.verdict);
-    }
-    if catches.is_empty() {
-        out.push_str("\n**Nothing catches it.**\n");
-        return;
-    }
-    out.push('\n');
-    for family in families {
-        let Some(catch) = catches.get(family) else { continue };
-        let verdicts: Vec<String> =
-            catch.verdicts.iter().map(|(verdict, cases)| format!("{verdict} {}", count(*cases))).collect();
-        put!(
-            out,
-            "- {}: row {}, {} cases: {}\n",
-            code(family),
-            catch.first + 1,
-            count(catch.cases),
-            verdicts.join(", ")
-        );
-    }
-}
-
-/// The first digits of an exact value.
-fn brief(exact: &str) -> String {
-    const DIGITS: usize = 8;
-    match exact.split_once('e') {
-        Some((digits, power)) if digits.len() > DIGITS => format!("{}e{power}", &digits[..DIGITS]),
-        _ => exact.to_owned(),
-    }
-}
-
-fn code(text: &str) -> String {
-    format!("`{text}`")
-}
-
-fn bare(name: &str) -> &str {
-    name.strip_prefix("defect/").unwrap_or(name)
-}
-
-fn short_name(kernel: &Builtin) -> String {
-    code(bare(kernel.name()))
-}
-
-fn percent(part: u64, all: u64) -> String {
-    format!("{:.0} %", if all == 0 { 0.0 } else { 100.0 * part as f64 / all as f64 })
-}
-
-/// What a committed page says that a fresh one does not, a line each; empty where the committed one still holds.
-///
-/// Compared are the first lines, which name the cases, and for each defect and family whether it is caught: detections by at
-/// most two cases may come and go, since another machine may round another way.
-pub fn drift(committed: &str, fresh: &str) -> Vec<String> {
-    let (old, new) = (detections(committed), detections(fresh));
-    let head =
-        |page: &str| page.lines().take_while(|line| !line.starts_with("## ")).map(str::to_owned).collect::<Vec<_>>();
-    let mut lines = Vec::new();
-    if head(committed) != head(fresh) {
-        lines.push("the defects, families, cases or the seed are others".to_owned());
-    }
-    let keys: BTreeSet<&(String, String)> = old.keys().chain(new.keys()).collect();
-    for key in keys {
-        let (defect, family) = key;
-        match (old.get(key), new.get(key)) {
-            (Some(cases), None) if *cases > BORDERLINE => {
-                lines.push(format!("{defect} is no longer caught by {family} ({cases} cases before)"));
-            }
-            (None, Some(cases)) if *cases > BORDERLINE => {
-                lines.push(format!("{defect} is now caught by {family} ({cases} cases)"));
-            }
-            _ => {}
-        }
-    }
-    lines
-}
-
-/// The failing cases of each defect and family, read from a page.
-fn detections(page: &str) -> BTreeMap<(String, String), u64> {
-    let mut found = BTreeMap::new();
-    let mut defect = "";
-    for line in page.lines() {
-        if let Some(name) = line.strip_prefix("### ") {
-            defect = name;
-        } else if let Some((family, rest)) = line.strip_prefix("- ").and_then(|line| line.split_once(": row "))
-            && let Some((_, rest)) = rest.split_once(", ")
-            && let Some((cases, _)) = rest.split_once(" cases: ")
-            && let Ok(cases) = cases.replace(',', "").parse()
-        {
-            found.insert((defect.to_owned(), family.to_owned()), cases);
-        }
-    }
-    found
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::report::sample;
 
-    /// A page with these lines of detections.
-    fn page(detections: &[(&str, &str, u64)]) -> String {
-        let mut page = "# Zoo\n\n3 planted defects\n\n## Matrix\n\n".to_owned();
-        for (defect, family, cases) in detections {
-            page += &format!("### `{defect}`\n\nC01, words.\n\n- `{family}`: row 4, {} cases: nan 3\n", count(*cases));
-        }
-        page
+    /// A zoo of these detections.
+    fn zoo(detections: &[(&str, &str, u64)]) -> Zoo {
+        let families = ["bits", "nan", "sorted", "ties", "wide"].map(str::to_owned).to_vec();
+        let defects = ["a", "b", "c", "d", "e"].map(|name| {
+            let mine = detections.iter().filter(|(defect, ..)| *defect == name);
+            let catch = |&(_, family, cases): &(&str, &str, u64)| {
+                (family.to_owned(), Catch { first: 3, verdicts: BTreeMap::from([(Verdict::Nan, cases)]) })
+            };
+            let [kernel, class, summary, story] =
+                [&format!("defect/{name}"), "C01", "words", "a story"].map(str::to_owned);
+            Caught { kernel, class, summary, story, report: None, smallest: None, catches: mine.map(catch).collect() }
+        });
+        let (seed, cases, generators, shrunk) = (0, 200, 1, Shrunk::default());
+        Zoo { schema: SCHEMA.to_owned(), seed, cases, generators, families, shrunk, defects: defects.to_vec() }
     }
 
     #[test]
-    fn pages_are_compared_by_what_they_say() {
-        let old = page(&[("a", "ties", 1200), ("b", "nan", 3), ("c", "wide", 2)]);
-        assert_eq!(drift(&old, &old), [""; 0]);
+    fn zoos_are_compared_by_what_they_say() {
+        let old = zoo(&[("a", "ties", 1200), ("b", "nan", 3), ("c", "wide", 2)]);
+        assert_eq!(old.drift(&old), [""; 0]);
         // Other counts, and detections by a case or two, are what another machine may give.
-        let near = page(&[("a", "ties", 3), ("b", "nan", 4), ("d", "bits", 2)]);
-        assert_eq!(drift(&old, &near), [""; 0]);
-        let gone = page(&[("a", "ties", 1200)]);
-        assert_eq!(drift(&old, &gone), ["`b` is no longer caught by `nan` (3 cases before)"]);
-        let new = page(&[("a", "ties", 1), ("b", "nan", 3), ("e", "sorted", 5)]);
-        assert_eq!(drift(&old, &new), ["`e` is now caught by `sorted` (5 cases)"]);
-        let other = old.replacen("3 planted", "4 planted", 1);
-        assert_eq!(drift(&old, &other), ["the defects, families, cases or the seed are others"]);
+        let near = zoo(&[("a", "ties", 3), ("b", "nan", 4), ("d", "bits", 2)]);
+        assert_eq!(old.drift(&near), [""; 0]);
+        let gone = zoo(&[("a", "ties", 1200)]);
+        assert_eq!(old.drift(&gone), ["`b` is no longer caught by `nan` (3 cases before)"]);
+        let new = zoo(&[("a", "ties", 1), ("b", "nan", 3), ("e", "sorted", 5)]);
+        assert_eq!(old.drift(&new), ["`e` is now caught by `sorted` (5 cases)"]);
+        let other = Zoo { seed: 1, ..old.clone() };
+        assert_eq!(old.drift(&other), ["the defects, families, cases or the seed are others"]);
+        let mut fewer = old.clone();
+        fewer.defects.pop();
+        assert_eq!(old.drift(&fewer), ["the defects, families, cases or the seed are others"]);
     }
 
     #[test]
-    fn the_page_of_some_results() {
+    fn the_zoo_of_some_results() {
         const PLANTED: usize = 12;
         let mut results = sample::results(PLANTED);
         // The made-up findings are not all cases.
         results.findings.retain(|finding| finding.case().is_ok());
-        let page = markdown(&results).unwrap();
+        let zoo = Zoo::of(&results).unwrap();
+        let page = zoo.page();
         assert_eq!(page.matches("\n### ").count(), PLANTED);
-        // What is read from the page again is what the cells say.
-        let read = detections(&page);
+        // What is read again is what the cells say, and gives the same page.
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), zoo.text().unwrap()).unwrap();
+        let read = Zoo::read(file.path()).unwrap();
+        assert_eq!(read, zoo);
+        assert_eq!(read.page(), page);
         let failing = |cell: &&Cell| cell.kernel.starts_with("defect/") && failures(cell).count() > 0;
-        let mut cells: BTreeMap<(String, String), u64> = BTreeMap::new();
+        let mut cells: BTreeMap<(&str, &str), u64> = BTreeMap::new();
         for cell in results.cells.iter().filter(failing) {
-            let key = (code(bare(&cell.kernel)), code(&cell.family));
-            *cells.entry(key).or_default() += failures(cell).map(|(_, cases)| cases).sum::<u64>();
+            *cells.entry((&cell.kernel, &cell.family)).or_default() +=
+                failures(cell).map(|(_, cases)| cases).sum::<u64>();
         }
         assert!(!cells.is_empty());
-        assert_eq!(read, cells);
+        assert_eq!(read.detections(), cells);
+    }
+
+    #[test]
+    fn what_is_no_zoo_is_refused_in_one_line() {
+        let good = zoo(&[("a", "ties", 3)]).text().unwrap();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        for (text, part) in [
+            (String::new(), "not JSON"),
+            (good[..good.len() / 2].to_owned(), "not JSON"),
+            ("{}".to_owned(), "no `schema`"),
+            (good.replacen("zoo/1", "zoo/2", 1), "newer"),
+            (good.replacen("\"nan\":3", "\"hot\":3", 1), "unknown variant `hot`"),
+            (good.replacen("\"nan\":3", "\"nan\":18446744073709551615", 1), "too large"),
+        ] {
+            std::fs::write(file.path(), text).unwrap();
+            let error = Zoo::read(file.path()).unwrap_err().to_string();
+            assert!(error.contains(part) && !error.contains('\n'), "wanted `{part}` in: {error}");
+        }
     }
 
     #[test]
