@@ -1,12 +1,12 @@
 //! The campaign: cases go through kernels, in parallel, and come out as counts and findings.
 //!
 //! The unit of work is a row of logits: its cases for all ops are made, the truth of each is computed once, and every kernel is
-//! run and judged on it. Rows are independent, and tallies merge in any order to the same numbers, so the results do not depend
+//! run and judged on it. Rows are independent, and counts merge in any order to the same numbers, so the results do not depend
 //! on the number of threads. Memory does not grow with the number of cases: of a failing case only the first of each
 //! distinct (kernel, op, dtype, verdict, shape of the row) is kept, and at the end it is shrunk and diagnosed.
 //!
 //! A kernel in a process of its own gets the cases of many rows as one batch. One that crashes or hangs too often in a cell is
-//! given up on there, at the same case whatever the number of threads (`harvest`).
+//! given up on there, at the same case whatever the number of threads (`sums`).
 
 use crate::case::Case;
 use crate::dtype::{Dtype, exponent};
@@ -21,18 +21,18 @@ use crate::outside;
 use crate::quiet::PanicHook;
 use crate::results::{self, Provenance, Results, Settings};
 use crate::trial::Trial;
-use harvest::{CellKey, Failure, FailureKey, Harvest, Lots, Queue};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use sums::{CellKey, FailureKey, FirstFailure, PieceSums, Queue, Sums};
 
+mod counts;
 mod finding;
-mod harvest;
 mod search;
 mod shard;
-mod tally;
+mod sums;
 
 pub use crate::results::{CurvePart, Kept, Part, Shape, Shard};
 pub use search::SEARCH_FAMILY;
@@ -202,7 +202,7 @@ impl Plan {
     }
 
     /// Every pair of a dtype and a source of rows of this shard, as indices, with the number of its rows.
-    fn fields(&self) -> Vec<(usize, usize, u64)> {
+    fn units(&self) -> Vec<(usize, usize, u64)> {
         let rows = || self.sources.iter().enumerate().filter(|(_, source)| !matches!(source, Source::Search(_)));
         let each = |dtype: usize| rows().map(move |(source, from)| (dtype, source, from.rows(self.cases)));
         (0..self.dtypes.len()).flat_map(each).filter(|&(dtype, source, _)| self.owns(dtype, source)).collect()
@@ -240,8 +240,8 @@ pub fn run(plan: &Plan, control: &Control) -> Result<Results> {
     for kernel in &plan.kernels {
         outside::check_recorded_name(kernel.name()).map_err(Error::usage)?;
     }
-    let desks = Desk::all(plan)?;
-    if desks.iter().all(Vec::is_empty) {
+    let planned = Planned::all(plan)?;
+    if planned.iter().all(Vec::is_empty) {
         return Err(Error::nothing_selected(
             "no selected kernel implements any of the selected ops in any of the selected dtypes",
         ));
@@ -249,33 +249,34 @@ pub fn run(plan: &Plan, control: &Control) -> Result<Results> {
     if let Some(shard) = plan.shard {
         shard.check(plan.dtypes.len() * plan.sources.len())?;
     }
-    let fields = plan.fields();
-    let searches: Vec<(usize, usize, &Desk, u64)> = plan
+    let units = plan.units();
+    let searches: Vec<(usize, usize, &Planned, u64)> = plan
         .searches()
         .flat_map(|(source, steps)| {
-            let desks = desks.iter().enumerate().filter(move |(dtype, _)| plan.owns(*dtype, source));
-            desks.flat_map(move |(dtype, desks)| desks.iter().map(move |desk| (source, dtype, desk, steps)))
+            let planned = planned.iter().enumerate().filter(move |(dtype, _)| plan.owns(*dtype, source));
+            planned
+                .flat_map(move |(dtype, planned)| planned.iter().map(move |function| (source, dtype, function, steps)))
         })
         .collect();
-    let rows: u64 = fields.iter().map(|field| field.2).sum();
+    let rows: u64 = units.iter().map(|unit| unit.2).sum();
     let total = rows + searches.iter().map(|search| search.3).sum::<u64>();
     if total == 0 {
         return Err(Error::nothing_selected("nothing to run: no family is selected, or --cases is 0"));
     }
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let asked = if plan.jobs == 0 { cores } else { plan.jobs.min(cores.max(MOST_THREADS)) };
-    let units = rows.div_ceil(ROWS_AT_A_TIME) + searches.len() as u64;
+    let pieces = rows.div_ceil(ROWS_AT_A_TIME) + searches.len() as u64;
     let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(asked.min(usize::try_from(units).unwrap_or(asked)).max(1))
+        .num_threads(asked.min(usize::try_from(pieces).unwrap_or(asked)).max(1))
         .build()
         .map_err(|error| Error::harness(format!("cannot start the worker threads: {error}; try fewer with --jobs")))?;
     let _quiet = PanicHook::install();
     let is_supervised = plan.kernels.iter().any(|kernel| kernel.supervised().is_some());
     let even = rows / (LEAST_PIECES * pool.current_num_threads() as u64);
     let at_a_time = if is_supervised { even.clamp(ROWS_AT_A_TIME, ROWS_AT_A_TIME_SUPERVISED) } else { ROWS_AT_A_TIME };
-    let chunks = Chunks::new(&fields, at_a_time);
+    let chunks = Chunks::new(&units, at_a_time);
     let (next, done) = (AtomicU64::new(0), AtomicU64::new(0));
-    let merged = Mutex::new(Harvest::default());
+    let merged = Mutex::new(Sums::default());
     let queue = Queue::default();
     // A kernel is in trouble, or a case could not be made.
     let halted = AtomicBool::new(false);
@@ -293,71 +294,71 @@ pub fn run(plan: &Plan, control: &Control) -> Result<Results> {
         if let Err(error) = fenv::ensure_standard() {
             halt(Some(error));
         }
-        let (mut oracle, mut harvest) = (Oracle::new(), Harvest::default());
+        let (mut oracle, mut sums) = (Oracle::new(), Sums::default());
         while !is_over() {
             let chunk = next.fetch_add(1, Ordering::Relaxed);
             if chunk >= chunks.len() {
                 break;
             }
             let (dtype, source, rows) = chunks.get(chunk);
-            let field = Field { plan, desks: &desks[dtype], dtype, source };
-            let mut lots = Lots::default();
+            let unit = Unit { plan, planned: &planned[dtype], dtype, source };
+            let mut piece = PieceSums::default();
             let (mut rows, mut seen) = (rows.peekable(), 0);
             while rows.peek().is_some() && !is_over() {
-                let batch = match field.next_batch(&mut rows) {
+                let batch = match unit.next_batch(&mut rows) {
                     Ok(batch) => batch,
                     Err(error) => {
                         halt(Some(error));
                         break;
                     }
                 };
-                let answers = field.ask(&batch, &queue);
+                let answers = unit.ask(&batch, &queue);
                 if is_supervised && plan.trouble().is_some() {
                     halt(None);
                 }
                 for (row, answers) in batch.iter().zip(answers) {
                     seen += 1;
-                    field.judge(row, answers, &mut oracle, &mut harvest, &mut lots);
+                    unit.judge(row, answers, &mut oracle, &mut sums, &mut piece);
                     let done = done.fetch_add(1, Ordering::Relaxed) + 1;
                     if let Some(progress) = control.progress {
                         progress(done, total);
                     }
                 }
             }
-            queue.settle(chunk, lots);
-            field.desks.iter().for_each(|desk| harvest.see(field.cell(desk), seen));
+            queue.settle(chunk, piece);
+            unit.planned.iter().for_each(|function| sums.see(unit.cell(function), seen));
         }
-        merged.lock().unwrap_or_else(PoisonError::into_inner).merge(harvest);
+        merged.lock().unwrap_or_else(PoisonError::into_inner).merge(sums);
     });
     if let Some(error) = fault.into_inner().unwrap_or_else(PoisonError::into_inner) {
         return Err(error);
     }
-    let mut harvest = merged.into_inner().unwrap_or_else(PoisonError::into_inner);
-    harvest.merge(queue.into_harvest());
+    let mut sums = merged.into_inner().unwrap_or_else(PoisonError::into_inner);
+    sums.merge(queue.into_sums());
     let found = pool.install(|| {
-        let search = |oracle: &mut Oracle, &(source, dtype, desk, steps): &(usize, usize, &Desk, u64)| {
-            let lot = search::search(plan, desk, plan.dtypes[dtype], steps, control, oracle);
+        let search = |oracle: &mut Oracle, &(source, dtype, function, steps): &(usize, usize, &Planned, u64)| {
+            let sum = search::search(plan, function, plan.dtypes[dtype], steps, control, oracle);
             // One that gave up, or had nothing to begin with, is done as well.
-            let done = done.fetch_add(if control.is_stopped() { lot.tally.rows } else { steps }, Ordering::Relaxed);
+            let done = done.fetch_add(if control.is_stopped() { sum.counts.rows } else { steps }, Ordering::Relaxed);
             if let Some(progress) = control.progress {
                 progress((done + steps).min(total), total);
             }
-            ((desk.kernel, desk.op, dtype, source), lot)
+            ((function.kernel, function.op, dtype, source), sum)
         };
         searches.par_iter().map_init(Oracle::new, search).collect::<Vec<_>>()
     });
-    found.into_iter().for_each(|(cell, lot)| harvest.take(cell, lot));
-    let kept = pool.install(|| finding::all(plan, &desks, &harvest.failures(), control));
+    found.into_iter().for_each(|(cell, sum)| sums.take(cell, sum));
+    let kept = pool.install(|| finding::all(plan, &planned, &sums.failures(), control));
     // Findings that were not shrunk to the end are not what a whole run gives, so stopping late counts too.
     let complete = done.into_inner() == total && !control.is_stopped() && plan.trouble().is_none();
-    harvest.check(plan, &desks, complete)?;
-    let (settings, cells) = (plan.settings(), harvest.cells(plan, &desks));
-    let declared = harvest.declared(plan, &desks);
-    let (curves, tallies): (Vec<_>, Vec<_>) = harvest.curves(plan).into_iter().unzip();
+    sums.check(plan, &planned, complete)?;
+    let (settings, cells) = (plan.settings(), sums.cells(plan, &planned));
+    let declared = sums.declared(plan, &planned);
+    let (curves, points): (Vec<_>, Vec<_>) = sums.curves(plan).into_iter().unzip();
     let shard = plan.shard.map(|shard| Part {
         shard,
         failures: kept.clone(),
-        curves: curves.iter().zip(tallies).map(|(curve, points)| CurvePart::new(curve, points)).collect(),
+        curves: curves.iter().zip(points).map(|(curve, points)| CurvePart::new(curve, points)).collect(),
     });
     let findings = finding::distinct(&settings, kept);
     let schema = results::SCHEMA.to_owned();
@@ -376,21 +377,21 @@ pub fn provenance() -> Provenance {
 
 /// All rows in pieces. A piece is found by its number, so their count costs no memory.
 struct Chunks<'a> {
-    fields: &'a [(usize, usize, u64)],
-    /// For each field the number of pieces before its end.
+    units: &'a [(usize, usize, u64)],
+    /// For each unit the number of pieces before its end.
     ends: Vec<u64>,
     /// Rows of a piece.
     size: u64,
 }
 
 impl<'a> Chunks<'a> {
-    fn new(fields: &'a [(usize, usize, u64)], size: u64) -> Self {
+    fn new(units: &'a [(usize, usize, u64)], size: u64) -> Self {
         let mut end = 0;
-        let ends = fields.iter().map(|field| {
-            end += field.2.div_ceil(size);
+        let ends = units.iter().map(|unit| {
+            end += unit.2.div_ceil(size);
             end
         });
-        Self { fields, ends: ends.collect(), size }
+        Self { units, ends: ends.collect(), size }
     }
 
     fn len(&self) -> u64 {
@@ -399,64 +400,64 @@ impl<'a> Chunks<'a> {
 
     /// The dtype, the source and the rows of a piece.
     fn get(&self, chunk: u64) -> (usize, usize, Range<u64>) {
-        let field = self.ends.partition_point(|&end| end <= chunk);
-        let (dtype, source, rows) = self.fields[field];
-        let before = if field == 0 { 0 } else { self.ends[field - 1] };
+        let unit = self.ends.partition_point(|&end| end <= chunk);
+        let (dtype, source, rows) = self.units[unit];
+        let before = if unit == 0 { 0 } else { self.ends[unit - 1] };
         let from = (chunk - before) * self.size;
         (dtype, source, from..rows.min(from + self.size))
     }
 }
 
 /// A kernel on one op in one dtype, with what it claims there.
-struct Desk {
+struct Planned {
     kernel: usize,
     op: usize,
     claims: Claims,
 }
 
-impl Desk {
+impl Planned {
     /// For each dtype of the plan, the kernels that implement each op; by op, so that its truth is made once.
-    fn all(plan: &Plan) -> Result<Vec<Vec<Desk>>> {
+    fn all(plan: &Plan) -> Result<Vec<Vec<Planned>>> {
         plan.dtypes
             .iter()
             .map(|&dtype| {
-                let mut desks = Vec::new();
+                let mut planned = Vec::new();
                 for (op_index, &op) in plan.ops.iter().enumerate() {
                     for (index, kernel) in
                         plan.kernels.iter().enumerate().filter(|(_, kernel)| kernel.supports(op, dtype))
                     {
-                        desks.push(Desk {
+                        planned.push(Planned {
                             kernel: index,
                             op: op_index,
                             claims: plan.claims_of(kernel.as_ref(), op, dtype)?,
                         });
                     }
                 }
-                Ok(desks)
+                Ok(planned)
             })
             .collect()
     }
 }
 
 /// What the rows of one dtype and one source have in common.
-struct Field<'a> {
+struct Unit<'a> {
     plan: &'a Plan,
-    desks: &'a [Desk],
+    planned: &'a [Planned],
     dtype: usize,
     source: usize,
 }
 
 /// A row with its cases.
-struct Row {
+struct RowCases {
     index: u64,
     logits: Arc<[f64]>,
     /// For each op of the plan the case, where it has one.
     cases: Vec<Option<Case>>,
 }
 
-impl Field<'_> {
+impl Unit<'_> {
     /// The next rows, with their cases: as many as make one batch.
-    fn next_batch(&self, indices: &mut impl Iterator<Item = u64>) -> Result<Vec<Row>> {
+    fn next_batch(&self, indices: &mut impl Iterator<Item = u64>) -> Result<Vec<RowCases>> {
         let (mut batch, mut logits) = (Vec::new(), 0);
         for index in indices {
             let row = self.row(index)?;
@@ -469,101 +470,102 @@ impl Field<'_> {
         Ok(batch)
     }
 
-    fn row(&self, index: u64) -> Result<Row> {
+    fn row(&self, index: u64) -> Result<RowCases> {
         let (plan, source) = (self.plan, &self.plan.sources[self.source]);
         let dtype = plan.dtypes[self.dtype];
-        if self.desks.is_empty() {
-            return Ok(Row { index, logits: Arc::new([]), cases: Vec::new() });
+        if self.planned.is_empty() {
+            return Ok(RowCases { index, logits: Arc::new([]), cases: Vec::new() });
         }
         let (logits, target) = source.row(plan, dtype, index);
         let logits: Arc<[f64]> = logits.into();
         let case = |(place, &op): (usize, &Op)| {
-            if !self.desks.iter().any(|desk| desk.op == place) {
+            if !self.planned.iter().any(|function| function.op == place) {
                 return Ok(None);
             }
             generate::case(op, dtype, source.name(), plan.seed, index, logits.clone(), target)
         };
         let cases = plan.ops.iter().enumerate().map(case).collect::<Result<_>>()?;
-        Ok(Row { index, logits, cases })
+        Ok(RowCases { index, logits, cases })
     }
 
-    fn cell(&self, desk: &Desk) -> CellKey {
-        (desk.kernel, desk.op, self.dtype, self.source)
+    fn cell(&self, function: &Planned) -> CellKey {
+        (function.kernel, function.op, self.dtype, self.source)
     }
 
-    /// Lets the kernels in processes of their own run all rows of a batch: for each row and desk the outcome, where it is one
+    /// Lets the kernels in processes of their own run all rows of a batch: for each row and function the outcome, where it is one
     /// of theirs and was not given up on.
-    fn ask(&self, batch: &[Row], queue: &Queue) -> Vec<Vec<Option<Outcome>>> {
-        let mut answers: Vec<Vec<Option<Outcome>>> = batch.iter().map(|_| vec![None; self.desks.len()]).collect();
+    fn ask(&self, batch: &[RowCases], queue: &Queue) -> Vec<Vec<Option<Outcome>>> {
+        let mut answers: Vec<Vec<Option<Outcome>>> = batch.iter().map(|_| vec![None; self.planned.len()]).collect();
         for (index, kernel) in self.plan.kernels.iter().enumerate() {
             let Some(supervised) = kernel.supervised() else { continue };
-            let mine = self.desks.iter().enumerate().filter(|(_, desk)| desk.kernel == index);
-            let mine: Vec<(usize, &Desk)> = mine.filter(|(_, desk)| !queue.is_given_up(self.cell(desk))).collect();
+            let mine = self.planned.iter().enumerate().filter(|(_, function)| function.kernel == index);
+            let mine: Vec<(usize, &Planned)> =
+                mine.filter(|(_, function)| !queue.is_given_up(self.cell(function))).collect();
             let (mut places, mut cases) = (Vec::new(), Vec::new());
             for (row_place, row) in batch.iter().enumerate() {
-                for &(desk_place, desk) in &mine {
+                for &(function_place, function) in &mine {
                     if let Some(case) =
-                        row.cases[desk.op].as_ref().filter(|case| kernel::accepts(kernel.as_ref(), case))
+                        row.cases[function.op].as_ref().filter(|case| kernel::accepts(kernel.as_ref(), case))
                     {
-                        places.push((row_place, desk_place));
+                        places.push((row_place, function_place));
                         cases.push(case);
                     }
                 }
             }
             if !cases.is_empty() {
-                for ((row, desk), outcome) in places.into_iter().zip(supervised.run_batch(&cases)) {
-                    answers[row][desk] = Some(outcome);
+                for ((row, function), outcome) in places.into_iter().zip(supervised.run_batch(&cases)) {
+                    answers[row][function] = Some(outcome);
                 }
             }
         }
         answers
     }
 
-    /// Judges one row on all ops and kernels. What in-process kernels did goes into the harvest, what the others did into lots.
+    /// Judges one row on all ops and kernels. What in-process kernels did goes into `sums`, what the others did into those of the piece.
     fn judge(
         &self,
-        row: &Row,
+        row: &RowCases,
         mut answers: Vec<Option<Outcome>>,
         oracle: &mut Oracle,
-        harvest: &mut Harvest,
-        lots: &mut Lots,
+        sums: &mut Sums,
+        piece: &mut PieceSums,
     ) {
         let size = row_size(&row.logits);
         let mut places = 0..;
-        for desks in self.desks.chunk_by(|a, b| a.op == b.op) {
-            let mut trial = row.cases[desks[0].op].as_ref().map(Trial::new);
-            for (desk, place) in desks.iter().zip(places.by_ref()) {
-                let kernel = self.plan.kernels[desk.kernel].as_ref();
-                let cell = self.cell(desk);
+        for planned in self.planned.chunk_by(|a, b| a.op == b.op) {
+            let mut trial = row.cases[planned[0].op].as_ref().map(Trial::new);
+            for (function, place) in planned.iter().zip(places.by_ref()) {
+                let kernel = self.plan.kernels[function.kernel].as_ref();
+                let cell = self.cell(function);
                 let is_supervised = kernel.supervised().is_some();
                 let trial = trial.as_mut().filter(|trial| kernel::accepts(kernel, trial.case()));
                 let judgement = match (trial, is_supervised) {
                     // The kernel has no case here.
                     (None, _) => None,
-                    (Some(trial), false) => Some((trial.judge(oracle, kernel, &desk.claims), trial)),
+                    (Some(trial), false) => Some((trial.judge(oracle, kernel, &function.claims), trial)),
                     (Some(trial), true) => match answers[place].take() {
                         // Given up on: not a row of the cell.
                         None | Some(Outcome::NotRun) => continue,
-                        Some(outcome) => Some((trial.judge_outcome(oracle, kernel, &desk.claims, &outcome), trial)),
+                        Some(outcome) => Some((trial.judge_outcome(oracle, kernel, &function.claims, &outcome), trial)),
                     },
                 };
-                let lot = if is_supervised { lots.current(cell) } else { harvest.lot(cell) };
-                lot.tally.rows += 1;
+                let sum = if is_supervised { piece.current(cell) } else { sums.sum(cell) };
+                sum.counts.rows += 1;
                 let Some((judgement, trial)) = judgement else {
-                    lot.tally.without += 1;
+                    sum.counts.without += 1;
                     continue;
                 };
-                lot.tally.add(row.index, trial.case(), &judgement);
+                sum.counts.add(row.index, trial.case(), &judgement);
                 if let Some(size) = size {
-                    tally::add_to_curve(&mut lot.curve, size, &judgement);
+                    counts::add_to_curve(&mut sum.curve, size, &judgement);
                 }
                 let fatal = judgement.verdict.fault().filter(|fault| is_supervised && fault.is_fatal());
                 if judgement.verdict.is_failure() {
-                    let class = trial.truth(oracle, desk.claims.special).class;
-                    lot.fail(class, row.index, trial.case(), judgement);
+                    let class = trial.truth(oracle, function.claims.special).class;
+                    sum.fail(class, row.index, trial.case(), judgement);
                 }
                 if let Some(fault) = fatal {
-                    lots.close(cell, fault);
+                    piece.close(cell, fault);
                 }
             }
         }
@@ -585,10 +587,10 @@ mod tests {
     #[test]
     fn pieces_cover_every_row_once() {
         const PIECE: u64 = 8;
-        let fields = [(0, 0, 2 * PIECE + 1), (0, 1, 0), (0, 2, PIECE), (1, 0, 1), (1, 1, u64::MAX / 2)];
-        let chunks = Chunks::new(&fields, PIECE);
-        // The first four fields have 3, 0, 1 and 1 pieces.
-        for &(dtype, source, rows) in &fields[..4] {
+        let units = [(0, 0, 2 * PIECE + 1), (0, 1, 0), (0, 2, PIECE), (1, 0, 1), (1, 1, u64::MAX / 2)];
+        let chunks = Chunks::new(&units, PIECE);
+        // The first four units have 3, 0, 1 and 1 pieces.
+        for &(dtype, source, rows) in &units[..4] {
             let mine = (0..5).map(|chunk| chunks.get(chunk)).filter(|chunk| (chunk.0, chunk.1) == (dtype, source));
             assert_eq!(mine.flat_map(|chunk| chunk.2).collect::<Vec<_>>(), (0..rows).collect::<Vec<_>>());
         }

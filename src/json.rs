@@ -1,7 +1,7 @@
 //! JSON as all our files have it: values on a line, places of errors for people, and the name and version of a format.
 
 use crate::error::{Error, Result};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Refuses every schema but `ours`, and says of a newer version of it that it is one.
 pub(crate) fn check_schema(found: Option<&str>, ours: &str) -> std::result::Result<(), String> {
@@ -17,6 +17,16 @@ pub(crate) fn check_schema(found: Option<&str>, ours: &str) -> std::result::Resu
         Some(other) => Err(format!("schema `{other}` is not `{ours}`; this is another file")),
         None => Err(format!("no `schema`; `{ours}` is due there")),
     }
+}
+
+/// The schema that a file names, if it names one: what every version of a format has, so that another version is named and not taken for
+/// a broken file.
+pub(crate) fn schema_of(bytes: &[u8]) -> serde_json::Result<Option<String>> {
+    #[derive(Deserialize)]
+    struct Head {
+        schema: Option<String>,
+    }
+    serde_json::from_slice(bytes).map(|head: Head| head.schema)
 }
 
 /// `line 3, column 7: what is wrong`.

@@ -103,9 +103,9 @@ pub fn judge(case: &Case, outcome: &Outcome, truth: &Truth, bounds: &Bounds, cla
     if outputs.len() != due {
         return Judgement::of_fault(Fault::Unwritten, format!("{} outputs where {due} are due", outputs.len()));
     }
-    let court = Court { case, truth, bounds, claims };
+    let judging = Judging { case, truth, bounds, claims };
     // An answer passes if it passes one of the alternatives; if it passes none, the first speaks.
-    let mut judgements = (0..truth.alternatives.len()).map(|alternative| court.judge_outputs(outputs, alternative));
+    let mut judgements = (0..truth.alternatives.len()).map(|alternative| judging.judge_outputs(outputs, alternative));
     // A truth without an alternative is none, and no pass.
     let Some(first) = judgements.next() else {
         return Judgement { verdict: Verdict::Undecided, ..Judgement::empty() };
@@ -116,7 +116,7 @@ pub fn judge(case: &Case, outcome: &Outcome, truth: &Truth, bounds: &Bounds, cla
         judgements.find(|judgement| judgement.verdict == Verdict::Pass).unwrap_or(first)
     };
     if judgement.verdict == Verdict::Pass {
-        judgement.relation = court.broken_relation(outputs);
+        judgement.relation = judging.broken_relation(outputs);
         match judgement.relation {
             None => {}
             Some(Relation::Range) => judgement.verdict = Verdict::Range,
@@ -186,18 +186,18 @@ pub fn judge_output(
     got: f64,
 ) -> OutputJudgement {
     let _standard = Standard::enter();
-    Court { case, truth, bounds, claims }.judge_best(index, got)
+    Judging { case, truth, bounds, claims }.judge_best(index, got)
 }
 
 /// What a judgement needs.
-struct Court<'a> {
+struct Judging<'a> {
     case: &'a Case,
     truth: &'a Truth,
     bounds: &'a Bounds,
     claims: &'a Claims,
 }
 
-impl Court<'_> {
+impl Judging<'_> {
     fn judge_outputs(&self, outputs: &[f64], alternative: usize) -> Judgement {
         let mut judgement = Judgement { outputs: outputs.len() as u64, ..Judgement::empty() };
         for (index, &got) in outputs.iter().enumerate() {

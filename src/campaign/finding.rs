@@ -1,6 +1,6 @@
 //! The findings of a campaign: each failure that was kept is diagnosed, and of those that are alike one is kept.
 
-use super::{Control, Desk, Failure, FailureKey, Plan};
+use super::{Control, FailureKey, FirstFailure, Plan, Planned};
 use crate::diagnosis::{self, Effort};
 use crate::oracle::Oracle;
 use crate::results::{Finding, Kept, Settings};
@@ -17,17 +17,19 @@ const SHRINK_TIME_WHEN_STOPPED: Duration = Duration::from_secs(2);
 /// Each failure shrunk and diagnosed, in parallel. They are shrunk little or not at all once the campaign was stopped.
 pub(super) fn all(
     plan: &Plan,
-    desks: &[Vec<Desk>],
-    failures: &BTreeMap<FailureKey, Failure>,
+    planned: &[Vec<Planned>],
+    failures: &BTreeMap<FailureKey, FirstFailure>,
     control: &Control,
 ) -> Vec<Kept> {
     let began = Instant::now();
     let is_over = || control.is_stopped() && began.elapsed() > SHRINK_TIME_WHEN_STOPPED;
-    let failures: Vec<(&FailureKey, &Failure)> = failures.iter().collect();
-    let kept = |oracle: &mut Oracle, (key, failure): &(&FailureKey, &Failure)| {
+    let failures: Vec<(&FailureKey, &FirstFailure)> = failures.iter().collect();
+    let kept = |oracle: &mut Oracle, (key, failure): &(&FailureKey, &FirstFailure)| {
         let &(kernel, op, dtype, _, shape) = *key;
-        let claims =
-            desks[dtype].iter().find(|desk| (desk.kernel, desk.op) == (kernel, op)).map(|desk| &desk.claims)?;
+        let claims = planned[dtype]
+            .iter()
+            .find(|function| (function.kernel, function.op) == (kernel, op))
+            .map(|function| &function.claims)?;
         let kernel = plan.kernels[kernel].as_ref();
         let budget = if control.is_stopped() { SHRINK_BUDGET_WHEN_STOPPED } else { usize::MAX };
         let effort = Effort { budget, is_over: &is_over };

@@ -7,8 +7,8 @@
 //! A generation is a batch: its children are made before any of them is judged, so a kernel in a process of its own gets them at
 //! once, and the result depends on nothing but the seed, the kernel's answers and the number of steps.
 
-use super::harvest::{Lot, MOST_FAULTS};
-use super::{Control, Desk, Plan, Shape, row_size};
+use super::sums::{CellSum, MOST_FAULTS};
+use super::{Control, Plan, Planned, Shape, row_size};
 use crate::case::Case;
 use crate::dtype::Dtype;
 use crate::generate::draw::Draw;
@@ -45,26 +45,27 @@ type Niche = (Shape, u32, i32);
 struct Search<'a> {
     plan: &'a Plan,
     kernel: &'a dyn Kernel,
-    desk: &'a Desk,
+    function: &'a Planned,
     draw: Draw,
     elites: BTreeMap<Niche, (f64, Case)>,
-    lot: Lot,
+    sum: CellSum,
     faults: u64,
 }
 
-/// Searches with `steps` cases, fewer where it is stopped or the kernel is given up on. All failures are in the lot, and the cases
+/// Searches with `steps` cases, fewer where it is stopped or the kernel is given up on. All failures are in the sum, and the cases
 /// are counted there as rows.
 pub(super) fn search(
     plan: &Plan,
-    desk: &Desk,
+    function: &Planned,
     dtype: Dtype,
     steps: u64,
     control: &Control,
     oracle: &mut Oracle,
-) -> Lot {
-    let (op, kernel) = (plan.ops[desk.op], plan.kernels[desk.kernel].as_ref());
+) -> CellSum {
+    let (op, kernel) = (plan.ops[function.op], plan.kernels[function.kernel].as_ref());
     let draw = Draw::stream(plan.seed, dtype, SEARCH_FAMILY, Some(op), 0);
-    let mut search = Search { plan, kernel, desk, draw, elites: BTreeMap::new(), lot: Lot::default(), faults: 0 };
+    let mut search =
+        Search { plan, kernel, function, draw, elites: BTreeMap::new(), sum: CellSum::default(), faults: 0 };
     let mut waiting = search.first_cases(dtype);
     let mut done = 0;
     while done < steps && !control.is_stopped() && search.faults < MOST_FAULTS {
@@ -83,13 +84,13 @@ pub(super) fn search(
         search.judge(&cases, done, oracle);
         done += cases.len() as u64;
     }
-    search.lot
+    search.sum
 }
 
 impl Search<'_> {
     /// The cases that the search begins with: the first rows of every family.
     fn first_cases(&self, dtype: Dtype) -> impl Iterator<Item = Case> + use<> {
-        let (op, seed) = (self.plan.ops[self.desk.op], self.plan.seed);
+        let (op, seed) = (self.plan.ops[self.function.op], self.plan.seed);
         let longest = self.plan.max_len.min(LONGEST);
         let quick = Family::all().iter().filter(|family| !family.is_slow());
         let rows = quick.flat_map(move |&family| {
@@ -130,12 +131,12 @@ impl Search<'_> {
             if self.faults >= MOST_FAULTS {
                 return;
             }
-            self.lot.tally.rows += 1;
+            self.sum.counts.rows += 1;
             if !kernel::accepts(self.kernel, case) {
-                self.lot.tally.without += 1;
+                self.sum.counts.without += 1;
                 continue;
             }
-            let (mut trial, claims) = (Trial::new(case), &self.desk.claims);
+            let (mut trial, claims) = (Trial::new(case), &self.function.claims);
             let judgement = match &mut answers {
                 None => trial.judge(oracle, self.kernel, claims),
                 Some(answers) => {
@@ -144,20 +145,20 @@ impl Search<'_> {
                 }
             };
             let class = trial.truth(oracle, claims.special).class;
-            self.lot.tally.add(index, case, &judgement);
+            self.sum.counts.add(index, case, &judgement);
             if let Some(size) = row_size(case.logits()) {
-                super::tally::add_to_curve(&mut self.lot.curve, size, &judgement);
+                super::counts::add_to_curve(&mut self.sum.curve, size, &judgement);
             }
             self.faults += u64::from(judgement.verdict.fault().is_some_and(Fault::is_fatal));
             self.keep(case, Shape::of(case, class), &judgement);
             if judgement.verdict.is_failure() {
-                self.lot.fail(class, index, case, judgement);
+                self.sum.fail(class, index, case, judgement);
             }
         }
     }
 
     /// Keeps a case that is the worst of its kind. An infinite ratio is the end of a climb: nothing above it is to be found, and
-    /// what fails by it is in the lot.
+    /// what fails by it is in the sum.
     fn keep(&mut self, case: &Case, shape: Shape, judgement: &Judgement) {
         /// Octaves of the bound that are one kind.
         const OCTAVES: f64 = 8.0;

@@ -6,7 +6,7 @@ use crate::case::{Case, parse_values};
 use crate::diagnosis::DIGITS;
 use crate::dtype::{Dtype, text};
 use crate::error::Error;
-use crate::judge::{Relation, Verdict};
+use crate::judge::Judgement;
 use crate::kernel::{self, Claims, Outcome, accepts};
 use crate::op::{Op, Takes};
 use crate::oracle::Oracle;
@@ -96,7 +96,7 @@ impl Eval {
             let claims = self.policy.claims_of(kernel.as_ref(), case.op(), case.dtype())?;
             let (outcome, judgement) = quietly(|| trial.run(&mut oracle, kernel.as_ref(), &claims));
             kernel::trouble(kernel.as_ref()).map_or(Ok(()), Err)?;
-            whole.push((kernel.name().to_owned(), judgement.verdict, judgement.message.clone(), judgement.relation));
+            whole.push((kernel.name().to_owned(), judgement));
             let Outcome::Outputs(values) = &outcome else { continue };
             for (index, &got) in values.iter().enumerate().take(outputs) {
                 let judged = trial.judge_output(&mut oracle, &claims, index, got);
@@ -141,7 +141,7 @@ impl Eval {
     }
 }
 
-fn json(rows: &[render::EvalRow], whole: &[(String, Verdict, Option<String>, Option<Relation>)]) -> Value {
+fn json(rows: &[render::EvalRow], whole: &[(String, Judgement)]) -> Value {
     let number = |x: f64| if x.is_finite() { json!(x) } else { json!(text::hex(x)) };
     let outputs: Vec<Value> = rows
         .iter()
@@ -174,8 +174,9 @@ fn json(rows: &[render::EvalRow], whole: &[(String, Verdict, Option<String>, Opt
     // Kernels without an answer, by what they did instead.
     let faults: Map<String, Value> = whole
         .iter()
-        .filter_map(|(name, verdict, message, _)| {
-            Some((name.clone(), json!({"verdict": verdict.name(), "message": message.as_ref()?})))
+        .filter_map(|(name, judgement)| {
+            let message = judgement.message.as_ref()?;
+            Some((name.clone(), json!({"verdict": judgement.verdict.name(), "message": message})))
         })
         .collect();
     if !faults.is_empty() {

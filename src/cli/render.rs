@@ -2,7 +2,7 @@
 
 use crate::case::Case;
 use crate::dtype::text;
-use crate::judge::{OutputJudgement, Relation, Verdict};
+use crate::judge::{Judgement, OutputJudgement, Verdict};
 use crate::oracle::Exact;
 use crate::outside;
 use crate::report::finding::{Told, input_in_decimals};
@@ -29,12 +29,8 @@ fn input(case: &Case) -> String {
     format!("{} {} {}", case.op(), case.dtype(), input_in_decimals(case, LONGEST_SHOWN))
 }
 
-/// The table of `eval`.
-pub(super) fn eval(
-    case: &Case,
-    rows: &[EvalRow],
-    whole: &[(String, Verdict, Option<String>, Option<Relation>)],
-) -> String {
+/// The table of `eval`; `whole` is what is said of each kernel as a whole.
+pub(super) fn eval(case: &Case, rows: &[EvalRow], whole: &[(String, Judgement)]) -> String {
     let mut text = format!("{}\n", input(case));
     for (index, row) in rows.iter().enumerate().take(OUTPUTS_SHOWN) {
         let label = if case.op().is_scalar() { "output".to_owned() } else { format!("output {index}") };
@@ -58,12 +54,12 @@ pub(super) fn eval(
     if rows.is_empty() {
         text += "\nno outputs\n";
     }
-    for (name, verdict, message, relation) in whole {
-        match (verdict, message, relation) {
-            (_, Some(message), _) => text += &format!("\n{name}: {verdict}: {}\n", line(message)),
-            (_, _, Some(relation)) => text += &format!("\n{name}: {verdict}: {relation}\n"),
-            (Verdict::Unwritten, ..) => text += &format!("\n{name}: it returned another number of outputs\n"),
-            _ => {}
+    for (name, Judgement { verdict, message, relation, .. }) in whole {
+        // What happened instead of an answer, under the name of the verdict that it is: a crash is no panic.
+        if let Some(message) = message {
+            text += &format!("\n{name}: {verdict}: {}\n", line(message));
+        } else if let Some(relation) = relation {
+            text += &format!("\n{name}: {verdict}: {relation}\n");
         }
     }
     text
@@ -102,7 +98,7 @@ pub(super) fn finding(finding: &Finding, case: &Case) -> String {
 /// What `run` prints at the end: a line for each kernel, and where the report is.
 pub(super) fn summary(results: &Results, info: &RunInfo, out: &Path) -> String {
     #[derive(Default)]
-    struct Line {
+    struct KernelLine {
         cases: u64,
         outputs: u64,
         failed: u64,
@@ -111,9 +107,9 @@ pub(super) fn summary(results: &Results, info: &RunInfo, out: &Path) -> String {
         max_ratio: f64,
         verdicts: BTreeMap<Verdict, u64>,
     }
-    let mut lines: Vec<(&str, Line)> = Vec::new();
+    let mut lines: Vec<(&str, KernelLine)> = Vec::new();
     for kernel in &results.settings.kernels {
-        let mut line = Line::default();
+        let mut line = KernelLine::default();
         for cell in results.cells.iter().filter(|cell| cell.kernel == *kernel) {
             line.cases += cell.cases;
             line.outputs += cell.outputs;

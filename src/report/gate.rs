@@ -150,7 +150,7 @@ pub fn json(gate: &Comparison) -> Result<String> {
         not_selected: usize,
     }
     #[derive(Serialize)]
-    struct Gate<'a> {
+    struct GateFile<'a> {
         schema: &'a str,
         passed: bool,
         baseline: Option<String>,
@@ -183,7 +183,7 @@ pub fn json(gate: &Comparison) -> Result<String> {
         }
         _ => None,
     });
-    let gate = Gate {
+    let gate = GateFile {
         schema: SCHEMA,
         passed: gate.passes(),
         baseline: gate.baseline.as_ref().map(|path| path.display().to_string()),

@@ -5,7 +5,7 @@
 //! comes from results is escaped by `escape`; the page forbids itself any request.
 
 use super::finding::{Told, meaning, meaning_of_grade};
-use super::view::{KernelView, Ranked, Slot, Tally, View};
+use super::view::{KernelView, Ranked, Slot, Totals, View};
 use crate::baseline::Comparison;
 use crate::dtype::{Dtype, text};
 use crate::judge::{Grade, Verdict};
@@ -60,11 +60,11 @@ pub fn page(results: &Results, run: Option<&RunInfo>, gate: Option<&Comparison>)
         verdict_of_the_gate(&mut out, gate);
     }
     put!(out, "<p class=lead>{}</p>\n", view.headline(|name| format!("<code>{}</code>", escape(name))));
-    let tally = view.tally();
+    let totals = view.totals();
     put!(
         out,
         "<p class=soft>{} in {} of (kernel, op, dtype, family), seed {}.</p>\n",
-        plural_u64(tally.cases, "case"),
+        plural_u64(totals.cases, "case"),
         plural(results.cells.len(), "cell"),
         results.settings.seed
     );
@@ -199,8 +199,8 @@ fn glance(out: &mut String, view: &View) {
     }
     out.push_str("<table class=glance><tbody>\n");
     for (index, kernel) in view.group(false) {
-        let (name, tally) = (escape(kernel.name), &kernel.tally);
-        let (class, sign, answer) = match tally.worst() {
+        let (name, totals) = (escape(kernel.name), &kernel.totals);
+        let (class, sign, answer) = match totals.worst() {
             None => ("none", "–", "not run"),
             Some(worst) => {
                 let (class, sign) = tone(worst);
@@ -216,15 +216,15 @@ fn glance(out: &mut String, view: &View) {
             out,
             "<tr data-k=\"{name}\"><th scope=row><a href=\"#k{index}\"><code>{name}</code></a></th>\
              <td><span class=\"pill {class}\">{sign} {answer}</span></td><td class=num>{}</td><td>",
-            share(tally)
+            share(totals)
         );
-        if tally.failures() > 0 {
+        if totals.failures() > 0 {
             put!(
                 out,
                 "{}: {}<small>{}</small>",
-                percent(tally.failures(), tally.cases),
+                percent(totals.failures(), totals.cases),
                 broken_ops(view, kernel),
-                tally.verdict_counts()
+                totals.verdict_counts()
             );
         }
         out.push_str("</td></tr>\n");
@@ -234,7 +234,7 @@ fn glance(out: &mut String, view: &View) {
 
 /// The ops in which a kernel fails.
 fn broken_ops(view: &View, kernel: &KernelView) -> String {
-    let fails = |op: Op| kernel.slots.iter().any(|(&(_, of), slot)| of == op && slot.tally.failures() > 0);
+    let fails = |op: Op| kernel.slots.iter().any(|(&(_, of), slot)| of == op && slot.totals.failures() > 0);
     let (broken, whole): (Vec<Op>, Vec<Op>) = view.ops.iter().partition(|&&op| fails(op));
     let names = |ops: &[Op]| ops.iter().map(|op| op.name()).collect::<Vec<_>>().join(", ");
     match (broken.len(), whole.len()) {
@@ -282,7 +282,7 @@ fn matrices(out: &mut String, view: &View) {
         let planted = view.group(true).count();
         if planted > 0 {
             let caught = |kernel: &KernelView| {
-                kernel.slots.iter().any(|(&(of, _), slot)| of == dtype && slot.tally.failures() > 0)
+                kernel.slots.iter().any(|(&(of, _), slot)| of == dtype && slot.totals.failures() > 0)
             };
             let caught = view.group(true).filter(|(_, kernel)| caught(kernel)).count();
             put!(
@@ -341,16 +341,16 @@ fn matrix(out: &mut String, view: &View, dtype: Dtype, planted: bool) {
             let op_label = format!("<span class=op>{}</span>", breakable(op));
             match kernel.slots.get(&(dtype, op)) {
                 Some(slot) => {
-                    let (class, words) = words(slot.tally.worst());
+                    let (class, words) = words(slot.totals.worst());
                     put!(out, "<td class={class}><a href=\"#{}\">{op_label}<b>{words}</b>", anchor(index, dtype, op));
-                    if slot.tally.max_ratio.is_some() {
-                        put!(out, "<i>{}", ratio_text(slot.tally.max_ratio));
-                        if slot.tally.failures() > 0 {
-                            put!(out, "<u>{}</u>", percent(slot.tally.failures(), slot.tally.cases));
+                    if slot.totals.max_ratio.is_some() {
+                        put!(out, "<i>{}", ratio_text(slot.totals.max_ratio));
+                        if slot.totals.failures() > 0 {
+                            put!(out, "<u>{}</u>", percent(slot.totals.failures(), slot.totals.cases));
                         }
                         out.push_str("</i>");
                     }
-                    let (undecided, not_run) = (slot.tally.undecided(), slot.tally.not_run);
+                    let (undecided, not_run) = (slot.totals.undecided(), slot.totals.not_run);
                     if undecided > 0 {
                         put!(out, "<i>{} undecided</i>", count(undecided));
                     }
@@ -561,8 +561,8 @@ fn kernels(out: &mut String, view: &View) {
             put!(
                 out,
                 "<details class=box id=k{index} data-k=\"{name}\"><summary><code>{name}</code>{}<small class=end>{}</small></summary>\n",
-                pill(kernel.tally.worst()),
-                share(&kernel.tally),
+                pill(kernel.totals.worst()),
+                share(&kernel.totals),
             );
             histograms(out, view, kernel);
             for &op in &view.ops {
@@ -585,11 +585,11 @@ fn kernels(out: &mut String, view: &View) {
 }
 
 /// `12 of 4,800 cases fail`, or that all pass.
-fn share(tally: &Tally) -> String {
-    match tally.failures() {
-        0 if tally.cases == 0 => "no case run".into(),
-        0 => format!("no failure in {}", plural_u64(tally.cases, "case")),
-        failures => format!("{} of {} fail", count(failures), plural_u64(tally.cases, "case")),
+fn share(totals: &Totals) -> String {
+    match totals.failures() {
+        0 if totals.cases == 0 => "no case run".into(),
+        0 => format!("no failure in {}", plural_u64(totals.cases, "case")),
+        failures => format!("{} of {} fail", count(failures), plural_u64(totals.cases, "case")),
     }
 }
 
@@ -619,8 +619,8 @@ fn figure(out: &mut String, kernel: &KernelView, slot: &Slot, id: &str, dtype: D
     put!(
         out,
         "<figure id={id}><figcaption><b>{dtype}</b>{}<span class=end>{}</span></figcaption>",
-        pill(slot.tally.worst()),
-        ratio_text(slot.tally.max_ratio)
+        pill(slot.totals.worst()),
+        ratio_text(slot.totals.max_ratio)
     );
     if let Some(curve) = slot.curve.filter(|curve| !curve.points.is_empty()) {
         out.push_str(&plot::curve(
@@ -636,23 +636,23 @@ fn figure(out: &mut String, kernel: &KernelView, slot: &Slot, id: &str, dtype: D
             .iter()
             .filter(|cell| !cell.max_ratio.is_nan())
             .max_by(|a, b| a.max_ratio.total_cmp(&b.max_ratio));
-        put!(out, "<p>{}, {}: all pass", families(slot.cells.len()), plural_u64(slot.tally.cases, "case"));
+        put!(out, "<p>{}, {}: all pass", families(slot.cells.len()), plural_u64(slot.totals.cases, "case"));
         if let Some(cell) = hardest {
             put!(out, "; the hardest is <code>{}</code>", escape(&cell.family));
         }
-        if let Some(grade) = slot.tally.worst_grade() {
+        if let Some(grade) = slot.totals.worst_grade() {
             put!(out, "; worst grade {grade}");
         }
         out.push_str(".</p>");
     } else {
-        let item = |out: &mut String, (cell, tally): &(&Cell, Tally)| {
+        let item = |out: &mut String, (cell, totals): &(&Cell, Totals)| {
             put!(
                 out,
                 "<li><code>{}</code><span class=num>{}</span><small>",
                 escape(&cell.family),
-                ratio_text(tally.max_ratio)
+                ratio_text(totals.max_ratio)
             );
-            let counts = tally.verdict_counts();
+            let counts = totals.verdict_counts();
             if !counts.is_empty() {
                 put!(out, "{counts} of {}", plural_u64(cell.cases, "case"));
             }

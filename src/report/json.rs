@@ -5,11 +5,11 @@
 //! to the same bits; what JSON cannot hold is a string (see [`crate::results`]).
 
 use crate::error::Result;
-use crate::json::{cannot_write, check_schema, line, place};
+use crate::json::{cannot_write, check_schema, line, place, schema_of};
 use crate::judge::HISTOGRAM_BINS;
 use crate::outside::{self, LONGEST_TEXT};
 use crate::results::{Finding, Part, Results, RunInfo, SCHEMA};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use std::collections::BTreeSet;
 
 /// The text of `results.json`.
@@ -62,20 +62,15 @@ pub fn run_text(run: &RunInfo) -> Result<String> {
 /// Reads the text of `results.json`: what it says is checked, and harmless to print from here on. The error is the reason, without
 /// the file's name.
 pub(crate) fn parse(bytes: &[u8]) -> std::result::Result<Results, String> {
-    /// What every version of the format has, so that another version is named and not taken for a broken file.
-    #[derive(Deserialize)]
-    struct Head {
-        schema: Option<String>,
-    }
     let bytes = outside::without_mark(bytes);
-    let head: Head = serde_json::from_slice(bytes).map_err(|error| {
+    let schema = schema_of(bytes).map_err(|error| {
         if error.is_data() {
             format!("{}; these are no logitfuzz results", place(&error))
         } else {
             format!("not JSON: {}; was the file cut short or edited?", place(&error))
         }
     })?;
-    check_schema(head.schema.as_deref(), SCHEMA)?;
+    check_schema(schema.as_deref(), SCHEMA)?;
     let mut results: Results =
         serde_json::from_slice(bytes).map_err(|error| format!("not valid results: {}", place(&error)))?;
     check_names(&results)?;

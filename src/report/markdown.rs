@@ -105,39 +105,39 @@ fn version(kernel: &KernelView) -> String {
 
 /// An entry of a matrix.
 fn entry(slot: &Slot) -> String {
-    let tally = &slot.tally;
-    let mut text = match tally.worst() {
+    let totals = &slot.totals;
+    let mut text = match totals.worst() {
         None => "not run".to_owned(),
         Some(Verdict::Pass) => "pass".to_owned(),
         Some(Verdict::Undecided) => "*undecided*".to_owned(),
         Some(verdict) => format!("**{verdict}**"),
     };
     // An infinite ratio says no more than the verdict.
-    if let Some(x) = tally.max_ratio.filter(|x| x.is_finite()) {
+    if let Some(x) = totals.max_ratio.filter(|x| x.is_finite()) {
         put!(text, " {}", ratio(x));
     }
-    if tally.undecided() > 0 && tally.worst() != Some(Verdict::Undecided) {
-        put!(text, ", {} undecided", count(tally.undecided()));
+    if totals.undecided() > 0 && totals.worst() != Some(Verdict::Undecided) {
+        put!(text, ", {} undecided", count(totals.undecided()));
     }
-    if tally.not_run > 0 && tally.cases > 0 {
-        put!(text, ", {} not run", count(tally.not_run));
+    if totals.not_run > 0 && totals.cases > 0 {
+        put!(text, ", {} not run", count(totals.not_run));
     }
     text
 }
 
 /// The families that broke a kernel, by failing cases over all ops and dtypes.
 fn broken_families(kernel: &KernelView) -> String {
-    let mut families: BTreeMap<&str, super::view::Tally> = BTreeMap::new();
+    let mut families: BTreeMap<&str, super::view::Totals> = BTreeMap::new();
     for cell in kernel.slots.values().flat_map(|slot| &slot.cells) {
         families.entry(&cell.family).or_default().add(cell);
     }
-    let mut broken: Vec<_> = families.iter().filter(|(_, tally)| tally.failures() > 0).collect();
-    broken.sort_by_key(|(_, tally)| std::cmp::Reverse(tally.failures()));
+    let mut broken: Vec<_> = families.iter().filter(|(_, totals)| totals.failures() > 0).collect();
+    broken.sort_by_key(|(_, totals)| std::cmp::Reverse(totals.failures()));
     if broken.is_empty() {
-        return if kernel.tally.cases == 0 { "not run".into() } else { "nothing".into() };
+        return if kernel.totals.cases == 0 { "not run".into() } else { "nothing".into() };
     }
     let told: Vec<String> =
-        broken.iter().map(|(family, tally)| format!("{} ({})", code(family), tally.verdict_counts())).collect();
+        broken.iter().map(|(family, totals)| format!("{} ({})", code(family), totals.verdict_counts())).collect();
     told.join(", ")
 }
 

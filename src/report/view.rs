@@ -40,7 +40,7 @@ pub(super) struct KernelView<'a> {
     /// Its findings, the most telling first: one of each (verdict, cause), then the others.
     pub findings: Vec<Ranked<'a>>,
     /// Over all slots.
-    pub tally: Tally,
+    pub totals: Totals,
 }
 
 /// One (kernel, op, dtype).
@@ -51,7 +51,7 @@ pub(super) struct Slot<'a> {
     /// Error against input.
     pub curve: Option<&'a Curve>,
     /// Over all families.
-    pub tally: Tally,
+    pub totals: Totals,
 }
 
 /// A finding, and its place among those of the same kernel, verdict and cause (0: the shortest input).
@@ -64,7 +64,7 @@ pub(super) struct Ranked<'a> {
 
 /// Sums and extremes of cells.
 #[derive(Default, Clone)]
-pub(super) struct Tally {
+pub(super) struct Totals {
     /// Cases run.
     pub cases: u64,
     /// Cases selected and not run.
@@ -79,7 +79,7 @@ pub(super) struct Tally {
     pub max_ratio: Option<f64>,
 }
 
-impl Tally {
+impl Totals {
     /// Counts one more cell.
     pub fn add(&mut self, cell: &Cell) {
         self.cases += cell.cases;
@@ -98,9 +98,9 @@ impl Tally {
 
     /// Counts one cell alone.
     pub fn of(cell: &Cell) -> Self {
-        let mut tally = Self::default();
-        tally.add(cell);
-        tally
+        let mut totals = Self::default();
+        totals.add(cell);
+        totals
     }
 
     /// The worst verdict; none where no case was run.
@@ -134,13 +134,13 @@ impl Tally {
 }
 
 impl Slot<'_> {
-    /// The cells that are not all passes, worst first, each with its own tally.
-    pub fn broken(&self) -> Vec<(&Cell, Tally)> {
+    /// The cells that are not all passes, worst first, each with its own totals.
+    pub fn broken(&self) -> Vec<(&Cell, Totals)> {
         let mut broken: Vec<_> = (self.cells.iter())
-            .map(|&cell| (cell, Tally::of(cell)))
-            .filter(|(_, tally)| tally.worst() != Some(Verdict::Pass) || tally.not_run > 0)
+            .map(|&cell| (cell, Totals::of(cell)))
+            .filter(|(_, totals)| totals.worst() != Some(Verdict::Pass) || totals.not_run > 0)
             .collect();
-        broken.sort_by_key(|(_, tally)| std::cmp::Reverse((tally.worst(), tally.failures())));
+        broken.sort_by_key(|(_, totals)| std::cmp::Reverse((totals.worst(), totals.failures())));
         broken
     }
 }
@@ -164,8 +164,8 @@ impl<'a> View<'a> {
             if let Some(kernel) = kernels.get_mut(&*cell.kernel) {
                 let slot = kernel.slots.entry((cell.dtype, cell.op)).or_default();
                 slot.cells.push(cell);
-                slot.tally.add(cell);
-                kernel.tally.add(cell);
+                slot.totals.add(cell);
+                kernel.totals.add(cell);
             }
         }
         for curve in &results.curves {
@@ -189,23 +189,23 @@ impl<'a> View<'a> {
     }
 
     /// Everything together.
-    pub fn tally(&self) -> Tally {
-        let mut tally = Tally::default();
-        self.results.cells.iter().for_each(|cell| tally.add(cell));
-        tally
+    pub fn totals(&self) -> Totals {
+        let mut totals = Totals::default();
+        self.results.cells.iter().for_each(|cell| totals.add(cell));
+        totals
     }
 
     /// What was found, in a sentence or two; `code` marks up a kernel's name.
     pub fn headline(&self, code: impl Fn(&str) -> String) -> String {
-        let tally = self.tally();
+        let totals = self.totals();
         let ordinary: Vec<_> = self.group(false).map(|(_, kernel)| kernel).collect();
         let planted: Vec<_> = self.group(true).map(|(_, kernel)| kernel).collect();
         let mut text =
-            format!("{}, {} judged", plural(self.kernels.len(), "kernel"), plural_u64(tally.outputs, "output"));
+            format!("{}, {} judged", plural(self.kernels.len(), "kernel"), plural_u64(totals.outputs, "output"));
         if !ordinary.is_empty() {
-            let breaking: Vec<_> = ordinary.iter().filter(|kernel| kernel.tally.failures() > 0).collect();
+            let breaking: Vec<_> = ordinary.iter().filter(|kernel| kernel.totals.failures() > 0).collect();
             let worst = (breaking.iter())
-                .flat_map(|kernel| kernel.slots.iter().map(move |(at, slot)| (kernel.name, at, &slot.tally)))
+                .flat_map(|kernel| kernel.slots.iter().map(move |(at, slot)| (kernel.name, at, &slot.totals)))
                 .reduce(|a, b| if severity(b.2) > severity(a.2) { b } else { a });
             let some = format!(
                 ": {} of {} break{}",
@@ -217,22 +217,22 @@ impl<'a> View<'a> {
             text += &match worst {
                 None => ": none breaks".to_owned(),
                 Some(_) if breaking.len() <= NAMES_SHOWN => format!("{some} ({names})"),
-                Some((name, (dtype, op), tally)) => {
-                    let verdict = tally.worst().map_or("", Verdict::name);
+                Some((name, (dtype, op), totals)) => {
+                    let verdict = totals.worst().map_or("", Verdict::name);
                     format!("{some}, worst {} with {verdict} ({op}, {dtype})", code(name))
                 }
             };
         }
         if !planted.is_empty() {
-            let caught = planted.iter().filter(|kernel| kernel.tally.failures() > 0).count();
+            let caught = planted.iter().filter(|kernel| kernel.totals.failures() > 0).count();
             text += &format!("; {caught} of {} caught", plural(planted.len(), "planted defect"));
         }
         text += ".";
-        if tally.undecided() > 0 {
-            text += &format!(" The oracle left {} undecided.", plural_u64(tally.undecided(), "case"));
+        if totals.undecided() > 0 {
+            text += &format!(" The oracle left {} undecided.", plural_u64(totals.undecided(), "case"));
         }
-        if tally.not_run > 0 {
-            text += &format!(" {} not run.", plural_u64(tally.not_run, "case"));
+        if totals.not_run > 0 {
+            text += &format!(" {} not run.", plural_u64(totals.not_run, "case"));
         }
         text
     }
@@ -246,7 +246,7 @@ impl<'a> KernelView<'a> {
             planted: is_planted(name),
             slots: BTreeMap::new(),
             findings: Vec::new(),
-            tally: Tally::default(),
+            totals: Totals::default(),
         }
     }
 
@@ -262,8 +262,8 @@ fn is_planted(name: &str) -> bool {
 }
 
 /// By worst verdict, then by largest ratio.
-fn severity(tally: &Tally) -> (Option<Verdict>, f64) {
-    (tally.worst(), tally.max_ratio.unwrap_or(0.0))
+fn severity(totals: &Totals) -> (Option<Verdict>, f64) {
+    (totals.worst(), totals.max_ratio.unwrap_or(0.0))
 }
 
 /// One finding of each (verdict, cause) first, worst verdict first, shortest input first.

@@ -11,7 +11,7 @@ use crate::case::Case;
 use crate::dtype::{Dtype, text};
 use crate::error::{Error, Result};
 use crate::generate::mutate::edges;
-use crate::json::{check_schema, line, place};
+use crate::json::{check_schema, line, place, schema_of};
 use crate::judge::Verdict;
 use crate::kernel::builtin;
 use crate::op::Op;
@@ -145,16 +145,11 @@ impl Zoo {
     /// # Errors
     /// One line that names the file and says what is wrong.
     pub fn read(path: &Path) -> Result<Self> {
-        #[derive(Deserialize)]
-        struct Head {
-            schema: Option<String>,
-        }
         let bytes = outside::read(path, &outside::PAGE).map_err(|error| Error::file(path, error))?;
         let bytes = outside::without_mark(&bytes);
         let refuse = |reason: String| Error::file(path, reason);
-        let head: Head =
-            serde_json::from_slice(bytes).map_err(|error| refuse(format!("not JSON: {}", place(&error))))?;
-        check_schema(head.schema.as_deref(), SCHEMA).map_err(refuse)?;
+        let schema = schema_of(bytes).map_err(|error| refuse(format!("not JSON: {}", place(&error))))?;
+        check_schema(schema.as_deref(), SCHEMA).map_err(refuse)?;
         let mut zoo: Self =
             serde_json::from_slice(bytes).map_err(|error| refuse(format!("not valid: {}", place(&error))))?;
         if zoo.counts().any(|count| count > MOST_COUNTED) {

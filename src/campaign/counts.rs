@@ -11,7 +11,7 @@ const LONGEST_KEPT: usize = 64;
 
 /// What is counted for one (kernel, op, dtype, family).
 #[derive(Debug, Clone)]
-pub(super) struct Tally {
+pub(super) struct Counts {
     /// Rows that the cell is done with, those in which the kernel has no case included.
     pub rows: u64,
     /// Rows of these in which it has none: the op has none, or the kernel does not take it.
@@ -39,7 +39,7 @@ struct Worst {
     case: Case,
 }
 
-impl Default for Tally {
+impl Default for Counts {
     fn default() -> Self {
         Self {
             rows: 0,
@@ -60,7 +60,7 @@ impl Default for Tally {
     }
 }
 
-impl Tally {
+impl Counts {
     /// Counts a judged case.
     pub fn add(&mut self, index: u64, case: &Case, judgement: &Judgement) {
         self.cases += 1;
@@ -83,7 +83,7 @@ impl Tally {
     }
 
     /// Adds the counts of other cases of the same cell.
-    pub fn merge(&mut self, other: Tally) {
+    pub fn merge(&mut self, other: Counts) {
         self.rows += other.rows;
         self.without += other.without;
         self.needed += other.needed;

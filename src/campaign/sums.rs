@@ -1,18 +1,18 @@
-//! What a campaign brings in, cell by cell, and the point at which a kernel is given up on.
+//! What a campaign found, cell by cell, and the point at which a kernel is given up on.
 //!
-//! A *lot* is what some cases of a cell gave: counts, a curve, the first failures. Lots of one cell merge in any order to the same.
+//! A *sum* is what some cases of a cell gave: counts, a curve, the first failures. Sums of one cell merge in any order to the same.
 //!
 //! A kernel that runs in a process of its own may crash or hang, and after [`MOST_FAULTS`] of that in a cell, counted in the order
 //! of its cases, the rest of the cell is not run. Threads work on several pieces of a cell at once, so what they find is settled
-//! in the order of the pieces: each piece brings for each cell a sequence of lots that end with a crash or a hang, and those
+//! in the order of the pieces: each piece brings for each cell a sequence of sums that end with a crash or a hang, and those
 //! after the last one allowed are thrown away. So the results do not depend on the number of threads. A function that hangs in
 //! cell after cell is given up on in all that follow.
 //!
-//! At the end the counts of every cell must add up ([`Harvest::check`]): a case that was selected has been judged or counted as
+//! At the end the counts of every cell must add up ([`Sums::check`]): a case that was selected has been judged or counted as
 //! not run.
 
-use super::tally::Tally;
-use super::{Desk, Plan, Shape, Source};
+use super::counts::Counts;
+use super::{Plan, Planned, Shape, Source};
 use crate::case::Case;
 use crate::error::{Error, Result};
 use crate::judge::{Judgement, Verdict};
@@ -40,7 +40,7 @@ pub(super) type FailureKey = (usize, usize, usize, Verdict, Shape);
 
 /// The first case that showed a failure.
 #[derive(Clone)]
-pub(super) struct Failure {
+pub(super) struct FirstFailure {
     pub source: usize,
     pub index: u64,
     pub case: Case,
@@ -50,8 +50,8 @@ pub(super) struct Failure {
 
 /// What some cases of one cell gave.
 #[derive(Default)]
-pub(super) struct Lot {
-    pub tally: Tally,
+pub(super) struct CellSum {
+    pub counts: Counts,
     pub curve: CurvePoints,
     /// For each distinct failure the first case of the cell that showed it, with its index.
     failures: BTreeMap<(Verdict, Shape), (u64, Case, Judgement)>,
@@ -59,7 +59,7 @@ pub(super) struct Lot {
     end: Option<Fault>,
 }
 
-impl Lot {
+impl CellSum {
     /// Takes a failing case, if it is the first of its kind; of a failure on another form of the row, that form.
     pub fn fail(&mut self, class: RowClass, index: u64, case: &Case, seen: Judgement) {
         let case = seen.culprit.as_ref().unwrap_or(case);
@@ -69,8 +69,8 @@ impl Lot {
         }
     }
 
-    fn merge(&mut self, other: Lot) {
-        self.tally.merge(other.tally);
+    fn merge(&mut self, other: CellSum) {
+        self.counts.merge(other.counts);
         self.curve.merge(other.curve);
         for (kind, failure) in other.failures {
             if self.failures.get(&kind).is_none_or(|kept| failure.0 < kept.0) {
@@ -81,29 +81,30 @@ impl Lot {
 }
 
 /// Every cell of this shard, in the order of the results.
-fn keys(plan: &Plan, desks: &[Vec<Desk>]) -> Vec<CellKey> {
+fn keys(plan: &Plan, planned: &[Vec<Planned>]) -> Vec<CellKey> {
     let mut keys: Vec<CellKey> = Vec::new();
-    for (dtype, desks) in desks.iter().enumerate() {
-        for desk in desks {
+    for (dtype, planned) in planned.iter().enumerate() {
+        for function in planned {
             let sources = (0..plan.sources.len()).filter(|&source| plan.owns(dtype, source));
-            keys.extend(sources.map(|source| (desk.kernel, desk.op, dtype, source)));
+            keys.extend(sources.map(|source| (function.kernel, function.op, dtype, source)));
         }
     }
     keys.sort_unstable();
     keys
 }
 
-/// A lot for each cell.
+/// A sum for each cell.
 #[derive(Default)]
-pub(super) struct Harvest {
-    lots: BTreeMap<CellKey, Lot>,
+pub(super) struct Sums {
+    by_cell: BTreeMap<CellKey, CellSum>,
     /// The rows of each cell that a thread has come to, whatever became of them.
     seen: BTreeMap<CellKey, u64>,
 }
 
-impl Harvest {
-    pub fn lot(&mut self, cell: CellKey) -> &mut Lot {
-        self.lots.entry(cell).or_default()
+impl Sums {
+    /// The sum of a cell.
+    pub fn sum(&mut self, cell: CellKey) -> &mut CellSum {
+        self.by_cell.entry(cell).or_default()
     }
 
     /// Counts rows of a cell that a thread has come to.
@@ -111,8 +112,8 @@ impl Harvest {
         *self.seen.entry(cell).or_default() += rows;
     }
 
-    pub fn merge(&mut self, other: Harvest) {
-        other.lots.into_iter().for_each(|(cell, lot)| self.take(cell, lot));
+    pub fn merge(&mut self, other: Sums) {
+        other.by_cell.into_iter().for_each(|(cell, sum)| self.take(cell, sum));
         for (cell, rows) in other.seen {
             self.see(cell, rows);
         }
@@ -123,20 +124,20 @@ impl Harvest {
     ///
     /// # Errors
     /// They do not add up: cases were lost on the way, and nothing that was measured can be relied on.
-    pub fn check(&self, plan: &Plan, desks: &[Vec<Desk>], complete: bool) -> Result<()> {
-        let nothing = Tally::default();
-        for key in keys(plan, desks) {
+    pub fn check(&self, plan: &Plan, planned: &[Vec<Planned>], complete: bool) -> Result<()> {
+        let nothing = Counts::default();
+        for key in keys(plan, planned) {
             let (kernel, op, dtype, source) = key;
-            let tally = self.lots.get(&key).map_or(&nothing, |lot| &lot.tally);
+            let counts = self.by_cell.get(&key).map_or(&nothing, |sum| &sum.counts);
             let selected = plan.sources[source].rows(plan.cases);
             // A search makes its rows itself, and may end before it has made all.
             let is_search = matches!(plan.sources[source], Source::Search(_));
-            let seen = if is_search { tally.rows } else { self.seen.get(&key).copied().unwrap_or(0) };
-            let judged: u64 = tally.verdicts.iter().sum();
+            let seen = if is_search { counts.rows } else { self.seen.get(&key).copied().unwrap_or(0) };
+            let judged: u64 = counts.verdicts.iter().sum();
             let may_be_given_up = plan.kernels[kernel].supervised().is_some();
-            let adds_up = judged == tally.cases
-                && tally.cases + tally.without == tally.rows
-                && (tally.rows == seen || (may_be_given_up && tally.rows < seen))
+            let adds_up = judged == counts.cases
+                && counts.cases + counts.without == counts.rows
+                && (counts.rows == seen || (may_be_given_up && counts.rows < seen))
                 && (seen == selected || (seen < selected && (is_search || !complete)));
             if !adds_up {
                 return Err(Error::harness(format!(
@@ -146,72 +147,72 @@ impl Harvest {
                     plan.ops[op],
                     plan.dtypes[dtype],
                     plan.sources[source].name(),
-                    tally.cases,
-                    tally.without
+                    counts.cases,
+                    counts.without
                 )));
             }
         }
         Ok(())
     }
 
-    /// Adds a lot of a cell.
-    pub fn take(&mut self, cell: CellKey, lot: Lot) {
-        self.lot(cell).merge(lot);
+    /// Adds a sum of a cell.
+    pub fn take(&mut self, cell: CellKey, sum: CellSum) {
+        self.sum(cell).merge(sum);
     }
 
     /// Of each distinct failure the first case, in the order of sources and indices.
-    pub fn failures(&self) -> BTreeMap<FailureKey, Failure> {
+    pub fn failures(&self) -> BTreeMap<FailureKey, FirstFailure> {
         let mut first = BTreeMap::new();
         // Cells are sorted by source last, so of the same failure the first source comes first.
-        for (&(kernel, op, dtype, source), lot) in &self.lots {
-            for (&(verdict, shape), (index, case, seen)) in &lot.failures {
-                let failure = || Failure { source, index: *index, case: case.clone(), seen: seen.clone() };
+        for (&(kernel, op, dtype, source), sum) in &self.by_cell {
+            for (&(verdict, shape), (index, case, seen)) in &sum.failures {
+                let failure = || FirstFailure { source, index: *index, case: case.clone(), seen: seen.clone() };
                 first.entry((kernel, op, dtype, verdict, shape)).or_insert_with(failure);
             }
         }
         first
     }
 
-    pub fn cells(&self, plan: &Plan, desks: &[Vec<Desk>]) -> Vec<Cell> {
-        let empty = Tally::default();
+    pub fn cells(&self, plan: &Plan, planned: &[Vec<Planned>]) -> Vec<Cell> {
+        let empty = Counts::default();
         let cell = |key: CellKey| {
             let (kernel, op, dtype, source) = key;
-            let tally = self.lots.get(&key).map_or(&empty, |lot| &lot.tally);
+            let counts = self.by_cell.get(&key).map_or(&empty, |sum| &sum.counts);
             Cell {
                 kernel: plan.kernels[kernel].name().to_owned(),
                 op: plan.ops[op],
                 dtype: plan.dtypes[dtype],
                 family: plan.sources[source].name().to_owned(),
-                cases: tally.cases,
-                not_run: plan.sources[source].rows(plan.cases) - tally.rows,
-                outputs: tally.outputs,
-                verdicts: tally.verdict_counts(),
-                first_failing: tally.first_failing,
-                grades: tally.grade_counts(),
-                max_ulp: tally.max_ulp,
-                max_ratio: tally.max_ratio,
-                mean_signed_ulp: tally.mean_signed_ulp(),
-                ulp_histogram: tally.ulp_histogram(),
-                worst: tally.worst_text(),
+                cases: counts.cases,
+                not_run: plan.sources[source].rows(plan.cases) - counts.rows,
+                outputs: counts.outputs,
+                verdicts: counts.verdict_counts(),
+                first_failing: counts.first_failing,
+                grades: counts.grade_counts(),
+                max_ulp: counts.max_ulp,
+                max_ratio: counts.max_ratio,
+                mean_signed_ulp: counts.mean_signed_ulp(),
+                ulp_histogram: counts.ulp_histogram(),
+                worst: counts.worst_text(),
             }
         };
-        keys(plan, desks).into_iter().map(cell).collect()
+        keys(plan, planned).into_iter().map(cell).collect()
     }
 
     /// What the kernels declare, where it is more than nothing, with the passes that needed it.
-    pub fn declared(&self, plan: &Plan, desks: &[Vec<Desk>]) -> Vec<Declared> {
+    pub fn declared(&self, plan: &Plan, planned: &[Vec<Planned>]) -> Vec<Declared> {
         let mut declared = Vec::new();
-        for (dtype, desks) in desks.iter().enumerate() {
-            for desk in desks {
-                let (op, kernel) = (plan.ops[desk.op], &plan.kernels[desk.kernel]);
-                let declaration = Declaration::of(kernel.as_ref(), op, plan.dtypes[dtype], desk.claims.clone());
+        for (dtype, planned) in planned.iter().enumerate() {
+            for function in planned {
+                let (op, kernel) = (plan.ops[function.op], &plan.kernels[function.kernel]);
+                let declaration = Declaration::of(kernel.as_ref(), op, plan.dtypes[dtype], function.claims.clone());
                 if declaration == Declaration::of_claims(Claims::default()) {
                     continue;
                 }
-                let cells = (0..plan.sources.len()).map(|source| (desk.kernel, desk.op, dtype, source));
-                let needed = cells.filter_map(|cell| self.lots.get(&cell)).map(|lot| lot.tally.needed).sum();
+                let cells = (0..plan.sources.len()).map(|source| (function.kernel, function.op, dtype, source));
+                let needed = cells.filter_map(|cell| self.by_cell.get(&cell)).map(|sum| sum.counts.needed).sum();
                 let kernel = kernel.name().to_owned();
-                let place = (desk.kernel, desk.op, dtype);
+                let place = (function.kernel, function.op, dtype);
                 declared.push((place, Declared { kernel, op, dtype: plan.dtypes[dtype], declaration, needed }));
             }
         }
@@ -219,59 +220,59 @@ impl Harvest {
         declared.into_iter().map(|(_, declared)| declared).collect()
     }
 
-    /// The curves, each with the tally that it was made of.
+    /// The curves, each with the points that it was made of.
     pub fn curves(self, plan: &Plan) -> Vec<(Curve, CurvePoints)> {
         let mut curves = BTreeMap::<_, CurvePoints>::new();
-        for ((kernel, op, dtype, _), lot) in self.lots {
-            curves.entry((kernel, op, dtype)).or_default().merge(lot.curve);
+        for ((kernel, op, dtype, _), sum) in self.by_cell {
+            curves.entry((kernel, op, dtype)).or_default().merge(sum.curve);
         }
-        let curve = |((kernel, op, dtype), tally): ((usize, usize, usize), CurvePoints)| {
-            let points = tally.clone().into_points();
+        let curve = |((kernel, op, dtype), chosen): ((usize, usize, usize), CurvePoints)| {
+            let points = chosen.clone().into_points();
             let kernel = plan.kernels[kernel].name().to_owned();
-            (Curve { kernel, op: plan.ops[op], dtype: plan.dtypes[dtype], points }, tally)
+            (Curve { kernel, op: plan.ops[op], dtype: plan.dtypes[dtype], points }, chosen)
         };
         curves.into_iter().map(curve).collect()
     }
 }
 
-/// What one piece of the work gave on kernels that may crash: for each cell, lots in the order of its cases, all but the last of
+/// What one piece of the work gave on kernels that may crash: for each cell, sums in the order of its cases, all but the last of
 /// which end with a crash or a hang.
 #[derive(Default)]
-pub(super) struct Lots {
-    by_cell: BTreeMap<CellKey, Vec<Lot>>,
+pub(super) struct PieceSums {
+    by_cell: BTreeMap<CellKey, Vec<CellSum>>,
 }
 
-impl Lots {
-    /// The lot that the next case of the cell belongs to.
-    pub fn current(&mut self, cell: CellKey) -> &mut Lot {
-        let lots = self.by_cell.entry(cell).or_default();
-        if lots.is_empty() {
-            lots.push(Lot::default());
+impl PieceSums {
+    /// The sum that the next case of the cell belongs to.
+    pub fn current(&mut self, cell: CellKey) -> &mut CellSum {
+        let sums = self.by_cell.entry(cell).or_default();
+        if sums.is_empty() {
+            sums.push(CellSum::default());
         }
-        let last = lots.len() - 1;
-        &mut lots[last]
+        let last = sums.len() - 1;
+        &mut sums[last]
     }
 
-    /// Ends the present lot of the cell with a crash or a hang.
+    /// Ends the present sum of the cell with a crash or a hang.
     pub fn close(&mut self, cell: CellKey, fault: Fault) {
         self.current(cell).end = Some(fault);
-        self.by_cell.entry(cell).or_default().push(Lot::default());
+        self.by_cell.entry(cell).or_default().push(CellSum::default());
     }
 }
 
-/// Pieces on their way into the harvest, in their order.
+/// Pieces on their way into the sums, in their order.
 #[derive(Default)]
 pub(super) struct Queue {
-    state: Mutex<State>,
+    state: Mutex<Settling>,
 }
 
 #[derive(Default)]
-struct State {
+struct Settling {
     /// The number of the piece that is settled next.
     next: u64,
     /// Pieces that were finished before it.
-    waiting: BTreeMap<u64, Lots>,
-    settled: Harvest,
+    waiting: BTreeMap<u64, PieceSums>,
+    settled: Sums,
     /// Crashes and hangs so far.
     faults: BTreeMap<CellKey, u64>,
     /// Hangs so far of each function: kernel, op, dtype.
@@ -285,42 +286,42 @@ impl Queue {
     }
 
     /// Hands in a piece. It counts once all pieces before it have.
-    pub fn settle(&self, chunk: u64, lots: Lots) {
+    pub fn settle(&self, chunk: u64, piece: PieceSums) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.waiting.insert(chunk, lots);
+        state.waiting.insert(chunk, piece);
         let mut next = state.next;
-        while let Some(lots) = state.waiting.remove(&next) {
+        while let Some(piece) = state.waiting.remove(&next) {
             next += 1;
-            state.take(lots);
+            state.take(piece);
         }
         state.next = next;
     }
 
     /// Everything that was settled.
-    pub fn into_harvest(self) -> Harvest {
+    pub fn into_sums(self) -> Sums {
         self.state.into_inner().unwrap_or_else(PoisonError::into_inner).settled
     }
 }
 
-impl State {
+impl Settling {
     fn is_given_up(&self, cell: CellKey) -> bool {
         let (kernel, op, dtype, _) = cell;
         self.faults.get(&cell).is_some_and(|&faults| faults >= MOST_FAULTS)
             || self.hangs.get(&(kernel, op, dtype)).is_some_and(|&hangs| hangs >= MOST_HANGS)
     }
 
-    fn take(&mut self, lots: Lots) {
-        for (cell, lots) in lots.by_cell {
-            for lot in lots {
+    fn take(&mut self, piece: PieceSums) {
+        for (cell, sums) in piece.by_cell {
+            for sum in sums {
                 if self.is_given_up(cell) {
                     break;
                 }
-                if let Some(fault) = lot.end {
+                if let Some(fault) = sum.end {
                     *self.faults.entry(cell).or_default() += 1;
                     let (kernel, op, dtype, _) = cell;
                     *self.hangs.entry((kernel, op, dtype)).or_default() += u64::from(fault == Fault::Hang);
                 }
-                self.settled.lot(cell).merge(lot);
+                self.settled.sum(cell).merge(sum);
             }
         }
     }
@@ -339,14 +340,14 @@ mod tests {
         let mut plan = Plan::new(vec![Arc::new(builtin::find("shifted").unwrap())]);
         (plan.ops, plan.dtypes, plan.cases) = (vec![Op::Softmax], vec![Dtype::F32], 10);
         plan.sources.truncate(1);
-        let desks = Desk::all(&plan).unwrap();
+        let planned = Planned::all(&plan).unwrap();
         let check = |rows: u64, without: u64, cases: u64, verdicts: u64, seen: u64, complete: bool| {
-            let (mut harvest, cell) = (Harvest::default(), (0, 0, 0, 0));
-            let tally = &mut harvest.lot(cell).tally;
-            (tally.rows, tally.without, tally.cases) = (rows, without, cases);
-            tally.verdicts[Verdict::Pass as usize] = verdicts;
-            harvest.see(cell, seen);
-            harvest.check(&plan, &desks, complete)
+            let (mut sums, cell) = (Sums::default(), (0, 0, 0, 0));
+            let counts = &mut sums.sum(cell).counts;
+            (counts.rows, counts.without, counts.cases) = (rows, without, cases);
+            counts.verdicts[Verdict::Pass as usize] = verdicts;
+            sums.see(cell, seen);
+            sums.check(&plan, &planned, complete)
         };
         assert!(check(10, 2, 8, 8, 10, true).is_ok());
         assert!(check(7, 2, 5, 5, 7, false).is_ok());
@@ -363,6 +364,6 @@ mod tests {
                 "{error}"
             );
         }
-        assert!(Harvest::default().check(&plan, &desks, true).is_err(), "nothing at all");
+        assert!(Sums::default().check(&plan, &planned, true).is_err(), "nothing at all");
     }
 }
