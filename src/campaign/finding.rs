@@ -1,6 +1,8 @@
 //! The findings of a campaign: each failure that was kept is diagnosed, and of those that are alike one is kept.
 
-use super::{Control, FailureKey, FirstFailure, Plan, Planned};
+use super::Control;
+use super::plan::{Plan, Planned};
+use super::sums::{FailureKey, FirstFailure};
 use crate::diagnosis::{self, Effort};
 use crate::oracle::Oracle;
 use crate::results::{Finding, Kept, Settings};

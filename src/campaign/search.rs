@@ -7,8 +7,10 @@
 //! A generation is a batch: its children are made before any of them is judged, so a kernel in a process of its own gets them at
 //! once, and the result depends on nothing but the seed, the kernel's answers and the number of steps.
 
+use super::Control;
+use super::plan::{Plan, Planned, SEARCH_FAMILY};
 use super::sums::{CellSum, MOST_FAULTS};
-use super::{Control, Plan, Planned, Shape, row_size};
+use super::unit::row_size;
 use crate::case::Case;
 use crate::dtype::Dtype;
 use crate::generate::draw::Draw;
@@ -17,11 +19,9 @@ use crate::generate::{self, Family};
 use crate::judge::Judgement;
 use crate::kernel::{self, Fault, Kernel, Outcome};
 use crate::oracle::Oracle;
+use crate::results::Shape;
 use crate::trial::Trial;
 use std::collections::BTreeMap;
-
-/// The name of the search where rows have that of their family.
-pub const SEARCH_FAMILY: &str = "search";
 
 /// Cases of a generation.
 const GENERATION: u64 = 32;

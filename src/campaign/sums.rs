@@ -12,13 +12,13 @@
 //! not run.
 
 use super::counts::Counts;
-use super::{Plan, Planned, Shape, Source};
+use super::plan::{Plan, Planned, Source};
 use crate::case::Case;
 use crate::error::{Error, Result};
 use crate::judge::{Judgement, Verdict};
 use crate::kernel::{Claims, Declaration, Fault};
 use crate::oracle::RowClass;
-use crate::results::{Cell, Curve, CurvePoints, Declared};
+use crate::results::{Cell, Curve, CurvePoints, Declared, Shape};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
@@ -286,9 +286,9 @@ impl Queue {
     }
 
     /// Hands in a piece. It counts once all pieces before it have.
-    pub fn settle(&self, chunk: u64, piece: PieceSums) {
+    pub fn settle(&self, number: u64, piece: PieceSums) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.waiting.insert(chunk, piece);
+        state.waiting.insert(number, piece);
         let mut next = state.next;
         while let Some(piece) = state.waiting.remove(&next) {
             next += 1;

@@ -1,0 +1,214 @@
+//! A unit of the work: the rows of one dtype and one source, which all kernels and ops share; and the pieces in which threads take them.
+
+use super::counts;
+use super::plan::{Plan, Planned};
+use super::sums::{CellKey, PieceSums, Queue, Sums};
+use crate::case::Case;
+use crate::dtype::exponent;
+use crate::error::Result;
+use crate::generate;
+use crate::kernel::{self, Outcome};
+use crate::op::Op;
+use crate::oracle::Oracle;
+use crate::trial::Trial;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Logits of the rows of one batch after which no further row joins it: what is in memory at once stays small.
+const LOGITS_AT_A_TIME: usize = 1 << 14;
+
+/// What the rows of one dtype and one source have in common.
+pub(super) struct Unit<'a> {
+    pub plan: &'a Plan,
+    pub planned: &'a [Planned],
+    pub dtype: usize,
+    pub source: usize,
+}
+
+/// A row with its cases.
+pub(super) struct RowCases {
+    index: u64,
+    logits: Arc<[f64]>,
+    /// For each op of the plan the case, where it has one.
+    cases: Vec<Option<Case>>,
+}
+
+impl Unit<'_> {
+    /// The next rows, with their cases: as many as make one batch.
+    pub fn next_batch(&self, indices: &mut impl Iterator<Item = u64>) -> Result<Vec<RowCases>> {
+        let (mut batch, mut logits) = (Vec::new(), 0);
+        for index in indices {
+            let row = self.row(index)?;
+            logits += row.logits.len();
+            batch.push(row);
+            if logits >= LOGITS_AT_A_TIME {
+                break;
+            }
+        }
+        Ok(batch)
+    }
+
+    fn row(&self, index: u64) -> Result<RowCases> {
+        let (plan, source) = (self.plan, &self.plan.sources[self.source]);
+        let dtype = plan.dtypes[self.dtype];
+        if self.planned.is_empty() {
+            return Ok(RowCases { index, logits: Arc::new([]), cases: Vec::new() });
+        }
+        let (logits, target) = source.row(plan, dtype, index);
+        let logits: Arc<[f64]> = logits.into();
+        let case = |(place, &op): (usize, &Op)| {
+            if !self.planned.iter().any(|function| function.op == place) {
+                return Ok(None);
+            }
+            generate::case(op, dtype, source.name(), plan.seed, index, logits.clone(), target)
+        };
+        let cases = plan.ops.iter().enumerate().map(case).collect::<Result<_>>()?;
+        Ok(RowCases { index, logits, cases })
+    }
+
+    /// The cell of a function in this unit.
+    pub fn cell(&self, function: &Planned) -> CellKey {
+        (function.kernel, function.op, self.dtype, self.source)
+    }
+
+    /// Lets the kernels in processes of their own run all rows of a batch: for each row and function the outcome, where it is one
+    /// of theirs and was not given up on.
+    pub fn ask(&self, batch: &[RowCases], queue: &Queue) -> Vec<Vec<Option<Outcome>>> {
+        let mut answers: Vec<Vec<Option<Outcome>>> = batch.iter().map(|_| vec![None; self.planned.len()]).collect();
+        for (index, kernel) in self.plan.kernels.iter().enumerate() {
+            let Some(supervised) = kernel.supervised() else { continue };
+            let mine = self.planned.iter().enumerate().filter(|(_, function)| function.kernel == index);
+            let mine: Vec<(usize, &Planned)> =
+                mine.filter(|(_, function)| !queue.is_given_up(self.cell(function))).collect();
+            let (mut places, mut cases) = (Vec::new(), Vec::new());
+            for (row_place, row) in batch.iter().enumerate() {
+                for &(function_place, function) in &mine {
+                    if let Some(case) =
+                        row.cases[function.op].as_ref().filter(|case| kernel::accepts(kernel.as_ref(), case))
+                    {
+                        places.push((row_place, function_place));
+                        cases.push(case);
+                    }
+                }
+            }
+            if !cases.is_empty() {
+                for ((row, function), outcome) in places.into_iter().zip(supervised.run_batch(&cases)) {
+                    answers[row][function] = Some(outcome);
+                }
+            }
+        }
+        answers
+    }
+
+    /// Judges one row on all ops and kernels. What in-process kernels did goes into `sums`, what the others did into those of the piece.
+    pub fn judge(
+        &self,
+        row: &RowCases,
+        mut answers: Vec<Option<Outcome>>,
+        oracle: &mut Oracle,
+        sums: &mut Sums,
+        piece: &mut PieceSums,
+    ) {
+        let size = row_size(&row.logits);
+        let mut places = 0..;
+        for planned in self.planned.chunk_by(|a, b| a.op == b.op) {
+            let mut trial = row.cases[planned[0].op].as_ref().map(Trial::new);
+            for (function, place) in planned.iter().zip(places.by_ref()) {
+                let kernel = self.plan.kernels[function.kernel].as_ref();
+                let cell = self.cell(function);
+                let is_supervised = kernel.supervised().is_some();
+                let trial = trial.as_mut().filter(|trial| kernel::accepts(kernel, trial.case()));
+                let judgement = match (trial, is_supervised) {
+                    // The kernel has no case here.
+                    (None, _) => None,
+                    (Some(trial), false) => Some((trial.judge(oracle, kernel, &function.claims), trial)),
+                    (Some(trial), true) => match answers[place].take() {
+                        // Given up on: not a row of the cell.
+                        None | Some(Outcome::NotRun) => continue,
+                        Some(outcome) => Some((trial.judge_outcome(oracle, kernel, &function.claims, &outcome), trial)),
+                    },
+                };
+                let sum = if is_supervised { piece.current(cell) } else { sums.sum(cell) };
+                sum.counts.rows += 1;
+                let Some((judgement, trial)) = judgement else {
+                    sum.counts.without += 1;
+                    continue;
+                };
+                sum.counts.add(row.index, trial.case(), &judgement);
+                if let Some(size) = size {
+                    counts::add_to_curve(&mut sum.curve, size, &judgement);
+                }
+                let fatal = judgement.verdict.fault().filter(|fault| is_supervised && fault.is_fatal());
+                if judgement.verdict.is_failure() {
+                    let class = trial.truth(oracle, function.claims.special).class;
+                    sum.fail(class, row.index, trial.case(), judgement);
+                }
+                if let Some(fault) = fatal {
+                    piece.close(cell, fault);
+                }
+            }
+        }
+    }
+}
+
+/// `floor(log2)` of the largest finite |logit|; none where no logit is finite.
+pub(super) fn row_size(logits: &[f64]) -> Option<i32> {
+    /// Below the exponent of every non-zero number.
+    const ZERO: i32 = -1075;
+    let size = logits.iter().filter(|z| z.is_finite()).map(|z| z.abs()).reduce(f64::max)?;
+    Some(if size == 0.0 { ZERO } else { exponent(size) })
+}
+
+/// All rows in pieces. A piece is found by its number, so their count costs no memory.
+pub(super) struct Pieces<'a> {
+    units: &'a [(usize, usize, u64)],
+    /// For each unit the number of pieces before its end.
+    ends: Vec<u64>,
+    /// Rows of a piece.
+    size: u64,
+}
+
+impl<'a> Pieces<'a> {
+    pub fn new(units: &'a [(usize, usize, u64)], size: u64) -> Self {
+        let mut end = 0;
+        let ends = units.iter().map(|unit| {
+            end += unit.2.div_ceil(size);
+            end
+        });
+        Self { units, ends: ends.collect(), size }
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> u64 {
+        self.ends.last().copied().unwrap_or(0)
+    }
+
+    /// The dtype, the source and the rows of a piece.
+    pub fn get(&self, piece: u64) -> (usize, usize, Range<u64>) {
+        let unit = self.ends.partition_point(|&end| end <= piece);
+        let (dtype, source, rows) = self.units[unit];
+        let before = if unit == 0 { 0 } else { self.ends[unit - 1] };
+        let from = (piece - before) * self.size;
+        (dtype, source, from..rows.min(from + self.size))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Pieces;
+
+    #[test]
+    fn pieces_cover_every_row_once() {
+        const PIECE: u64 = 8;
+        let units = [(0, 0, 2 * PIECE + 1), (0, 1, 0), (0, 2, PIECE), (1, 0, 1), (1, 1, u64::MAX / 2)];
+        let pieces = Pieces::new(&units, PIECE);
+        // The first four units have 3, 0, 1 and 1 pieces.
+        for &(dtype, source, rows) in &units[..4] {
+            let mine = (0..5).map(|piece| pieces.get(piece)).filter(|piece| (piece.0, piece.1) == (dtype, source));
+            assert_eq!(mine.flat_map(|piece| piece.2).collect::<Vec<_>>(), (0..rows).collect::<Vec<_>>());
+        }
+        assert_eq!(pieces.get(5), (1, 1, 0..PIECE));
+        let (.., last) = pieces.get(pieces.len() - 1);
+        assert_eq!(last.end, u64::MAX / 2);
+    }
+}
