@@ -14,8 +14,9 @@ use crate::oracle::Oracle;
 use crate::outside;
 use crate::quiet::PanicHook;
 use crate::results::{self, Results};
-use plan::Planned;
+use plan::{Planned, UnitRows};
 use rayon::prelude::*;
+use rayon::{ThreadPool, ThreadPoolBuilder};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use sums::{PieceSums, Queue, Sums};
@@ -80,108 +81,17 @@ pub fn run(plan: &Plan, control: &Control) -> Result<Results> {
     if let Some(shard) = plan.shard {
         shard.check(plan.dtypes.len() * plan.sources.len())?;
     }
-    let units = plan.units();
-    let searches: Vec<(usize, usize, &Planned, u64)> = plan
-        .searches()
-        .flat_map(|(source, steps)| {
-            let planned = planned.iter().enumerate().filter(move |(dtype, _)| plan.owns(*dtype, source));
-            planned
-                .flat_map(move |(dtype, planned)| planned.iter().map(move |function| (source, dtype, function, steps)))
-        })
-        .collect();
-    let rows: u64 = units.iter().map(|unit| unit.2).sum();
-    let total = rows + searches.iter().map(|search| search.3).sum::<u64>();
-    if total == 0 {
+    let work = Work::new(plan, control, &planned);
+    if work.total == 0 {
         return Err(Error::nothing_selected("nothing to run: no family is selected, or --cases is 0"));
     }
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let asked = if plan.jobs == 0 { cores } else { plan.jobs.min(cores.max(MOST_THREADS)) };
-    let most = rows.div_ceil(ROWS_AT_A_TIME) + searches.len() as u64;
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(asked.min(usize::try_from(most).unwrap_or(asked)).max(1))
-        .build()
-        .map_err(|error| Error::harness(format!("cannot start the worker threads: {error}; try fewer with --jobs")))?;
+    let pool = work.threads()?;
     let _quiet = PanicHook::install();
-    let is_supervised = plan.kernels.iter().any(|kernel| kernel.supervised().is_some());
-    let even = rows / (LEAST_PIECES * pool.current_num_threads() as u64);
-    let at_a_time = if is_supervised { even.clamp(ROWS_AT_A_TIME, ROWS_AT_A_TIME_SUPERVISED) } else { ROWS_AT_A_TIME };
-    let pieces = Pieces::new(&units, at_a_time);
-    let (next, done) = (AtomicU64::new(0), AtomicU64::new(0));
-    let merged = Mutex::new(Sums::default());
-    let queue = Queue::default();
-    // A kernel is in trouble, or a case could not be made.
-    let halted = AtomicBool::new(false);
-    let fault = Mutex::new(None);
-    let is_over = || control.is_stopped() || halted.load(Ordering::Relaxed);
-    // Every thread takes the next piece, so pieces are finished nearly in their order.
-    let halt = |error: Option<Error>| {
-        if let Some(error) = error {
-            fault.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
-        }
-        halted.store(true, Ordering::Relaxed);
-    };
-    pool.broadcast(|_| {
-        // The thread keeps this environment for what the pool does later.
-        if let Err(error) = fenv::ensure_standard() {
-            halt(Some(error));
-        }
-        let (mut oracle, mut sums) = (Oracle::new(), Sums::default());
-        while !is_over() {
-            let number = next.fetch_add(1, Ordering::Relaxed);
-            if number >= pieces.len() {
-                break;
-            }
-            let (dtype, source, rows) = pieces.get(number);
-            let unit = Unit { plan, planned: &planned[dtype], dtype, source };
-            let mut piece = PieceSums::default();
-            let (mut rows, mut seen) = (rows.peekable(), 0);
-            while rows.peek().is_some() && !is_over() {
-                let batch = match unit.next_batch(&mut rows) {
-                    Ok(batch) => batch,
-                    Err(error) => {
-                        halt(Some(error));
-                        break;
-                    }
-                };
-                let answers = unit.ask(&batch, &queue);
-                if is_supervised && plan.trouble().is_some() {
-                    halt(None);
-                }
-                for (row, answers) in batch.iter().zip(answers) {
-                    seen += 1;
-                    unit.judge(row, answers, &mut oracle, &mut sums, &mut piece);
-                    let done = done.fetch_add(1, Ordering::Relaxed) + 1;
-                    if let Some(progress) = control.progress {
-                        progress(done, total);
-                    }
-                }
-            }
-            queue.settle(number, piece);
-            unit.planned.iter().for_each(|function| sums.see(unit.cell(function), seen));
-        }
-        merged.lock().unwrap_or_else(PoisonError::into_inner).merge(sums);
-    });
-    if let Some(error) = fault.into_inner().unwrap_or_else(PoisonError::into_inner) {
-        return Err(error);
-    }
-    let mut sums = merged.into_inner().unwrap_or_else(PoisonError::into_inner);
-    sums.merge(queue.into_sums());
-    let found = pool.install(|| {
-        let search = |oracle: &mut Oracle, &(source, dtype, function, steps): &(usize, usize, &Planned, u64)| {
-            let sum = search::search(plan, function, plan.dtypes[dtype], steps, control, oracle);
-            // One that gave up, or had nothing to begin with, is done as well.
-            let done = done.fetch_add(if control.is_stopped() { sum.counts.rows } else { steps }, Ordering::Relaxed);
-            if let Some(progress) = control.progress {
-                progress((done + steps).min(total), total);
-            }
-            ((function.kernel, function.op, dtype, source), sum)
-        };
-        searches.par_iter().map_init(Oracle::new, search).collect::<Vec<_>>()
-    });
-    found.into_iter().for_each(|(cell, sum)| sums.take(cell, sum));
+    let mut sums = work.judge_rows(&pool)?;
+    work.search(&pool, &mut sums);
     let kept = pool.install(|| finding::all(plan, &planned, &sums.failures(), control));
     // Findings that were not shrunk to the end are not what a whole run gives, so stopping late counts too.
-    let complete = done.into_inner() == total && !control.is_stopped() && plan.trouble().is_none();
+    let complete = work.is_done() && !control.is_stopped() && plan.trouble().is_none();
     sums.check(plan, &planned, complete)?;
     let (settings, cells) = (plan.settings(), sums.cells(plan, &planned));
     let declared = sums.declared(plan, &planned);
@@ -194,4 +104,155 @@ pub fn run(plan: &Plan, control: &Control) -> Result<Results> {
     let findings = finding::distinct(&settings, kept);
     let schema = results::SCHEMA.to_owned();
     Ok(Results { schema, complete, settings, provenance: plan.provenance(), declared, cells, findings, curves, shard })
+}
+
+/// The work of a campaign, and how much of it is done.
+struct Work<'a> {
+    plan: &'a Plan,
+    control: &'a Control<'a>,
+    /// For each dtype of the plan.
+    planned: &'a [Vec<Planned>],
+    /// The units of rows.
+    units: Vec<UnitRows>,
+    searches: Vec<Search<'a>>,
+    /// Rows of units, and cases of searches.
+    total: u64,
+    done: AtomicU64,
+}
+
+/// A search that is to be made on one function.
+struct Search<'a> {
+    source: usize,
+    dtype: usize,
+    function: &'a Planned,
+    steps: u64,
+}
+
+impl<'a> Work<'a> {
+    fn new(plan: &'a Plan, control: &'a Control<'a>, planned: &'a [Vec<Planned>]) -> Self {
+        let units = plan.units();
+        let of_source = |(source, steps): (usize, u64)| {
+            let planned = planned.iter().enumerate().filter(move |(dtype, _)| plan.owns(*dtype, source));
+            planned.flat_map(move |(dtype, planned)| {
+                planned.iter().map(move |function| Search { source, dtype, function, steps })
+            })
+        };
+        let searches: Vec<Search> = plan.searches().flat_map(of_source).collect();
+        let rows: u64 = units.iter().map(|unit| unit.rows).sum();
+        let total = rows + searches.iter().map(|search| search.steps).sum::<u64>();
+        Self { plan, control, planned, units, searches, total, done: AtomicU64::new(0) }
+    }
+
+    fn rows(&self) -> u64 {
+        self.units.iter().map(|unit| unit.rows).sum()
+    }
+
+    fn is_done(&self) -> bool {
+        self.done.load(Ordering::Relaxed) == self.total
+    }
+
+    /// The threads that the plan asks for, no more than have something to do.
+    fn threads(&self) -> Result<ThreadPool> {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let asked = if self.plan.jobs == 0 { cores } else { self.plan.jobs.min(cores.max(MOST_THREADS)) };
+        let most = self.rows().div_ceil(ROWS_AT_A_TIME) + self.searches.len() as u64;
+        ThreadPoolBuilder::new()
+            .num_threads(asked.min(usize::try_from(most).unwrap_or(asked)).max(1))
+            .build()
+            .map_err(|error| Error::harness(format!("cannot start the worker threads: {error}; try fewer with --jobs")))
+    }
+
+    /// All rows in the pieces that threads take.
+    fn pieces(&self, threads: usize, is_supervised: bool) -> Pieces<'_> {
+        let even = self.rows() / (LEAST_PIECES * threads as u64);
+        let at_a_time =
+            if is_supervised { even.clamp(ROWS_AT_A_TIME, ROWS_AT_A_TIME_SUPERVISED) } else { ROWS_AT_A_TIME };
+        Pieces::new(&self.units, at_a_time)
+    }
+
+    /// Runs and judges all rows of units.
+    fn judge_rows(&self, pool: &ThreadPool) -> Result<Sums> {
+        let Self { plan, control, planned, .. } = *self;
+        let is_supervised = plan.kernels.iter().any(|kernel| kernel.supervised().is_some());
+        let pieces = self.pieces(pool.current_num_threads(), is_supervised);
+        let next = AtomicU64::new(0);
+        let merged = Mutex::new(Sums::default());
+        let queue = Queue::default();
+        // A kernel is in trouble, or a case could not be made.
+        let halted = AtomicBool::new(false);
+        let fault = Mutex::new(None);
+        let is_over = || control.is_stopped() || halted.load(Ordering::Relaxed);
+        let halt = |error: Option<Error>| {
+            if let Some(error) = error {
+                fault.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+            }
+            halted.store(true, Ordering::Relaxed);
+        };
+        // Every thread takes the next piece, so pieces are finished nearly in their order.
+        pool.broadcast(|_| {
+            // The thread keeps this environment for what the pool does later.
+            if let Err(error) = fenv::ensure_standard() {
+                halt(Some(error));
+            }
+            let (mut oracle, mut sums) = (Oracle::new(), Sums::default());
+            while !is_over() {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                if number >= pieces.len() {
+                    break;
+                }
+                let (UnitRows { dtype, source, .. }, rows) = pieces.get(number);
+                let unit = Unit { plan, planned: &planned[dtype], dtype, source };
+                let mut piece = PieceSums::default();
+                let (mut rows, mut seen) = (rows.peekable(), 0);
+                while rows.peek().is_some() && !is_over() {
+                    let batch = match unit.next_batch(&mut rows) {
+                        Ok(batch) => batch,
+                        Err(error) => {
+                            halt(Some(error));
+                            break;
+                        }
+                    };
+                    let answers = unit.ask(&batch, &queue);
+                    if is_supervised && plan.trouble().is_some() {
+                        halt(None);
+                    }
+                    for (row, answers) in batch.iter().zip(answers) {
+                        seen += 1;
+                        unit.judge(row, answers, &mut oracle, &mut sums, &mut piece);
+                        self.advance(1, 1);
+                    }
+                }
+                queue.settle(number, piece);
+                unit.planned.iter().for_each(|function| sums.see(unit.cell(function), seen));
+            }
+            merged.lock().unwrap_or_else(PoisonError::into_inner).merge(sums);
+        });
+        if let Some(error) = fault.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            return Err(error);
+        }
+        let mut sums = merged.into_inner().unwrap_or_else(PoisonError::into_inner);
+        sums.merge(queue.into_sums());
+        Ok(sums)
+    }
+
+    /// Makes all searches, and adds what they found.
+    fn search(&self, pool: &ThreadPool, sums: &mut Sums) {
+        let Self { plan, control, .. } = *self;
+        let search = |oracle: &mut Oracle, &Search { source, dtype, function, steps }: &Search| {
+            let sum = search::search(plan, function, plan.dtypes[dtype], steps, control, oracle);
+            // One that gave up, or had nothing to begin with, is done as well.
+            self.advance(if control.is_stopped() { sum.counts.rows } else { steps }, steps);
+            ((function.kernel, function.op, dtype, source), sum)
+        };
+        let found: Vec<_> = pool.install(|| self.searches.par_iter().map_init(Oracle::new, search).collect());
+        found.into_iter().for_each(|(cell, sum)| sums.take(cell, sum));
+    }
+
+    /// Counts what was done, and shows what was reached with it.
+    fn advance(&self, done: u64, reached: u64) {
+        let before = self.done.fetch_add(done, Ordering::Relaxed);
+        if let Some(progress) = self.control.progress {
+            progress((before + reached).min(self.total), self.total);
+        }
+    }
 }

@@ -162,11 +162,13 @@ impl Plan {
         Provenance { libraries: self.kernels.iter().filter_map(version).collect(), ..provenance() }
     }
 
-    /// Every pair of a dtype and a source of rows of this shard, as indices, with the number of its rows.
-    pub(super) fn units(&self) -> Vec<(usize, usize, u64)> {
-        let rows = || self.sources.iter().enumerate().filter(|(_, source)| !matches!(source, Source::Search(_)));
-        let each = |dtype: usize| rows().map(move |(source, from)| (dtype, source, from.rows(self.cases)));
-        (0..self.dtypes.len()).flat_map(each).filter(|&(dtype, source, _)| self.owns(dtype, source)).collect()
+    /// The units of this shard.
+    pub(super) fn units(&self) -> Vec<UnitRows> {
+        let sources = || self.sources.iter().enumerate().filter(|(_, source)| !matches!(source, Source::Search(_)));
+        let each =
+            |dtype: usize| sources().map(move |(source, from)| UnitRows { dtype, source, rows: from.rows(self.cases) });
+        let all = (0..self.dtypes.len()).flat_map(each);
+        all.filter(|unit| self.owns(unit.dtype, unit.source)).collect()
     }
 
     /// Whether the rows of a source in a dtype, both as indices, are this shard's.
@@ -183,6 +185,14 @@ pub fn provenance() -> Provenance {
         generators: generate::VERSION,
         mpfr: crate::oracle::mpfr_version(),
     }
+}
+
+/// A pair of a dtype and a source of rows, as indices, with the number of its rows.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct UnitRows {
+    pub dtype: usize,
+    pub source: usize,
+    pub rows: u64,
 }
 
 /// A kernel on one op in one dtype, with what it claims there.

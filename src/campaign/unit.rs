@@ -1,7 +1,7 @@
 //! A unit of the work: the rows of one dtype and one source, which all kernels and ops share; and the pieces in which threads take them.
 
 use super::counts;
-use super::plan::{Plan, Planned};
+use super::plan::{Plan, Planned, UnitRows};
 use super::sums::{CellKey, PieceSums, Queue, Sums};
 use crate::case::Case;
 use crate::dtype::exponent;
@@ -161,7 +161,7 @@ pub(super) fn row_size(logits: &[f64]) -> Option<i32> {
 
 /// All rows in pieces. A piece is found by its number, so their count costs no memory.
 pub(super) struct Pieces<'a> {
-    units: &'a [(usize, usize, u64)],
+    units: &'a [UnitRows],
     /// For each unit the number of pieces before its end.
     ends: Vec<u64>,
     /// Rows of a piece.
@@ -169,10 +169,10 @@ pub(super) struct Pieces<'a> {
 }
 
 impl<'a> Pieces<'a> {
-    pub fn new(units: &'a [(usize, usize, u64)], size: u64) -> Self {
+    pub fn new(units: &'a [UnitRows], size: u64) -> Self {
         let mut end = 0;
         let ends = units.iter().map(|unit| {
-            end += unit.2.div_ceil(size);
+            end += unit.rows.div_ceil(size);
             end
         });
         Self { units, ends: ends.collect(), size }
@@ -183,31 +183,32 @@ impl<'a> Pieces<'a> {
         self.ends.last().copied().unwrap_or(0)
     }
 
-    /// The dtype, the source and the rows of a piece.
-    pub fn get(&self, piece: u64) -> (usize, usize, Range<u64>) {
-        let unit = self.ends.partition_point(|&end| end <= piece);
-        let (dtype, source, rows) = self.units[unit];
-        let before = if unit == 0 { 0 } else { self.ends[unit - 1] };
+    /// The unit and the rows of a piece.
+    pub fn get(&self, piece: u64) -> (UnitRows, Range<u64>) {
+        let place = self.ends.partition_point(|&end| end <= piece);
+        let unit = self.units[place];
+        let before = if place == 0 { 0 } else { self.ends[place - 1] };
         let from = (piece - before) * self.size;
-        (dtype, source, from..rows.min(from + self.size))
+        (unit, from..unit.rows.min(from + self.size))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Pieces;
+    use super::*;
 
     #[test]
     fn pieces_cover_every_row_once() {
         const PIECE: u64 = 8;
         let units = [(0, 0, 2 * PIECE + 1), (0, 1, 0), (0, 2, PIECE), (1, 0, 1), (1, 1, u64::MAX / 2)];
+        let units = units.map(|(dtype, source, rows)| UnitRows { dtype, source, rows });
         let pieces = Pieces::new(&units, PIECE);
         // The first four units have 3, 0, 1 and 1 pieces.
-        for &(dtype, source, rows) in &units[..4] {
-            let mine = (0..5).map(|piece| pieces.get(piece)).filter(|piece| (piece.0, piece.1) == (dtype, source));
-            assert_eq!(mine.flat_map(|piece| piece.2).collect::<Vec<_>>(), (0..rows).collect::<Vec<_>>());
+        for &unit in &units[..4] {
+            let mine = (0..5).map(|piece| pieces.get(piece)).filter(|piece| piece.0 == unit);
+            assert_eq!(mine.flat_map(|piece| piece.1).collect::<Vec<_>>(), (0..unit.rows).collect::<Vec<_>>());
         }
-        assert_eq!(pieces.get(5), (1, 1, 0..PIECE));
+        assert_eq!(pieces.get(5), (units[4], 0..PIECE));
         let (.., last) = pieces.get(pieces.len() - 1);
         assert_eq!(last.end, u64::MAX / 2);
     }
