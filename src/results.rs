@@ -19,7 +19,7 @@ pub use finding::Finding;
 #[cfg(feature = "arbitrary")]
 pub(crate) use finding::command;
 pub use part::{CurvePart, Kept, Part, Shape, Shard};
-pub(crate) use part::{CurvePoints, Highest, Level};
+pub(crate) use part::{CurvePoints, ExpRange, Highest};
 
 /// The name and version of the format.
 pub const SCHEMA: &str = "logitfuzz.results/1";

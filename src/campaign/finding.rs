@@ -51,10 +51,10 @@ pub(super) fn all(
 pub(super) fn distinct(settings: &Settings, mut kept: Vec<Kept>) -> Vec<Finding> {
     let kernel = |kept: &Kept| settings.kernels.iter().position(|kernel| *kernel == kept.finding.kernel);
     let family = |kept: &Kept| settings.families.iter().position(|family| *family == kept.finding.family);
-    let slot = |kept: &Kept| (kernel(kept), kept.finding.op, kept.finding.dtype, kept.finding.verdict);
-    kept.sort_by_cached_key(|kept| (slot(kept), kept.shape, family(kept), kept.finding.case_index));
-    kept.dedup_by(|later, first| (slot(later), later.shape) == (slot(first), first.shape));
-    let place = |kept: &Kept| (slot(kept), kept.finding.cause_name());
+    let failure = |kept: &Kept| (kernel(kept), kept.finding.op, kept.finding.dtype, kept.finding.verdict);
+    kept.sort_by_cached_key(|kept| (failure(kept), kept.shape, family(kept), kept.finding.case_index));
+    kept.dedup_by(|later, first| (failure(later), later.shape) == (failure(first), first.shape));
+    let place = |kept: &Kept| (failure(kept), kept.finding.cause_name());
     // A stable sort: where nothing here tells two apart, the shape does.
     kept.sort_by_cached_key(|kept| (place(kept), kept.finding.len, kept.finding.case_index));
     kept.dedup_by(|later, first| place(later) == place(first));

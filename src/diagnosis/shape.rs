@@ -3,7 +3,7 @@
 use super::range::{Thresholds, maximum};
 use crate::case::Case;
 use crate::oracle::RowClass;
-use crate::results::{Level, Shape};
+use crate::results::{ExpRange, Shape};
 
 impl Shape {
     /// The shape of a case of this class.
@@ -11,14 +11,14 @@ impl Shape {
         let level = if class.is_ordinary() {
             let (max, thresholds) = (maximum(case), Thresholds::of(case.dtype()));
             if max > thresholds.overflow {
-                Level::Above
+                ExpRange::Above
             } else if max < thresholds.subnormal {
-                Level::Below
+                ExpRange::Below
             } else {
-                Level::Within
+                ExpRange::Within
             }
         } else {
-            Level::Within
+            ExpRange::Within
         };
         Self { class, level }
     }

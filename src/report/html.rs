@@ -1,11 +1,11 @@
 //! `index.html`: one page that a browser opens from disk, without network and, but for its conveniences, without JavaScript.
 //!
 //! From the outside in: a sentence, the matrices (one for each dtype), the findings, then each kernel with its drawings, then
-//! settings. Links lead from an entry of a matrix to the slot's drawing and the families that broke it. Everything that
+//! settings. Links lead from an entry of a matrix to the function's drawing and the families that broke it. Everything that
 //! comes from results is escaped by `escape`; the page forbids itself any request.
 
 use super::finding::{Told, meaning, meaning_of_grade};
-use super::view::{KernelView, Ranked, Slot, Totals, View};
+use super::view::{FunctionView, KernelView, Ranked, Totals, View};
 use crate::baseline::Comparison;
 use crate::dtype::{Dtype, text};
 use crate::judge::{Grade, Verdict};
@@ -30,7 +30,7 @@ const VALUES_SHOWN: usize = 10;
 const VALUES_KEPT: usize = 256;
 /// Characters of a replay command in the page; a longer one (a long row) is read from `results.json`.
 const REPLAY_KEPT: usize = 4000;
-/// Families of a slot shown at once; more are folded.
+/// Families of a function shown at once; more are folded.
 const FAMILIES_SHOWN: usize = 4;
 
 /// Writes to a string, which cannot fail.
@@ -187,7 +187,7 @@ fn percent(part: u64, whole: u64) -> String {
     }
 }
 
-/// The anchor of a slot.
+/// The anchor of a function.
 fn anchor(kernel: usize, dtype: Dtype, op: Op) -> String {
     format!("k{kernel}-{dtype}-{op}")
 }
@@ -234,7 +234,7 @@ fn glance(out: &mut String, view: &View) {
 
 /// The ops in which a kernel fails.
 fn broken_ops(view: &View, kernel: &KernelView) -> String {
-    let fails = |op: Op| kernel.slots.iter().any(|(&(_, of), slot)| of == op && slot.totals.failures() > 0);
+    let fails = |op: Op| kernel.functions.iter().any(|(&(_, of), function)| of == op && function.totals.failures() > 0);
     let (broken, whole): (Vec<Op>, Vec<Op>) = view.ops.iter().partition(|&&op| fails(op));
     let names = |ops: &[Op]| ops.iter().map(|op| op.name()).collect::<Vec<_>>().join(", ");
     match (broken.len(), whole.len()) {
@@ -282,7 +282,7 @@ fn matrices(out: &mut String, view: &View) {
         let planted = view.group(true).count();
         if planted > 0 {
             let caught = |kernel: &KernelView| {
-                kernel.slots.iter().any(|(&(of, _), slot)| of == dtype && slot.totals.failures() > 0)
+                kernel.functions.iter().any(|(&(of, _), function)| of == dtype && function.totals.failures() > 0)
             };
             let caught = view.group(true).filter(|(_, kernel)| caught(kernel)).count();
             put!(
@@ -339,18 +339,18 @@ fn matrix(out: &mut String, view: &View, dtype: Dtype, planted: bool) {
         put!(out, "<tr data-k=\"{name}\"><th scope=row><a href=\"#k{index}\"><code>{name}</code></a>{version}</th>");
         for &op in &view.ops {
             let op_label = format!("<span class=op>{}</span>", breakable(op));
-            match kernel.slots.get(&(dtype, op)) {
-                Some(slot) => {
-                    let (class, words) = words(slot.totals.worst());
+            match kernel.functions.get(&(dtype, op)) {
+                Some(function) => {
+                    let (class, words) = words(function.totals.worst());
                     put!(out, "<td class={class}><a href=\"#{}\">{op_label}<b>{words}</b>", anchor(index, dtype, op));
-                    if slot.totals.max_ratio.is_some() {
-                        put!(out, "<i>{}", ratio_text(slot.totals.max_ratio));
-                        if slot.totals.failures() > 0 {
-                            put!(out, "<u>{}</u>", percent(slot.totals.failures(), slot.totals.cases));
+                    if function.totals.max_ratio.is_some() {
+                        put!(out, "<i>{}", ratio_text(function.totals.max_ratio));
+                        if function.totals.failures() > 0 {
+                            put!(out, "<u>{}</u>", percent(function.totals.failures(), function.totals.cases));
                         }
                         out.push_str("</i>");
                     }
-                    let (undecided, not_run) = (slot.totals.undecided(), slot.totals.not_run);
+                    let (undecided, not_run) = (function.totals.undecided(), function.totals.not_run);
                     if undecided > 0 {
                         put!(out, "<i>{} undecided</i>", count(undecided));
                     }
@@ -566,11 +566,11 @@ fn kernels(out: &mut String, view: &View) {
             );
             histograms(out, view, kernel);
             for &op in &view.ops {
-                if view.dtypes.iter().any(|&dtype| kernel.slots.contains_key(&(dtype, op))) {
+                if view.dtypes.iter().any(|&dtype| kernel.functions.contains_key(&(dtype, op))) {
                     put!(out, "<h4>{op}<small>{}</small></h4>\n<div class=plots>\n", escape(op.formula()));
                     for &dtype in &view.dtypes {
-                        if let Some(slot) = kernel.slots.get(&(dtype, op)) {
-                            figure(out, kernel, slot, &anchor(index, dtype, op), dtype, op);
+                        if let Some(function) = kernel.functions.get(&(dtype, op)) {
+                            figure(out, kernel, function, &anchor(index, dtype, op), dtype, op);
                         }
                     }
                     out.push_str("</div>\n");
@@ -597,7 +597,8 @@ fn histograms(out: &mut String, view: &View, kernel: &KernelView) {
     out.push_str("<h4>All ops<small>outputs by error in ulps; the scale of counts is logarithmic</small></h4>\n<div class=plots>\n");
     for &dtype in &view.dtypes {
         let mut counts: Vec<u64> = Vec::new();
-        let cells = kernel.slots.iter().filter(|&(&(of, _), _)| of == dtype).flat_map(|(_, slot)| &slot.cells);
+        let cells =
+            kernel.functions.iter().filter(|&(&(of, _), _)| of == dtype).flat_map(|(_, function)| &function.cells);
         for cell in cells {
             counts.resize(counts.len().max(cell.ulp_histogram.len()), 0);
             counts.iter_mut().zip(&cell.ulp_histogram).for_each(|(sum, n)| *sum += n);
@@ -615,32 +616,32 @@ fn histograms(out: &mut String, view: &View, kernel: &KernelView) {
     out.push_str("</div>\n");
 }
 
-fn figure(out: &mut String, kernel: &KernelView, slot: &Slot, id: &str, dtype: Dtype, op: Op) {
+fn figure(out: &mut String, kernel: &KernelView, function: &FunctionView, id: &str, dtype: Dtype, op: Op) {
     put!(
         out,
         "<figure id={id}><figcaption><b>{dtype}</b>{}<span class=end>{}</span></figcaption>",
-        pill(slot.totals.worst()),
-        ratio_text(slot.totals.max_ratio)
+        pill(function.totals.worst()),
+        ratio_text(function.totals.max_ratio)
     );
-    if let Some(curve) = slot.curve.filter(|curve| !curve.points.is_empty()) {
+    if let Some(curve) = function.curve.filter(|curve| !curve.points.is_empty()) {
         out.push_str(&plot::curve(
             &curve.points,
             dtype.format().precision,
             &format!("{} {op} {dtype}: error against input", kernel.name),
         ));
     }
-    let broken = slot.broken();
+    let broken = function.broken();
     if broken.is_empty() {
-        let hardest = slot
+        let hardest = function
             .cells
             .iter()
             .filter(|cell| !cell.max_ratio.is_nan())
             .max_by(|a, b| a.max_ratio.total_cmp(&b.max_ratio));
-        put!(out, "<p>{}, {}: all pass", families(slot.cells.len()), plural_u64(slot.totals.cases, "case"));
+        put!(out, "<p>{}, {}: all pass", families(function.cells.len()), plural_u64(function.totals.cases, "case"));
         if let Some(cell) = hardest {
             put!(out, "; the hardest is <code>{}</code>", escape(&cell.family));
         }
-        if let Some(grade) = slot.totals.worst_grade() {
+        if let Some(grade) = function.totals.worst_grade() {
             put!(out, "; worst grade {grade}");
         }
         out.push_str(".</p>");

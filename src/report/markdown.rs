@@ -5,7 +5,7 @@
 
 use super::escape::{code, longest_run, plain};
 use super::finding::Told;
-use super::view::{KernelView, Ranked, Slot, View, facts};
+use super::view::{FunctionView, KernelView, Ranked, View, facts};
 use crate::baseline::Comparison;
 use crate::judge::Verdict;
 use crate::op::Op;
@@ -43,12 +43,13 @@ pub fn summary(results: &Results, run: Option<&RunInfo>, gate: Option<&Compariso
         }
         put!(out, "\n|---|{}\n", "---|".repeat(view.ops.len()));
         // A kernel that has nothing in this dtype has no row; in an interrupted run nobody knows yet what it has.
-        let has_row = |kernel: &&KernelView| !results.complete || kernel.slots.keys().any(|slot| slot.0 == dtype);
+        let has_row =
+            |kernel: &&KernelView| !results.complete || kernel.functions.keys().any(|function| function.0 == dtype);
         for kernel in view.kernels.iter().filter(has_row) {
             put!(out, "| {}{} |", code(kernel.name), version(kernel));
             for &op in &view.ops {
                 let missing = if results.complete { "" } else { "not run" };
-                put!(out, " {} |", kernel.slots.get(&(dtype, op)).map_or_else(|| missing.to_owned(), entry));
+                put!(out, " {} |", kernel.functions.get(&(dtype, op)).map_or_else(|| missing.to_owned(), entry));
             }
             out.push('\n');
         }
@@ -104,8 +105,8 @@ fn version(kernel: &KernelView) -> String {
 }
 
 /// An entry of a matrix.
-fn entry(slot: &Slot) -> String {
-    let totals = &slot.totals;
+fn entry(function: &FunctionView) -> String {
+    let totals = &function.totals;
     let mut text = match totals.worst() {
         None => "not run".to_owned(),
         Some(Verdict::Pass) => "pass".to_owned(),
@@ -128,7 +129,7 @@ fn entry(slot: &Slot) -> String {
 /// The families that broke a kernel, by failing cases over all ops and dtypes.
 fn broken_families(kernel: &KernelView) -> String {
     let mut families: BTreeMap<&str, super::view::Totals> = BTreeMap::new();
-    for cell in kernel.slots.values().flat_map(|slot| &slot.cells) {
+    for cell in kernel.functions.values().flat_map(|function| &function.cells) {
         families.entry(&cell.family).or_default().add(cell);
     }
     let mut broken: Vec<_> = families.iter().filter(|(_, totals)| totals.failures() > 0).collect();

@@ -1,6 +1,6 @@
-//! What both human reports count, sort and say alike: kernels, their slots, their findings, and numbers written for people.
+//! What both human reports count, sort and say alike: kernels, their functions, and their findings.
 //!
-//! A *slot* is one (kernel, op, dtype): an entry of the matrix, made of one cell for each family. A *planted* kernel is one
+//! A *function* is one (kernel, op, dtype): an entry of the matrix, made of one cell for each family. A *planted* kernel is one
 //! that the registry of built-in kernels knows as a defect: it is there to be caught, and stands apart from the kernels that are
 //! meant well.
 
@@ -35,17 +35,17 @@ pub(super) struct KernelView<'a> {
     pub version: Option<&'a str>,
     /// Whether it is a planted defect.
     pub planted: bool,
-    /// Its slots.
-    pub slots: BTreeMap<(Dtype, Op), Slot<'a>>,
+    /// Its functions.
+    pub functions: BTreeMap<(Dtype, Op), FunctionView<'a>>,
     /// Its findings, the most telling first: one of each (verdict, cause), then the others.
     pub findings: Vec<Ranked<'a>>,
-    /// Over all slots.
+    /// Over all functions.
     pub totals: Totals,
 }
 
 /// One (kernel, op, dtype).
 #[derive(Default)]
-pub(super) struct Slot<'a> {
+pub(super) struct FunctionView<'a> {
     /// One cell for each family, as sorted in the results.
     pub cells: Vec<&'a Cell>,
     /// Error against input.
@@ -133,7 +133,7 @@ impl Totals {
     }
 }
 
-impl Slot<'_> {
+impl FunctionView<'_> {
     /// The cells that are not all passes, worst first, each with its own totals.
     pub fn broken(&self) -> Vec<(&Cell, Totals)> {
         let mut broken: Vec<_> = (self.cells.iter())
@@ -162,24 +162,24 @@ impl<'a> View<'a> {
         }
         for cell in &results.cells {
             if let Some(kernel) = kernels.get_mut(&*cell.kernel) {
-                let slot = kernel.slots.entry((cell.dtype, cell.op)).or_default();
-                slot.cells.push(cell);
-                slot.totals.add(cell);
+                let function = kernel.functions.entry((cell.dtype, cell.op)).or_default();
+                function.cells.push(cell);
+                function.totals.add(cell);
                 kernel.totals.add(cell);
             }
         }
         for curve in &results.curves {
             if let Some(kernel) = kernels.get_mut(&*curve.kernel) {
-                kernel.slots.entry((curve.dtype, curve.op)).or_default().curve = Some(curve);
+                kernel.functions.entry((curve.dtype, curve.op)).or_default().curve = Some(curve);
             }
         }
         for kernel in kernels.values_mut() {
             kernel.findings = ranked(results.findings.iter().filter(|finding| finding.kernel == kernel.name).collect());
         }
         let kernels: Vec<_> = names.iter().filter_map(|name| kernels.remove(name)).collect();
-        let slots = || kernels.iter().flat_map(|kernel| kernel.slots.keys());
-        let ops = in_order(&results.settings.ops, slots().map(|&(_, op)| op));
-        let dtypes = in_order(&results.settings.dtypes, slots().map(|&(dtype, _)| dtype));
+        let functions = || kernels.iter().flat_map(|kernel| kernel.functions.keys());
+        let ops = in_order(&results.settings.ops, functions().map(|&(_, op)| op));
+        let dtypes = in_order(&results.settings.dtypes, functions().map(|&(dtype, _)| dtype));
         Self { results, kernels, ops, dtypes }
     }
 
@@ -205,7 +205,9 @@ impl<'a> View<'a> {
         if !ordinary.is_empty() {
             let breaking: Vec<_> = ordinary.iter().filter(|kernel| kernel.totals.failures() > 0).collect();
             let worst = (breaking.iter())
-                .flat_map(|kernel| kernel.slots.iter().map(move |(at, slot)| (kernel.name, at, &slot.totals)))
+                .flat_map(|kernel| {
+                    kernel.functions.iter().map(move |(at, function)| (kernel.name, at, &function.totals))
+                })
                 .reduce(|a, b| if severity(b.2) > severity(a.2) { b } else { a });
             let some = format!(
                 ": {} of {} break{}",
@@ -244,7 +246,7 @@ impl<'a> KernelView<'a> {
             name,
             version,
             planted: is_planted(name),
-            slots: BTreeMap::new(),
+            functions: BTreeMap::new(),
             findings: Vec::new(),
             totals: Totals::default(),
         }

@@ -151,13 +151,13 @@ impl Kept {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Shape {
     pub(crate) class: RowClass,
-    pub(crate) level: Level,
+    pub(crate) level: ExpRange,
 }
 
 /// Whether the maximum of a row is within the range of exp in the dtype.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Level {
+pub(crate) enum ExpRange {
     /// Its exponential underflows.
     Below,
     /// Its exponential is a normal number.
