@@ -69,6 +69,8 @@ mod outside;
 mod protocol;
 pub mod report;
 pub mod results;
+#[cfg(any(feature = "cli", feature = "arbitrary"))]
+mod select;
 pub mod shrink;
 mod special;
 mod words;

@@ -14,7 +14,7 @@ const FLOORS: [&[&str]; 15] = [
     &["kernel"],
     &["generate", "judge", "protocol"],
     &["foreign", "results", "worker"],
-    &["campaign"],
+    &["campaign", "select"],
     &["baseline"],
     &["report"],
     &["check"],

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::case::MAX_DECODED_LOGITS;
+use crate::error::ErrorKind;
 use crate::generate::{self, Family};
 use crate::judge::Verdict;
 use crate::kernel::builtin;
@@ -21,7 +22,7 @@ const TARGETS: [(&str, &[Op]); 5] = [
 
 fn of(kernels: &str, ops: &[Op]) -> Target {
     let words: Vec<String> = kernels.split(',').map(str::to_owned).collect();
-    Target { selectable: true, ..Target::new(select::named(&words).unwrap(), ops).unwrap() }
+    Target { selectable: true, ..Target::new(select::named(&words, ops, &Dtype::ALL).unwrap(), ops).unwrap() }
 }
 
 fn folder() -> PathBuf {
@@ -66,6 +67,9 @@ fn a_failure_is_a_finding_that_stands_alone() {
     ] {
         assert!(message.contains(part), "`{part}` is not in:\n{message}");
     }
+    // One with a name of its own is replayed under that name.
+    let message = panic_of(&mut of("mine=naive", &[Op::Softmax]), "softmax f32 [3, 1000, -2, 7]").unwrap();
+    assert!(message.contains("mine softmax f32: nan") && message.contains("replay --kernel mine=naive '"), "{message}");
     // The kernel that fails is the one that is named, and a panic of a kernel is a verdict like any other.
     let message = panic_of(&mut of("shifted,defect/empty-panics", &[Op::Softmax]), "softmax f16 []").unwrap();
     assert!(message.contains("defect/empty-panics softmax f16: panic"), "{message}");
@@ -91,10 +95,22 @@ fn clean_kernels_pass_and_foreign_cases_are_refused() {
 
 #[test]
 fn what_cannot_be_fuzzed_is_refused() {
-    let error = select::named(&["shifted".into(), "sofmax".into()]).err().unwrap().to_string();
-    assert!(error.contains("unknown kernel `sofmax`"), "{error}");
-    assert_eq!(select::named(&["defect/*".into()]).unwrap().len(), EXPOSED.len());
-    assert_eq!(select::named(&["naive".into(), "n*".into()]).unwrap().len(), 1);
+    let named = |words: &[&str]| {
+        let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
+        select::named(&words, &[Op::Softmax], &Dtype::ALL)
+    };
+    let error = named(&["shifted", "sofmax"]).err().unwrap().to_string();
+    assert!(error.starts_with("LOGITFUZZ_KERNELS: unknown kernel `sofmax`; the built-in kernels are: "), "{error}");
+    assert_eq!(named(&["defect/*"]).unwrap().len(), EXPOSED.len());
+    assert_eq!(named(&["naive", "n*"]).unwrap().len(), 1);
+    for (words, part) in [
+        (&["a=shifted", "a=naive"][..], "the name `a` is given to shifted and to naive"),
+        (&["a=defect/*"], "gives one name to"),
+        (&["a::b=naive"], "NAME=naive: `a::b` is no name"),
+    ] {
+        let error = named(words).err().unwrap();
+        assert!(error.kind() == ErrorKind::Usage && error.to_string().contains(part), "{error}");
+    }
     let function = |_: &[f32], _: &mut [f32]| ();
     let closure: Arc<dyn Kernel> = Arc::new(Closure::new("mine", Op::LogSumExp, function));
     let error = Target::new(vec![closure], &[Op::Softmax]).err().unwrap();
