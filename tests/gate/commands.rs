@@ -1,6 +1,6 @@
 //! `gate` and `accept` as a stranger runs them: exit codes, reasons, files, and everything that can be wrong with a baseline.
 
-use super::support::Place;
+use crate::support::place::Place;
 
 /// A quick selection; the kernel is called `mine` whatever it is.
 const WORK: [&str; 8] = ["--op", "softmax", "--op", "logsumexp", "--dtype", "f32", "--max-len", "300"];

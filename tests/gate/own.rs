@@ -1,6 +1,6 @@
 //! The gate of this project: every built-in kernel that is no planted defect, against reports/baseline.json.
 
-use super::support::Place;
+use crate::support::place::Place;
 use logitfuzz::baseline::{Baseline, CellName};
 use logitfuzz::generate::Family;
 use logitfuzz::kernel::{Kernel as _, builtin};
