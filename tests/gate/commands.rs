@@ -164,7 +164,7 @@ fn stale_and_missing_cells_are_named_and_pruned() {
     place.refused(
         &["gate", "--op", "softmax"],
         2,
-        &["line 5", "there is no kernel `mine`", "44 such entries", "accept --prune"],
+        &["line 8", "there is no kernel `mine`", "44 such entries", "accept --prune"],
     );
     // A selected cell that was not measured, as of a kernel that lost an op.
     place.ok(&args("run", "mine=shifted", &["--cases", "20", "--out", "there"]));
