@@ -1,6 +1,8 @@
 //! The page of planted defects, `reports/zoo.md`, is what this version gives: every defect is caught, by the families that the page
 //! says.
 
+#![cfg(feature = "cli")]
+
 use logitfuzz::campaign::{self, Control, Plan};
 use logitfuzz::kernel::{Kernel, builtin};
 use logitfuzz::report::zoo;
