@@ -44,6 +44,10 @@ done
 expect 0 'stat::number_of_executed_units: 2000' 'a correct C kernel' fuzz softmax "c:$work/libCORRECT.so"
 expect 77 'c:libOUT_OF_BOUNDS softmax f32: out_of_bounds' 'a C kernel that writes out of bounds' fuzz softmax "c:$work/libOUT_OF_BOUNDS.so"
 expect 1 'out_of_bounds' 'replay on a C kernel' logitfuzz replay --kernel "c:$work/libOUT_OF_BOUNDS.so" "$work"/crash-*
+expect 77 'mine softmax f32: out_of_bounds' 'a C function with a name of its own' \
+    fuzz softmax "mine=c:$work/libOUT_OF_BOUNDS.so:softmax_f32"
+expect 1 'out_of_bounds' 'replay of that' logitfuzz replay --kernel "mine=c:$work/libOUT_OF_BOUNDS.so:softmax_f32" "$work"/crash-*
+expect 77 'replay: logitfuzz replay --kernel mine=naive ' 'a built-in kernel with a name of its own' fuzz softmax mine=naive
 expect 3 'through the command `logitfuzz`, from PATH' 'a C kernel without the command' \
     env PATH="$work" LOGITFUZZ_KERNELS="c:$work/libCORRECT.so" "$bin/softmax" -runs=1
 

@@ -27,6 +27,7 @@ use std::path::{Path, PathBuf};
 
 mod compare;
 mod file;
+mod lines;
 
 pub(crate) use compare::judge_cells;
 pub use compare::{Comparison, DECLARED, DEFAULT_SLACK, Improvement, Judged, Reason, Regression, State, compare};
@@ -35,9 +36,12 @@ pub use compare::{Comparison, DECLARED, DEFAULT_SLACK, Improvement, Judged, Reas
 pub const DEFAULT_PATH: &str = "reports/baseline.json";
 
 /// The name and version of the format.
-pub const SCHEMA: &str = "logitfuzz.baseline/2";
+pub const SCHEMA: &str = "logitfuzz.baseline/3";
 
-/// The version before, which did not record what kernels declare. It is read, so that it can be accepted again.
+/// The version before, which had a line for each cell and each function. It says the same, so it is read as any other.
+pub(crate) const SPELLED_SCHEMA: &str = "logitfuzz.baseline/2";
+
+/// The first version, which did not record what kernels declare. It is read, so that it can be accepted again.
 pub(crate) const FORMER_SCHEMA: &str = "logitfuzz.baseline/1";
 
 /// The longest input, in characters, that an entry keeps: a line stays short enough to be read in a diff.
@@ -52,7 +56,7 @@ pub struct Baseline {
     pub entries: BTreeMap<CellName, Entry>,
     /// What kernels declare of themselves, where it is anything.
     pub declared: BTreeMap<FunctionName, Recorded>,
-    /// Whether it was read from a file of the version before.
+    /// Whether it was read from a file of the first version.
     is_former: bool,
     /// Where it was read from; empty where it was made from results.
     path: PathBuf,
@@ -359,7 +363,7 @@ impl Baseline {
         )))
     }
 
-    /// Refuses a baseline of the version before: what it does not record cannot be compared.
+    /// Refuses a baseline of the first version: what it does not record cannot be compared.
     ///
     /// # Errors
     /// One line that says so.

@@ -49,6 +49,12 @@ impl Error {
         Self::usage(format!("{}: {reason}", path.display()))
     }
 
+    /// The same, with what it is about before it: `PLACE: REASON`.
+    #[cfg(feature = "arbitrary")]
+    pub(crate) fn within(self, place: &str) -> Self {
+        Self { message: format!("{place}: {}", self.message), ..self }
+    }
+
     /// The kind, for the exit code.
     pub fn kind(&self) -> ErrorKind {
         self.kind

@@ -9,8 +9,8 @@
 //!
 //! The environment chooses what is fuzzed:
 //!
-//! * `LOGITFUZZ_KERNELS`: built-in kernels by name or pattern, `c:LIB.so`, `exec:COMMAND` (without a comma in it), separated by
-//!   commas. Default `shifted,log1p`, which are correct, so a clean run means clean.
+//! * `LOGITFUZZ_KERNELS`: what the command takes as `--kernel` (built-in kernels by name or pattern, `c:LIB.so[:SYMBOL]`,
+//!   `exec:COMMAND`, `NAME=KERNEL`; none with a comma in it), separated by commas. Default `shifted,log1p`, which are correct, so a clean run means clean.
 //! * `LOGITFUZZ_DTYPES`: dtypes, separated by commas. Default all.
 //! * `LOGITFUZZ_GUIDANCE`: `counters`, `mutator`, both (the default) or `none`: to measure what each of them is worth.
 
@@ -86,12 +86,12 @@ struct Execution {
 }
 
 impl Target {
-    /// A target for the built-in kernels that `LOGITFUZZ_KERNELS` names, on these ops.
+    /// A target for the kernels that `LOGITFUZZ_KERNELS` names, on these ops.
     ///
     /// # Errors
     /// An unknown kernel, dtype or guidance; kernels that compute none of the ops in any of the dtypes.
     pub fn builtin(ops: &[Op]) -> Result<Self> {
-        Ok(Self { selectable: true, ..Self::new(select::kernels()?, ops)? })
+        Ok(Self { selectable: true, ..Self::new(select::kernels(ops)?, ops)? })
     }
 
     /// A target for these kernels on these ops, in the dtypes of `LOGITFUZZ_DTYPES`.

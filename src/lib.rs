@@ -73,6 +73,8 @@ mod protocol;
 mod quiet;
 pub mod report;
 pub mod results;
+#[cfg(any(feature = "cli", feature = "arbitrary"))]
+mod select;
 pub mod shrink;
 mod special;
 mod trial;

@@ -3,13 +3,13 @@
 
 #![cfg(all(unix, feature = "cli"))]
 
-#[path = "foreign/blame.rs"]
-mod blame;
-#[path = "foreign/command.rs"]
-mod command;
-#[path = "foreign/environment.rs"]
-mod environment;
-#[path = "foreign/support.rs"]
 mod support;
-#[path = "foreign/workers.rs"]
-mod workers;
+
+mod foreign {
+    mod blame;
+    mod command;
+    mod environment;
+    #[cfg(feature = "arbitrary")]
+    mod targets;
+    mod workers;
+}

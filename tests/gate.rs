@@ -3,23 +3,15 @@
 
 #![cfg(all(unix, feature = "cli"))]
 
-#[path = "gate/ci.rs"]
-mod ci;
-#[path = "gate/commands.rs"]
-mod commands;
-#[path = "gate/crash.rs"]
-mod crash;
-#[path = "gate/foreign.rs"]
-mod foreign;
-#[path = "gate/own.rs"]
-mod own;
-#[path = "gate/shards.rs"]
-mod shards;
-#[path = "gate/sinks.rs"]
-mod sinks;
-// Shared with the tests of the command, which use more of it.
-#[allow(dead_code)]
-#[path = "command/support.rs"]
 mod support;
-#[path = "gate/worse.rs"]
-mod worse;
+
+mod gate {
+    mod ci;
+    mod commands;
+    mod crash;
+    mod foreign;
+    mod own;
+    mod shards;
+    mod sinks;
+    mod worse;
+}

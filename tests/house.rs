@@ -15,7 +15,7 @@ const FLOORS: [&[&str]; 16] = [
     &["generate", "judge", "protocol"],
     &["foreign", "results", "trial", "worker"],
     &["diagnosis"],
-    &["campaign"],
+    &["campaign", "select"],
     &["baseline"],
     &["report"],
     &["check"],

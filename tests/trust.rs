@@ -3,13 +3,10 @@
 
 #![cfg(all(target_os = "linux", feature = "cli"))]
 
-#[path = "trust/emptied.rs"]
-mod emptied;
-#[path = "trust/processes.rs"]
-mod processes;
-// Shared with the tests of the command, which use more of it.
-#[allow(dead_code)]
-#[path = "command/support.rs"]
 mod support;
-#[path = "trust/trouble.rs"]
-mod trouble;
+
+mod trust {
+    mod emptied;
+    mod processes;
+    mod trouble;
+}

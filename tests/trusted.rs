@@ -5,6 +5,8 @@
 //!
 //! Terms: a cell is one kernel, op, dtype and family. A *lane* is one of several partial sums that a vector register keeps.
 
+mod support;
+
 use logitfuzz::campaign::{self, Control, Plan};
 use logitfuzz::case::Case;
 use logitfuzz::diagnosis::examine;
@@ -12,13 +14,13 @@ use logitfuzz::dtype::Dtype;
 use logitfuzz::generate::{self, Family};
 use logitfuzz::judge::{Grade, Verdict};
 use logitfuzz::kernel::builtin::{self, Builtin};
-use logitfuzz::kernel::{Claims, Element, Kernel, Outcome, Real, Special, Summation};
+use logitfuzz::kernel::{Claims, Kernel, Outcome, Special, Summation};
 use logitfuzz::op::Op;
 use logitfuzz::oracle::{Due, Oracle};
 use logitfuzz::results::{Cell, Results};
 use std::collections::BTreeMap;
-use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub};
 use std::sync::Arc;
+use support::textbook::{Exp, Textbook};
 
 /// Cases of each cell where `LOGITFUZZ_SOAK_CASES` does not say otherwise.
 const CASES: u64 = 20;
@@ -72,23 +74,9 @@ fn outputs(results: &Results) -> u64 {
     outputs
 }
 
-/// The correct built-in kernels.
-const TRUSTED: [&str; 13] = [
-    "shifted",
-    "log1p",
-    "online",
-    "pairwise",
-    "compensated",
-    "blocks_8",
-    "blocks_32",
-    "blocks_128",
-    "lanes_4",
-    "lanes_8",
-    "lanes_16",
-    "base2",
-    "two_pass",
-];
-/// Outputs of [`TRUSTED`] for each case of a cell, at least.
+/// Correct built-in kernels, at least.
+const LEAST_TRUSTED: usize = 13;
+/// Their outputs for each case of a cell, at least.
 const TRUSTED_OUTPUTS_A_CASE: u64 = 960_000;
 
 #[test]
@@ -98,7 +86,7 @@ fn built_in_kernels_pass_everywhere() {
 
 fn built_in_kernels_pass_at(seed: u64) {
     let trusted: Vec<&Builtin> = builtin::all().iter().filter(|kernel| kernel.is_trusted()).collect();
-    assert_eq!(trusted.iter().map(|kernel| kernel.name()).collect::<Vec<_>>(), TRUSTED);
+    assert!(trusted.len() >= LEAST_TRUSTED, "{}", trusted.len());
     let kernels = trusted.into_iter().map(|kernel| Arc::new(kernel) as Arc<dyn Kernel>);
     let results = all_pass(kernels.collect(), &Op::ALL, &Dtype::ALL, seed);
     let outputs = outputs(&results);
@@ -140,224 +128,6 @@ fn forgiven_overflows(cell: &Cell, seed: u64) -> u64 {
         }
     }
     overflows
-}
-
-/// The textbook, with its own exp and sum; computes in the accumulator of the dtype.
-struct Textbook {
-    name: String,
-    claims: Claims,
-    exp: Exp,
-}
-
-/// How accurate the exp of a [`Textbook`] is.
-#[derive(Clone, Copy, PartialEq)]
-enum Exp {
-    /// The platform's.
-    Platform,
-    /// The platform's, moved by one ulp up or down, but for the exact `exp(0) = 1`.
-    OneUlpWorse,
-    /// The same, and `exp(0)` is the number below 1.
-    OneUlpWorseAtZeroToo,
-}
-
-impl Textbook {
-    fn new(name: impl Into<String>, claims: Claims) -> Self {
-        Self { name: name.into(), claims, exp: Exp::Platform }
-    }
-
-    fn outputs<A: Accumulator>(&self, case: &Case) -> Vec<f64> {
-        let read = |values: &[f64]| -> Vec<A> { values.iter().map(|&x| A::from_f64(x)).collect() };
-        let (z, direction) = (read(case.logits()), read(case.direction().unwrap_or(&[])));
-        let (target, smoothing) = case.target().unwrap_or((0, 0.0));
-        let (e, n) = (A::unflushed(smoothing), A::from_f64(z.len() as f64));
-        let sum = |terms: Vec<A>| add_up(self.claims.sum, &terms);
-
-        let max = z.iter().fold(A::NEG_INFINITY, |max, &z| max.larger(z));
-        let weights: Vec<A> = z.iter().map(|&z| (z - max).exp_as(self.exp)).collect();
-        let total = sum(weights.clone());
-        let p: Vec<A> = weights.iter().map(|&w| w / total).collect();
-        let mean = || sum(p.iter().zip(&direction).map(|(&p, &g)| p * g).collect());
-        let q = |class: usize| if class == target { (A::ONE - e) + e / n } else { e / n };
-        let out: Vec<A> = match case.op() {
-            Op::LogSumExp => vec![if max.is_infinite() { max } else { max + total.ln() }],
-            Op::Softmax => p,
-            Op::LogSoftmax => z.iter().map(|&z| (z - max) - total.ln()).collect(),
-            Op::CrossEntropy => {
-                let mut loss = total.ln();
-                if e != A::ONE {
-                    loss += (A::ONE - e) * (max - z[target]);
-                }
-                if e != A::ZERO {
-                    loss += e * (sum(z.iter().map(|&z| max - z).collect()) / n);
-                }
-                vec![loss]
-            }
-            Op::CrossEntropyGrad => p.iter().enumerate().map(|(class, &p)| p - q(class)).collect(),
-            Op::SoftmaxVjp | Op::SoftmaxJvp => {
-                let mean = mean();
-                p.iter().zip(&direction).map(|(&p, &g)| p * (g - mean)).collect()
-            }
-            Op::LogSoftmaxVjp => {
-                let total = sum(direction.clone());
-                p.iter().zip(&direction).map(|(&p, &g)| g - p * total).collect()
-            }
-            Op::LogSoftmaxJvp => {
-                let mean = mean();
-                direction.iter().map(|&v| v - mean).collect()
-            }
-        };
-        out.into_iter().map(|x| case.dtype().round(x.to_f64())).collect()
-    }
-}
-
-impl Kernel for Textbook {
-    fn name(&self) -> &str {
-        &self.name
-    }
-    fn supports(&self, _: Op, dtype: Dtype) -> bool {
-        // The flushing accumulator is written for f32.
-        !self.claims.flush_to_zero || dtype == Dtype::F32
-    }
-    fn claims(&self, _: Op, _: Dtype) -> Claims {
-        self.claims.clone()
-    }
-    fn run(&self, case: &Case) -> Outcome {
-        Outcome::Outputs(match case.dtype().accumulator() {
-            Dtype::F64 => self.outputs::<f64>(case),
-            _ if self.claims.flush_to_zero => self.outputs::<Flushed>(case),
-            _ => self.outputs::<f32>(case),
-        })
-    }
-}
-
-/// Adds up in the order that the claim says.
-fn add_up<A: Real>(how: Summation, terms: &[A]) -> A {
-    let in_order = |terms: &[A]| terms.iter().fold(A::ZERO, |sum, &term| sum + term);
-    match how {
-        Summation::Lanes { lanes, scalar_tail } if terms.len() >= lanes => {
-            let mut partial = terms[..lanes].to_vec();
-            let vectors = terms[lanes..].chunks_exact(lanes);
-            let tail = vectors.remainder();
-            for vector in vectors {
-                partial.iter_mut().zip(vector).for_each(|(partial, &term)| *partial += term);
-            }
-            if !scalar_tail {
-                partial.iter_mut().zip(tail).for_each(|(partial, &term)| *partial += term);
-            }
-            while partial.len() > 1 {
-                let upper = partial.split_off(partial.len() / 2);
-                partial.iter_mut().zip(upper).for_each(|(partial, upper)| *partial += upper);
-            }
-            if scalar_tail { tail.iter().fold(partial[0], |sum, &term| sum + term) } else { partial[0] }
-        }
-        Summation::Blocks { size } => in_order(&terms.chunks(size).map(in_order).collect::<Vec<A>>()),
-        Summation::Sequential | Summation::Lanes { .. } => in_order(terms),
-        Summation::Pairwise | Summation::Compensated => unreachable!("built-in kernels add up so"),
-    }
-}
-
-/// What a [`Textbook`] computes in.
-trait Accumulator: Real {
-    /// `e^self`, as accurate as that.
-    fn exp_as(self, accuracy: Exp) -> Self;
-
-    /// The value as it stands in memory. A label smoothing is compared with 0 before it is computed with: one that is read
-    /// as 0 would be another case, whose loss is finite where that of this one may be infinite.
-    fn unflushed(x: f64) -> Self {
-        Self::from_f64(x)
-    }
-}
-
-macro_rules! accumulator {
-    ($($type:ty),*) => {$(
-        impl Accumulator for $type {
-            fn exp_as(self, accuracy: Exp) -> Self {
-                let exact = self.exp();
-                // NaN, 0 and infinity stay: no libm gives another number for them.
-                let stays = !Real::is_finite(exact) || exact == 0.0 || accuracy == Exp::Platform;
-                if stays || (self == 0.0 && accuracy == Exp::OneUlpWorse) {
-                    exact
-                } else if self != 0.0 && self.to_bits() % 2 == 0 {
-                    exact.next_up()
-                } else {
-                    exact.next_down()
-                }
-            }
-        }
-    )*};
-}
-accumulator!(f32, f64);
-
-/// An f32 register with subnormals flushed to zero, on the way in and on the way out of every operation.
-#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
-struct Flushed(f32);
-
-impl Flushed {
-    fn new(x: f32) -> Self {
-        Self(if x.is_subnormal() { 0.0f32.copysign(x) } else { x })
-    }
-}
-
-impl Element for Flushed {
-    const DTYPE: Dtype = Dtype::F32;
-    fn from_f64(x: f64) -> Self {
-        Self::new(x as f32)
-    }
-    fn to_f64(self) -> f64 {
-        f64::from(self.0)
-    }
-}
-
-macro_rules! flushed_operator {
-    ($($operator:ident :: $method:ident),*) => {$(
-        impl $operator for Flushed {
-            type Output = Self;
-            fn $method(self, other: Self) -> Self {
-                Self::new(self.0.$method(other.0))
-            }
-        }
-    )*};
-}
-flushed_operator!(Add::add, Sub::sub, Mul::mul, Div::div);
-
-impl Neg for Flushed {
-    type Output = Self;
-    fn neg(self) -> Self {
-        Self(-self.0)
-    }
-}
-
-impl AddAssign for Flushed {
-    fn add_assign(&mut self, other: Self) {
-        *self = *self + other;
-    }
-}
-
-impl Real for Flushed {
-    const ZERO: Self = Self(0.0);
-    const ONE: Self = Self(1.0);
-    const NEG_INFINITY: Self = Self(f32::NEG_INFINITY);
-    fn exp(self) -> Self {
-        Self::new(self.0.exp())
-    }
-    fn exp2(self) -> Self {
-        Self::new(self.0.exp2())
-    }
-    fn ln(self) -> Self {
-        Self::new(self.0.ln())
-    }
-    fn ln_1p(self) -> Self {
-        Self::new(self.0.ln_1p())
-    }
-}
-
-impl Accumulator for Flushed {
-    fn exp_as(self, accuracy: Exp) -> Self {
-        Self::new(self.0.exp_as(accuracy))
-    }
-    fn unflushed(x: f64) -> Self {
-        Self(x as f32)
-    }
 }
 
 /// Outputs of the kernels with other sums for each case of a cell, at least.

@@ -1,6 +1,8 @@
 //! The zoo of planted defects, `reports/zoo.json`, is what this version gives: every defect is caught, by the families that it says;
 //! and the page, `reports/zoo.md`, is made of it.
 
+#![cfg(feature = "cli")]
+
 use logitfuzz::campaign::{self, Control, Plan};
 use logitfuzz::kernel::{Kernel, builtin};
 use logitfuzz::report::zoo::Zoo;

@@ -270,7 +270,7 @@ impl Comparison {
 /// [`DEFAULT_SLACK`].
 ///
 /// # Errors
-/// The results are of other settings or of a run that was interrupted: neither can be compared. A baseline of the version before. A
+/// The results are of other settings or of a run that was interrupted: neither can be compared. A baseline of the first version. A
 /// slack that is no number of 0 or more.
 pub fn compare(results: &Results, baseline: Option<&Baseline>, slack: f64) -> Result<Comparison> {
     if !slack.is_finite() || slack < 0.0 {

@@ -1,25 +1,28 @@
 //! The baseline as a file: reading with the line of every error, writing whole or not at all.
 //!
-//! One cell a line, sorted, so that a diff shows what changed and two branches that touch different cells merge; before them a line
-//! for each function (kernel, op, dtype) that declares something of itself. Each line ends in
-//! a `check`, a checksum of the rest of the line: numbers are measured, and one that was typed in is refused. Only `expected` stands
-//! outside it, because a person may write it.
+//! Sorted lines, each with the names of what it tells, so that a diff shows what changed and two branches that touch different cells
+//! merge: what functions declare of themselves, then the cells in which everything passes, in short, then all others (`lines.rs`). Each
+//! line ends in a `check`, a checksum of the rest of the line: numbers are measured, and one that was typed in is refused. Only
+//! `expected` stands outside it, because a person may write it.
 
-use super::{Baseline, CellName, Entry, FORMER_SCHEMA, FunctionName, Recorded, SCHEMA, Settings};
-use crate::checksum::Fnv;
+use super::lines::{self, CellLine, DeclaredLine, FormerDeclaredLine, Line, PassingLine, checksum};
+use super::{Baseline, CellName, Entry, FORMER_SCHEMA, Recorded, SCHEMA, SPELLED_SCHEMA, Settings};
 use crate::error::{Error, Result};
-use crate::judge::{Grade, Verdict};
 use crate::outside;
-use crate::results::{DeclarationText, number};
 use crate::{files, json};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry as Slot;
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The line of the settings in a file as it is written.
 pub(super) const SETTINGS_LINE: usize = 3;
+
+const EDITED: &str = "its numbers do not fit its check, so they were edited; only `expected` may be written by hand. Take the line back, \
+                      or measure with `logitfuzz accept`";
 
 /// What every version of the format has.
 #[derive(Deserialize)]
@@ -38,57 +41,11 @@ struct Parts<'a> {
     settings: &'a RawValue,
     #[serde(borrow, default)]
     declared: Vec<&'a RawValue>,
+    /// The versions before have none.
+    #[serde(borrow)]
+    passing: Option<Vec<&'a RawValue>>,
     #[serde(borrow)]
     cells: Vec<&'a RawValue>,
-}
-
-/// The line of a cell.
-#[derive(Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Line {
-    kernel: String,
-    op: String,
-    dtype: String,
-    family: String,
-    verdicts: BTreeMap<Verdict, u64>,
-    #[serde(default, skip_serializing_if = "is_zero")]
-    not_run: u64,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    grade: Option<Grade>,
-    #[serde(with = "number")]
-    ratio: f64,
-    #[serde(with = "number")]
-    ulp: f64,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    worst: Option<String>,
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    check: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    expected: Option<String>,
-}
-
-/// The line of what a function declares.
-#[derive(Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct DeclaredLine {
-    kernel: String,
-    op: String,
-    dtype: String,
-    declares: DeclarationText,
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    check: String,
-}
-
-impl DeclaredLine {
-    fn of(function: &FunctionName, recorded: &Recorded) -> Result<Self> {
-        let FunctionName { kernel, op, dtype } = function.clone();
-        let line = Self { kernel, op, dtype, declares: (&recorded.declaration).into(), check: String::new() };
-        Ok(Self { check: line.due_check()?, ..line })
-    }
-
-    fn due_check(&self) -> Result<String> {
-        Ok(check(&json::line(&Self { check: String::new(), ..self.clone() })?))
-    }
 }
 
 /// The line of the settings.
@@ -99,37 +56,102 @@ struct Head {
     check: String,
 }
 
-fn is_zero(count: &u64) -> bool {
-    *count == 0
+/// The text of a file that is read, and where its lines end.
+struct Text<'a> {
+    text: &'a str,
+    breaks: Vec<usize>,
+    path: &'a Path,
 }
 
-/// The checksum of a text: eight hex digits.
-fn check(text: &str) -> String {
-    let mut sum = Fnv::new();
-    sum.bytes(text.as_bytes());
-    format!("{:08x}", (sum.sum() ^ (sum.sum() >> u32::BITS)) as u32)
+impl<'a> Text<'a> {
+    fn new(bytes: &'a [u8], path: &'a Path) -> Result<Self> {
+        let text = std::str::from_utf8(bytes).map_err(|error| {
+            let line = 1 + bytes[..error.valid_up_to()].iter().filter(|&&byte| byte == b'\n').count();
+            Error::file(path, format!("line {line}: not a text in UTF-8"))
+        })?;
+        Ok(Self { text, breaks: text.match_indices('\n').map(|(at, _)| at).collect(), path })
+    }
+
+    /// The line in which a part begins.
+    fn line_of(&self, part: &RawValue) -> usize {
+        // Both are slices of one text, so their addresses say where the part stands.
+        let offset = part.get().as_ptr() as usize - self.text.as_ptr() as usize;
+        1 + self.breaks.partition_point(|&at| at < offset)
+    }
+
+    fn refuse(&self, line: usize, reason: impl Display) -> Error {
+        Error::file(self.path, format!("line {line}: {reason}"))
+    }
+
+    /// The whole file as a value.
+    fn whole<T: Deserialize<'a>>(&self) -> Result<T> {
+        serde_json::from_str(self.text).map_err(|error| {
+            Error::file(self.path, format!("{}; no whole baseline: was it cut short or edited?", json::place(&error)))
+        })
+    }
+
+    /// A part of it as a value.
+    fn value<T: Deserialize<'a>>(&self, part: &'a RawValue) -> Result<T> {
+        serde_json::from_str(part.get()).map_err(|error| {
+            let message = error.to_string();
+            let message = message.split(" at line ").next().unwrap_or("");
+            self.refuse(self.line_of(part) + error.line().saturating_sub(1), message)
+        })
+    }
+
+    /// A part of it as a line that fits its check, and its number.
+    fn line<L: Line>(&self, part: &'a RawValue) -> Result<(L, usize)> {
+        let (mut line, number) = (self.value::<L>(part)?, self.line_of(part));
+        if line.due_check()? != *line.check() {
+            return Err(self.refuse(number, EDITED));
+        }
+        Ok((line, number))
+    }
+
+    /// Refuses a list of names that is empty, and a name that cannot be used.
+    fn check_names<'n>(&self, line: usize, what: &str, names: impl IntoIterator<Item = &'n String>) -> Result<()> {
+        let mut names = names.into_iter().peekable();
+        if names.peek().is_none() {
+            return Err(self.refuse(line, format!("it names no {what}, so it tells nothing; was it edited?")));
+        }
+        names.try_for_each(|name| outside::check_recorded_name(name).map_err(|reason| self.refuse(line, reason)))
+    }
+
+    /// Keeps what a line tells of something, of which no other may tell.
+    fn keep<K: Ord + Display, V>(
+        &self,
+        all: &mut BTreeMap<K, V>,
+        (name, told): (K, V),
+        line: usize,
+        line_of: fn(&V) -> usize,
+    ) -> Result<()> {
+        match all.entry(name) {
+            Slot::Vacant(free) => drop(free.insert(told)),
+            Slot::Occupied(taken) => {
+                let (name, first) = (taken.key(), line_of(taken.get()));
+                return Err(self.refuse(
+                    line,
+                    format!("`{name}` is there a second time, first in line {first}; keep one of them"),
+                ));
+            }
+        }
+        Ok(())
+    }
 }
 
-impl Line {
-    fn of(name: &CellName, entry: &Entry) -> Result<Self> {
-        let CellName { kernel, op, dtype, family } = name.clone();
-        let Entry { verdicts, not_run, grade, max_ratio: ratio, max_ulp: ulp, worst, expected, line: _ } =
-            entry.clone();
-        let check = String::new();
-        let line = Self { kernel, op, dtype, family, verdicts, not_run, grade, ratio, ulp, worst, check, expected };
-        Ok(Self { check: line.due_check()?, ..line })
+/// What is wrong with a cell, in words; makes the reason of an expected failure harmless.
+fn check_cell(name: &CellName, entry: &mut Entry) -> std::result::Result<(), String> {
+    if let Some(reason) = &mut entry.expected {
+        outside::tidy(reason, outside::LONGEST_MESSAGE);
     }
-
-    /// The check that belongs to this line.
-    fn due_check(&self) -> Result<String> {
-        Ok(check(&json::line(&Line { check: String::new(), expected: None, ..self.clone() })?))
+    let counts = entry.verdicts.values().chain([&entry.not_run]);
+    if counts.copied().try_fold(0, u64::checked_add).is_none() {
+        return Err("its counts do not add up to a number of 64 bits; was it edited?".into());
     }
-
-    fn into_parts(self, line: usize) -> (CellName, Entry) {
-        let Line { kernel, op, dtype, family, verdicts, not_run, grade, ratio, ulp, worst, check: _, expected } = self;
-        let name = CellName { kernel, op, dtype, family };
-        (name, Entry { verdicts, not_run, grade, max_ratio: ratio, max_ulp: ulp, worst, expected, line })
+    if entry.expected.as_ref().is_some_and(|reason| reason.trim().is_empty()) {
+        return Err(format!("`{name}` is expected to fail without a reason; write one in `expected`"));
     }
+    Ok(())
 }
 
 impl Baseline {
@@ -180,93 +202,63 @@ impl Baseline {
 
     /// Reads the text of a baseline; `path` is for messages.
     pub(crate) fn parse(bytes: &[u8], path: &Path) -> Result<Self> {
-        let refuse = |line: usize, reason: String| Error::file(path, format!("line {line}: {reason}"));
-        let text = std::str::from_utf8(bytes).map_err(|error| {
-            let before = &bytes[..error.valid_up_to()];
-            refuse(1 + before.iter().filter(|&&byte| byte == b'\n').count(), "not a text in UTF-8".into())
-        })?;
-        // Both are slices of `text`, so their addresses say where they stand.
-        let offset = |part: &RawValue| part.get().as_ptr() as usize - text.as_ptr() as usize;
-        let line_of = |part: &RawValue| 1 + text[..offset(part)].matches('\n').count();
-        let broken = |error: serde_json::Error| {
-            Error::file(path, format!("{}; no whole baseline: was it cut short or edited?", json::place(&error)))
-        };
-        let inside = |part: &RawValue, error: serde_json::Error| {
-            let message = error.to_string();
-            let message = message.split(" at line ").next().unwrap_or("").to_owned();
-            refuse(line_of(part) + error.line().saturating_sub(1), message)
-        };
-        let version: Version = serde_json::from_str(text).map_err(broken)?;
-        let schema: Option<String> = version
-            .schema
-            .map(|part| serde_json::from_str(part.get()).map_err(|error| inside(part, error)))
-            .transpose()?;
+        let text = Text::new(bytes, path)?;
+        let version: Version = text.whole()?;
+        let schema: Option<String> = version.schema.map(|part| text.value(part)).transpose()?;
         let is_former = schema.as_deref() == Some(FORMER_SCHEMA);
-        if !is_former {
+        let is_spelled = is_former || schema.as_deref() == Some(SPELLED_SCHEMA);
+        if !is_spelled {
             json::check_schema(schema.as_deref(), SCHEMA)
-                .map_err(|reason| refuse(version.schema.map_or(1, line_of), reason))?;
+                .map_err(|reason| text.refuse(version.schema.map_or(1, |part| text.line_of(part)), reason))?;
         }
-        let parts: Parts = serde_json::from_str(text).map_err(broken)?;
+        let parts: Parts = text.whole()?;
+        if parts.passing.is_some() == is_spelled {
+            let line = text.line_of(parts.settings);
+            let what = if is_spelled { "which this schema does not have" } else { "and there is none" };
+            return Err(text.refuse(line, format!("after it comes `passing`, {what}; was the file edited?")));
+        }
+        let head: Head = text.value(parts.settings)?;
+        if checksum(&json::line(&head.settings)?) != head.check {
+            return Err(text.refuse(text.line_of(parts.settings), EDITED));
+        }
 
-        const EDITED: &str = "its numbers do not fit its check, so they were edited; only `expected` may be written by hand. Take the \
-                              line back, or measure with `logitfuzz accept`";
-        let head: Head = serde_json::from_str(parts.settings.get()).map_err(|error| inside(parts.settings, error))?;
-        if check(&json::line(&head.settings)?) != head.check {
-            return Err(refuse(line_of(parts.settings), EDITED.into()));
-        }
         let mut declared = BTreeMap::new();
         for part in parts.declared {
-            let line = line_of(part);
-            let read: DeclaredLine = serde_json::from_str(part.get()).map_err(|error| inside(part, error))?;
-            if read.due_check()? != read.check {
-                return Err(refuse(line, EDITED.into()));
+            let (read, line) = match is_spelled {
+                true => text.line::<FormerDeclaredLine>(part).map(|(read, line)| (DeclaredLine::from(read), line))?,
+                false => text.line::<DeclaredLine>(part)?,
+            };
+            text.check_names(line, "kernel", [&read.kernel])?;
+            text.check_names(line, "op", &read.ops)?;
+            text.check_names(line, "dtype", &read.dtypes)?;
+            let declaration = read.declares.read().map_err(|error| text.refuse(line, error))?;
+            for function in read.functions() {
+                let recorded = Recorded { declaration: declaration.clone(), line };
+                text.keep(&mut declared, (function, recorded), line, |recorded: &Recorded| recorded.line)?;
             }
-            let declaration = read.declares.read().map_err(|error| refuse(line, error.to_string()))?;
-            let function = FunctionName { kernel: read.kernel, op: read.op, dtype: read.dtype };
-            outside::check_recorded_name(&function.kernel).map_err(|reason| refuse(line, reason))?;
-            if let Some(first) = declared.get(&function).map(|recorded: &Recorded| recorded.line) {
-                return Err(refuse(
-                    line,
-                    format!("`{function}` is there a second time, first in line {first}; keep one of them"),
-                ));
-            }
-            declared.insert(function, Recorded { declaration, line });
         }
+
         let mut entries = BTreeMap::new();
-        let (mut line, mut counted) = (1, 0);
+        let mut keep = |line: usize, (name, mut entry): (CellName, Entry)| {
+            check_cell(&name, &mut entry).map_err(|reason| text.refuse(line, reason))?;
+            text.keep(&mut entries, (name, entry), line, |entry: &Entry| entry.line)
+        };
+        for part in parts.passing.into_iter().flatten() {
+            let (read, line) = text.line::<PassingLine>(part)?;
+            text.check_names(line, "kernel", [&read.kernel])?;
+            text.check_names(line, "op", [&read.op])?;
+            text.check_names(line, "family", &read.families)?;
+            text.check_names(line, "dtype", read.dtypes())?;
+            if read.pass == 0 {
+                return Err(text.refuse(line, "it says of no case that it passes, so it tells nothing; was it edited?"));
+            }
+            read.cells(line).try_for_each(|cell| keep(line, cell))?;
+        }
         for part in parts.cells {
-            // As `line_of`, but counted on from the cell before: there are thousands.
-            let here = offset(part);
-            line += text[counted..here].matches('\n').count();
-            counted = here;
-            let cell: Line = serde_json::from_str(part.get()).map_err(|error| inside(part, error))?;
-            if cell.due_check()? != cell.check {
-                return Err(refuse(line, EDITED.into()));
-            }
-            let (name, mut entry) = cell.into_parts(line);
-            for name in [&name.kernel, &name.family] {
-                outside::check_recorded_name(name).map_err(|reason| refuse(line, reason))?;
-            }
-            if let Some(reason) = &mut entry.expected {
-                outside::tidy(reason, outside::LONGEST_MESSAGE);
-            }
-            let counts = entry.verdicts.values().chain([&entry.not_run]);
-            if counts.copied().try_fold(0, u64::checked_add).is_none() {
-                return Err(refuse(line, "its counts do not add up to a number of 64 bits; was it edited?".into()));
-            }
-            if entry.expected.as_ref().is_some_and(|reason| reason.trim().is_empty()) {
-                return Err(refuse(
-                    line,
-                    format!("`{name}` is expected to fail without a reason; write one in `expected`"),
-                ));
-            }
-            if let Some(first) = entries.get(&name).map(|entry: &Entry| entry.line) {
-                return Err(refuse(
-                    line,
-                    format!("`{name}` is there a second time, first in line {first}; keep one of them"),
-                ));
-            }
-            entries.insert(name, entry);
+            let (read, line) = text.line::<CellLine>(part)?;
+            let (name, entry) = read.into_cell(line);
+            text.check_names(line, "cell", [&name.kernel, &name.op, &name.dtype, &name.family])?;
+            keep(line, (name, entry))?;
         }
         Ok(Self { settings: head.settings, entries, declared, is_former, path: path.to_owned() })
     }
@@ -276,17 +268,23 @@ impl Baseline {
     /// # Errors
     /// None is known: every baseline can be written.
     pub fn text(&self) -> Result<String> {
+        /// A list with one of its items in each line.
+        fn list(name: &str, lines: &[impl Serialize]) -> Result<String> {
+            let lines: Vec<String> = lines.iter().map(json::line).collect::<Result<_>>()?;
+            Ok(match lines.is_empty() {
+                true => format!("\"{name}\": []"),
+                false => format!("\"{name}\": [\n{}\n]", lines.join(",\n")),
+            })
+        }
         let settings = self.settings.clone();
-        let head = Head { check: check(&json::line(&settings)?), settings };
-        let cells = self.entries.iter().map(|(name, entry)| json::line(&Line::of(name, entry)?));
-        let cells = cells.collect::<Result<Vec<_>>>()?.join(",\n");
-        let lines = self.declared.iter().map(|(function, recorded)| json::line(&DeclaredLine::of(function, recorded)?));
-        let declared = match lines.collect::<Result<Vec<_>>>()?.join(",\n") {
-            lines if lines.is_empty() => String::new(),
-            lines => format!("\"declared\": [\n{lines}\n],\n"),
-        };
-        let (schema, head) = (json::line(&SCHEMA)?, json::line(&head)?);
-        Ok(format!("{{\n\"schema\": {schema},\n\"settings\": {head},\n{declared}\"cells\": [\n{cells}\n]\n}}\n"))
+        let head = json::line(&Head { check: checksum(&json::line(&settings)?), settings })?;
+        let mut parts = vec![format!("\"schema\": {}", json::line(&SCHEMA)?), format!("\"settings\": {head}")];
+        if !self.declared.is_empty() {
+            parts.push(list("declared", &DeclaredLine::all(&self.declared)?)?);
+        }
+        let (passing, others) = lines::of_cells(&self.entries)?;
+        parts.extend([list("passing", &passing)?, list("cells", &others)?]);
+        Ok(format!("{{\n{}\n}}\n", parts.join(",\n")))
     }
 
     /// Writes the file whole or not at all, and makes its folder.

@@ -2,17 +2,18 @@
 
 use crate::baseline;
 use crate::campaign::{DEFAULT_MAX_LEN, Plan, SLOW_MAX_LEN, Shard, Source};
-use crate::case::Case;
 use crate::dtype::Dtype;
 use crate::error::{Error, Result};
 #[cfg(unix)]
-use crate::foreign::{Foreign, Limits};
+use crate::foreign::Limits;
 use crate::generate::Family;
 use crate::generate::file::{FILE_FAMILY, Rows};
-use crate::kernel::builtin::{self, matches};
-use crate::kernel::{Claims, Kernel, Outcome, Special};
+use crate::kernel::builtin::matches;
+use crate::kernel::{Claims, Kernel, Special};
 use crate::op::Op;
-use crate::outside;
+use crate::select::{self, Selector};
+#[cfg(unix)]
+use crate::select::{Server, Workers};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -89,12 +90,6 @@ pub(super) struct Work {
     shard: Option<Shard>,
 }
 
-/// A kernel that was asked for, with what it was asked by: two flags may name the same one.
-struct Chosen {
-    kernel: Arc<dyn Kernel>,
-    origin: String,
-}
-
 impl Kernels {
     /// The kernel that is selected so.
     pub fn of(selector: &str) -> Self {
@@ -119,101 +114,15 @@ impl Kernels {
     /// `only` is the op and the dtype, where there is one of each: a C symbol of any name computes that.
     pub fn resolve(&self, only: Option<(Op, Dtype)>) -> Result<Vec<Arc<dyn Kernel>>> {
         if self.is_default() {
-            return Ok(builtin::all()
-                .iter()
-                .filter(|kernel| kernel.defect().is_none())
-                .map(|kernel| Arc::new(kernel) as Arc<dyn Kernel>)
-                .collect());
+            return Ok(select::ordinary().map(|kernel| Arc::new(kernel) as Arc<dyn Kernel>).collect());
         }
-        let mut chosen: Vec<Chosen> = Vec::new();
-        for text in &self.kernels {
-            for new in self.one(text, only)? {
-                match chosen.iter().find(|other| other.kernel.name() == new.kernel.name()) {
-                    // Two patterns may name the same kernel; two kernels may not have the same name.
-                    Some(other) if other.origin == new.origin => {}
-                    Some(other) => {
-                        return Err(Error::usage(format!(
-                            "the name `{}` is given to {} and to {}; give one of them another with NAME=KERNEL",
-                            new.kernel.name(),
-                            other.origin,
-                            new.origin
-                        )));
-                    }
-                    None => chosen.push(new),
-                }
-            }
-        }
-        Ok(chosen.into_iter().map(|chosen| chosen.kernel).collect())
-    }
-
-    /// The kernels that one flag names.
-    fn one(&self, text: &str, only: Option<(Op, Dtype)>) -> Result<Vec<Chosen>> {
-        let is_foreign = |text: &str| text.starts_with("c:") || text.starts_with("exec:");
-        let (name, what) = match text.split_once('=') {
-            Some((name, what)) if !is_foreign(text) => (Some(name), what),
-            _ => (None, text),
+        let selector = Selector {
+            only,
+            say_only: "one --op and one --dtype",
+            #[cfg(unix)]
+            workers: Workers { limits: self.limits()?, server: Server::ThisProgram, before: super::watch::begin },
         };
-        // The name stands in reports and in the commands that replay findings.
-        name.map_or(Ok(()), outside::check_name).map_err(|reason| Error::usage(format!("NAME={what}: {reason}")))?;
-        if is_foreign(what) {
-            return self.foreign(name, what, only);
-        }
-        let found: Vec<_> = builtin::matching(what).collect();
-        if found.is_empty() {
-            let names: Vec<&str> =
-                builtin::all().iter().filter(|kernel| kernel.defect().is_none()).map(builtin::Builtin::name).collect();
-            return Err(Error::usage(format!(
-                "unknown kernel `{what}`; the built-in kernels are: {}, and defect/* (see `logitfuzz list kernels`); others are c:LIB.so and exec:COMMAND",
-                names.join(", ")
-            )));
-        }
-        if name.is_some() && found.len() > 1 {
-            return Err(Error::usage(format!(
-                "`{text}` gives one name to {} kernels; give each its own with NAME=KERNEL",
-                found.len()
-            )));
-        }
-        let chosen = |kernel: &'static builtin::Builtin| Chosen {
-            origin: kernel.name().to_owned(),
-            kernel: match name {
-                Some(name) if name != kernel.name() => Arc::new(Named { name: name.to_owned(), kernel }),
-                _ => Arc::new(kernel),
-            },
-        };
-        Ok(found.into_iter().map(chosen).collect())
-    }
-
-    #[cfg(not(unix))]
-    fn foreign(&self, _: Option<&str>, what: &str, _: Option<(Op, Dtype)>) -> Result<Vec<Chosen>> {
-        Err(Error::usage(format!("`{what}`: kernels in processes of their own need a Unix system")))
-    }
-
-    /// The kernels of a C library or of a worker.
-    #[cfg(unix)]
-    fn foreign(&self, name: Option<&str>, what: &str, only: Option<(Op, Dtype)>) -> Result<Vec<Chosen>> {
-        let limits = self.limits()?;
-        super::watch::begin();
-        let mut kernels = match what.strip_prefix("c:") {
-            Some(library) => super::library::start(library, only, name.is_some(), limits)?,
-            None => Foreign::command(what.strip_prefix("exec:").unwrap_or(what), limits)?,
-        };
-        if let Some(name) = name {
-            // With a name, a worker's kernel of that name; or its only one, renamed.
-            let place = match kernels.iter().position(|kernel| kernel.name() == name) {
-                Some(place) => place,
-                None if kernels.len() == 1 => 0,
-                None => {
-                    let names: Vec<&str> = kernels.iter().map(Kernel::name).collect();
-                    return Err(Error::usage(format!(
-                        "`{what}` serves {} kernels and none is called `{name}`; before the = write one of: {}",
-                        names.len(),
-                        names.join(", ")
-                    )));
-                }
-            };
-            kernels = vec![kernels.swap_remove(place).named(name, format!("{name}={what}"))];
-        }
-        Ok(kernels.into_iter().map(|kernel| Chosen { origin: kernel.selector(), kernel: Arc::new(kernel) }).collect())
+        selector.kernels(&self.kernels)
     }
 
     #[cfg(unix)]
@@ -355,33 +264,5 @@ impl Work {
             Claims::default().set(claims)?;
         }
         Ok(plan)
-    }
-}
-
-/// A built-in kernel under another name.
-struct Named {
-    name: String,
-    kernel: &'static builtin::Builtin,
-}
-
-impl Kernel for Named {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn selector(&self) -> String {
-        format!("{}={}", self.name, self.kernel.name())
-    }
-
-    fn supports(&self, op: Op, dtype: Dtype) -> bool {
-        self.kernel.supports(op, dtype)
-    }
-
-    fn claims(&self, op: Op, dtype: Dtype) -> Claims {
-        self.kernel.claims(op, dtype)
-    }
-
-    fn run(&self, case: &Case) -> Outcome {
-        self.kernel.run(case)
     }
 }

@@ -3,12 +3,17 @@
 use crate::dtype::Dtype;
 use crate::error::{Error, Result};
 #[cfg(unix)]
-use crate::foreign::{Foreign, Limits};
-use crate::kernel::{Kernel, builtin};
-use std::env::{self, VarError};
+use crate::foreign::Limits;
+use crate::kernel::Kernel;
+use crate::op::Op;
+use crate::select::Selector;
 #[cfg(unix)]
-use std::path::Path;
+use crate::select::{Server, Workers};
+use std::env::{self, VarError};
 use std::sync::Arc;
+
+/// The variable that names the kernels.
+const KERNELS: &str = "LOGITFUZZ_KERNELS";
 
 /// The kernels fuzzed by default: correct ones.
 const DEFAULT_KERNELS: &str = "shifted,log1p";
@@ -25,54 +30,24 @@ fn words(variable: &str) -> Result<Option<Vec<String>>> {
     }
 }
 
-/// The kernels of `LOGITFUZZ_KERNELS`.
-pub(super) fn kernels() -> Result<Vec<Arc<dyn Kernel>>> {
-    let words = words("LOGITFUZZ_KERNELS")?;
-    named(&words.unwrap_or_else(|| DEFAULT_KERNELS.split(',').map(str::to_owned).collect()))
+/// The kernels of `LOGITFUZZ_KERNELS`, for a target of these ops.
+pub(super) fn kernels(ops: &[Op]) -> Result<Vec<Arc<dyn Kernel>>> {
+    let words = words(KERNELS)?;
+    named(&words.unwrap_or_else(|| DEFAULT_KERNELS.split(',').map(str::to_owned).collect()), ops, &dtypes()?)
 }
 
-/// The kernels of these names, each once.
-pub(super) fn named(words: &[String]) -> Result<Vec<Arc<dyn Kernel>>> {
-    let mut kernels: Vec<Arc<dyn Kernel>> = Vec::new();
-    for word in words {
+/// The kernels that these words name, for a target of these ops in these dtypes.
+pub(super) fn named(words: &[String], ops: &[Op], dtypes: &[Dtype]) -> Result<Vec<Arc<dyn Kernel>>> {
+    let selector = Selector {
+        only: match (ops, dtypes) {
+            (&[op], &[dtype]) => Some((op, dtype)),
+            _ => None,
+        },
+        say_only: "a target of one op and one dtype in LOGITFUZZ_DTYPES",
         #[cfg(unix)]
-        if let Some(served) = foreign(word)? {
-            kernels.extend(served.into_iter().map(|kernel| Arc::new(kernel) as Arc<dyn Kernel>));
-            continue;
-        }
-        let found: Vec<_> = builtin::matching(word).collect();
-        if found.is_empty() {
-            return Err(Error::usage(format!(
-                "LOGITFUZZ_KERNELS: unknown kernel `{word}`; see `logitfuzz list kernels`; others are c:LIB.so and exec:COMMAND"
-            )));
-        }
-        for kernel in found {
-            if !kernels.iter().any(|known| known.name() == kernel.name()) {
-                kernels.push(Arc::new(kernel));
-            }
-        }
-    }
-    Ok(kernels)
-}
-
-/// The kernels of a worker or of a C library; none if the word names neither. The worker of a library is the command `logitfuzz`,
-/// since a fuzz target is none.
-#[cfg(unix)]
-fn foreign(word: &str) -> Result<Option<Vec<Foreign>>> {
-    if let Some(command) = word.strip_prefix("exec:") {
-        return Foreign::command(command, Limits::default()).map(Some);
-    }
-    let Some(library) = word.strip_prefix("c:") else { return Ok(None) };
-    let path = Path::new(library)
-        .canonicalize()
-        .map_err(|error| Error::harness(format!("cannot load the kernel {word}: {error}; correct the path")))?;
-    let stem = path.file_stem().map_or_else(|| "library".into(), |stem| stem.to_string_lossy().into_owned());
-    let name = format!("c:{stem}");
-    let words = vec!["logitfuzz".into(), "serve-library".into(), path.into(), name.clone().into()];
-    let served = Foreign::start(word, words, Limits::default()).map_err(|error| {
-        Error::harness(format!("{error}; a fuzz target loads a C library through the command `logitfuzz`, from PATH"))
-    })?;
-    Ok(Some(served.into_iter().map(|kernel| kernel.named(&name, word.to_owned())).collect()))
+        workers: Workers { limits: Limits::default(), server: Server::FromPath, before: || {} },
+    };
+    selector.kernels(words).map_err(|error| error.within(KERNELS))
 }
 
 /// The dtypes of `LOGITFUZZ_DTYPES`.

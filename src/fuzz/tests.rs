@@ -2,10 +2,10 @@
 
 use super::*;
 use crate::case::MAX_DECODED_LOGITS;
+use crate::error::ErrorKind;
 use crate::generate::{self, Family};
 use crate::judge::Verdict;
-use crate::kernel::builtin;
-use crate::kernel::builtin::tests::EXPOSED;
+use crate::kernel::builtin::{self, Examples};
 use crate::op::Takes;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -21,7 +21,7 @@ const TARGETS: [(&str, &[Op]); 5] = [
 
 fn of(kernels: &str, ops: &[Op]) -> Target {
     let words: Vec<String> = kernels.split(',').map(str::to_owned).collect();
-    Target { selectable: true, ..Target::new(select::named(&words).unwrap(), ops).unwrap() }
+    Target { selectable: true, ..Target::new(select::named(&words, ops, &Dtype::ALL).unwrap(), ops).unwrap() }
 }
 
 fn folder() -> PathBuf {
@@ -66,6 +66,9 @@ fn a_failure_is_a_finding_that_stands_alone() {
     ] {
         assert!(message.contains(part), "`{part}` is not in:\n{message}");
     }
+    // One with a name of its own is replayed under that name.
+    let message = panic_of(&mut of("mine=naive", &[Op::Softmax]), "softmax f32 [3, 1000, -2, 7]").unwrap();
+    assert!(message.contains("mine softmax f32: nan") && message.contains("replay --kernel mine=naive '"), "{message}");
     // The kernel that fails is the one that is named, and a panic of a kernel is a verdict like any other.
     let message = panic_of(&mut of("shifted,defect/empty-panics", &[Op::Softmax]), "softmax f16 []").unwrap();
     assert!(message.contains("defect/empty-panics softmax f16: panic"), "{message}");
@@ -74,7 +77,7 @@ fn a_failure_is_a_finding_that_stands_alone() {
 #[test]
 fn clean_kernels_pass_and_foreign_cases_are_refused() {
     let mut target = of("shifted,log1p", &[Op::Softmax]);
-    for (_, exposing, _) in EXPOSED.iter().filter(|(_, exposing, _)| exposing.starts_with("softmax ")) {
+    for (_, Examples { exposing, .. }) in defects().filter(|(_, examples)| examples.exposing.starts_with("softmax ")) {
         assert!(target.execute(&Input(Case::parse(exposing).unwrap())), "{exposing}");
     }
     assert!(!target.execute(&Input(Case::parse("logsumexp f32 [1]").unwrap())));
@@ -91,10 +94,22 @@ fn clean_kernels_pass_and_foreign_cases_are_refused() {
 
 #[test]
 fn what_cannot_be_fuzzed_is_refused() {
-    let error = select::named(&["shifted".into(), "sofmax".into()]).err().unwrap().to_string();
-    assert!(error.contains("unknown kernel `sofmax`"), "{error}");
-    assert_eq!(select::named(&["defect/*".into()]).unwrap().len(), EXPOSED.len());
-    assert_eq!(select::named(&["naive".into(), "n*".into()]).unwrap().len(), 1);
+    let named = |words: &[&str]| {
+        let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
+        select::named(&words, &[Op::Softmax], &Dtype::ALL)
+    };
+    let error = named(&["shifted", "sofmax"]).err().unwrap().to_string();
+    assert!(error.starts_with("LOGITFUZZ_KERNELS: unknown kernel `sofmax`; the built-in kernels are: "), "{error}");
+    assert_eq!(named(&["defect/*"]).unwrap().len(), defects().count());
+    assert_eq!(named(&["naive", "n*"]).unwrap().len(), 1);
+    for (words, part) in [
+        (&["a=shifted", "a=naive"][..], "the name `a` is given to shifted and to naive"),
+        (&["a=defect/*"], "gives one name to"),
+        (&["a::b=naive"], "NAME=naive: `a::b` is no name"),
+    ] {
+        let error = named(words).err().unwrap();
+        assert!(error.kind() == ErrorKind::Usage && error.to_string().contains(part), "{error}");
+    }
     let function = |_: &[f32], _: &mut [f32]| ();
     let closure: Arc<dyn Kernel> = Arc::new(Closure::new("mine", Op::LogSumExp, function));
     let error = Target::new(vec![closure], &[Op::Softmax]).err().unwrap();
@@ -215,10 +230,22 @@ fn an_input_prints_as_a_case() {
 
 /// The seed of a family is small, so that the fuzzer is quick on it.
 const LONGEST_SEED: usize = 24;
+/// Defects that a fuzzer has to find, at least.
+const LEAST_SOUGHT: usize = 76;
 /// So are those of the defects, some of which show only past 255 logits; `scripts/fuzz-check.sh` fuzzes rows of this length.
 const LONGEST_DEFECT: usize = 300;
-/// The defects that need longer ones, which are not for a fuzzer; the families find them.
-const TOO_LONG: [&str; 1] = ["short-index"];
+
+/// The planted defects, with what shows them. One that needs longer rows than [`LONGEST_DEFECT`] is not for a fuzzer; the families
+/// find it.
+fn defects() -> impl Iterator<Item = (&'static str, Examples)> {
+    let defects = builtin::all().iter().filter(|kernel| kernel.defect().is_some());
+    defects.map(|kernel| (kernel.name().trim_start_matches("defect/"), kernel.examples().unwrap()))
+}
+
+/// Whether rows as short as a fuzzer tries show it.
+fn is_for_fuzzers(examples: &Examples) -> bool {
+    examples.length.is_none_or(|(length, _)| length <= LONGEST_DEFECT)
+}
 
 /// The seeds of a target: for each family a case of each of its ops, dtypes in turn, and the case that exposes each planted
 /// defect.
@@ -233,7 +260,7 @@ fn seeds(target: &str, ops: &[Op]) -> BTreeMap<PathBuf, Vec<u8>> {
         });
         seeds.insert(PathBuf::from(target).join(format!("{}-{op}", family.name())), case.unwrap().encode());
     }
-    for (defect, exposing, _) in EXPOSED {
+    for (defect, Examples { exposing, .. }) in defects() {
         let case = Case::parse(exposing).unwrap();
         if ops.contains(&case.op()) && case.logits().len() <= LONGEST_DEFECT {
             seeds.insert(PathBuf::from(target).join(format!("defect-{defect}")), case.encode());
@@ -292,9 +319,11 @@ fn seeds_are_as_they_are_made() {
     let found: usize = TARGETS.iter().map(|(name, _)| std::fs::read_dir(root.join(name)).unwrap().count()).sum();
     assert_eq!(found, count, "a file in fuzz/seeds that is no seed");
     // Each defect is exposed by a seed of one target, and that target has to find it (`scripts/fuzz-check.sh`).
-    for (defect, exposing, _) in EXPOSED {
+    let mut sought = 0;
+    for (defect, examples) in defects() {
         let seeds = wanted.keys().filter(|path| path.ends_with(format!("defect-{defect}")));
-        assert_eq!(seeds.count(), usize::from(!TOO_LONG.contains(&defect)), "{defect}: {exposing}");
-        assert!(builtin::find(&format!("defect/{defect}")).is_some());
+        assert_eq!(seeds.count(), usize::from(is_for_fuzzers(&examples)), "{defect}: {examples:?}");
+        sought += usize::from(is_for_fuzzers(&examples));
     }
+    assert!(sought >= LEAST_SOUGHT, "{sought}");
 }

@@ -21,6 +21,7 @@ pub struct Builtin {
     name: &'static str,
     summary: &'static str,
     defect: Option<Defect>,
+    examples: Option<Examples>,
     trusted: bool,
     supports: fn(Op, Dtype) -> bool,
     claims: fn(Op, Dtype) -> Claims,
@@ -30,7 +31,7 @@ pub struct Builtin {
 /// A defect that was planted in a kernel, so that the harness can be seen to find it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Defect {
-    /// Its class in the catalogue of defects seen in real kernels: `C01` to `C40`.
+    /// Its class among the defects seen in real kernels: `C01` to `C40`, as `docs/defects.md` has them.
     pub class: &'static str,
     /// What it does to whom, in one line.
     pub story: &'static str,
@@ -40,12 +41,34 @@ pub struct Defect {
     pub report: Option<&'static str>,
 }
 
+/// Inputs on which a planted defect shows and does not show, written as on the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Examples {
+    /// A case on which it differs from the kernel that it was planted in.
+    pub exposing: &'static str,
+    /// One on which it does not: the shape of row that ordinary tests draw. None where ordinary rows show it.
+    pub sparing: Option<&'static str>,
+    /// The length that half of its shrunk findings have at most, and why they are no shorter; none where a few logits show it.
+    pub length: Option<(usize, &'static str)>,
+}
+
+impl Examples {
+    const fn new(exposing: &'static str, sparing: Option<&'static str>) -> Self {
+        Self { exposing, sparing, length: None }
+    }
+
+    const fn of_length(self, length: usize, reason: &'static str) -> Self {
+        Self { length: Some((length, reason)), ..self }
+    }
+}
+
 impl Builtin {
     const fn of<R: Recipe>() -> Self {
         Self {
             name: R::NAME,
             summary: R::SUMMARY,
             defect: R::DEFECT,
+            examples: R::EXAMPLES,
             trusted: R::TRUSTED,
             supports: R::supports,
             claims: R::claims,
@@ -66,6 +89,11 @@ impl Builtin {
     /// The defect that is planted in it, if one is.
     pub fn defect(&self) -> Option<Defect> {
         self.defect
+    }
+
+    /// Inputs on which its planted defect shows and does not; none where it has none.
+    pub fn examples(&self) -> Option<Examples> {
+        self.examples
     }
 
     /// Whether it is a correct kernel: a failing verdict on it is an error of the harness.

@@ -1,6 +1,7 @@
 //! Bad input of every kind: one line, the right exit code, and an older report is left as it was.
 
-use super::support::{Place, npy, npy_f32};
+use crate::support::npy::{npy, npy_f32};
+use crate::support::place::Place;
 
 const USAGE: i32 = 2;
 const HARNESS: i32 = 3;

@@ -1,6 +1,8 @@
 //! `eval`: one input, in words and as JSON.
 
-use super::support::Place;
+use crate::support::place::Place;
+use logitfuzz::Dtype;
+use logitfuzz::op::{Op, Takes};
 use serde_json::Value;
 
 /// What JSON says of output `index`.
@@ -12,26 +14,25 @@ fn output(place: &Place, args: &[&str], index: usize) -> Value {
     json["outputs"][index].clone()
 }
 
-/// The ops, and the flags that each needs for two logits.
-const OPS: [(&str, &[&str], usize); 9] = [
-    ("logsumexp", &[], 1),
-    ("softmax", &[], 2),
-    ("log_softmax", &[], 2),
-    ("cross_entropy", &["--target", "1"], 1),
-    ("cross_entropy_grad", &["--target", "1", "--label-smoothing", "0.1"], 2),
-    ("softmax_vjp", &["--cotangent", "1,-2"], 2),
-    ("softmax_jvp", &["--tangent", "-1 0x1p-2"], 2),
-    ("log_softmax_vjp", &["--cotangent", "1,0"], 2),
-    ("log_softmax_jvp", &["--tangent", "1,0"], 2),
-];
+/// The flags that an op needs beside two logits.
+fn flags(op: Op) -> &'static [&'static str] {
+    match op.takes() {
+        Takes::Logits => &[],
+        Takes::Target if op.is_scalar() => &["--target", "1"],
+        Takes::Target => &["--target", "1", "--label-smoothing", "0.1"],
+        Takes::Cotangent => &["--cotangent", "1,-2"],
+        Takes::Tangent => &["--tangent", "-1 0x1p-2"],
+    }
+}
 
 #[test]
 fn every_op_in_every_dtype_in_words_and_as_json() {
     let place = Place::new();
-    for (op, extra, outputs) in OPS {
-        for dtype in ["f16", "bf16", "f32", "f64"] {
-            let mut args = vec!["eval", "--op", op, "--dtype", dtype];
-            args.extend(extra);
+    for op in Op::ALL {
+        let outputs = op.outputs(2);
+        for dtype in Dtype::ALL {
+            let mut args = vec!["eval", "--op", op.name(), "--dtype", dtype.name()];
+            args.extend(flags(op));
             args.extend(["--kernel", "shifted", "--", "3", "-0x1.8p+1"]);
             let text = place.ok(&args);
             assert!(text.starts_with(&format!("{op} {dtype} [3, -3]")), "{text}");

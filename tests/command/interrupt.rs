@@ -1,6 +1,6 @@
 //! Ctrl-C: a partial report that says so; pressed twice, an end at once.
 
-use super::support::Place;
+use crate::support::place::Place;
 use std::fs::File;
 use std::process::{Child, Command};
 use std::thread::sleep;

@@ -1,7 +1,7 @@
 //! What comes from outside: names, texts, paths, results and files of every kind. None of it is believed, and none of it reaches a
 //! terminal or a log as it is.
 
-use super::support::{Place, Ran};
+use crate::support::place::{Place, Ran};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::symlink;

@@ -1,6 +1,6 @@
 //! `replay` and `shrink`: findings again, and smaller.
 
-use super::support::Place;
+use crate::support::place::Place;
 use serde_json::Value;
 
 fn findings(results: &Value) -> &[Value] {

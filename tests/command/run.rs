@@ -1,6 +1,7 @@
 //! `run` and `report`: selection, determinism, the files that are written.
 
-use super::support::{Place, npy, npy_f32};
+use crate::support::npy::{npy, npy_f32};
+use crate::support::place::Place;
 use serde_json::Value;
 use std::collections::BTreeSet;
 

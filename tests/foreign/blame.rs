@@ -1,6 +1,6 @@
 //! Each defect of a C kernel is blamed on the cases that show it and on no other, in one batch of many.
 
-use crate::support::{CKernel, case, quick, run};
+use crate::support::foreign::{CKernel, case, quick, run};
 use logitfuzz::Case;
 use logitfuzz::foreign::{Limits, MOST_FAULTS};
 use logitfuzz::kernel::{Fault, Outcome};

@@ -1,6 +1,7 @@
 //! Foreign kernels through the command: selection, results, exit codes, and what is left when it is stopped.
 
-use crate::support::{CKernel, LOGITFUZZ};
+use crate::support::foreign::CKernel;
+use crate::support::place::LOGITFUZZ;
 use serde_json::Value;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};

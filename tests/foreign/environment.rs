@@ -1,7 +1,8 @@
 //! The floating-point environment: what a kernel makes of it is told of the kernel, and changes nothing else.
 
-use crate::command::{logitfuzz, results, sum, verdicts, with_cases};
-use crate::support::{CKernel, LOGITFUZZ, case, run};
+use super::command::{logitfuzz, results, sum, verdicts, with_cases};
+use crate::support::foreign::{CKernel, case, run};
+use crate::support::place::LOGITFUZZ;
 use logitfuzz::foreign::Limits;
 use logitfuzz::kernel::{Fault, Outcome};
 use std::process::Command;

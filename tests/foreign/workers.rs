@@ -1,6 +1,6 @@
 //! Workers that do not keep to the protocol, and the one in its documentation, which does.
 
-use crate::support::{case, quick, run};
+use crate::support::foreign::{case, quick, run};
 use logitfuzz::foreign::{Foreign, Limits};
 use logitfuzz::kernel::{Claims, Fault, Kernel, Outcome, accepts};
 use logitfuzz::{Dtype, Op};

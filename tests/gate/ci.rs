@@ -1,6 +1,6 @@
 //! The examples of docs/ci and action.yml: read as YAML, and their commands run, as far as a machine without those engines can.
 
-use super::support::Place;
+use crate::support::place::Place;
 use std::process::Stdio;
 use yaml_rust2::{Yaml, YamlLoader};
 

@@ -1,6 +1,6 @@
 //! `gate` and `accept` as a stranger runs them: exit codes, reasons, files, and everything that can be wrong with a baseline.
 
-use super::support::Place;
+use crate::support::place::Place;
 
 /// A quick selection; the kernel is called `mine` whatever it is.
 const WORK: [&str; 8] = ["--op", "softmax", "--op", "logsumexp", "--dtype", "f32", "--max-len", "300"];
@@ -115,12 +115,12 @@ fn without_a_baseline_every_failing_verdict_fails() {
 fn a_baseline_that_cannot_be_used_is_exit_2_with_its_line() {
     let place = accepted();
     let good = place.read("reports/baseline.json");
-    let line = good.lines().nth(9).expect("a cell").to_owned();
+    let line = good.lines().nth(9).expect("passing cells").to_owned();
     for (text, parts) in [
-        (good.replace(&line, &line.replace("\"pass\":", "\"inf\":")), &["line 10: its numbers"][..]),
+        (good.replace(&line, &line.replace("\"pass\":2", "\"pass\":3")), &["line 10: its numbers"][..]),
         (good.replace(&line, &line[..line.len() - 9]), &["line 10", "cut short or edited"]),
         (good[..good.len() / 2].to_owned(), &["line ", "cut short or edited"]),
-        (good.replace("baseline/2", "baseline/9"), &["line 2: schema `logitfuzz.baseline/9` is newer", "update"]),
+        (good.replace("baseline/3", "baseline/9"), &["line 2: schema `logitfuzz.baseline/9` is newer", "update"]),
         (good.replace(&line, &format!("<<<<<<< HEAD\n{line}\n=======")), &["line 10, column 1"]),
         (String::new(), &["line 1"]),
         ("[]".into(), &["line 1"]),
@@ -164,7 +164,7 @@ fn stale_and_missing_cells_are_named_and_pruned() {
     place.refused(
         &["gate", "--op", "softmax"],
         2,
-        &["line 9", "there is no kernel `mine`", "44 such entries", "accept --prune"],
+        &["line 8", "there is no kernel `mine`", "44 such entries", "accept --prune"],
     );
     // A selected cell that was not measured, as of a kernel that lost an op.
     place.ok(&args("run", "mine=shifted", &["--cases", "20", "--out", "there"]));

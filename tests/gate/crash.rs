@@ -1,6 +1,6 @@
 //! `kill -9` at any moment leaves the old baseline and the old report, or the new ones, each file whole.
 
-use super::support::Place;
+use crate::support::place::Place;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 

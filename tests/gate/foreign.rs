@@ -1,6 +1,6 @@
 //! A kernel in C under the gate: what cannot be loaded is no green, and neither is what was given up on.
 
-use super::support::Place;
+use crate::support::place::Place;
 use std::process::Command;
 
 const WORK: [&str; 10] =

@@ -1,6 +1,6 @@
 //! The gate of this project: every built-in kernel that is no planted defect, against reports/baseline.json.
 
-use super::support::Place;
+use crate::support::place::Place;
 use logitfuzz::baseline::{Baseline, CellName};
 use logitfuzz::generate::Family;
 use logitfuzz::kernel::{Kernel as _, builtin};
@@ -50,4 +50,6 @@ fn the_baseline_has_every_cell_of_every_ordinary_kernel() {
         }
     }
     assert_eq!(cells, baseline.entries.len());
+    // It is written as it would be today.
+    assert_eq!(baseline.text().expect("a text"), std::fs::read_to_string(file()).expect("it is there"));
 }

@@ -1,6 +1,6 @@
 //! Shards merge to the results of the whole, byte for byte, and refuse everything else.
 
-use super::support::Place;
+use crate::support::place::Place;
 
 /// Kernels that pass and that fail in several ways, so that findings and curves have something to merge.
 const WORK: [&str; 22] = [

@@ -1,6 +1,6 @@
 //! All reports of a gate at once: each is what its consumers read, and all say the same counts.
 
-use super::support::{Place, Ran};
+use crate::support::place::{Place, Ran};
 use quick_junit::{Report, TestCaseStatus};
 use serde_json::Value;
 

@@ -1,6 +1,6 @@
 //! A gate that the kernel under test tries to empty, by what its worker says of itself.
 
-use crate::support::{Place, Ran};
+use crate::support::place::{Place, Ran};
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
 

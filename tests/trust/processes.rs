@@ -1,6 +1,6 @@
 //! Workers that leave processes behind, and workers that end in order.
 
-use crate::support::Place;
+use crate::support::place::Place;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 

@@ -1,6 +1,6 @@
 //! Trouble of the machine, and kernels that do not do it again.
 
-use crate::support::Place;
+use crate::support::place::Place;
 use std::process::Command;
 
 /// A right softmax in f32, and what it does besides, which `TAIL` says.

@@ -8,7 +8,7 @@
 //! `p_i = w_i / S`, `d_i = a - z_i` the distances, `e` the label smoothing, `q` the target distribution. The type `A` is what a
 //! kernel computes in: every operation is rounded to it. The storage dtype is that of the case.
 
-use super::Defect;
+use super::{Defect, Examples};
 use crate::case::Case;
 use crate::dtype::Dtype;
 use crate::kernel::{Claims, Outcome, Real};
@@ -236,6 +236,9 @@ pub(super) trait Recipe: Sized {
         let mean = Self::mean(row, &Self::softmax(row));
         each(row.direction, &|_, v| v - mean)
     }
+
+    /// Inputs on which the planted defect shows and does not show; every defect has them.
+    const EXAMPLES: Option<Examples> = None;
 }
 
 /// A value made of each, from its place and itself. The loop is compiled once for a type of numbers: nine loops of each of a

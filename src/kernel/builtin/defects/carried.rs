@@ -1,8 +1,8 @@
 //! State that is carried from logit to logit or from lane to lane, and merged (C05, C07): what online softmax gets wrong.
 
-use super::super::Defect;
 use super::super::recipe::{Normalizer, Recipe, Row};
 use super::super::stable::{Blocks, Pairwise, Shifted};
+use super::super::{Defect, Examples};
 use super::LANES;
 use crate::dtype::Dtype;
 use crate::kernel::{Claims, Real, Summation};
@@ -19,6 +19,8 @@ impl Recipe for UnguardedOnline {
         families: &["masked"],
         report: Some("https://github.com/tinygrad/tinygrad/pull/17853"),
     });
+    const EXAMPLES: Option<Examples> =
+        Some(Examples::new("softmax f32 [-inf, 1, 2]", Some("softmax f32 [2, 1, -inf]")));
     const ONLINE: bool = true;
 
     fn only_masked<A: Real>(_: &Row<A>, _: A) -> bool {
@@ -37,6 +39,8 @@ impl Recipe for MaskedStateZero {
         families: &["masked"],
         report: Some("https://github.com/Dao-AILab/flash-attention/issues/2082"),
     });
+    const EXAMPLES: Option<Examples> =
+        Some(Examples::new("softmax f32 [-inf, -200, -201]", Some("softmax f32 [2, 1, -inf]")));
     const ONLINE: bool = true;
 
     fn running_maximum<A: Real>(_: &Row<A>, max: A, z: A) -> A {
@@ -56,6 +60,7 @@ impl Recipe for WrongRescale {
         families: &["ordinary", "staircase", "sorted"],
         report: Some("https://github.com/deepseek-ai/FlashMLA/pull/177"),
     });
+    const EXAMPLES: Option<Examples> = Some(Examples::new("softmax f32 [1, 2, 3]", None));
     const ONLINE: bool = true;
 
     fn rescale<A: Real>(row: &Row<A>, before: A, max: A) -> A {
@@ -75,6 +80,10 @@ impl Recipe for BlockedUnguarded {
         families: &["masked"],
         report: Some("https://github.com/Dao-AILab/flash-attention/issues/1930"),
     });
+    const EXAMPLES: Option<Examples> = Some(
+        Examples::new("softmax f32 [-inf*8, 1]", Some("softmax f32 [-inf*7, 1]"))
+            .of_length(9, "a block of 8 is masked before the first class"),
+    );
     const ONLINE: bool = true;
     const BLOCK: usize = LANES;
 
@@ -103,6 +112,7 @@ impl Recipe for IdleLanes {
         families: &["tiny_n", "ordinary"],
         report: Some("https://github.com/gabrieldemarmiesse/torch-mojo-backend/pull/319"),
     });
+    const EXAMPLES: Option<Examples> = Some(Examples::new("softmax f32 [1, 2, 3]", None));
 
     fn claims(op: Op, dtype: Dtype) -> Claims {
         let sum = Summation::Lanes { lanes: LANES, scalar_tail: false };
@@ -129,6 +139,7 @@ impl Recipe for MergedWithoutRescale {
         families: &["ordinary", "sorted"],
         report: Some("https://github.com/KarhouTam/cuda-kernels/issues/3"),
     });
+    const EXAMPLES: Option<Examples> = Some(Examples::new("softmax f32 [1, 2]", Some("softmax f32 [2, 2]")));
 
     fn claims(op: Op, dtype: Dtype) -> Claims {
         merged_claims(op, dtype, 1)
@@ -150,6 +161,7 @@ impl Recipe for RescaleSkipped {
         families: &["ordinary", "sorted", "staircase"],
         report: Some("https://github.com/paiml/aprender/issues/2753"),
     });
+    const EXAMPLES: Option<Examples> = Some(Examples::new("softmax f32 [1, 2]", Some("softmax f32 [2, 1]")));
     const ONLINE: bool = true;
 
     fn rescale<A: Real>(_: &Row<A>, _: A, _: A) -> A {
@@ -168,6 +180,7 @@ impl Recipe for RescaleBelowThreshold {
         families: &["ordinary", "sorted"],
         report: Some("https://github.com/meta-pytorch/MSLK/pull/242"),
     });
+    const EXAMPLES: Option<Examples> = Some(Examples::new("softmax f32 [1, 1.5]", Some("softmax f32 [2, 1]")));
     const ONLINE: bool = true;
 
     fn rescale<A: Real>(row: &Row<A>, before: A, max: A) -> A {
@@ -186,6 +199,7 @@ impl Recipe for LastAsMax {
         families: &["staircase"],
         report: Some("https://github.com/tile-ai/tilelang/pull/1148"),
     });
+    const EXAMPLES: Option<Examples> = Some(Examples::new("softmax f32 [200, 0]", Some("softmax f32 [0, 0]")));
     const ONLINE: bool = true;
 
     fn running_maximum<A: Real>(_: &Row<A>, max: A, z: A) -> A {
@@ -204,6 +218,7 @@ impl Recipe for RescaledInBase2 {
         families: &["ordinary", "sorted"],
         report: Some("https://github.com/sgl-project/sglang/issues/40903"),
     });
+    const EXAMPLES: Option<Examples> = Some(Examples::new("softmax f32 [1, 2]", Some("softmax f32 [2, 1]")));
     const ONLINE: bool = true;
 
     fn rescale<A: Real>(_: &Row<A>, before: A, max: A) -> A {

@@ -1,8 +1,8 @@
 //! The exponential function and its range reduction (C29, C31, C39).
 
-use super::super::Defect;
 use super::super::recipe::{Recipe, Row};
 use super::super::stable::{Base2, Shifted};
+use super::super::{Defect, Examples};
 use super::LANES;
 use crate::dtype::Dtype;
 use crate::kernel::{Claims, Real};
@@ -19,6 +19,7 @@ impl Recipe for ExpClamped {
         families: &["masked", "dominant", "confident_wrong"],
         report: Some("https://github.com/vllm-project/vllm/pull/53069"),
     });
+    const EXAMPLES: Option<Examples> = Some(Examples::new("softmax f32 [0, -inf]", Some("softmax f32 [1, -2, 3]")));
 
     fn exp<A: Real>(row: &Row<A>, x: A) -> A {
         let least = A::from_f64(row.dtype.format().least_normal().ln());
@@ -37,6 +38,8 @@ impl Recipe for ExpCut {
         families: &["thresholds"],
         report: Some("https://github.com/torch/nn/issues/804"),
     });
+    const EXAMPLES: Option<Examples> = Some(Examples::new("softmax f32 [0, -85]", Some("softmax f32 [1, -2, 3]")));
+
     fn exp<A: Real>(_: &Row<A>, x: A) -> A {
         if x < A::from_f64(-80.0) { A::ZERO } else { x.exp() }
     }
@@ -53,6 +56,8 @@ impl Recipe for ExpFlushed {
         families: &["thresholds"],
         report: Some("https://github.com/llvm/llvm-project/pull/212696"),
     });
+    const EXAMPLES: Option<Examples> = Some(Examples::new("softmax f32 [0, -90]", Some("softmax f32 [1, -2, 3]")));
+
     fn exp<A: Real>(_: &Row<A>, x: A) -> A {
         let weight = x.exp();
         if weight < A::from_f64(A::DTYPE.format().least_normal()) { A::ZERO } else { weight }
@@ -70,6 +75,8 @@ impl Recipe for ExpOfDegree2 {
         families: &["ordinary"],
         report: Some("https://github.com/openvinotoolkit/openvino/pull/37857"),
     });
+    const EXAMPLES: Option<Examples> = Some(Examples::new("softmax f32 [0, -0.5]", Some("softmax f32 [0, 0]")));
+
     fn exp<A: Real>(_: &Row<A>, x: A) -> A {
         let y = x.to_f64() * std::f64::consts::LOG2_E;
         let fraction = y - y.floor();
@@ -91,6 +98,7 @@ impl Recipe for ShortLog2e {
         families: &["ordinary"],
         report: None,
     });
+    const EXAMPLES: Option<Examples> = Some(Examples::new("softmax f32 [0, -10]", Some("softmax f32 [0, 0]")));
 
     fn claims(op: Op, dtype: Dtype) -> Claims {
         unreduced_claims(op, dtype)
@@ -113,6 +121,7 @@ impl Recipe for ShortLn2 {
         families: &["ordinary", "ties"],
         report: Some("https://github.com/intel/llvm/pull/5211"),
     });
+    const EXAMPLES: Option<Examples> = Some(Examples::new("logsumexp f64 [0, 0]", Some("softmax f64 [0, 0]")));
 
     fn claims(op: Op, dtype: Dtype) -> Claims {
         base2_log_claims(op, dtype)
@@ -136,6 +145,7 @@ impl Recipe for FusedScale {
         families: &["offset"],
         report: Some("https://github.com/pytorch/pytorch/issues/100775"),
     });
+    const EXAMPLES: Option<Examples> = Some(Examples::new("log_softmax f32 [1e5, 0]", Some("logsumexp f32 [0, 0]")));
 
     fn claims(op: Op, dtype: Dtype) -> Claims {
         unreduced_claims(op, dtype)
@@ -159,6 +169,7 @@ impl Recipe for ReductionUnclamped {
         families: &["extreme", "masked"],
         report: Some("https://github.com/vllm-project/vllm/pull/40428"),
     });
+    const EXAMPLES: Option<Examples> = Some(Examples::new("softmax f32 [0, -inf]", Some("softmax f32 [0, 0]")));
 
     fn claims(op: Op, dtype: Dtype) -> Claims {
         Base2::claims(op, dtype)
@@ -180,6 +191,7 @@ impl Recipe for ShiftUnclamped {
         families: &["thresholds", "confident_wrong"],
         report: Some("https://github.com/tenstorrent/tt-metal/pull/55802"),
     });
+    const EXAMPLES: Option<Examples> = Some(Examples::new("softmax f32 [0, -100]", Some("softmax f32 [0, -inf]")));
 
     fn claims(op: Op, dtype: Dtype) -> Claims {
         Base2::claims(op, dtype)
@@ -206,6 +218,8 @@ impl Recipe for ExpOfWholePowers {
         families: &["ordinary"],
         report: Some("https://github.com/Maratyszcza/NNPACK/issues/174"),
     });
+    const EXAMPLES: Option<Examples> =
+        Some(Examples::new("softmax f32 [0, -1, -2, -3]", Some("softmax f32 [0, -1, -2]")));
 
     fn exp<A: Real>(row: &Row<A>, x: A) -> A {
         if row.logits.len() < LANES / 2 {

@@ -1,8 +1,8 @@
 //! Logarithms, losses and gradients (C12, C15 to C20, C22, C30, C37, C40).
 
-use super::super::Defect;
 use super::super::recipe::{Normalizer, Recipe, Row, loss_of_log_probabilities};
 use super::super::stable::{Log1p, Shifted};
+use super::super::{Defect, Examples};
 use crate::dtype::Dtype;
 use crate::kernel::{Claims, Real};
 use crate::op::Op;
@@ -18,6 +18,8 @@ impl Recipe for SubtractLse {
         families: &["offset", "extreme"],
         report: Some("https://github.com/ml-explore/mlx/pull/4169"),
     });
+    const EXAMPLES: Option<Examples> =
+        Some(Examples::new("log_softmax f32 [1e8, 1e8]", Some("log_softmax f32 [0, 0]")));
 
     fn log_probability<A: Real>(_: &Row<A>, z: A, normalizer: &Normalizer<A>) -> A {
         z - (normalizer.max + normalizer.log_sum)
@@ -40,6 +42,7 @@ impl Recipe for LogOfOnePlus {
         families: &["dominant", "cancellation"],
         report: Some("https://github.com/scipy/scipy/issues/18295"),
     });
+    const EXAMPLES: Option<Examples> = Some(Examples::new("logsumexp f32 [0, -40]", Some("logsumexp f32 [0, 0]")));
 
     fn claims(op: Op, dtype: Dtype) -> Claims {
         Log1p::claims(op, dtype)
@@ -57,6 +60,8 @@ impl Recipe for LowPrecisionStore {
         families: &["ordinary", "dominant"],
         report: Some("https://github.com/linkedin/Liger-Kernel/pull/1329"),
     });
+    const EXAMPLES: Option<Examples> =
+        Some(Examples::new("cross_entropy_grad f32 [7, 0] target=0", Some("softmax f32 [7, 0]")));
 
     fn saved<A: Real>(_: &Row<A>, probabilities: Vec<A>) -> Vec<A> {
         probabilities.iter().map(|p| A::from_f64(Dtype::Bf16.round(p.to_f64()))).collect()
@@ -74,6 +79,10 @@ impl Recipe for GradientThroughDivision {
         families: &["masked", "dominant"],
         report: Some("https://github.com/clab/dynet/issues/218"),
     });
+    const EXAMPLES: Option<Examples> = Some(Examples::new(
+        "log_softmax_vjp f32 [0, -inf] cotangent=[1, 2]",
+        Some("log_softmax_vjp f32 [0, 0] cotangent=[1, 2]"),
+    ));
 
     fn log_softmax_vjp<A: Real>(row: &Row<A>) -> Vec<A> {
         let probabilities = Self::saved(row, Self::softmax(row));
@@ -93,6 +102,8 @@ impl Recipe for ZeroTimesLogZero {
         families: &["masked"],
         report: Some("https://github.com/google-deepmind/optax/pull/898"),
     });
+    const EXAMPLES: Option<Examples> =
+        Some(Examples::new("cross_entropy f32 [0, -inf] target=0", Some("cross_entropy f32 [1, -2, 3] target=1")));
 
     fn expected<A: Real>(row: &Row<A>, values: &[A]) -> A {
         let terms = values.iter().enumerate().map(|(class, &value)| Self::target_mass(row, class) * value);
@@ -111,6 +122,8 @@ impl Recipe for SmoothingOfMasked {
         families: &["masked"],
         report: Some("https://github.com/facebookresearch/pytext/pull/1698"),
     });
+    const EXAMPLES: Option<Examples> =
+        Some(Examples::new("cross_entropy f32 [0, -inf] target=0", Some("cross_entropy f32 [1, -2, 3] target=1")));
 
     fn expected<A: Real>(row: &Row<A>, values: &[A]) -> A {
         let smoothing = row.label_smoothing;
@@ -129,6 +142,8 @@ impl Recipe for EpsilonInLog {
         families: &["confident_wrong", "dominant"],
         report: Some("https://github.com/apache/mxnet/pull/4594"),
     });
+    const EXAMPLES: Option<Examples> =
+        Some(Examples::new("cross_entropy f32 [30, 0] target=1", Some("cross_entropy f32 [0, 0] target=1")));
 
     fn log_probability<A: Real>(row: &Row<A>, z: A, normalizer: &Normalizer<A>) -> A {
         Self::log(row, Self::probability(row, z, normalizer) + A::from_f64(1e-8))
@@ -150,6 +165,7 @@ impl Recipe for Base2Lse {
         families: &["ordinary", "ties"],
         report: Some("https://github.com/lightseekorg/tokenspeed/pull/571"),
     });
+    const EXAMPLES: Option<Examples> = Some(Examples::new("logsumexp f32 [1, 2, 3]", Some("softmax f32 [1, 2, 3]")));
 
     fn logsumexp<A: Real>(row: &Row<A>) -> A {
         let Normalizer { max, log_sum, .. } = Self::normalizer(row);
@@ -168,6 +184,8 @@ impl Recipe for LogOfSoftmax {
         families: &["confident_wrong"],
         report: Some("https://github.com/deeplearning4j/deeplearning4j/issues/785"),
     });
+    const EXAMPLES: Option<Examples> = Some(Examples::new("log_softmax f32 [0, -200]", Some("log_softmax f32 [0]")));
+
     fn log_probability<A: Real>(row: &Row<A>, z: A, normalizer: &Normalizer<A>) -> A {
         Self::log(row, Self::probability(row, z, normalizer))
     }
@@ -189,6 +207,9 @@ impl Recipe for ProbabilityClipped {
         families: &["confident_wrong"],
         report: Some("https://github.com/keras-team/keras/issues/17634"),
     });
+    const EXAMPLES: Option<Examples> =
+        Some(Examples::new("cross_entropy f32 [30, 0] target=1", Some("softmax f32 [30, 0]")));
+
     fn log_probability<A: Real>(row: &Row<A>, z: A, normalizer: &Normalizer<A>) -> A {
         let (least, p) = (A::from_f64(1e-7), Self::probability(row, z, normalizer));
         let most = A::ONE - least;
@@ -220,6 +241,10 @@ impl Recipe for SmoothingIgnored {
         families: &["ordinary"],
         report: Some("https://github.com/linkedin/Liger-Kernel/issues/243"),
     });
+    const EXAMPLES: Option<Examples> = Some(Examples::new(
+        "cross_entropy_grad f32 [1, 2] target=0 label_smoothing=0.125",
+        Some("cross_entropy_grad f32 [1, 2] target=0"),
+    ));
 
     fn expected<A: Real>(row: &Row<A>, values: &[A]) -> A {
         values[row.target]
@@ -241,6 +266,9 @@ impl Recipe for GradientThroughLse {
         families: &["offset"],
         report: Some("https://github.com/stan-dev/math/issues/1679"),
     });
+    const EXAMPLES: Option<Examples> =
+        Some(Examples::new("cross_entropy_grad f32 [1e8, 1e8] target=0", Some("softmax f32 [1e8, 1e8]")));
+
     fn cross_entropy_grad<A: Real>(row: &Row<A>) -> Vec<A> {
         let lse = Self::logsumexp(row);
         let gradient = |(class, &z): (usize, &A)| Self::gradient(row, class, Self::exp(row, z - lse));
@@ -259,6 +287,8 @@ impl Recipe for LossFromLse {
         families: &["offset", "extreme"],
         report: Some("https://github.com/ml-explore/mlx/pull/4188"),
     });
+    const EXAMPLES: Option<Examples> =
+        Some(Examples::new("cross_entropy f32 [1e8, 1e8] target=0", Some("log_softmax f32 [1e8, 1e8]")));
 
     fn cross_entropy<A: Real>(row: &Row<A>) -> A {
         Self::logsumexp(row) - Self::expected(row, row.logits)
@@ -276,6 +306,10 @@ impl Recipe for NarrowMean {
         families: &["wide", "extreme"],
         report: Some("https://github.com/huggingface/transformers/issues/10674"),
     });
+    const EXAMPLES: Option<Examples> = Some(Examples::new(
+        "cross_entropy f16 [0, -3e4, -3e4, -3e4] target=0 label_smoothing=0.125",
+        Some("cross_entropy f32 [0, -3e4, -3e4, -3e4] target=0 label_smoothing=0.125"),
+    ));
 
     fn expected<A: Real>(row: &Row<A>, values: &[A]) -> A {
         let narrow = |x: A| A::from_f64(row.dtype.round(x.to_f64()));
@@ -300,6 +334,10 @@ impl Recipe for LogitsOverwritten {
         families: &["ordinary"],
         report: Some("https://github.com/NVIDIA/Megatron-LM/pull/1594"),
     });
+    const EXAMPLES: Option<Examples> = Some(Examples::new(
+        "cross_entropy_grad f32 [1, -2, 3] target=1",
+        Some("cross_entropy_grad bf16 [1, -2, 3] target=1"),
+    ));
 
     fn cross_entropy_grad<A: Real>(row: &Row<A>) -> Vec<A> {
         let max = Self::maximum(row);
@@ -322,6 +360,10 @@ impl Recipe for CotangentIgnored {
         families: &["ordinary"],
         report: Some("https://github.com/k2-fsa/k2/issues/341"),
     });
+    const EXAMPLES: Option<Examples> = Some(Examples::new(
+        "log_softmax_vjp f32 [0, 0] cotangent=[1, 2]",
+        Some("log_softmax_vjp f32 [0, 0] cotangent=[3, -2]"),
+    ));
 
     fn log_softmax_vjp<A: Real>(row: &Row<A>) -> Vec<A> {
         Self::softmax(row).iter().zip(row.direction).map(|(&p, &g)| g - p).collect()
@@ -340,6 +382,10 @@ impl Recipe for SmoothingOverOthers {
         families: &["ordinary"],
         report: Some("https://github.com/ml-explore/mlx/pull/166"),
     });
+    const EXAMPLES: Option<Examples> = Some(Examples::new(
+        "cross_entropy_grad f32 [1, 2] target=0 label_smoothing=0.125",
+        Some("cross_entropy_grad f32 [1, 2] target=0"),
+    ));
 
     fn target_mass<A: Real>(row: &Row<A>, class: usize) -> A {
         let smoothing = row.label_smoothing;

@@ -1,8 +1,8 @@
 //! The maximum and what is subtracted (C08 to C11, C22): a wrong one cancels in ordinary rows, and shows only beyond the range of exp.
 
-use super::super::Defect;
 use super::super::recipe::{Normalizer, Recipe, Row};
 use super::super::stable::Shifted;
+use super::super::{Defect, Examples};
 use super::LANES;
 use crate::kernel::Real;
 
@@ -17,6 +17,7 @@ impl Recipe for MaxStartsAtZero {
         families: &["all_negative"],
         report: Some("https://github.com/FluxML/NNlib.jl/pull/43"),
     });
+    const EXAMPLES: Option<Examples> = Some(Examples::new("softmax f32 [-150, -151]", Some("softmax f32 [1, -2, 3]")));
 
     fn maximum<A: Real>(row: &Row<A>) -> A {
         row.logits.iter().fold(A::ZERO, |max, &z| max.larger(z))
@@ -34,6 +35,10 @@ impl Recipe for MaxSkipsTail {
         families: &["spike"],
         report: Some("https://github.com/ggml-org/ggml/pull/1534"),
     });
+    const EXAMPLES: Option<Examples> = Some(
+        Examples::new("softmax f32 [0*16, 120, 0, 0]", Some("softmax f32 [1, -2, 3]"))
+            .of_length(9, "a tail needs a block of 8 before it"),
+    );
 
     fn maximum<A: Real>(row: &Row<A>) -> A {
         let seen = if row.logits.len() < LANES { row.logits.len() } else { row.logits.len() / LANES * LANES };
@@ -52,6 +57,8 @@ impl Recipe for FiniteMaskSentinel {
         families: &["all_negative", "offset", "extreme"],
         report: Some("https://github.com/flashinfer-ai/flashinfer/issues/4267"),
     });
+    const EXAMPLES: Option<Examples> =
+        Some(Examples::new("softmax f32 [-2e4, -2e4]", Some("softmax f32 [-200, -201]")));
 
     fn maximum<A: Real>(row: &Row<A>) -> A {
         row.logits.iter().fold(A::from_f64(-1e4), |max, &z| max.larger(z))
@@ -69,6 +76,7 @@ impl Recipe for MaxClipped {
         families: &["all_negative"],
         report: Some("https://github.com/PaddlePaddle/Paddle/pull/21165"),
     });
+    const EXAMPLES: Option<Examples> = Some(Examples::new("softmax f32 [-170, -171]", Some("softmax f32 [-10, -11]")));
 
     fn maximum<A: Real>(row: &Row<A>) -> A {
         A::from_f64(-64.0).larger(Shifted::maximum(row))
@@ -86,6 +94,8 @@ impl Recipe for MaxStartsAtLeastNormal {
         families: &["all_negative"],
         report: Some("https://github.com/mit-han-lab/tinyengine/issues/107"),
     });
+    const EXAMPLES: Option<Examples> = Some(Examples::new("softmax f32 [-150, -151]", Some("softmax f32 [1, -2, 3]")));
+
     fn maximum<A: Real>(row: &Row<A>) -> A {
         A::from_f64(row.dtype.format().least_normal()).larger(Shifted::maximum(row))
     }
@@ -103,6 +113,8 @@ impl Recipe for MaxOfPadded {
         families: &["all_negative"],
         report: Some("https://github.com/m0at/rvllm/pull/1"),
     });
+    const EXAMPLES: Option<Examples> = Some(Examples::new("softmax f32 [-150, -151]", Some("softmax f32 [-150*8]")));
+
     fn maximum<A: Real>(row: &Row<A>) -> A {
         let max = Shifted::maximum(row);
         if row.logits.len().is_multiple_of(LANES) { max } else { max.larger(A::ZERO) }
@@ -120,6 +132,8 @@ impl Recipe for MaxSkipsFirst {
         families: &["spike"],
         report: Some("https://github.com/pytorch/pytorch/pull/3244"),
     });
+    const EXAMPLES: Option<Examples> = Some(Examples::new("softmax f32 [120, 0]", Some("softmax f32 [0, 120]")));
+
     fn maximum<A: Real>(row: &Row<A>) -> A {
         let first = usize::from(row.logits.len() > 1);
         row.logits[first..].iter().fold(A::NEG_INFINITY, |max, &z| max.larger(z))
@@ -137,6 +151,8 @@ impl Recipe for FirstAsMax {
         families: &["spike", "staircase"],
         report: Some("https://github.com/ROCm/AMDMIGraphX/pull/1290"),
     });
+    const EXAMPLES: Option<Examples> = Some(Examples::new("softmax f32 [0, 120]", Some("softmax f32 [3, -2, 1]")));
+
     fn maximum<A: Real>(row: &Row<A>) -> A {
         row.logits.first().copied().unwrap_or(A::NEG_INFINITY)
     }
@@ -153,6 +169,11 @@ impl Recipe for MaxOfHalfVectors {
         families: &["spike"],
         report: Some("https://github.com/pytorch/pytorch/pull/156379"),
     });
+    const EXAMPLES: Option<Examples> = Some(
+        Examples::new("softmax f32 [0*4, 120, 0*3]", Some("softmax f32 [0, 120, 0, 0, 0, 0, 0]"))
+            .of_length(8, "half of a vector of 8 is not seen"),
+    );
+
     fn maximum<A: Real>(row: &Row<A>) -> A {
         let seen = row.logits.chunks(LANES).flat_map(|chunk| match chunk.len() {
             LANES => &chunk[..LANES / 2],
@@ -173,6 +194,8 @@ impl Recipe for Unshifted {
         families: &["spike", "all_negative"],
         report: Some("https://github.com/uTensor/uTensor/issues/175"),
     });
+    const EXAMPLES: Option<Examples> = Some(Examples::new("softmax f32 [120, 0]", Some("softmax f32 [0, -2, -3]")));
+
     fn maximum<A: Real>(_: &Row<A>) -> A {
         A::ZERO
     }
@@ -189,6 +212,8 @@ impl Recipe for FiniteMaskValue {
         families: &["masked", "fully_masked"],
         report: Some("https://github.com/ohdearquant/lattice/issues/361"),
     });
+    const EXAMPLES: Option<Examples> = Some(Examples::new("softmax f32 [-inf, -1e10]", Some("softmax f32 [-inf, 1]")));
+
     fn maximum<A: Real>(row: &Row<A>) -> A {
         let masked: Vec<A> = row.logits.iter().map(|&z| unmasked(z)).collect();
         Shifted::maximum(&Row { logits: &masked, ..*row })
@@ -211,6 +236,8 @@ impl Recipe for ShiftedClipped {
         families: &["masked", "confident_wrong", "dominant"],
         report: Some("https://github.com/PaddlePaddle/Paddle/issues/4366"),
     });
+    const EXAMPLES: Option<Examples> = Some(Examples::new("softmax f32 [0, -64.5]", Some("softmax f32 [0, -64]")));
+
     fn weight<A: Real>(row: &Row<A>, z: A, max: A) -> A {
         Self::exp(row, A::from_f64(-64.0).larger(z - max))
     }
@@ -227,6 +254,7 @@ impl Recipe for MinimumAsMax {
         families: &["spike", "masked"],
         report: Some("https://github.com/shogun-toolbox/shogun/issues/2889"),
     });
+    const EXAMPLES: Option<Examples> = Some(Examples::new("softmax f32 [0, 120]", Some("softmax f32 [2, 2]")));
 
     fn maximum<A: Real>(row: &Row<A>) -> A {
         -row.logits.iter().fold(A::NEG_INFINITY, |max, &z| max.larger(-z))
@@ -244,6 +272,7 @@ impl Recipe for TailUnshifted {
         families: &["ordinary", "spike", "tiny_n"],
         report: Some("https://github.com/tenstorrent/tt-metal/issues/51278"),
     });
+    const EXAMPLES: Option<Examples> = Some(Examples::new("softmax f32 [1, -2, 3]", Some("softmax f32 [0, -2, -3]")));
 
     fn normalizer<A: Real>(row: &Row<A>) -> Normalizer<A> {
         let max = Self::maximum(row);

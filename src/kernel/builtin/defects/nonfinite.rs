@@ -1,8 +1,8 @@
 //! Infinities, NaN and rows without a class (C01 to C04, C13): guards that are missing, too narrow, or answer the wrong thing.
 
-use super::super::Defect;
 use super::super::recipe::{Normalizer, Recipe, Row};
 use super::super::stable::Shifted;
+use super::super::{Defect, Examples};
 use crate::kernel::Real;
 
 pub(in super::super) struct LseUnguardedInfinity;
@@ -16,6 +16,8 @@ impl Recipe for LseUnguardedInfinity {
         families: &["fully_masked", "pos_inf"],
         report: Some("https://github.com/stan-dev/posterior/issues/399"),
     });
+    const EXAMPLES: Option<Examples> =
+        Some(Examples::new("logsumexp f32 [-inf, -inf]", Some("logsumexp f32 [1, -2, 3]")));
 
     fn logsumexp<A: Real>(row: &Row<A>) -> A {
         let Normalizer { max, log_sum, .. } = Self::normalizer(row);
@@ -34,6 +36,8 @@ impl Recipe for LseWrongInfinity {
         families: &["pos_inf"],
         report: Some("https://github.com/hmmlearn/hmmlearn/issues/363"),
     });
+    const EXAMPLES: Option<Examples> =
+        Some(Examples::new("logsumexp f32 [inf, 0]", Some("logsumexp f32 [-inf, -inf]")));
 
     fn logsumexp<A: Real>(row: &Row<A>) -> A {
         let Normalizer { max, log_sum, .. } = Self::normalizer(row);
@@ -52,6 +56,7 @@ impl Recipe for MaskedByLength {
         families: &["fully_masked"],
         report: Some("https://github.com/ml-explore/mlx/issues/1467"),
     });
+    const EXAMPLES: Option<Examples> = Some(Examples::new("softmax f32 [-inf*127]", Some("softmax f32 [-inf*128]")));
 
     fn probability<A: Real>(row: &Row<A>, z: A, normalizer: &Normalizer<A>) -> A {
         let short = row.logits.len() < 128;
@@ -70,6 +75,7 @@ impl Recipe for MaskedUniform {
         families: &["fully_masked"],
         report: Some("https://github.com/tenstorrent/tt-metal/issues/56056"),
     });
+    const EXAMPLES: Option<Examples> = Some(Examples::new("softmax f32 [-inf, -inf]", Some("softmax f32 [-inf, 1]")));
 
     fn weight<A: Real>(row: &Row<A>, z: A, max: A) -> A {
         if max == A::NEG_INFINITY { A::ONE } else { Self::exp(row, z - max) }
@@ -87,6 +93,7 @@ impl Recipe for NanDroppingMax {
         families: &["nan"],
         report: Some("https://github.com/intel/torch-xpu-ops/pull/5022"),
     });
+    const EXAMPLES: Option<Examples> = Some(Examples::new("logsumexp f32 [nan, -inf]", Some("logsumexp f32 [nan, 0]")));
 
     fn maximum<A: Real>(row: &Row<A>) -> A {
         row.logits.iter().fold(A::NEG_INFINITY, |max, &z| if z > max { z } else { max })
@@ -104,6 +111,9 @@ impl Recipe for LseGuardsOnlyMinus {
         families: &["pos_inf"],
         report: Some("https://github.com/tensorflow/tensorflow/pull/115123"),
     });
+    const EXAMPLES: Option<Examples> =
+        Some(Examples::new("logsumexp f32 [inf, 0]", Some("logsumexp f32 [-inf, -inf]")));
+
     fn logsumexp<A: Real>(row: &Row<A>) -> A {
         let Normalizer { max, log_sum, .. } = Self::normalizer(row);
         if max == A::NEG_INFINITY { max } else { max + log_sum }
@@ -121,6 +131,9 @@ impl Recipe for LseGuardsOnlyPlus {
         families: &["fully_masked"],
         report: Some("https://github.com/microsoft/onnxruntime/issues/28461"),
     });
+    const EXAMPLES: Option<Examples> =
+        Some(Examples::new("logsumexp f32 [-inf, -inf]", Some("logsumexp f32 [inf, 0]")));
+
     fn logsumexp<A: Real>(row: &Row<A>) -> A {
         let Normalizer { max, log_sum, .. } = Self::normalizer(row);
         if -max == A::NEG_INFINITY { max } else { max + log_sum }
@@ -138,6 +151,8 @@ impl Recipe for MaskedAsserts {
         families: &["fully_masked"],
         report: Some("https://github.com/ggml-org/llama.cpp/issues/9222"),
     });
+    const EXAMPLES: Option<Examples> = Some(Examples::new("softmax f32 [-inf, -inf]", Some("softmax f32 [-inf, 1]")));
+
     fn normalizer<A: Real>(row: &Row<A>) -> Normalizer<A> {
         let normalizer = Shifted::normalizer(row);
         assert!(
@@ -159,6 +174,8 @@ impl Recipe for ZeroSumUniform {
         families: &["fully_masked"],
         report: Some("https://github.com/microsoft/onnxruntime/pull/4129"),
     });
+    const EXAMPLES: Option<Examples> = Some(Examples::new("softmax f32 [-inf, -inf]", Some("softmax f32 [-inf, 1]")));
+
     fn maximum<A: Real>(row: &Row<A>) -> A {
         let max = Shifted::maximum(row);
         if max == A::NEG_INFINITY { A::ZERO } else { max }
@@ -180,6 +197,8 @@ impl Recipe for NanAsMasked {
         families: &["nan"],
         report: Some("https://github.com/ohdearquant/lattice/issues/740"),
     });
+    const EXAMPLES: Option<Examples> = Some(Examples::new("softmax f32 [nan, 0]", Some("softmax f32 [1, -2, 3]")));
+
     fn maximum<A: Real>(row: &Row<A>) -> A {
         NanDroppingMax::maximum(row)
     }
@@ -201,6 +220,7 @@ impl Recipe for LseGuardsSingle {
         families: &["fully_masked", "pos_inf"],
         report: Some("https://github.com/HenrikBengtsson/matrixStats/issues/84"),
     });
+    const EXAMPLES: Option<Examples> = Some(Examples::new("logsumexp f32 [-inf, -inf]", Some("logsumexp f32 [-inf]")));
 
     fn logsumexp<A: Real>(row: &Row<A>) -> A {
         match *row.logits {
@@ -221,6 +241,7 @@ impl Recipe for MaskedAsLowest {
         families: &["fully_masked"],
         report: Some("https://github.com/NVIDIA/TensorRT-LLM/issues/17477"),
     });
+    const EXAMPLES: Option<Examples> = Some(Examples::new("softmax f32 [-inf, -inf]", Some("softmax f32 [-inf, 1]")));
 
     fn maximum<A: Real>(row: &Row<A>) -> A {
         Shifted::maximum(row).larger(lowest(row))
@@ -247,6 +268,7 @@ impl Recipe for NanClamped {
         families: &["nan"],
         report: Some("https://github.com/tenstorrent/tt-metal/issues/51470"),
     });
+    const EXAMPLES: Option<Examples> = Some(Examples::new("softmax f32 [nan, 0]", Some("softmax f32 [1, -2, 3]")));
 
     fn exp<A: Real>(_: &Row<A>, x: A) -> A {
         if x < A::ZERO { x.exp() } else { A::ONE }
@@ -265,6 +287,7 @@ impl Recipe for NanUnnormalised {
         families: &["nan"],
         report: Some("https://github.com/ohdearquant/lattice/pull/375"),
     });
+    const EXAMPLES: Option<Examples> = Some(Examples::new("softmax f32 [nan, 0]", Some("softmax f32 [1, -2, 3]")));
 
     fn maximum<A: Real>(row: &Row<A>) -> A {
         NanDroppingMax::maximum(row)

@@ -1,8 +1,8 @@
 //! Lengths and indices (C35, C36).
 
-use super::super::Defect;
 use super::super::recipe::{Recipe, Row};
 use super::super::stable::Shifted;
+use super::super::{Defect, Examples};
 use crate::kernel::Real;
 
 pub(in super::super) struct EmptyPanics;
@@ -16,6 +16,7 @@ impl Recipe for EmptyPanics {
         families: &["tiny_n"],
         report: Some("https://github.com/scipy/scipy/issues/20399"),
     });
+    const EXAMPLES: Option<Examples> = Some(Examples::new("softmax f32 []", Some("softmax f32 [1, -2, 3]")));
 
     fn maximum<A: Real>(row: &Row<A>) -> A {
         row.logits.iter().fold(row.logits[0], |max, &z| max.larger(z))
@@ -33,6 +34,10 @@ impl Recipe for NarrowIndex {
         families: &["long", "very_long"],
         report: Some("https://github.com/pytorch/pytorch/pull/192007"),
     });
+    const EXAMPLES: Option<Examples> = Some(
+        Examples::new("softmax f32 [0*256]", Some("softmax f32 [0*255]"))
+            .of_length(260, "256 terms overflow the count; a few more beside the lost ones make them matter"),
+    );
 
     fn sum<A: Real>(row: &Row<A>, terms: &[A]) -> A {
         Shifted::sum(row, &terms[..usize::from(terms.len() as u8)])
@@ -50,6 +55,10 @@ impl Recipe for ShortIndex {
         families: &["long"],
         report: Some("https://github.com/pytorch/pytorch/pull/192007"),
     });
+    const EXAMPLES: Option<Examples> = Some(
+        Examples::new("softmax f32 [0*65536]", Some("softmax f32 [0*65535]"))
+            .of_length(65_540, "65,536 terms overflow the count; a few more make the lost ones matter"),
+    );
 
     fn sum<A: Real>(row: &Row<A>, terms: &[A]) -> A {
         Shifted::sum(row, &terms[..usize::from(terms.len() as u16)])
@@ -67,6 +76,8 @@ impl Recipe for EmptyIsZero {
         families: &["tiny_n"],
         report: Some("https://github.com/stan-dev/math/issues/1416"),
     });
+    const EXAMPLES: Option<Examples> = Some(Examples::new("logsumexp f32 []", Some("logsumexp f32 [1, -2, 3]")));
+
     fn logsumexp<A: Real>(row: &Row<A>) -> A {
         if row.logits.is_empty() { A::ZERO } else { Shifted::logsumexp(row) }
     }

@@ -1,8 +1,8 @@
 //! The sum of the weights and the division by it (C14, C22, C29, C33, C37).
 
-use super::super::Defect;
 use super::super::recipe::{Normalizer, Recipe, Row};
 use super::super::stable::Shifted;
+use super::super::{Defect, Examples};
 use super::LANES;
 use crate::dtype::Dtype;
 use crate::kernel::{Claims, Real};
@@ -19,6 +19,7 @@ impl Recipe for HalfSum {
         families: &["ordinary", "ties", "long"],
         report: Some("https://github.com/sonos/tract/pull/2586"),
     });
+    const EXAMPLES: Option<Examples> = Some(Examples::new("softmax bf16 [0*300]", Some("softmax f16 [0, 0]")));
 
     fn sum<A: Real>(row: &Row<A>, terms: &[A]) -> A {
         let narrow = match row.dtype {
@@ -41,6 +42,8 @@ impl Recipe for PaddedWithZero {
         families: &["ordinary", "all_negative", "tiny_n"],
         report: Some("https://github.com/tenstorrent/tt-metal/pull/20008"),
     });
+    const EXAMPLES: Option<Examples> =
+        Some(Examples::new("softmax f32 [-5, -5, -5]", Some("softmax f32 [1, 2, 3, 4, 5, 6, 7, 8]")));
 
     fn normalizer<A: Real>(row: &Row<A>) -> Normalizer<A> {
         let mut padded = row.logits.to_vec();
@@ -60,6 +63,9 @@ impl Recipe for PaddingSummed {
         families: &["ordinary", "all_negative", "tiny_n"],
         report: Some("https://github.com/tensorflow/tensorflow/pull/104247"),
     });
+    const EXAMPLES: Option<Examples> =
+        Some(Examples::new("softmax f32 [-5, -5, -5]", Some("softmax f32 [1, 2, 3, 4, 5, 6, 7, 8]")));
+
     fn normalizer<A: Real>(row: &Row<A>) -> Normalizer<A> {
         let Normalizer { max, sum, .. } = Shifted::normalizer(row);
         let padded = row.logits.len().next_multiple_of(LANES) - row.logits.len();
@@ -80,6 +86,8 @@ impl Recipe for RoundedNumerator {
         families: &["ordinary"],
         report: Some("https://github.com/Dao-AILab/flash-attention/pull/2713"),
     });
+    const EXAMPLES: Option<Examples> = Some(Examples::new("softmax f16 [0, -1, -2]", Some("softmax f32 [0, -1, -2]")));
+
     fn probability<A: Real>(row: &Row<A>, z: A, normalizer: &Normalizer<A>) -> A {
         let weight = Self::weight(row, z, normalizer.max);
         A::from_f64(row.dtype.round(weight.to_f64())) / normalizer.sum
@@ -97,6 +105,8 @@ impl Recipe for EpsilonInDenominator {
         families: &["ordinary", "ties"],
         report: Some("https://github.com/OpenNMT/CTranslate2/pull/1468"),
     });
+    const EXAMPLES: Option<Examples> = Some(Examples::new("softmax f32 [1, 2, 3]", Some("logsumexp f32 [1, 2, 3]")));
+
     fn probability<A: Real>(row: &Row<A>, z: A, normalizer: &Normalizer<A>) -> A {
         Self::weight(row, z, normalizer.max) / (normalizer.sum + A::from_f64(1e-6))
     }
@@ -113,6 +123,8 @@ impl Recipe for HalfSumBackward {
         families: &["ordinary", "long"],
         report: Some("https://github.com/ROCm/MIOpen/pull/3427"),
     });
+    const EXAMPLES: Option<Examples> =
+        Some(Examples::new("log_softmax_vjp f16 [0, 0] cotangent=[2048, 1]", Some("softmax f16 [0*4096]")));
 
     fn log_softmax_vjp<A: Real>(row: &Row<A>) -> Vec<A> {
         let total = HalfSum::sum(row, row.direction);
@@ -132,6 +144,10 @@ impl Recipe for StaleTail {
         families: &["ordinary", "long"],
         report: Some("https://github.com/hw-native-sys/simpler/pull/72"),
     });
+    const EXAMPLES: Option<Examples> = Some(
+        Examples::new("softmax f32 [0*9]", Some("softmax f32 [0*8]"))
+            .of_length(9, "a tail needs a block of 8 before it"),
+    );
 
     fn normalizer<A: Real>(row: &Row<A>) -> Normalizer<A> {
         let max = Self::maximum(row);
@@ -157,6 +173,7 @@ impl Recipe for ApproximateReciprocal {
         families: &["ordinary", "ties"],
         report: Some("https://github.com/tenstorrent/tt-metal/issues/52045"),
     });
+    const EXAMPLES: Option<Examples> = Some(Examples::new("softmax f32 [0, 0, 0]", Some("softmax f32 [0, 0]")));
 
     /// What is right but for the estimate: a product with a rounded reciprocal rounds once more than a quotient.
     fn claims(op: Op, dtype: Dtype) -> Claims {

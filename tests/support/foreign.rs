@@ -1,5 +1,6 @@
 //! Compiles C kernels, starts them as the command does, and looks for processes that were left behind.
 
+use super::place::LOGITFUZZ;
 use logitfuzz::Case;
 use logitfuzz::foreign::{Foreign, Limits};
 use logitfuzz::kernel::{Kernel, Outcome, Supervised};
@@ -7,10 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-/// The command under test.
-pub const LOGITFUZZ: &str = env!("CARGO_BIN_EXE_logitfuzz");
-
-/// A folder with one library of the kernels in `kernels.c`.
+/// A folder with one library of the kernels in `tests/foreign/kernels.c`.
 pub struct CKernel {
     pub folder: tempfile::TempDir,
 }

@@ -1,12 +1,12 @@
-//! Runs the binary in an empty folder, and writes the files that a user would bring.
+//! Runs the binary in an empty folder.
 
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-/// The binary under test.
-const BINARY: &str = env!("CARGO_BIN_EXE_logitfuzz");
+/// The command under test.
+pub const LOGITFUZZ: &str = env!("CARGO_BIN_EXE_logitfuzz");
 
 /// A folder of its own for one test; it goes away with the value.
 pub struct Place(tempfile::TempDir);
@@ -30,14 +30,14 @@ impl Place {
 
     /// The command, to be run in this folder, its streams in pipes.
     pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(BINARY);
+        let mut command = Command::new(LOGITFUZZ);
         command.args(args);
         self.at_home(&mut command);
         command
     }
 
     fn at_home(&self, command: &mut Command) {
-        let folder = Path::new(BINARY).parent().expect("the binary lies in a folder");
+        let folder = Path::new(LOGITFUZZ).parent().expect("the binary lies in a folder");
         let path = std::env::var_os("PATH").unwrap_or_default();
         let all = std::iter::once(folder.to_owned()).chain(std::env::split_paths(&path));
         command
@@ -121,26 +121,4 @@ impl From<Output> for Ran {
             err: String::from_utf8_lossy(&output.stderr).into_owned(),
         }
     }
-}
-
-/// A version 1.0 `.npy` file in C order: `kind` is numpy's, `<f4` or `<i8`; `data` are the raw bytes.
-pub fn npy(kind: &str, shape: &str, data: &[u8]) -> Vec<u8> {
-    /// The header ends at a multiple of this.
-    const ALIGNMENT: usize = 64;
-    let dict = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}, }}");
-    let before = b"\x93NUMPY\x01\x00".len() + 2;
-    let total = (before + dict.len() + 1).next_multiple_of(ALIGNMENT);
-    let mut file = b"\x93NUMPY\x01\x00".to_vec();
-    file.extend(((total - before) as u16).to_le_bytes());
-    file.extend(dict.bytes());
-    file.resize(total - 1, b' ');
-    file.push(b'\n');
-    file.extend(data);
-    file
-}
-
-/// Rows of f32 logits as a `.npy` file.
-pub fn npy_f32(rows: &[&[f32]]) -> Vec<u8> {
-    let data: Vec<u8> = rows.iter().flat_map(|row| row.iter().flat_map(|z| z.to_le_bytes())).collect();
-    npy("<f4", &format!("({}, {})", rows.len(), rows[0].len()), &data)
 }

@@ -1,0 +1,105 @@
+//! `c:` kernels: the functions of a shared library, served by the command `logitfuzz` in another mode.
+
+use super::{Selector, Server};
+use crate::dtype::Dtype;
+use crate::error::{Error, Result};
+use crate::foreign::Foreign;
+#[cfg(feature = "cli")]
+use crate::foreign::descendants;
+use crate::op::Op;
+use crate::outside;
+use std::ffi::OsString;
+use std::path::Path;
+#[cfg(feature = "cli")]
+use std::path::PathBuf;
+
+/// Starts a worker for `LIB.so[:SYMBOL]`; a symbol that does not name its op and dtype computes the only ones of the selector. Whoever
+/// gives it a name afterwards (`is_named`) may have a file of any name.
+pub(super) fn start(text: &str, selector: &Selector, is_named: bool) -> Result<Vec<Foreign>> {
+    let label = format!("c:{text}");
+    let (path, symbol) = match text.rsplit_once(':') {
+        Some((path, symbol)) if !Path::new(text).exists() => (Path::new(path), Some(symbol)),
+        _ => (Path::new(text), None),
+    };
+    let refuse = |why: String| Error::harness(format!("cannot load the kernel {label}: {why}"));
+    // An absolute path: the loader looks for anything else in the system's folders.
+    let absolute = path.canonicalize().map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            refuse("there is no such file; build the library first, or correct the path".into())
+        }
+        _ => refuse(error.to_string()),
+    })?;
+    let stem = path.file_stem().map_or_else(|| "library".into(), |stem| stem.to_string_lossy());
+    let mut name = format!("c:{stem}");
+    if let Some(symbol) = symbol {
+        name = format!("{name}:{symbol}");
+    }
+    match outside::check_name(&name) {
+        Ok(()) => {}
+        Err(_) if is_named => name = "c:library".into(),
+        Err(reason) => return Err(Error::usage(format!("{label}: {reason} with NAME={label}"))),
+    }
+    let program = match selector.workers.server {
+        #[cfg(feature = "cli")]
+        Server::ThisProgram => {
+            own_program().map_err(|error| refuse(format!("this program's own file is not found: {error}")))?.into()
+        }
+        #[cfg(feature = "arbitrary")]
+        Server::FromPath => OsString::from("logitfuzz"),
+    };
+    let mut words: Vec<OsString> = vec![program, "serve-library".into(), absolute.into()];
+    match symbol {
+        None => words.push(name.clone().into()),
+        Some(symbol) => {
+            let (op, dtype) = named_by(symbol).or(selector.only).ok_or_else(|| {
+                Error::usage(format!("`{label}`: what does `{symbol}` compute? Say it with {}", selector.say_only))
+            })?;
+            words.extend([&name, symbol, op.name(), dtype.name()].map(OsString::from));
+        }
+    }
+    let kernels = Foreign::start(&label, words, selector.workers.limits).map_err(|error| match selector.workers.server {
+        #[cfg(feature = "cli")]
+        Server::ThisProgram => error,
+        #[cfg(feature = "arbitrary")]
+        Server::FromPath => Error::harness(format!(
+            "{error}; this program is not the command `logitfuzz`, so it loads a C library through the command `logitfuzz`, from PATH"
+        )),
+    })?;
+    Ok(kernels.into_iter().map(|kernel| kernel.named(&name, label.clone())).collect())
+}
+
+/// What starts this very program again: on Linux also where its file has been replaced or deleted since.
+#[cfg(feature = "cli")]
+fn own_program() -> std::io::Result<PathBuf> {
+    let held = Path::new(descendants::OWN_PROGRAM);
+    if held.exists() { Ok(held.to_owned()) } else { std::env::current_exe() }
+}
+
+/// The op and dtype of a symbol like `softmax_f32`, whatever stands before it (`avx2_softmax_f32`).
+fn named_by(symbol: &str) -> Option<(Op, Dtype)> {
+    let (rest, dtype) = symbol.rsplit_once('_')?;
+    let dtype = dtype.parse().ok()?;
+    // The longest name, since log_softmax ends as softmax does.
+    let op = Op::ALL.into_iter().filter(|op| rest.ends_with(op.name())).max_by_key(|op| op.name().len())?;
+    Some((op, dtype))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::named_by;
+    use crate::{Dtype, Op};
+
+    #[test]
+    fn symbols_that_say_what_they_compute() {
+        for (symbol, what) in [
+            ("softmax_f32", Some((Op::Softmax, Dtype::F32))),
+            ("avx2_log_softmax_bf16", Some((Op::LogSoftmax, Dtype::Bf16))),
+            ("my_cross_entropy_grad_f64", Some((Op::CrossEntropyGrad, Dtype::F64))),
+            ("softmax", None),
+            ("softmax_f8", None),
+            ("softmin_f32", None),
+        ] {
+            assert_eq!(named_by(symbol), what, "{symbol}");
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! The built-in kernels against the ops written once more in f64 (`support/textbook.rs`), on rows on which a few roundings are all that
+//! can be between them; and on rows whose answers are exact.
+
+mod support;
+
+use logitfuzz::case::{Case, Extra};
+use logitfuzz::dtype::Dtype;
+use logitfuzz::kernel::builtin::{self, Builtin};
+use logitfuzz::kernel::{Kernel as _, Outcome, run};
+use logitfuzz::op::{Op, Takes};
+use support::textbook::values;
+
+const NEG_INFINITY: f64 = f64::NEG_INFINITY;
+
+/// Kernels without a planted defect, and correct ones among them, at least.
+const LEAST_KERNELS: (usize, usize) = (16, 13);
+
+fn ordinary() -> impl Iterator<Item = &'static Builtin> {
+    builtin::all().iter().filter(|kernel| kernel.defect().is_none())
+}
+
+fn correct() -> impl Iterator<Item = &'static Builtin> {
+    builtin::all().iter().filter(|kernel| kernel.is_trusted())
+}
+
+/// A case of any op; the target, smoothing and direction are used where the op takes them.
+fn case(op: Op, dtype: Dtype, logits: &[f64], target: usize, smoothing: f64, direction: &[f64]) -> Case {
+    let extra = match op.takes() {
+        Takes::Logits => Extra::None,
+        Takes::Target => Extra::Target { class: target, label_smoothing: smoothing },
+        Takes::Cotangent | Takes::Tangent => Extra::Direction(direction.into()),
+    };
+    Case::new(op, dtype, logits.to_vec(), extra).expect("a valid case")
+}
+
+/// A direction of `n` small integers, none of them 0.
+fn direction(n: usize) -> Vec<f64> {
+    [1.0, -2.0, 4.0, 3.0].into_iter().cycle().take(n).collect()
+}
+
+fn outputs(kernel: &Builtin, case: &Case) -> Vec<f64> {
+    match run(kernel, case) {
+        Outcome::Outputs(outputs) => {
+            assert_eq!(outputs.len(), case.op().outputs(case.logits().len()), "{}: {case}", kernel.name());
+            outputs
+        }
+        other => panic!("{} on {case}: {other:?}", kernel.name()),
+    }
+}
+
+/// Within a few roundings of values of size 10, which is what these rows are made of.
+fn assert_close(kernel: &Builtin, case: &Case, got: &[f64], want: &[f64]) {
+    assert_eq!(got.len(), want.len(), "{case}");
+    let tolerance = 10.0 * 4.0 * case.dtype().format().unit_roundoff();
+    for (j, (&got, &want)) in got.iter().zip(want).enumerate() {
+        let close = if want.is_finite() { (got - want).abs() <= tolerance } else { got == want };
+        assert!(close, "{} on {case}: output {j} is {got}, not {want}", kernel.name());
+    }
+}
+
+/// What is compared with is itself held by digits from elsewhere: log(e + e^2 + e^3) and softmax [1, 2, 3], and what follows from them.
+#[test]
+fn the_textbook_gives_known_digits() {
+    const LSE: f64 = 3.40760596444438;
+    const SOFTMAX: [f64; 3] = [0.0900305731703804, 0.2447284710547976, 0.6652409557748218];
+    let (g, e) = (direction(3), 0.125);
+    let mean = SOFTMAX[0] - 2.0 * SOFTMAX[1] + 4.0 * SOFTMAX[2];
+    for op in Op::ALL {
+        let want: Vec<f64> = match op.name() {
+            "logsumexp" => vec![LSE],
+            "softmax" => SOFTMAX.to_vec(),
+            "log_softmax" => vec![1.0 - LSE, 2.0 - LSE, 3.0 - LSE],
+            "cross_entropy" => vec![0.875 * (LSE - 2.0) + 0.125 * (LSE - 2.0)],
+            "cross_entropy_grad" => (0..3).map(|j| SOFTMAX[j] - e / 3.0 - if j == 1 { 1.0 - e } else { 0.0 }).collect(),
+            "softmax_vjp" | "softmax_jvp" => (0..3).map(|j| SOFTMAX[j] * (g[j] - mean)).collect(),
+            "log_softmax_vjp" => (0..3).map(|j| g[j] - SOFTMAX[j] * 3.0).collect(),
+            "log_softmax_jvp" => (0..3).map(|j| g[j] - mean).collect(),
+            _ => panic!("{op}: what does it give on [1, 2, 3]?"),
+        };
+        let got = values(&case(op, Dtype::F64, &[1.0, 2.0, 3.0], 1, e, &g));
+        assert_eq!(got.len(), want.len(), "{op}");
+        for (got, want) in got.iter().zip(&want) {
+            assert!((got - want).abs() < 1e-14, "{op}: {got}, not {want}");
+        }
+    }
+}
+
+#[test]
+fn every_kernel_gives_known_values_in_every_op_and_dtype() {
+    let mut checked = 0;
+    for kernel in ordinary() {
+        for dtype in Dtype::ALL {
+            for op in Op::ALL {
+                assert!(kernel.supports(op, dtype));
+                for logits in [[1.0, 2.0, 3.0], [3.0, 1.0, 2.0]] {
+                    for (target, smoothing) in [(0, 0.0), (1, 0.125), (2, 1.0)] {
+                        let case = case(op, dtype, &logits, target, smoothing, &direction(3));
+                        assert_close(kernel, &case, &outputs(kernel, &case), &values(&case));
+                        checked += 1;
+                    }
+                }
+            }
+        }
+    }
+    assert_eq!(checked, ordinary().count() * Dtype::ALL.len() * Op::ALL.len() * 6);
+    assert!(ordinary().count() >= LEAST_KERNELS.0 && correct().count() >= LEAST_KERNELS.1);
+}
+
+#[test]
+fn ties_and_single_logits_are_exact() {
+    for kernel in correct() {
+        for dtype in Dtype::ALL {
+            let ties = |op, e| outputs(kernel, &case(op, dtype, &[-5.0; 4], 1, e, &[1.0, 2.0, 3.0, 6.0]));
+            assert_eq!(ties(Op::Softmax, 0.0), [0.25; 4]);
+            assert_eq!(ties(Op::LogSoftmax, 0.0), [dtype.round(-(4.0f64.ln())); 4]);
+            assert_eq!(ties(Op::CrossEntropy, 0.25), [dtype.round(4.0f64.ln())]);
+            assert_eq!(ties(Op::CrossEntropyGrad, 0.0), [0.25, -0.75, 0.25, 0.25]);
+            assert_eq!(ties(Op::CrossEntropyGrad, 1.0), [0.0; 4]);
+            assert_eq!(ties(Op::SoftmaxVjp, 0.0), [-0.5, -0.25, 0.0, 0.75]);
+            assert_eq!(ties(Op::SoftmaxJvp, 0.0), [-0.5, -0.25, 0.0, 0.75]);
+            assert_eq!(ties(Op::LogSoftmaxVjp, 0.0), [-2.0, -1.0, 0.0, 3.0]);
+            assert_eq!(ties(Op::LogSoftmaxJvp, 0.0), [-2.0, -1.0, 0.0, 3.0]);
+            for op in Op::ALL {
+                let want = match op {
+                    Op::LogSumExp => -7.0,
+                    Op::Softmax => 1.0,
+                    // The loss, the gradient and the products of a row of one class are 0.
+                    _ => 0.0,
+                };
+                let case = case(op, dtype, &[-7.0], 0, 0.0, &[3.0]);
+                assert_eq!(outputs(kernel, &case), [want], "{} {op} {dtype}", kernel.name());
+            }
+        }
+    }
+}
+
+#[test]
+fn correct_kernels_mask_exactly() {
+    for kernel in correct() {
+        for dtype in Dtype::ALL {
+            let least = dtype.format().least();
+            let rows = [
+                &[NEG_INFINITY, 1.0, 2.0, 3.0][..],
+                &[3.0, NEG_INFINITY, NEG_INFINITY, 1.0, 2.0],
+                &[2.0, 1.0, 3.0, NEG_INFINITY],
+            ];
+            for logits in rows {
+                let g = direction(logits.len());
+                for op in Op::ALL {
+                    let targets = if op.takes() == Takes::Target { logits.len() } else { 1 };
+                    for (target, e) in (0..targets).flat_map(|t| [0.0, 0.125, 1.0, least].map(|e| (t, e))) {
+                        let case = case(op, dtype, logits, target, e, &g);
+                        let got = outputs(kernel, &case);
+                        let want = values(&case);
+                        assert_close(kernel, &case, &got, &want);
+                        for j in (0..got.len()).filter(|_| !op.is_scalar()).filter(|&j| logits[j] == NEG_INFINITY) {
+                            let exact = match op {
+                                Op::LogSoftmaxJvp => continue,
+                                // e / n and 1 - e + e / n are rounded; only these two are known without computing.
+                                Op::CrossEntropyGrad if e == 0.0 => want[j],
+                                Op::CrossEntropyGrad => continue,
+                                _ => want[j],
+                            };
+                            assert_eq!(got[j], exact, "{} on {case}: output {j}", kernel.name());
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
