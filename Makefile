@@ -70,6 +70,7 @@ fmt: ## formatting, without changing anything
 clippy: ## clippy, every warning an error, with all features and with none; the fuzz targets and the example, too
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo clippy --locked --lib --no-default-features -- -D warnings
+	cargo clippy --locked --lib --no-default-features --features oracle -- -D warnings
 	cargo clippy --locked --manifest-path fuzz/Cargo.toml --bins -- -D warnings
 	cargo clippy --locked --manifest-path examples/my_crate/fuzz/Cargo.toml --target-dir fuzz/target --bins -- -D warnings
 
@@ -97,7 +98,7 @@ adapters-python: ## a virtual environment for the ready scripts in adapters/pyth
 	$(PYTHON_VENV)/bin/python adapters/python/torch_without_cuda.py
 	$(PYTHON_VENV)/bin/python -m unittest discover adapters/python
 
-# Each has a lock file of its own; one target directory for all, so that GMP and MPFR are built once.
+# Each has a lock file of its own; one target directory for all, so that what they share is built once.
 adapters: setup ## build the workers that serve published Rust kernels, into target/adapters/release
 	for manifest in adapters/*/Cargo.toml; do \
 		cargo build --release --locked --target-dir target/adapters --manifest-path "$$manifest" || exit 1; \

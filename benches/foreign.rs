@@ -55,7 +55,7 @@ fn rows(folder: &Path, n: usize) -> Rows {
 
 fn campaign_time(kernel: &Arc<dyn Kernel>, rows: &Arc<Rows>) -> f64 {
     let mut plan = Plan::new(vec![kernel.clone()]);
-    plan.ops = vec![Op::Softmax];
+    plan.ops = vec![Op::SOFTMAX];
     plan.dtypes = vec![Dtype::F32];
     plan.sources = vec![Source::File(rows.clone())];
     let start = Instant::now();
@@ -82,7 +82,7 @@ fn main() {
     let library = unsafe { Library::new(&path) }.expect("the library");
     // SAFETY: as above.
     let softmax: Softmax = *unsafe { library.get(b"softmax_f32") }.expect("the symbol");
-    let in_process = Closure::new("c", Op::Softmax, move |logits: &[f32], out: &mut [f32]| {
+    let in_process = Closure::new("c", Op::SOFTMAX, move |logits: &[f32], out: &mut [f32]| {
         // SAFETY: both slices have n values.
         unsafe { softmax(logits.as_ptr(), logits.len(), out.as_mut_ptr()) }
     });

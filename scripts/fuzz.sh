@@ -11,7 +11,7 @@ command -v cargo-fuzz >/dev/null 2>&1 || cargo install cargo-fuzz --locked
 [ $# -gt 0 ] || set -- $(ls fuzz/fuzz_targets | sed 's/\.rs$//')
 for target in "$@"; do
     mkdir -p "fuzz/corpus/$target"
-    # Without a sanitizer (the code is safe Rust): stable will do, and it is much faster.
+    # Without a sanitizer (hardly any of the code is unsafe): stable will do, and it is much faster.
     cargo fuzz run --sanitizer none "$target" "fuzz/corpus/$target" "fuzz/seeds/$target" -- \
         -max_total_time="${FUZZ_SECONDS:-60}" -dict=fuzz/thresholds.dict
 done

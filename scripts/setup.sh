@@ -20,6 +20,8 @@ fi
 if [ "${1:-}" = check ]; then
     cargo fmt --version >/dev/null 2>&1 || rustup component add rustfmt
     cargo clippy --version >/dev/null 2>&1 || rustup component add clippy
+    # A test builds the light configuration for it where it can be had.
+    rustup target add wasm32-unknown-unknown >/dev/null 2>&1 || true
 fi
 
 # Debian and Ubuntu call the packages as the tools, but for the compiler, which needs the headers of the C library besides.

@@ -51,7 +51,7 @@ const LONGEST_WORST: usize = 80;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Baseline {
     /// What the cases and their judgement depend on: of other settings nothing can be compared.
-    pub settings: Settings,
+    pub settings: BaselineSettings,
     /// The cells.
     pub entries: BTreeMap<CellName, Entry>,
     /// What kernels declare of themselves, where it is anything.
@@ -65,7 +65,7 @@ pub struct Baseline {
 /// What the cases of a baseline and their judgement depend on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Settings {
+pub struct BaselineSettings {
     /// The version of the generators.
     pub generators: u32,
     /// The seed of all random streams.
@@ -227,7 +227,7 @@ impl fmt::Display for CellName {
     }
 }
 
-impl Settings {
+impl BaselineSettings {
     /// What of the settings of results made by generators of this version a baseline records.
     pub fn of(settings: &results::Settings, generators: u32) -> Self {
         let results::Settings { seed, cases, max_len, special, claims, file, .. } = settings.clone();
@@ -248,7 +248,7 @@ impl Settings {
 
     /// What differs from other settings, in words: `seed 0, not 7`; empty where nothing does. Rows of a user count only if both
     /// have some.
-    fn differences(&self, other: &Settings) -> Vec<String> {
+    fn differences(&self, other: &BaselineSettings) -> Vec<String> {
         let text = |text: &Option<String>| text.clone().unwrap_or_else(|| "none".into());
         let rows = |file: &Option<FileRows>| file.as_ref().map_or_else(String::new, |file| file.checksum.clone());
         let rows_differ = self.file.is_some() && other.file.is_some() && self.file != other.file;
@@ -329,7 +329,7 @@ impl Baseline {
         let recorded = |declared: &Declared| Recorded { declaration: declared.declaration.clone(), line: 0 };
         let declared = results.declared.iter().map(|declared| (FunctionName::of(declared), recorded(declared)));
         Self {
-            settings: Settings::of(&results.settings, results.provenance.generators),
+            settings: BaselineSettings::of(&results.settings, results.provenance.generators),
             entries,
             declared: declared.collect(),
             is_former: false,
@@ -351,7 +351,7 @@ impl Baseline {
     ///
     /// # Errors
     /// One line that names what differs.
-    pub fn fits(&self, settings: &Settings) -> Result<()> {
+    pub fn fits(&self, settings: &BaselineSettings) -> Result<()> {
         let differ = self.settings.differences(settings);
         if differ.is_empty() {
             return Ok(());

@@ -7,15 +7,20 @@
 use crate::dtype::{Dtype, text};
 use crate::error::{Error, Result};
 use crate::fenv::Standard;
-use crate::op::{Op, Takes};
+use crate::op::inputs::Inputs;
+use crate::op::signature::{Extent, Role};
+use crate::op::{Input, Op};
 use crate::outside::{self, LONGEST_QUOTE};
 use std::fmt;
 use std::sync::Arc;
 
 mod codec;
+mod draft;
 
 pub use codec::MAX_DECODED_LOGITS;
+#[cfg(feature = "oracle")]
 pub(crate) use codec::largest_direction;
+pub(crate) use draft::{Draft, DraftValue};
 
 /// One input of one op in one dtype. Cloning is cheap in the logits, which cases of several ops share.
 #[derive(Clone, PartialEq)]
@@ -23,69 +28,104 @@ pub struct Case {
     op: Op,
     dtype: Dtype,
     logits: Arc<[f64]>,
-    extra: Extra,
+    /// What the op takes besides, in the order of its signature.
+    others: Vec<Value>,
 }
 
-/// What a case has besides the logits, as its op asks.
+/// What a case has for an input besides the logits.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Extra {
-    /// Nothing.
-    None,
-    /// The true class, and the label smoothing in [0, 1].
-    Target {
-        /// The true class, an index into the logits.
-        class: usize,
-        /// The mass that is spread evenly over all classes.
-        label_smoothing: f64,
-    },
-    /// A cotangent or a tangent: one finite value per logit.
-    Direction(Arc<[f64]>),
+#[non_exhaustive]
+pub enum Value {
+    /// A value for each logit: a cotangent, a tangent.
+    Row(Arc<[f64]>),
+    /// One number: a label smoothing.
+    Number(f64),
+    /// An index into the logits: the true class, counted from 0.
+    Index(usize),
+}
+
+impl Value {
+    fn extent(&self) -> Extent {
+        match self {
+            Value::Row(_) => Extent::Row,
+            Value::Number(_) => Extent::Number,
+            Value::Index(_) => Extent::Index,
+        }
+    }
+}
+
+impl From<Vec<f64>> for Value {
+    fn from(values: Vec<f64>) -> Self {
+        Value::Row(values.into())
+    }
+}
+
+impl From<f64> for Value {
+    fn from(x: f64) -> Self {
+        Value::Number(x)
+    }
+}
+
+impl From<usize> for Value {
+    fn from(index: usize) -> Self {
+        Value::Index(index)
+    }
 }
 
 impl Case {
-    /// A case of `op` in `dtype`.
+    /// A case of `op` in `dtype`. `others` is what the op takes besides the logits, in the order of [`Op::others`]: nothing, a true
+    /// class and a label smoothing, a cotangent or a tangent.
     ///
     /// # Errors
-    /// A value that is not of the dtype, an extra that is not the op's, a target that is no class, a smoothing outside
-    /// [0, 1], a cotangent or tangent of another length or with a value that is not finite.
-    pub fn new(op: Op, dtype: Dtype, logits: impl Into<Arc<[f64]>>, extra: Extra) -> Result<Self> {
-        let logits = logits.into();
-        let n = logits.len();
+    /// A value that is not of the dtype, others that are not the op's, a target that is no class, a smoothing outside [0, 1], a
+    /// cotangent or tangent of another length or with a value that is not finite.
+    pub fn new(op: Op, dtype: Dtype, logits: impl Into<Arc<[f64]>>, others: impl Into<Vec<Value>>) -> Result<Self> {
+        let (logits, others) = (logits.into(), others.into());
         if let Some(index) = logits.iter().position(|&z| !dtype.holds(z)) {
             return Err(Error::usage(format!("logit {index} is {}, which is no {dtype} value", logits[index])));
         }
-        match (&extra, op.takes()) {
-            (Extra::None, Takes::Logits) => {}
-            (&Extra::Target { class, label_smoothing }, Takes::Target) => {
-                if class >= n {
-                    return Err(Error::usage(format!(
-                        "target {class} is no class of {n} logits; the classes are counted from 0"
-                    )));
-                }
-                if !(0.0..=1.0).contains(&label_smoothing) || !dtype.holds(label_smoothing) {
-                    return Err(Error::usage(format!(
-                        "label smoothing {label_smoothing} is no {dtype} value in [0, 1]"
-                    )));
-                }
-            }
-            (Extra::Direction(direction), Takes::Cotangent | Takes::Tangent) => {
-                let name = direction_name(op);
-                if direction.len() != n {
-                    return Err(Error::usage(format!(
-                        "the {name} has {} values and there are {n} logits",
-                        direction.len()
-                    )));
-                }
-                if let Some(index) = direction.iter().position(|&g| !g.is_finite() || !dtype.holds(g)) {
-                    return Err(Error::usage(format!(
-                        "value {index} of the {name} is {}, which is no finite {dtype} value",
-                        direction[index]
-                    )));
-                }
-            }
-            _ => return Err(Error::usage(format!("{op} takes {}", takes_text(op)))),
+        let fits = |(input, value): (&Input, &Value)| input.role.extent() == value.extent();
+        if others.len() != op.others().len() || !op.others().iter().zip(&others).all(fits) {
+            return Err(takes(op));
         }
-        Ok(Self { op, dtype, logits, extra })
+        for (input, value) in op.others().iter().zip(&others) {
+            check(*input, value, dtype, logits.len())?;
+        }
+        Ok(Self { op, dtype, logits, others })
+    }
+
+    /// A case whose inputs besides the logits are made by their roles.
+    ///
+    /// # Errors
+    /// What [`Case::new`] refuses.
+    pub fn with_others(
+        op: Op,
+        dtype: Dtype,
+        logits: impl Into<Arc<[f64]>>,
+        mut other: impl FnMut(Role) -> Value,
+    ) -> Result<Self> {
+        let others: Vec<Value> = op.others().iter().map(|input| other(input.role)).collect();
+        Self::new(op, dtype, logits, others)
+    }
+
+    /// A case from inputs by name that may or may not be given, as in texts and in files. A label smoothing that is not given is 0.
+    ///
+    /// # Errors
+    /// An input that the op needs and is not given or the other way round, or what [`Case::new`] refuses.
+    pub fn from_named(
+        op: Op,
+        dtype: Dtype,
+        logits: impl Into<Arc<[f64]>>,
+        given: impl IntoIterator<Item = (&'static str, Value)>,
+    ) -> Result<Self> {
+        let mut given: Vec<(&str, Value)> = given.into_iter().collect();
+        let mut others = Vec::new();
+        for input in op.others() {
+            let place = given.iter().position(|(name, _)| *name == input.name);
+            let value = place.map(|place| given.swap_remove(place).1).or(input.role.default().map(Value::Number));
+            others.push(value.ok_or_else(|| takes(op))?);
+        }
+        if given.is_empty() { Self::new(op, dtype, logits, others) } else { Err(takes(op)) }
     }
 
     /// The op.
@@ -108,25 +148,29 @@ impl Case {
         &self.logits
     }
 
-    /// What the case has besides the logits.
-    pub fn extra(&self) -> &Extra {
-        &self.extra
+    /// What the case has besides the logits, in the order of [`Op::others`].
+    pub fn others(&self) -> impl Iterator<Item = (Input, &Value)> {
+        self.op.others().iter().copied().zip(&self.others)
     }
 
     /// The true class and the label smoothing, for the ops that take them.
     pub fn target(&self) -> Option<(usize, f64)> {
-        match self.extra {
-            Extra::Target { class, label_smoothing } => Some((class, label_smoothing)),
-            _ => None,
-        }
+        let class =
+            self.others.iter().find_map(|value| if let Value::Index(class) = value { Some(*class) } else { None });
+        let number = self.others.iter().find_map(|value| if let Value::Number(x) = value { Some(*x) } else { None });
+        class.map(|class| (class, number.unwrap_or(0.0)))
     }
 
     /// The cotangent or tangent, for the ops that take one.
     pub fn direction(&self) -> Option<&[f64]> {
-        match &self.extra {
-            Extra::Direction(direction) => Some(direction),
-            _ => None,
-        }
+        self.others.iter().find_map(|value| if let Value::Row(values) = value { Some(&**values) } else { None })
+    }
+
+    /// Every input as plain numbers, with zeros for those that the op does not take.
+    pub(crate) fn inputs(&self) -> Inputs<'_> {
+        let (target, smoothing) = self.target().unwrap_or((0, 0.0));
+        let direction = self.direction().unwrap_or(&[]);
+        Inputs { logits: &self.logits, direction, target, smoothing, format: self.dtype.format() }
     }
 
     /// Reads the text form: `softmax f32 [1000, 0]`, `cross_entropy f16 [0x1p+3, -inf, 0*30] target=1 label_smoothing=0.1`,
@@ -147,58 +191,86 @@ impl Case {
         let (op, dtype): (Op, Dtype) = (op.parse()?, dtype.parse()?);
         let (logits, mut rest) = bracketed(rest.trim_start()).ok_or_else(shape)?;
         let logits = parse_values(logits, dtype)?;
-        let (mut target, mut smoothing, mut direction) = (None, None, None);
+        let mut given: Vec<(&str, Value)> = Vec::new();
         while !rest.trim_start().is_empty() {
             let (key, value) = rest.trim_start().split_once('=').ok_or_else(shape)?;
-            let given_before = match key {
-                "target" | "label_smoothing" => {
-                    let (word, after) = value.split_once(char::is_whitespace).unwrap_or((value, ""));
-                    rest = after;
-                    if key == "target" {
-                        let class = word.parse().map_err(|_| {
-                            Error::usage(format!("target `{word}` is no class; write an index counted from 0"))
-                        })?;
-                        target.replace(class).is_some()
-                    } else {
-                        smoothing.replace(text::parse(word, dtype)?).is_some()
-                    }
-                }
-                "cotangent" | "tangent" if op.takes_direction() && key == direction_name(op) => {
-                    let (values, after) = bracketed(value).ok_or_else(shape)?;
-                    rest = after;
-                    direction.replace(parse_values(values, dtype)?).is_some()
-                }
-                _ => return Err(Error::usage(format!("{op} does not take `{key}`; it takes {}", takes_text(op)))),
+            let Some(input) = op.others().iter().find(|input| input.name == key) else {
+                let key = outside::line(key, LONGEST_QUOTE);
+                return Err(Error::usage(format!("{op} takes {}; it does not take `{key}`", op.takes_in_words())));
             };
-            if given_before {
+            let (value, after) = match input.role.extent() {
+                Extent::Row => {
+                    let (values, after) = bracketed(value).ok_or_else(shape)?;
+                    (Value::from(parse_values(values, dtype)?), after)
+                }
+                extent => {
+                    let (word, after) = value.split_once(char::is_whitespace).unwrap_or((value, ""));
+                    let value = match extent {
+                        Extent::Index => Value::Index(parse_class(word)?),
+                        _ => Value::Number(text::parse(word, dtype)?),
+                    };
+                    (value, after)
+                }
+            };
+            if given.iter().any(|(name, _)| *name == input.name) {
                 return Err(Error::usage(format!("`{key}` is given twice")));
             }
+            given.push((input.name, value));
+            rest = after;
         }
-        Self::from_parts(op, dtype, logits, target, smoothing, direction)
+        Self::from_named(op, dtype, logits, given)
     }
+}
 
-    /// A case from parts that may or may not be given, as on the command line and in files.
-    ///
-    /// # Errors
-    /// A part that the op needs and is not given or the other way round, or what [`Case::new`] refuses.
-    pub fn from_parts(
-        op: Op,
-        dtype: Dtype,
-        logits: impl Into<Arc<[f64]>>,
-        target: Option<usize>,
-        label_smoothing: Option<f64>,
-        direction: Option<Vec<f64>>,
-    ) -> Result<Self> {
-        let extra = match (op.takes(), target, label_smoothing, direction) {
-            (Takes::Logits, None, None, None) => Extra::None,
-            (Takes::Target, Some(class), smoothing, None) => {
-                Extra::Target { class, label_smoothing: smoothing.unwrap_or(0.0) }
-            }
-            (Takes::Cotangent | Takes::Tangent, None, None, Some(direction)) => Extra::Direction(direction.into()),
-            _ => return Err(Error::usage(format!("{op} takes {}", takes_text(op)))),
-        };
-        Self::new(op, dtype, logits, extra)
+/// What is said where others than an op takes are given.
+fn takes(op: Op) -> Error {
+    Error::usage(format!("{op} takes {}", op.takes_in_words()))
+}
+
+/// Refuses a value that an input cannot have, in a case of `n` logits.
+fn check(input: Input, value: &Value, dtype: Dtype, n: usize) -> Result<()> {
+    let name = input.name.replace('_', " ");
+    if let Value::Row(values) = value
+        && values.len() != n
+    {
+        return Err(Error::usage(format!("the {name} has {} values and there are {n} logits", values.len())));
     }
+    // A value that is not of the dtype, in a row of any numbers.
+    let stranger = |values: &[f64], fits: fn(f64) -> bool| values.iter().position(|&x| !fits(x) || !dtype.holds(x));
+    let reason = match (input.role, value) {
+        (Role::Class, Value::Index(class)) if *class >= n => {
+            format!("target {class} is no class of {n} logits; the classes are counted from 0")
+        }
+        (Role::Smoothing, Value::Number(x)) if !(0.0..=1.0).contains(x) || !dtype.holds(*x) => {
+            format!("{name} {x} is no {dtype} value in [0, 1]")
+        }
+        (Role::Direction, Value::Row(values)) => match stranger(values, f64::is_finite) {
+            None => return Ok(()),
+            Some(index) => {
+                format!("value {index} of the {name} is {}, which is no finite {dtype} value", values[index])
+            }
+        },
+        (Role::Logits, Value::Row(values)) => match stranger(values, |_| true) {
+            None => return Ok(()),
+            Some(index) => format!("value {index} of the {name} is {}, which is no {dtype} value", values[index]),
+        },
+        // The extents fit, so these are the values that fit as well.
+        (Role::Class | Role::Smoothing | Role::Direction | Role::Logits, _) => return Ok(()),
+    };
+    Err(Error::usage(reason))
+}
+
+/// Reads a class.
+///
+/// # Errors
+/// A word that is no index.
+pub(crate) fn parse_class(word: &str) -> Result<usize> {
+    word.parse().map_err(|_| {
+        Error::usage(format!(
+            "target `{}` is no class; write a whole number, counted from 0",
+            outside::line(word, LONGEST_QUOTE)
+        ))
+    })
 }
 
 impl fmt::Display for Case {
@@ -207,35 +279,20 @@ impl fmt::Display for Case {
         let is_decimal = f.alternate();
         let show = |x: f64| if is_decimal { text::decimal(x, self.dtype) } else { text::hex(x) };
         write!(f, "{} {} [{}]", self.op, self.dtype, values_text(&self.logits, show))?;
-        match &self.extra {
-            Extra::None => Ok(()),
-            Extra::Target { class, label_smoothing } => {
-                write!(f, " target={class} label_smoothing={}", show(*label_smoothing))
+        self.others().try_for_each(|(input, value)| {
+            write!(f, " {}=", input.name)?;
+            match value {
+                Value::Index(class) => write!(f, "{class}"),
+                Value::Number(x) => f.write_str(&show(*x)),
+                Value::Row(values) => write!(f, "[{}]", values_text(values, show)),
             }
-            Extra::Direction(direction) => {
-                write!(f, " {}=[{}]", direction_name(self.op), values_text(direction, show))
-            }
-        }
+        })
     }
 }
 
 impl fmt::Debug for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Case({self})")
-    }
-}
-
-/// `cotangent` or `tangent`, as the op calls it.
-pub(crate) fn direction_name(op: Op) -> &'static str {
-    if op.takes() == Takes::Tangent { "tangent" } else { "cotangent" }
-}
-
-fn takes_text(op: Op) -> &'static str {
-    match op.takes() {
-        Takes::Logits => "logits and nothing else",
-        Takes::Target => "logits, a target and optionally a label smoothing",
-        Takes::Cotangent => "logits and a cotangent",
-        Takes::Tangent => "logits and a tangent",
     }
 }
 
@@ -348,7 +405,7 @@ mod tests {
 
     #[test]
     fn values_must_be_of_the_dtype() {
-        assert!(Case::new(Op::Softmax, Dtype::F16, vec![0.1], Extra::None).is_err());
-        assert!(Case::new(Op::Softmax, Dtype::F16, vec![f64::NAN, f64::INFINITY, -0.0], Extra::None).is_ok());
+        assert!(Case::new(Op::SOFTMAX, Dtype::F16, vec![0.1], []).is_err());
+        assert!(Case::new(Op::SOFTMAX, Dtype::F16, vec![f64::NAN, f64::INFINITY, -0.0], []).is_ok());
     }
 }

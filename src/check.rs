@@ -37,7 +37,7 @@ const ACCEPT: &str = "LOGITFUZZ_ACCEPT";
 /// ```should_panic
 /// # use logitfuzz::Op;
 /// // max is started from 0, which only rows that are all very negative show
-/// logitfuzz::check(Op::LogSumExp)
+/// logitfuzz::check(Op::LOGSUMEXP)
 ///     .kernel("lse", |z: &[f32], out: &mut [f32]| {
 ///         let max = z.iter().fold(0.0f32, |max, &z| max.max(z));
 ///         out[0] = max + z.iter().map(|z| (z - max).exp()).sum::<f32>().ln();
@@ -115,7 +115,7 @@ impl Check {
     }
 
     /// What is run; what was not asked for is taken from a baseline if there is one.
-    fn plan(&self, baseline: Option<&baseline::Settings>) -> Result<Plan> {
+    fn plan(&self, baseline: Option<&baseline::BaselineSettings>) -> Result<Plan> {
         if self.kernels.is_empty() {
             return Err(Error::nothing_selected("the check has no kernel; add one with .kernel(name, function)"));
         }
@@ -185,7 +185,7 @@ impl Check {
     ///
     /// # let folder = tempfile::tempdir().unwrap();
     /// # let baseline = folder.path().join("baseline.json"); // in your repository: "reports/baseline.json"
-    /// let check = logitfuzz::check(Op::LogSumExp).kernel("lse", lse).cases(200);
+    /// let check = logitfuzz::check(Op::LOGSUMEXP).kernel("lse", lse).cases(200);
     /// # check.accept(&baseline).unwrap();
     /// check.against(baseline);
     /// ```
@@ -318,7 +318,7 @@ mod tests {
         for environment in [Env::UPWARD, Env::FLUSHING] {
             let findings = std::thread::spawn(move || {
                 environment.set();
-                let findings = check(Op::Softmax).kernel("mine", softmax).families(&families).cases(300).findings();
+                let findings = check(Op::SOFTMAX).kernel("mine", softmax).families(&families).cases(300).findings();
                 assert_eq!(Env::current(), environment);
                 findings.unwrap()
             });
@@ -335,14 +335,14 @@ mod tests {
             softmax(z, out);
             Env::FLUSHING.set();
         };
-        let findings = check(Op::Softmax).kernel("flush", flush).families(&families).cases(20).findings().unwrap();
+        let findings = check(Op::SOFTMAX).kernel("flush", flush).families(&families).cases(20).findings().unwrap();
         let [finding] = &findings[..] else { panic!("{findings:?}") };
         assert_eq!((finding.verdict.name(), finding.cause_name()), ("fenv_changed", "fenv_changed"));
         let panics = |_: &[f32], _: &mut [f32]| {
             Env::UPWARD.set();
             panic!("on purpose");
         };
-        let findings = check(Op::Softmax).kernel("panics", panics).families(&families).cases(20).findings().unwrap();
+        let findings = check(Op::SOFTMAX).kernel("panics", panics).families(&families).cases(20).findings().unwrap();
         assert!(!findings.is_empty() && findings.iter().all(|finding| finding.verdict.name() == "panic"));
         assert_eq!(Env::current(), Env::STANDARD);
     }

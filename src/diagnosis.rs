@@ -4,13 +4,12 @@
 //! (`variation`), or read from the size of the error (`size`). `explain` says it in words. What was seen stays: a failure that does not
 //! come again is a finding, too.
 
-use crate::case::{Case, values_text};
+use crate::case::Case;
 use crate::dtype::text;
 use crate::judge::{Judgement, Verdict};
 use crate::kernel::{Claims, Kernel};
-use crate::op::Takes;
 use crate::oracle::{Exact, Oracle};
-use crate::results::Finding;
+use crate::results::{Finding, Others, words};
 use crate::trial::Trial;
 
 mod cause;
@@ -144,8 +143,6 @@ impl Subject<'_> {
         let seen = Seen { case, judgement, claims, flushes_when_loaded, again: *again };
         let worst = judgement.worst.as_ref();
         let truth = worst.and_then(|worst| exact.get(worst.index));
-        let list = |values: &[f64]| words(values);
-        let direction = |takes: Takes| case.direction().filter(|_| case.op().takes() == takes).map(list);
         let got = worst.map_or(String::new(), |worst| text::hex(worst.got));
         Finding {
             kernel: kernel.name().to_owned(),
@@ -156,10 +153,7 @@ impl Subject<'_> {
             cause: *cause,
             logits: words(case.logits()),
             len: case.logits().len(),
-            target: case.target().map(|(class, _)| class),
-            label_smoothing: case.target().map(|(_, smoothing)| text::hex(smoothing)),
-            cotangent: direction(Takes::Cotangent),
-            tangent: direction(Takes::Tangent),
+            others: Others::of(case),
             index: worst.map(|worst| worst.index),
             got: if judgement.worst.is_none() && judgement.message.is_some() {
                 judgement.verdict.name().into()
@@ -180,10 +174,4 @@ impl Subject<'_> {
             claims: None,
         }
     }
-}
-
-/// The values as hex floats, runs of equal ones as `value*count`.
-fn words(values: &[f64]) -> Vec<String> {
-    let text = values_text(values, text::hex);
-    if text.is_empty() { Vec::new() } else { text.split(", ").map(str::to_owned).collect() }
 }

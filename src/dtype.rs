@@ -3,39 +3,25 @@
 //! A value of any dtype is carried as the `f64` that equals it exactly. [`Format`] holds the three numbers that define a
 //! binary format, so that the rounding and ulp code below can be checked exhaustively on a toy format of a few bits.
 
-use crate::error::{Error, Result};
-use std::fmt;
-use std::str::FromStr;
+use crate::named::named;
 
 pub mod text;
 
-/// A dtype in which kernels run and outputs are measured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Dtype {
-    /// IEEE binary16: 11 bits of precision, largest finite 65504.
-    F16,
-    /// bfloat16: 8 bits of precision, the exponents of binary32.
-    Bf16,
-    /// IEEE binary32.
-    F32,
-    /// IEEE binary64.
-    F64,
+named! {
+    /// A dtype in which kernels run and outputs are measured. The order is from narrow to wide.
+    pub enum Dtype as "dtype" {
+        /// IEEE binary16: 11 bits of precision, largest finite 65504.
+        F16 = "f16",
+        /// bfloat16: 8 bits of precision, the exponents of binary32.
+        Bf16 = "bf16",
+        /// IEEE binary32.
+        F32 = "f32",
+        /// IEEE binary64.
+        F64 = "f64",
+    }
 }
 
 impl Dtype {
-    /// Every dtype, narrow to wide.
-    pub const ALL: [Dtype; 4] = [Dtype::F16, Dtype::Bf16, Dtype::F32, Dtype::F64];
-
-    /// The name used everywhere: `f16`, `bf16`, `f32`, `f64`.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Dtype::F16 => "f16",
-            Dtype::Bf16 => "bf16",
-            Dtype::F32 => "f32",
-            Dtype::F64 => "f64",
-        }
-    }
-
     /// The format: precision and exponent range.
     pub const fn format(self) -> Format {
         match self {
@@ -98,22 +84,6 @@ impl Dtype {
         }
         let magnitude = if x.is_infinite() { exponent_ones } else { format.ordinal(x.abs()) as u64 };
         magnitude | u64::from(x.is_sign_negative()) << (width - 1)
-    }
-}
-
-impl fmt::Display for Dtype {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
-    }
-}
-
-impl FromStr for Dtype {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        Dtype::ALL.into_iter().find(|dtype| dtype.name() == text).ok_or_else(|| {
-            Error::usage(format!("unknown dtype `{text}`; the dtypes are: {}", Dtype::ALL.map(Dtype::name).join(", ")))
-        })
     }
 }
 
@@ -223,6 +193,20 @@ impl Format {
     pub fn step(self, x: f64, steps: i64) -> f64 {
         if x.is_nan() { x } else { self.from_ordinal(self.ordinal(x).saturating_add(steps)) }
     }
+}
+
+/// The sum and its exact error (Knuth's TwoSum). Exact unless the sum overflows.
+#[inline]
+pub(crate) fn two_sum(a: f64, b: f64) -> (f64, f64) {
+    let sum = a + b;
+    let virtual_b = sum - a;
+    (sum, (a - (sum - virtual_b)) + (b - virtual_b))
+}
+
+/// `a - b` and its exact error; where the difference overflows, the error is 0.
+pub(crate) fn two_difference(a: f64, b: f64) -> (f64, f64) {
+    let (high, low) = two_sum(a, -b);
+    if high.is_finite() { (high, low) } else { (high, 0.0) }
 }
 
 /// `floor(log2 |x|)` of a finite, non-zero `x`, subnormals included.

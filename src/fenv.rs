@@ -4,16 +4,18 @@
 //! be taken for a kernel's fault that another environment did. A library that is loaded (gcc's `-ffast-math`), a caller, or a
 //! kernel can change it. So the doors of the crate enter the standard environment ([`Standard`]), and whoever calls a kernel looks
 //! at what it left ([`Watch`]).
+// The control registers of the processor.
+#![allow(unsafe_code)]
 
 use crate::error::{Error, Result};
 use std::hint::black_box;
 
 /// The control state of a thread, without the flags that arithmetic raises.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Env(machine::Control);
+pub(crate) struct Env(machine::ControlWord);
 
 /// What the words of [`Env::difference`] are made of: of each part its name, and its value here.
-struct Parts {
+struct ControlState {
     flush: Flush,
     rounding: &'static str,
     is_masked: bool,
@@ -184,11 +186,11 @@ impl Drop for Watch {
 /// The registers of x86-64: MXCSR for everything that Rust and C compute, and the control word of the x87 for `long double`.
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 mod machine {
-    use super::{Flush, Parts};
+    use super::{ControlState, Flush};
     use std::arch::asm;
 
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-    pub struct Control {
+    pub struct ControlWord {
         pub mxcsr: u32,
         pub x87: u16,
     }
@@ -203,23 +205,23 @@ mod machine {
     /// Bit 6 of it is reserved and set.
     const X87_RESERVED: u16 = 1 << 6;
 
-    pub const STANDARD: Control = Control {
+    pub const STANDARD: ControlWord = ControlWord {
         mxcsr: MASKS,
         // Windows starts programs with a precision of 53 bits, others with 64.
         x87: if cfg!(windows) { 0x023f } else { 0x033f },
     };
 
-    pub fn read() -> Control {
+    pub fn read() -> ControlWord {
         let (mut mxcsr, mut x87) = (0u32, 0u16);
         // SAFETY: two control registers are stored in two variables of their sizes.
         unsafe {
             asm!("stmxcsr [{}]", "fnstcw [{}]", in(reg) &raw mut mxcsr, in(reg) &raw mut x87, options(nostack, preserves_flags));
         }
-        Control { mxcsr: mxcsr & MXCSR, x87: x87 & X87 }
+        ControlWord { mxcsr: mxcsr & MXCSR, x87: x87 & X87 }
     }
 
     #[inline(never)]
-    pub fn write(control: Control) {
+    pub fn write(control: ControlWord) {
         let (mxcsr, x87) = (control.mxcsr, control.x87 | X87_RESERVED);
         // SAFETY: values that were read from these registers, or the standard ones, so no reserved bit is set. What is computed in
         // another environment than the standard one is a kernel, whose results are read in the standard one.
@@ -229,14 +231,14 @@ mod machine {
     }
 
     #[cfg(all(unix, feature = "cli"))]
-    pub fn with_flush(control: Control, other: Control) -> Control {
+    pub fn with_flush(control: ControlWord, other: ControlWord) -> ControlWord {
         const BITS: u32 = FLUSH_TO_ZERO | DENORMALS_ARE_ZERO;
-        Control { mxcsr: control.mxcsr & !BITS | other.mxcsr & BITS, ..control }
+        ControlWord { mxcsr: control.mxcsr & !BITS | other.mxcsr & BITS, ..control }
     }
 
-    pub fn parts(control: Control) -> Parts {
+    pub fn parts(control: ControlWord) -> ControlState {
         let is_set = |bit: u32| control.mxcsr & bit != 0;
-        Parts {
+        ControlState {
             flush: Flush { results: is_set(FLUSH_TO_ZERO), operands: is_set(DENORMALS_ARE_ZERO) },
             rounding: ["to nearest", "downward", "upward", "toward zero"][control.mxcsr as usize >> 13 & 3],
             is_masked: control.mxcsr & MASKS == MASKS,
@@ -248,11 +250,11 @@ mod machine {
 /// The register of aarch64: FPCR.
 #[cfg(all(target_arch = "aarch64", not(miri)))]
 mod machine {
-    use super::{Flush, Parts};
+    use super::{ControlState, Flush};
     use std::arch::asm;
 
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-    pub struct Control(u64);
+    pub struct ControlWord(u64);
 
     /// FZ and FZ16, and FIZ, which flushes operands alone.
     const FLUSH_RESULTS: u64 = 1 << 24 | 1 << 19;
@@ -260,19 +262,19 @@ mod machine {
     const TRAPS: u64 = 0x9f00;
     const ROUNDING: u64 = 3 << 22;
 
-    pub const STANDARD: Control = Control(0);
+    pub const STANDARD: ControlWord = ControlWord(0);
 
-    pub fn read() -> Control {
+    pub fn read() -> ControlWord {
         let value: u64;
         // SAFETY: reads a control register that user code may read.
         unsafe {
             asm!("mrs {}, fpcr", out(reg) value, options(nomem, nostack, preserves_flags));
         }
-        Control(value)
+        ControlWord(value)
     }
 
     #[inline(never)]
-    pub fn write(control: Control) {
+    pub fn write(control: ControlWord) {
         // SAFETY: a value that was read from this register, or the standard one. What is computed in another environment than the
         // standard one is a kernel, whose results are read in the standard one.
         unsafe {
@@ -281,14 +283,14 @@ mod machine {
     }
 
     #[cfg(all(unix, feature = "cli"))]
-    pub fn with_flush(control: Control, other: Control) -> Control {
+    pub fn with_flush(control: ControlWord, other: ControlWord) -> ControlWord {
         const BITS: u64 = FLUSH_RESULTS | FLUSH_OPERANDS;
-        Control(control.0 & !BITS | other.0 & BITS)
+        ControlWord(control.0 & !BITS | other.0 & BITS)
     }
 
-    pub fn parts(control: Control) -> Parts {
+    pub fn parts(control: ControlWord) -> ControlState {
         let has = |bits: u64| control.0 & bits != 0;
-        Parts {
+        ControlState {
             flush: Flush { results: has(FLUSH_RESULTS), operands: has(FLUSH_OPERANDS) },
             rounding: ["to nearest", "upward", "downward", "toward zero"][(control.0 >> 22 & 3) as usize],
             is_masked: !has(TRAPS),
@@ -300,29 +302,29 @@ mod machine {
 /// Other machines: what arithmetic shows. It can be seen there, not set.
 #[cfg(not(all(any(target_arch = "x86_64", target_arch = "aarch64"), not(miri))))]
 mod machine {
-    use super::{Flush, Parts};
+    use super::{ControlState, Flush};
 
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-    pub struct Control {
+    pub struct ControlWord {
         rounds_to_nearest: bool,
         keeps_subnormals: bool,
     }
 
-    pub const STANDARD: Control = Control { rounds_to_nearest: true, keeps_subnormals: true };
+    pub const STANDARD: ControlWord = ControlWord { rounds_to_nearest: true, keeps_subnormals: true };
 
-    pub fn read() -> Control {
-        Control { rounds_to_nearest: super::rounds_to_nearest(), keeps_subnormals: super::keeps_subnormals() }
+    pub fn read() -> ControlWord {
+        ControlWord { rounds_to_nearest: super::rounds_to_nearest(), keeps_subnormals: super::keeps_subnormals() }
     }
 
-    pub fn write(_: Control) {}
+    pub fn write(_: ControlWord) {}
 
     #[cfg(all(unix, feature = "cli"))]
-    pub fn with_flush(control: Control, other: Control) -> Control {
-        Control { keeps_subnormals: other.keeps_subnormals, ..control }
+    pub fn with_flush(control: ControlWord, other: ControlWord) -> ControlWord {
+        ControlWord { keeps_subnormals: other.keeps_subnormals, ..control }
     }
 
-    pub fn parts(control: Control) -> Parts {
-        Parts {
+    pub fn parts(control: ControlWord) -> ControlState {
+        ControlState {
             flush: Flush { results: !control.keeps_subnormals, operands: !control.keeps_subnormals },
             rounding: if control.rounds_to_nearest { "to nearest" } else { "not to nearest" },
             is_masked: true,
@@ -335,9 +337,9 @@ mod machine {
 #[cfg(all(test, target_arch = "x86_64"))]
 impl Env {
     /// It rounds upward.
-    pub const UPWARD: Env = Env(machine::Control { mxcsr: 0x5f80, x87: 0x033f });
+    pub const UPWARD: Env = Env(machine::ControlWord { mxcsr: 0x5f80, x87: 0x033f });
     /// It flushes subnormal numbers, operands and results.
-    pub const FLUSHING: Env = Env(machine::Control { mxcsr: 0x9fc0, x87: 0x033f });
+    pub const FLUSHING: Env = Env(machine::ControlWord { mxcsr: 0x9fc0, x87: 0x033f });
 }
 
 #[cfg(all(test, target_arch = "x86_64"))]
@@ -349,7 +351,7 @@ mod tests {
 
     #[test]
     fn differences_in_words() {
-        let differs = |mxcsr, x87| Env(machine::Control { mxcsr, x87 }).difference(Env::STANDARD).unwrap();
+        let differs = |mxcsr, x87| Env(machine::ControlWord { mxcsr, x87 }).difference(Env::STANDARD).unwrap();
         assert_eq!(FLUSHING.difference(Env::STANDARD).unwrap(), "flush-to-zero and denormals-are-zero are on");
         assert_eq!(Env::STANDARD.difference(FLUSHING).unwrap(), "flush-to-zero and denormals-are-zero are off");
         assert_eq!(UPWARD.difference(Env::STANDARD).unwrap(), "the rounding mode is upward");

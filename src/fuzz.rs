@@ -10,7 +10,8 @@
 //! The environment chooses what is fuzzed:
 //!
 //! * `LOGITFUZZ_KERNELS`: what the command takes as `--kernel` (built-in kernels by name or pattern, `c:LIB.so[:SYMBOL]`,
-//!   `exec:COMMAND`, `NAME=KERNEL`; none with a comma in it), separated by commas. Default `shifted,log1p`, which are correct, so a clean run means clean.
+//!   `exec:COMMAND`, `NAME=KERNEL`; none with a comma in it), separated by commas. Default `shifted,log1p,branched`, which are
+//!   correct, so a clean run means clean.
 //! * `LOGITFUZZ_DTYPES`: dtypes, separated by commas. Default all.
 //! * `LOGITFUZZ_GUIDANCE`: `counters`, `mutator`, both (the default) or `none`: to measure what each of them is worth.
 
@@ -330,7 +331,7 @@ macro_rules! fuzz_target {
 ///
 /// ```ignore
 /// #![cfg_attr(fuzzing, no_main)]
-/// logitfuzz::fuzz_kernel!("my_softmax", logitfuzz::Op::Softmax, |z: &[f32], out: &mut [f32]| {
+/// logitfuzz::fuzz_kernel!("my_softmax", logitfuzz::Op::SOFTMAX, |z: &[f32], out: &mut [f32]| {
 ///     my_crate::softmax(z, out)
 /// });
 /// ```

@@ -8,11 +8,11 @@
 //! To add a family, write one function and one line of the registry in `families.rs`; a test then asks for the regime that it
 //! reaches.
 
-use crate::case::{Case, Extra};
+use crate::case::{Case, Value};
 use crate::dtype::Dtype;
 use crate::error::{Error, Result};
 use crate::fenv::Standard;
-use crate::op::{Op, Takes};
+use crate::op::Op;
 use draw::Draw;
 use std::sync::Arc;
 
@@ -62,8 +62,9 @@ pub fn case(
 ) -> Result<Option<Case>> {
     let _standard = Standard::enter();
     let mut draw = Draw::stream(seed, dtype, family, Some(op), index);
-    let extra = extras::extra(&mut draw, op, dtype, family, &logits, target);
-    let made = extra.map(|extra| Case::new(op, dtype, logits, extra)).transpose();
+    let logits = extras::in_domain(&mut draw, op, logits);
+    let others = extras::others(&mut draw, op, dtype, family, &logits, target);
+    let made = others.map(|others: Vec<Value>| Case::new(op, dtype, logits, others)).transpose();
     made.map_err(|error| Error::harness(format!("row {index} of {family} gives no case of {op} in {dtype}: {error}")))
 }
 
@@ -72,14 +73,15 @@ pub fn case(
 #[cfg_attr(not(any(feature = "proptest", feature = "arbitrary")), allow(dead_code))]
 pub(crate) fn any_case(draw: &mut Draw, op: Option<Op>, dtype: Option<Dtype>, max_len: usize) -> Case {
     let _standard = Standard::enter();
-    let op = op.unwrap_or_else(|| draw.choose(&Op::ALL));
+    let op = op.unwrap_or_else(|| draw.choose(Op::ALL));
     let dtype = dtype.unwrap_or_else(|| draw.choose(&Dtype::ALL));
     let (family, mut logits) = any_row(draw, dtype, max_len);
-    if op.takes() == Takes::Target && logits.is_empty() {
+    if op.takes_class() && logits.is_empty() {
         logits.push(0.0);
     }
-    let extra = extras::extra(draw, op, dtype, family.name(), &logits, None).unwrap_or(Extra::None);
-    match Case::new(op, dtype, logits, extra) {
+    let logits = extras::in_domain(draw, op, logits.into());
+    let others = extras::others(draw, op, dtype, family.name(), &logits, None).unwrap_or_default();
+    match Case::new(op, dtype, logits, others) {
         Ok(case) => case,
         Err(error) => unreachable!("a generated case is valid: {error}"),
     }

@@ -9,8 +9,8 @@ use crate::dtype::Format;
 use crate::fenv::Standard;
 use crate::kernel::{Claims, Fault, Kernel, Outcome};
 use crate::magnitude::Magnitude;
-use crate::op::Op;
-use crate::oracle::{Accepted, Due, Real, Truth};
+use crate::oracle::{Accepted, Due, Rounded, Truth};
+use crate::special::RowClass;
 
 mod bound;
 mod consistency;
@@ -219,11 +219,22 @@ impl Judging<'_> {
     }
 
     fn judge_due(&self, due: &Due, index: usize, got: f64) -> OutputJudgement {
+        let is_nan_due = matches!(due, Due::OneOf(accepted) if accepted.contains(&Accepted::Nan));
+        let is_known = matches!(due, Due::Value(real) if !real.rounded.is_nan()) && !got.is_nan();
+        if self.is_flushed(index) && (is_nan_due || is_known) {
+            return OutputJudgement { grade: Some(Grade::Textbook), ..OutputJudgement::exact() };
+        }
         match due {
-            Due::Real(real) => self.judge_real(real, index, got),
+            Due::Value(real) => self.judge_real(real, index, got),
             Due::Undecided => OutputJudgement::undecided(),
             Due::OneOf(accepted) => self.judge_accepted(accepted, index, got),
         }
+    }
+
+    /// Whether this is an element that the kernel may take for 0, as it claims: its value may be anything then, a logarithm of 0 too.
+    fn is_flushed(&self, index: usize) -> bool {
+        let is_claimed = self.truth.class == RowClass::Elements && self.claims.flush_to_zero;
+        is_claimed && self.bounds.textbook[index] == Magnitude::INFINITY
     }
 
     fn judge_accepted(&self, accepted: &[Accepted], index: usize, got: f64) -> OutputJudgement {
@@ -258,10 +269,10 @@ impl Judging<'_> {
         OutputJudgement::wrong_kind(verdict)
     }
 
-    fn judge_real(&self, real: &Real, index: usize, got: f64) -> OutputJudgement {
+    fn judge_real(&self, real: &Rounded, index: usize, got: f64) -> OutputJudgement {
         let format = self.case.dtype().format();
         // A loss can only overflow upwards; a product can form inf - inf.
-        let forgiven = self.bounds.overflow_is_forgiven && (self.case.op().takes_direction() || got > 0.0);
+        let forgiven = self.bounds.overflow_is_forgiven && (self.case.op().direction().is_some() || got > 0.0);
         if forgiven && !got.is_finite() && real.rounded.is_finite() {
             return OutputJudgement { grade: Some(Grade::Textbook), ..OutputJudgement::exact() };
         }
@@ -294,7 +305,7 @@ impl Judging<'_> {
     }
 
     /// The name of an error beyond the bound.
-    fn failure(&self, real: &Real, got: f64) -> Verdict {
+    fn failure(&self, real: &Rounded, got: f64) -> Verdict {
         let exact_sign = if real.rounded != 0.0 { real.rounded } else { real.residual };
         if real.rounded.is_infinite() {
             Verdict::Swallowed
@@ -315,7 +326,7 @@ impl Judging<'_> {
         }
         // Several +inf: NaN, or a distribution.
         let is_distribution = || (outputs.iter().sum::<f64>() - 1.0).abs() <= self.bounds.sum;
-        let numbers = self.truth.unit_sum && self.case.op() == Op::Softmax && outputs.iter().all(|p| !p.is_nan());
+        let numbers = self.truth.unit_sum && outputs.iter().all(|p| !p.is_nan());
         (numbers && !is_distribution()).then_some(Relation::SumsToOne)
     }
 }

@@ -1,5 +1,5 @@
 //! logitfuzz hunts numerical instability in kernels of the softmax family: softmax, log-softmax, log-sum-exp, cross-entropy with
-//! label smoothing, their gradients and Jacobian products, in f16, bf16, f32 and f64.
+//! label smoothing, their gradients and Jacobian products, and of the elementwise log(1 - exp(x)); in f16, bf16, f32 and f64.
 //!
 //! It makes adversarial logits, runs a kernel on them, measures every output against an MPFR oracle whose answers are
 //! certified, and says which results are NaN, infinite, or worse than the textbook algorithm, with the smallest input that
@@ -16,7 +16,7 @@
 //!     }
 //! }
 //!
-//! let check = logitfuzz::check(Op::Softmax).kernel("my_softmax", softmax).cases(500);
+//! let check = logitfuzz::check(Op::SOFTMAX).kernel("my_softmax", softmax).cases(500);
 //! let findings = check.findings().unwrap();
 //! assert!(findings.iter().any(|finding| finding.cause == Some(logitfuzz::Cause::ExpOverflow))); // exp(89) is infinite in f32
 //! ```
@@ -31,6 +31,7 @@
 //! ```
 //!
 //! * [`generate`]: named families of inputs; `Arbitrary` for [`Case`], a proptest [`strategy`], rows from files.
+//! * [`op`]: the ops; [`op::signature`]: what each takes and returns, as data. [`dtype`]: the dtypes.
 //! * [`case`]: one input, and its text and byte forms.
 //! * [`kernel`]: the implementations under test: built-in ones, closures, your own `impl Kernel`, kernels in other languages; what
 //!   they claim. [`worker`]: a program that serves kernels.
@@ -40,60 +41,90 @@
 //! * [`fuzz`]: targets for `cargo fuzz`, for the built-in kernels and for your own.
 //! * [`results`] and [`report`]: what was found, as data and for people. [`baseline`]: whether a kernel got worse.
 //!
-//! Features: `cli` (the command), `proptest`, `arbitrary`; all are on by default.
+//! # Features
+//!
+//! * `oracle`: everything that judges. It brings MPFR and GMP, which are built from their C sources. Without it there are cases, kernels,
+//!   closures, [`worker::serve`] and [`shrink`](mod@shrink), in pure Rust: what a program needs that serves its kernels to the command.
+//! * `cli`: the command `logitfuzz`. `proptest`: [`strategy`]. `arbitrary`: `Arbitrary` for [`Case`], and [`fuzz`]. Each brings `oracle`.
+//! * `system-mpfr`: MPFR and GMP as the system has them, in place of a build of their own. It brings `oracle`, too.
+//!
+//! All but `system-mpfr` are on by default.
 #![warn(missing_docs)]
+// Allowed where it is needed, file by file and with its reason: at the boundary to C, to watch over processes, for the control state of
+// a thread, and for the counters that a fuzzer reads.
+#![deny(unsafe_code)]
+// What is said of an op, a claim or a file is said once; without the oracle nobody asks for all of it.
+#![cfg_attr(not(feature = "oracle"), allow(dead_code, unused_imports))]
 
+#[cfg(feature = "oracle")]
 pub mod baseline;
+#[cfg(feature = "oracle")]
 pub mod campaign;
 pub mod case;
+#[cfg(feature = "oracle")]
 mod check;
+#[cfg(feature = "oracle")]
 mod checksum;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod cli;
+#[cfg(feature = "oracle")]
 pub mod diagnosis;
 pub mod dtype;
 pub mod error;
 mod fenv;
+#[cfg(feature = "oracle")]
 mod files;
-#[cfg(unix)]
+#[cfg(all(unix, feature = "oracle"))]
 pub mod foreign;
 #[cfg(feature = "arbitrary")]
 pub mod fuzz;
+#[cfg(feature = "oracle")]
 pub mod generate;
 mod json;
+#[cfg(feature = "oracle")]
 pub mod judge;
 pub mod kernel;
 pub mod magnitude;
 mod named;
 pub mod op;
+#[cfg(feature = "oracle")]
 pub mod oracle;
 mod outside;
 mod protocol;
+#[cfg(feature = "oracle")]
 mod quiet;
+#[cfg(feature = "oracle")]
 pub mod report;
+#[cfg(feature = "oracle")]
 pub mod results;
 #[cfg(any(feature = "cli", feature = "arbitrary"))]
 mod select;
 pub mod shrink;
 mod special;
+#[cfg(feature = "oracle")]
 mod trial;
 mod words;
 pub mod worker;
 
 pub use case::Case;
+#[cfg(feature = "oracle")]
 pub use check::{Check, check};
 pub use dtype::Dtype;
 pub use error::{Error, Result};
+#[cfg(feature = "oracle")]
 pub use generate::Family;
 #[cfg(feature = "proptest")]
 pub use generate::strategy;
+#[cfg(feature = "oracle")]
 pub use judge::{Grade, Verdict, judge};
 pub use kernel::{Claims, Kernel};
 pub use op::Op;
+#[cfg(feature = "oracle")]
 pub use oracle::Oracle;
+#[cfg(feature = "oracle")]
 pub use results::Cause;
-pub use special::Special;
+pub use special::{RowClass, Special};
 
 // The Rust blocks of the README run as documentation tests.
 #[cfg(all(doctest, feature = "proptest"))]

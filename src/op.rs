@@ -1,114 +1,259 @@
-//! The registry of ops: their names, what they take and what they return.
+//! The registry of ops. An op is one file of this folder, which holds all that is known of it, and one line here.
 //!
-//! Every list of ops in the command, the tests and the reports iterates [`Op::ALL`].
+//! [`Op`] is a handle. Everything else in the crate that lists ops iterates [`Op::ALL`], and everything that depends on the op asks
+//! for what its definition says: no code outside of its file knows an op by name, but for the kernels, which implement some of them.
 
 use crate::error::{Error, Result};
+use crate::magnitude::Magnitude;
+use definition::{Cancels, Definition, ElementDefinition, RowDefinition, Shift, Sum};
+use inputs::Inputs;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use signature::{Extent, Outputs, Role};
 use std::fmt;
 use std::str::FromStr;
+use terms::{ElementTerms, RowTerms};
 
-/// One op of the softmax family. `z` are the logits, `p = softmax(z)`, `n` their number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Op {
-    /// `log(sum exp(z_i))`: one output.
-    LogSumExp,
-    /// `p_j = exp(z_j) / sum exp(z_i)`: n outputs.
-    Softmax,
-    /// `log p_j`: n outputs.
-    LogSoftmax,
-    /// `-sum q_i log p_i` with `q = (1 - e) onehot(target) + e / n`: one output, in nats.
-    CrossEntropy,
-    /// The gradient of the cross-entropy with respect to the logits, `p_j - q_j`: n outputs.
-    CrossEntropyGrad,
-    /// `p_j (g_j - sum p_i g_i)` for a cotangent `g`: n outputs.
-    SoftmaxVjp,
-    /// `p_j (v_j - sum p_i v_i)` for a tangent `v`: n outputs (the Jacobian of softmax is symmetric).
-    SoftmaxJvp,
-    /// `g_j - p_j sum g_i` for a cotangent `g`: n outputs.
-    LogSoftmaxVjp,
-    /// `v_j - sum p_i v_i` for a tangent `v`: n outputs.
-    LogSoftmaxJvp,
+pub(crate) mod definition;
+pub(crate) mod inputs;
+pub mod signature;
+pub(crate) mod terms;
+pub(crate) mod tier;
+
+pub use signature::Input;
+pub use terms::Anatomy;
+
+/// One op of the softmax family or beside it: a handle into the registry.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Op(u8);
+
+/// What a definition says, apart from its formula, which is generic.
+pub(crate) struct Facts {
+    name: &'static str,
+    code: u8,
+    formula: &'static str,
+    inputs: &'static [Input],
+    outputs: Outputs,
+    /// See [`Definition::RANGE`].
+    pub range: (f64, f64),
+    /// What is said of its kind.
+    pub kind: Kind,
 }
 
-/// What an op takes besides the logits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Takes {
-    /// Nothing.
-    Logits,
-    /// A target class and a label smoothing.
-    Target,
-    /// A cotangent, n values (a vector-Jacobian product).
-    Cotangent,
-    /// A tangent, n values (a Jacobian-vector product).
-    Tangent,
+/// The two kinds of ops.
+pub(crate) enum Kind {
+    Row(RowFacts),
+    Elements(ElementFacts),
+}
+
+/// See [`RowDefinition`], whose words these are.
+pub(crate) struct RowFacts {
+    pub shift: Shift,
+    pub is_monotone: bool,
+    pub is_equivariant: bool,
+    pub sum: Option<Sum>,
+    pub has_log_total: bool,
+    pub is_log_probability: bool,
+    pub is_derivative: bool,
+    pub limit_only: bool,
+    pub uses_deviations: bool,
+    pub cancels: Cancels,
+    pub error: fn(&RowTerms, usize, Magnitude) -> Magnitude,
+    pub overflows: fn(&RowTerms) -> bool,
+    pub undetermined: fn(&Inputs, usize) -> (f64, f64),
+}
+
+/// See [`ElementDefinition`], whose words these are.
+pub(crate) struct ElementFacts {
+    pub domain: (f64, f64),
+    pub error: fn(&ElementTerms, f64, Magnitude, Magnitude) -> Magnitude,
+}
+
+impl Facts {
+    const fn of<D: Definition>(kind: Kind) -> Self {
+        Self {
+            name: D::NAME,
+            code: D::CODE,
+            formula: D::FORMULA,
+            inputs: D::INPUTS,
+            outputs: D::OUTPUTS,
+            range: D::RANGE,
+            kind,
+        }
+    }
+
+    const fn row<D: RowDefinition>() -> Self {
+        Self::of::<D>(Kind::Row(RowFacts {
+            shift: D::SHIFT,
+            is_monotone: D::IS_MONOTONE,
+            is_equivariant: D::IS_EQUIVARIANT,
+            sum: D::SUM,
+            has_log_total: D::HAS_LOG_TOTAL,
+            is_log_probability: D::IS_LOG_PROBABILITY,
+            is_derivative: D::IS_DERIVATIVE,
+            limit_only: D::LIMIT_ONLY,
+            uses_deviations: D::USES_DEVIATIONS,
+            cancels: D::CANCELS,
+            error: D::error,
+            overflows: D::overflows,
+            undetermined: D::undetermined,
+        }))
+    }
+
+    const fn elements<D: ElementDefinition>() -> Self {
+        Self::of::<D>(Kind::Elements(ElementFacts { domain: D::DOMAIN, error: D::error }))
+    }
+}
+
+/// Something to be done with the definition of an op, whose formula is generic. See [`Op::visit`].
+pub(crate) trait Visitor {
+    /// What comes out.
+    type Output;
+    /// For a row op.
+    fn row<D: RowDefinition>(self) -> Self::Output;
+    /// For an elementwise op.
+    fn elements<D: ElementDefinition>(self) -> Self::Output;
+}
+
+/// Makes the registry: for each op its constant, its kind, its file and its definition.
+macro_rules! registry {
+    ($($(#[$doc:meta])* $constant:ident: $kind:ident $file:ident::$definition:ident),* $(,)?) => {
+        $(mod $file;)*
+
+        #[allow(non_camel_case_types, clippy::upper_case_acronyms)]
+        enum Place { $($constant),* }
+
+        /// What is said of each op, in the order of [`Op::ALL`].
+        static FACTS: [Facts; Op::ALL.len()] = [$(Facts::$kind::<$file::$definition>()),*];
+
+        impl Op {
+            $($(#[$doc])* pub const $constant: Op = Op(Place::$constant as u8);)*
+
+            /// Every op, in the order of the reports.
+            pub const ALL: &'static [Op] = &[$(Op::$constant),*];
+
+            /// Does something with the definition of the op.
+            pub(crate) fn visit<V: Visitor>(self, visitor: V) -> V::Output {
+                match self {
+                    $(Op::$constant => visitor.$kind::<$file::$definition>(),)*
+                    // A handle is only made above.
+                    _ => unreachable!("no op is number {}", self.0),
+                }
+            }
+        }
+    };
+}
+
+// In the order of the reports. A new op goes to the end.
+registry! {
+    /// `log(sum exp(z_i))`: one output.
+    LOGSUMEXP: row logsumexp::LogSumExp,
+    /// `p_j = exp(z_j) / sum exp(z_i)`: n outputs.
+    SOFTMAX: row softmax::Softmax,
+    /// `log p_j`: n outputs.
+    LOG_SOFTMAX: row log_softmax::LogSoftmax,
+    /// `-sum q_i log p_i` with `q = (1 - e) onehot(target) + e / n`: one output, in nats.
+    CROSS_ENTROPY: row cross_entropy::CrossEntropy,
+    /// The gradient of the cross-entropy with respect to the logits, `p_j - q_j`: n outputs.
+    CROSS_ENTROPY_GRAD: row cross_entropy_grad::CrossEntropyGrad,
+    /// `p_j (g_j - sum p_i g_i)` for a cotangent `g`: n outputs.
+    SOFTMAX_VJP: row softmax_vjp::SoftmaxVjp,
+    /// `p_j (v_j - sum p_i v_i)` for a tangent `v`: n outputs (the Jacobian of softmax is symmetric).
+    SOFTMAX_JVP: row softmax_jvp::SoftmaxJvp,
+    /// `g_j - p_j sum g_i` for a cotangent `g`: n outputs.
+    LOG_SOFTMAX_VJP: row log_softmax_vjp::LogSoftmaxVjp,
+    /// `v_j - sum p_i v_i` for a tangent `v`: n outputs.
+    LOG_SOFTMAX_JVP: row log_softmax_jvp::LogSoftmaxJvp,
+    /// `log(1 - exp(z_j))` of each element, which is at most 0: n outputs.
+    LOG1MEXP: elements log1mexp::Log1mExp,
 }
 
 impl Op {
-    /// Every op, in the order of the reports.
-    pub const ALL: [Op; 9] = [
-        Op::LogSumExp,
-        Op::Softmax,
-        Op::LogSoftmax,
-        Op::CrossEntropy,
-        Op::CrossEntropyGrad,
-        Op::SoftmaxVjp,
-        Op::SoftmaxJvp,
-        Op::LogSoftmaxVjp,
-        Op::LogSoftmaxJvp,
-    ];
+    /// What its definition says.
+    pub(crate) fn facts(self) -> &'static Facts {
+        &FACTS[usize::from(self.0)]
+    }
+
+    /// What the definition of a row op says; none for an elementwise op.
+    pub(crate) fn row(self) -> Option<&'static RowFacts> {
+        match &self.facts().kind {
+            Kind::Row(facts) => Some(facts),
+            Kind::Elements(_) => None,
+        }
+    }
+
+    /// The place in [`Op::ALL`], for tables.
+    pub fn place(self) -> usize {
+        usize::from(self.0)
+    }
 
     /// The name used everywhere: the command, files, symbols of C kernels.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Op::LogSumExp => "logsumexp",
-            Op::Softmax => "softmax",
-            Op::LogSoftmax => "log_softmax",
-            Op::CrossEntropy => "cross_entropy",
-            Op::CrossEntropyGrad => "cross_entropy_grad",
-            Op::SoftmaxVjp => "softmax_vjp",
-            Op::SoftmaxJvp => "softmax_jvp",
-            Op::LogSoftmaxVjp => "log_softmax_vjp",
-            Op::LogSoftmaxJvp => "log_softmax_jvp",
-        }
+    pub fn name(self) -> &'static str {
+        self.facts().name
+    }
+
+    /// The byte that stands for the op in the byte form of a case. It never changes.
+    pub fn code(self) -> u8 {
+        self.facts().code
     }
 
     /// The formula, for people.
-    pub const fn formula(self) -> &'static str {
-        match self {
-            Op::LogSumExp => "log(sum exp(z_i))",
-            Op::Softmax => "p_j = exp(z_j) / sum exp(z_i)",
-            Op::LogSoftmax => "log p_j",
-            Op::CrossEntropy => "-sum q_i log p_i, q = (1 - e) onehot(target) + e / n",
-            Op::CrossEntropyGrad => "p_j - q_j",
-            Op::SoftmaxVjp => "p_j (g_j - sum p_i g_i)",
-            Op::SoftmaxJvp => "p_j (v_j - sum p_i v_i)",
-            Op::LogSoftmaxVjp => "g_j - p_j sum g_i",
-            Op::LogSoftmaxJvp => "v_j - sum p_i v_i",
-        }
+    pub fn formula(self) -> &'static str {
+        self.facts().formula
     }
 
-    /// What the op takes besides the logits.
-    pub const fn takes(self) -> Takes {
-        match self {
-            Op::LogSumExp | Op::Softmax | Op::LogSoftmax => Takes::Logits,
-            Op::CrossEntropy | Op::CrossEntropyGrad => Takes::Target,
-            Op::SoftmaxVjp | Op::LogSoftmaxVjp => Takes::Cotangent,
-            Op::SoftmaxJvp | Op::LogSoftmaxJvp => Takes::Tangent,
-        }
+    /// What the op takes, the row first.
+    pub fn inputs(self) -> &'static [Input] {
+        self.facts().inputs
     }
 
-    /// Whether the op takes a cotangent or a tangent, one value per logit.
-    pub const fn takes_direction(self) -> bool {
-        matches!(self.takes(), Takes::Cotangent | Takes::Tangent)
+    /// What the op takes besides the row.
+    pub fn others(self) -> &'static [Input] {
+        self.inputs().split_first().map_or(&[], |(_, others)| others)
+    }
+
+    /// Whether the op takes a true class, so that a row needs one logit at least.
+    pub fn takes_class(self) -> bool {
+        self.others().iter().any(|input| input.role == Role::Class)
+    }
+
+    /// The cotangent or tangent that the op takes, if it does: one value for each logit.
+    pub fn direction(self) -> Option<Input> {
+        self.others().iter().copied().find(|input| input.role == Role::Direction)
+    }
+
+    /// Whether the outputs are probabilities, which sum to 1.
+    pub(crate) fn is_distribution(self) -> bool {
+        self.row().and_then(|facts| facts.sum).is_some_and(|sum| sum.value == 1.0)
+    }
+
+    /// Whether each output depends on the logit at its place only.
+    pub fn is_elementwise(self) -> bool {
+        self.row().is_none()
     }
 
     /// Whether the op has one output whatever the number of logits.
-    pub const fn is_scalar(self) -> bool {
-        matches!(self, Op::LogSumExp | Op::CrossEntropy)
+    pub fn is_scalar(self) -> bool {
+        self.facts().outputs == Outputs::One
     }
 
     /// The number of outputs for `n` logits.
-    pub const fn outputs(self, n: usize) -> usize {
+    pub fn outputs(self, n: usize) -> usize {
         if self.is_scalar() { 1 } else { n }
+    }
+
+    /// The number of rows among the inputs, that of logits included.
+    pub(crate) fn rows(self) -> usize {
+        self.inputs().iter().filter(|input| input.role.extent() == Extent::Row).count()
+    }
+
+    /// What the op takes, in words: `logits, a target and optionally a label smoothing`.
+    pub(crate) fn takes_in_words(self) -> String {
+        let words: Vec<String> = self.inputs().iter().map(|input| input.in_words()).collect();
+        match &words[..] {
+            [only] => format!("{only} and nothing else"),
+            [first @ .., last] => format!("{} and {last}", first.join(", ")),
+            [] => "nothing".into(),
+        }
     }
 }
 
@@ -118,13 +263,32 @@ impl fmt::Display for Op {
     }
 }
 
+impl fmt::Debug for Op {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Op({self})")
+    }
+}
+
 impl FromStr for Op {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        Op::ALL.into_iter().find(|op| op.name() == text).ok_or_else(|| {
-            Error::usage(format!("unknown op `{text}`; the ops are: {}", Op::ALL.map(Op::name).join(", ")))
+        Op::ALL.iter().copied().find(|op| op.name() == text).ok_or_else(|| {
+            let names: Vec<&str> = Op::ALL.iter().map(|op| op.name()).collect();
+            Error::usage(format!("unknown op `{text}`; the ops are: {}", names.join(", ")))
         })
+    }
+}
+
+impl Serialize for Op {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+impl<'de> Deserialize<'de> for Op {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
 }
 
@@ -134,10 +298,47 @@ mod tests {
 
     #[test]
     fn names_are_distinct_and_round_trip() {
-        for op in Op::ALL {
+        for &op in Op::ALL {
             assert_eq!(op.name().parse::<Op>().unwrap(), op);
+            assert_eq!(Op::ALL[op.place()], op);
         }
         let error = "softmin".parse::<Op>().unwrap_err().to_string();
         assert!(error.contains("`softmin`") && error.contains("log_softmax_jvp"), "{error}");
+    }
+
+    /// A code names an op in every corpus there is: these are for ever.
+    #[test]
+    fn codes_are_what_they_were() {
+        let codes: Vec<(u8, &str)> = Op::ALL.iter().map(|op| (op.code(), op.name())).collect();
+        let known = [
+            (0, "logsumexp"),
+            (1, "softmax"),
+            (2, "log_softmax"),
+            (3, "cross_entropy"),
+            (4, "cross_entropy_grad"),
+            (5, "softmax_vjp"),
+            (6, "softmax_jvp"),
+            (7, "log_softmax_vjp"),
+            (8, "log_softmax_jvp"),
+            (9, "log1mexp"),
+        ];
+        assert_eq!(codes[..known.len()], known);
+        let distinct: std::collections::BTreeSet<u8> = Op::ALL.iter().map(|op| op.code()).collect();
+        assert_eq!(distinct.len(), Op::ALL.len());
+    }
+
+    #[test]
+    fn every_op_takes_a_row_first() {
+        for &op in Op::ALL {
+            assert_eq!(op.inputs().first(), Some(&Input::LOGITS), "{op}");
+            assert!(op.others().iter().all(|input| input.role != Role::Logits), "{op}");
+        }
+    }
+
+    #[test]
+    fn what_an_op_takes_in_words() {
+        assert_eq!(Op::SOFTMAX.takes_in_words(), "logits and nothing else");
+        assert_eq!(Op::CROSS_ENTROPY.takes_in_words(), "logits, a target and optionally a label smoothing");
+        assert_eq!(Op::SOFTMAX_JVP.takes_in_words(), "logits and a tangent");
     }
 }

@@ -4,46 +4,48 @@
 //! -1.38e-87. Here every output is enclosed by bounds that are proven, and the precision rises until the enclosure decides the
 //! rounding, the binade and the ulp figure (Ziv, "Fast evaluation of elementary mathematical functions with correctly rounded
 //! last bit", 1991). Outputs that are rational are found beforehand and computed in rational arithmetic, or the loop would
-//! never end. The levels are: rational numbers (`output`), double-double balls over 128-bit exponentials (`ball`, `exp`), and MPFR
-//! intervals from 128 to 4096 bits (`interval`, `row`). What is still open then is [`Due::Undecided`].
+//! never end. `question` lists the tiers of numbers in which a formula is evaluated (`tier`), from rational numbers over
+//! double-double balls on 128-bit exponentials (`exp`) to MPFR intervals from 128 to 4096 bits. What is still open then is
+//! [`Due::Undecided`].
 //!
 //! Rows that are not finite have no single truth; `special` says what is accepted there.
 
 use crate::case::Case;
 use crate::fenv::Standard;
 use crate::magnitude::Magnitude;
-use crate::op::Op;
-use crate::special::Special;
-use output::{Known, Question};
-use row::{MASKED, PRECISIONS, Row};
+use crate::op::Anatomy;
+use crate::special::{RowClass, Special};
+use question::Question;
+use row::{MASKED, PRECISIONS, PreparedRow, Weight};
 use rug::{Float, Rational, float::Round};
+use std::collections::HashMap;
 use std::sync::Arc;
+use tier::exactly::Exactly;
 
-mod ball;
 mod exp;
-mod interval;
-mod output;
-mod real;
+mod prepared;
+mod question;
+mod rounded;
 mod row;
 mod special;
+mod tier;
 
-pub(crate) use ball::two_sum;
-pub use real::Real;
-pub(crate) use real::SHOWN_BITS;
-pub use special::RowClass;
+pub use rounded::Rounded;
+pub(crate) use rounded::SHOWN_BITS;
 
 /// The oracle. It keeps the last row, so cases of several ops on one row share one set of exponentials.
 #[derive(Default)]
 pub struct Oracle {
-    row: Option<Row>,
+    row: Option<PreparedRow>,
 }
 
 /// What an output must be.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub enum Due {
     /// The rounding of an exact value, within the error bound.
-    Real(Real),
-    /// Exactly one of these (each `Real` within its bound).
+    Value(Rounded),
+    /// Exactly one of these (each value within its bound).
     OneOf(Vec<Accepted>),
     /// The oracle reached its precision cap.
     Undecided,
@@ -51,13 +53,14 @@ pub enum Due {
 
 /// One of several accepted answers.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub enum Accepted {
     /// NaN.
     Nan,
     /// This infinity.
     Infinity(f64),
     /// The rounding of this value.
-    Value(Real),
+    Value(Rounded),
     /// Any number from the first to the second, both included.
     Between(f64, f64),
 }
@@ -78,21 +81,6 @@ pub struct Truth {
     pub deviations: Vec<Magnitude>,
 }
 
-/// What the error bounds need of an ordinary row. Upper bounds, within `2^-40` relative or of no account.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Anatomy {
-    /// The largest logit.
-    pub max: f64,
-    /// For each logit its weight `exp(z - max)`; 0 at -inf.
-    pub weights: Vec<Magnitude>,
-    /// `S`, the sum of the weights.
-    pub total: f64,
-    /// `s`, the sum of the weights without one maximum.
-    pub others: Magnitude,
-    /// `log S = log1p(s)`.
-    pub log_total: Magnitude,
-}
-
 /// An exact value in words.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Exact {
@@ -104,6 +92,17 @@ pub struct Exact {
 }
 
 impl Due {
+    /// What an output must be that is known without any exponential; none if it is not.
+    fn of(known: &Exactly, case: &Case) -> Option<Due> {
+        let format = case.dtype().format();
+        match known {
+            Exactly::Unknown => None,
+            Exactly::Infinite(sign) => Some(Due::infinity(f64::INFINITY.copysign(*sign))),
+            Exactly::Number(x) => Some(Due::Value(Rounded::of_number(*x, format))),
+            Exactly::Rational(value) => Some(Due::Value(Rounded::from_rational(value, format))),
+        }
+    }
+
     fn nan() -> Due {
         Due::OneOf(vec![Accepted::Nan])
     }
@@ -114,20 +113,13 @@ impl Due {
 
     fn or(self, other: Accepted) -> Due {
         match self {
-            Due::Real(real) => Due::OneOf(vec![Accepted::Value(real), other]),
+            Due::Value(rounded) => Due::OneOf(vec![Accepted::Value(rounded), other]),
             Due::OneOf(mut accepted) => {
                 accepted.push(other);
                 Due::OneOf(accepted)
             }
             Due::Undecided => Due::Undecided,
         }
-    }
-}
-
-impl RowClass {
-    /// Whether the row has a single truth: finite logits, and none or some that are -inf.
-    pub fn is_ordinary(self) -> bool {
-        matches!(self, RowClass::Finite | RowClass::PartlyMasked)
     }
 }
 
@@ -150,15 +142,18 @@ impl Oracle {
     /// What each output of the case must be. For ordinary rows the preset of special values makes no difference.
     pub fn truth(&mut self, case: &Case, special: Special) -> Truth {
         let _standard = Standard::enter();
-        let class = RowClass::of(case.logits());
+        let class = RowClass::of(case.op(), case.logits());
         if !class.is_ordinary() {
             return special::truth(case, class, special);
         }
+        if case.op().is_elementwise() {
+            return elements(case);
+        }
         let row = self.row(case);
-        let question = Question::new(row, case);
+        let question = question::of(case, Some(row));
         let outputs = 0..case.op().outputs(case.logits().len());
         // Equal logits have equal outputs where the op adds nothing of its own to each.
-        let shares = matches!(case.op(), Op::Softmax | Op::LogSoftmax) && row.groups() < row.finite;
+        let shares = case.op().others().is_empty() && !case.op().is_scalar() && row.groups() < row.finite;
         let outputs = if shares {
             let mut by_group: Vec<Option<Due>> = vec![None; row.groups()];
             let due = |j: usize| match row.group[j] {
@@ -169,12 +164,9 @@ impl Oracle {
         } else {
             outputs.map(|j| question.due(j)).collect()
         };
-        let deviations = match case.op() {
-            Op::SoftmaxVjp | Op::SoftmaxJvp => {
-                (0..case.logits().len()).map(|j| question.deviation_magnitude(j)).collect()
-            }
-            _ => Vec::new(),
-        };
+        let uses_deviations = case.op().row().is_some_and(|facts| facts.uses_deviations);
+        let each = if uses_deviations { 0..case.logits().len() } else { 0..0 };
+        let deviations = each.map(|j| question.deviation(j)).collect();
         Truth { alternatives: vec![outputs], unit_sum: false, class, anatomy: row.anatomy().clone(), deviations }
     }
 
@@ -183,19 +175,25 @@ impl Oracle {
     pub fn describe(&mut self, case: &Case, special: Special, digits: usize) -> Vec<Exact> {
         let _standard = Standard::enter();
         let truth = self.truth(case, special);
-        let question = if truth.class.is_ordinary() { Some(Question::new(self.row(case), case)) } else { None };
+        let row = (truth.class.is_ordinary() && !case.op().is_elementwise()).then(|| self.row(case));
+        let question = truth.class.is_ordinary().then(|| question::of(case, row));
+        let limits = special::LimitOutputs::new(case, truth.class);
         let outputs = truth.alternatives.first().map_or(&[][..], Vec::as_slice);
         let describe = |(j, due): (usize, &Due)| {
-            let known = match &question {
-                Some(question) => question.known(j),
-                None => special::limit(case, truth.class, j),
-            };
-            match (known, due, &question) {
-                (Some(known), _, _) => describe_known(&known, case, digits),
-                (None, Due::Real(real), Some(question)) => {
-                    Exact { digits: describe_real(question, j, digits), rounded: real.rounded }
+            let known = question.as_ref().map_or_else(|| limits.exactly(j), |question| question.exactly(j));
+            match (&known, known.to_rational(), due, &question) {
+                (Exactly::Infinite(sign), ..) => Exact {
+                    digits: if *sign > 0.0 { "inf".into() } else { "-inf".into() },
+                    rounded: f64::INFINITY.copysign(*sign),
+                },
+                (_, Some(value), ..) => {
+                    let rounded = Rounded::from_rational(&value, case.dtype().format()).rounded;
+                    Exact { digits: decimal_of(&value, digits), rounded }
                 }
-                (None, Due::OneOf(accepted), _) => describe_accepted(accepted),
+                (_, None, Due::Value(value), Some(question)) => {
+                    Exact { digits: describe_value(question.as_ref(), j, digits), rounded: value.rounded }
+                }
+                (_, None, Due::OneOf(accepted), _) => describe_accepted(accepted),
                 _ => Exact { digits: "undecided".into(), rounded: f64::NAN },
             }
         };
@@ -203,7 +201,7 @@ impl Oracle {
     }
 
     /// The prepared row of a case: the last one, if it is the same.
-    fn row(&mut self, case: &Case) -> &Row {
+    fn row(&mut self, case: &Case) -> &PreparedRow {
         let same = self
             .row
             .as_ref()
@@ -211,49 +209,39 @@ impl Oracle {
         if !same {
             self.row = None;
         }
-        self.row.get_or_insert_with(|| Row::new(case.dtype(), case.shared_logits().clone()))
+        self.row.get_or_insert_with(|| PreparedRow::new(case.dtype(), case.shared_logits().clone()))
     }
 }
 
-impl Anatomy {
-    /// The anatomy of a row that is not finite: the +inf logit, if there is one, has all the weight.
-    fn of_limit(logits: &[f64], class: RowClass) -> Self {
-        let is_top = |z: f64| class == RowClass::OneInfinite && z == f64::INFINITY;
-        let weights = logits.iter().map(|&z| if is_top(z) { Magnitude::from(1.0) } else { Magnitude::ZERO }).collect();
-        Self { max: f64::INFINITY, weights, total: 1.0, others: Magnitude::ZERO, log_total: Magnitude::ZERO }
-    }
+/// The anatomy of a row that is not finite: the +inf logit, if there is one, has all the weight.
+fn anatomy_of_limit(logits: &[f64], class: RowClass) -> Anatomy {
+    let is_top = |z: f64| class == RowClass::OneInfinite && z == f64::INFINITY;
+    let weights = logits.iter().map(|&z| if is_top(z) { Magnitude::from(1.0) } else { Magnitude::ZERO }).collect();
+    Anatomy { max: f64::INFINITY, weights, total: 1.0, others: Magnitude::ZERO, log_total: Magnitude::ZERO }
+}
 
-    fn new(row: &Row) -> Self {
-        let weights = row.group.iter().map(|&group| match group {
-            MASKED => Magnitude::ZERO,
-            group => row.weights[group as usize].magnitude,
-        });
-        // Where the balls say nothing (weights beyond their range), the sum of the magnitudes does.
-        let others = row
-            .weights
-            .iter()
-            .zip(&row.counts)
-            .skip(1)
-            .fold(Magnitude::from(f64::from(row.counts[0] - 1)), |sum, (weight, &count)| {
-                sum + weight.magnitude * Magnitude::from(f64::from(count))
-            });
-        let log_total =
-            if others < Magnitude::power_of_two(-60) { others } else { Magnitude::from(row.log_total.bound()) };
-        Self {
-            max: row.max,
-            weights: weights.collect(),
-            total: row.total.bound(),
-            others: others.inflated(row.groups()),
-            log_total: log_total.inflated(row.groups()),
-        }
-    }
+/// The truth of a case of an elementwise op: equal elements have equal outputs.
+fn elements(case: &Case) -> Truth {
+    let question = question::of(case, None);
+    let mut known: HashMap<u64, Due> = HashMap::new();
+    let due = |(j, z): (usize, &f64)| known.entry(z.to_bits()).or_insert_with(|| question.due(j)).clone();
+    let outputs = case.logits().iter().enumerate().map(due).collect();
+    // exp(-|z|), which is what the bounds need of an element.
+    let weight = |&z: &f64| match z.is_finite() {
+        true => Weight::of_element(-z.abs(), case.dtype()).magnitude,
+        false => Magnitude::ZERO,
+    };
+    let weights = case.logits().iter().map(weight).collect();
+    let anatomy = Anatomy { max: 0.0, weights, total: 1.0, others: Magnitude::ZERO, log_total: Magnitude::ZERO };
+    let class = RowClass::Elements;
+    Truth { alternatives: vec![outputs], unit_sum: false, class, anatomy: Arc::new(anatomy), deviations: Vec::new() }
 }
 
 /// The digits of output `j`, from the first interval that decides them.
-fn describe_real(question: &Question, j: usize, digits: usize) -> String {
+fn describe_value(question: &dyn Question, j: usize, digits: usize) -> String {
     let mut last = None;
     for index in 0..PRECISIONS.len() {
-        let interval = question.interval(j, question.level(index));
+        let interval = question.interval(j, index);
         // The interval is open: its ends are not in it, and may lie on a decimal tie that the value does not.
         let inside = |end: &Float, step: fn(&mut Float)| {
             let mut end = Float::with_val(end.prec() + 64, end);
@@ -270,20 +258,6 @@ fn describe_real(question: &Question, j: usize, digits: usize) -> String {
         last = Some((coarse(&interval.low), coarse(&interval.high)));
     }
     last.map_or_else(|| "undecided".into(), |(low, high)| format!("({low}, {high})"))
-}
-
-fn describe_known(known: &Known, case: &Case, digits: usize) -> Exact {
-    match known {
-        Known::Number(x) => describe_known(&Known::Rational(output::exact(*x)), case, digits),
-        Known::Rational(value) => {
-            let rounded = Real::from_rational(value, case.dtype().format()).rounded;
-            Exact { digits: decimal_of(value, digits), rounded }
-        }
-        Known::Infinite(sign) => Exact {
-            digits: if *sign > 0.0 { "inf".into() } else { "-inf".into() },
-            rounded: f64::INFINITY.copysign(*sign),
-        },
-    }
 }
 
 fn describe_accepted(accepted: &[Accepted]) -> Exact {

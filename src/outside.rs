@@ -29,7 +29,7 @@ pub(crate) const LONGEST_QUOTE: usize = 60;
 const PLANTED: &str = "defect/";
 
 /// A kind of file, and the most of it that is read.
-pub(crate) struct Kind {
+pub(crate) struct FileKind {
     /// What messages call it.
     what: &'static str,
     /// Bytes.
@@ -38,18 +38,18 @@ pub(crate) struct Kind {
 
 /// A case, as text or as bytes: a row of 2^25 logits in hex.
 #[cfg(any(feature = "cli", feature = "arbitrary"))]
-pub(crate) const CASE: Kind = Kind { what: "a case", largest: 1 << 30 };
+pub(crate) const CASE: FileKind = FileKind { what: "a case", largest: 1 << 30 };
 /// A baseline: some hundred bytes for each cell.
-pub(crate) const BASELINE: Kind = Kind { what: "a baseline", largest: 1 << 28 };
+pub(crate) const BASELINE: FileKind = FileKind { what: "a baseline", largest: 1 << 28 };
 /// Results, those of a shard included.
-pub(crate) const RESULTS: Kind = Kind { what: "results", largest: 1 << 30 };
+pub(crate) const RESULTS: FileKind = FileKind { what: "results", largest: 1 << 30 };
 /// The page of the zoo, or its data.
 #[cfg(feature = "cli")]
-pub(crate) const PAGE: Kind = Kind { what: "a page", largest: 1 << 24 };
+pub(crate) const PAGE: FileKind = FileKind { what: "a page", largest: 1 << 24 };
 /// What is known of a run.
-pub(crate) const RUN: Kind = Kind { what: "what is known of a run", largest: 1 << 24 };
+pub(crate) const RUN: FileKind = FileKind { what: "what is known of a run", largest: 1 << 24 };
 /// A user's own rows and targets.
-pub(crate) const ROWS: Kind = Kind { what: "rows", largest: 1 << 34 };
+pub(crate) const ROWS: FileKind = FileKind { what: "rows", largest: 1 << 34 };
 
 /// The most that is read of what is no regular file (a pipe, a device): nobody knows beforehand how large that is.
 const LARGEST_STREAM: u64 = 1 << 28;
@@ -150,7 +150,7 @@ pub(crate) fn is_hidden(c: char) -> bool {
 ///
 /// # Errors
 /// It cannot be read, or is larger; the message then names the limit.
-pub(crate) fn read(path: &Path, kind: &Kind) -> io::Result<Vec<u8>> {
+pub(crate) fn read(path: &Path, kind: &FileKind) -> io::Result<Vec<u8>> {
     let file = File::open(path)?;
     let found = file.metadata()?;
     let largest = if found.is_file() { kind.largest } else { kind.largest.min(LARGEST_STREAM) };
@@ -269,7 +269,7 @@ mod tests {
     fn files_are_read_up_to_a_limit() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
-        let kind = Kind { what: "a text", largest: 1 << 20 };
+        let kind = FileKind { what: "a text", largest: 1 << 20 };
         std::fs::write(&path, vec![7; 1 << 20]).unwrap();
         assert_eq!(read(&path, &kind).unwrap().len(), 1 << 20);
         std::fs::write(&path, vec![7; (1 << 20) + 1]).unwrap();

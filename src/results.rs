@@ -15,9 +15,10 @@ mod finding;
 mod part;
 
 pub use cause::Cause;
-pub use finding::Finding;
 #[cfg(feature = "arbitrary")]
 pub(crate) use finding::command;
+pub(crate) use finding::words;
+pub use finding::{Finding, Others, Written};
 pub use part::{CurvePart, Kept, Part, Shape, Shard};
 pub(crate) use part::{CurvePoints, ExpRange, Highest};
 
@@ -277,30 +278,6 @@ pub struct Point {
     /// The bound for the same output, in ulps of the exact value.
     #[serde(with = "number")]
     pub bound_ulp: f64,
-}
-
-impl Serialize for Op {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.name())
-    }
-}
-
-impl<'de> Deserialize<'de> for Op {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
-    }
-}
-
-impl Serialize for Dtype {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.name())
-    }
-}
-
-impl<'de> Deserialize<'de> for Dtype {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
-    }
 }
 
 /// A number that may be NaN or infinite: then a string, `"nan"`, `"inf"`, `"-inf"`.

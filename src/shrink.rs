@@ -15,8 +15,9 @@
 //! The order of the search depends on nothing but the case and the answers. [`shrink`] runs it with a predicate; a [`Shrinker`]
 //! is the same search, one candidate at a time.
 
-use crate::case::{Case, Extra};
+use crate::case::{Case, Draft, DraftValue, Value};
 use crate::dtype::{Dtype, exponent, ldexp};
+use crate::op::signature::{Extent, Role};
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{HashMap, HashSet};
 use std::hash::{Hash, Hasher};
@@ -70,17 +71,17 @@ pub struct Shrinker {
     /// Hashes of all cases evaluated, and of the first.
     seen: HashSet<u64>,
     descriptions: HashMap<u64, u64>,
-    facts: Option<Facts>,
+    facts: Option<BestFacts>,
 }
 
 /// What the passes need to know of the best case, computed once for it.
 #[derive(Debug, Clone)]
-struct Facts {
+struct BestFacts {
     cost: Cost,
     /// The value that most logits have, the first of them on a tie.
     most_common: f64,
-    /// Values that occur more than once, among the logits (false) or in the direction (true), by their bits.
-    repeated: Vec<(bool, u64)>,
+    /// Values that occur more than once in a row, by the place of the row (0 for the logits) and their bits.
+    repeated: Vec<(usize, u64)>,
 }
 
 /// How simple a case is; the less, the simpler.
@@ -130,7 +131,7 @@ struct Cursor {
 
 /// What a pass finds at its cursor.
 enum Step {
-    Try(Parts),
+    Try(Draft),
     /// Nothing at this place.
     Skip,
     /// Nothing here nor at any later choice for the same value.
@@ -139,9 +140,9 @@ enum Step {
     Done,
 }
 
-impl From<Option<Parts>> for Step {
-    fn from(parts: Option<Parts>) -> Self {
-        parts.map_or(Step::Skip, Step::Try)
+impl From<Option<Draft>> for Step {
+    fn from(draft: Option<Draft>) -> Self {
+        draft.map_or(Step::Skip, Step::Try)
     }
 }
 
@@ -208,8 +209,8 @@ impl Shrinker {
     fn search(&mut self) -> Option<Case> {
         loop {
             let pass = Pass::ALL[self.pass];
-            let parts = match self.step(pass) {
-                Step::Try(parts) => parts,
+            let draft = match self.step(pass) {
+                Step::Try(draft) => draft,
                 Step::Skip => {
                     self.advance(false);
                     continue;
@@ -223,7 +224,7 @@ impl Shrinker {
                     continue;
                 }
             };
-            let candidate = if self.is_simpler(&parts) { parts.into_case(&self.best) } else { None };
+            let candidate = if self.is_simpler(&draft) { draft.into_case().ok() } else { None };
             let Some(candidate) = candidate else {
                 self.advance(false);
                 continue;
@@ -257,27 +258,26 @@ impl Shrinker {
         Some(())
     }
 
-    fn is_simpler(&mut self, parts: &Parts) -> bool {
+    fn is_simpler(&mut self, draft: &Draft) -> bool {
         let n = self.best.logits().len();
-        if parts.logits.len() != n {
-            return parts.logits.len() < n;
+        if draft.len() != n {
+            return draft.len() < n;
         }
         let best = self.facts().cost;
-        self.cost(parts) < best
+        self.cost(draft) < best
     }
 
-    fn cost(&mut self, parts: &Parts) -> Cost {
-        let values = parts.logits.iter().chain(&parts.direction).chain(std::iter::once(&parts.label_smoothing));
-        let descriptions = values.map(|&x| self.describe(x)).sum();
-        let n = parts.logits.len();
-        let target = match parts.class {
+    fn cost(&mut self, draft: &Draft) -> Cost {
+        let descriptions = draft.rows().flatten().copied().chain(draft.numbers()).map(|x| self.describe(x)).sum();
+        let n = draft.len();
+        let target = match draft.class() {
             None | Some(0) => 0,
             Some(class) if class + 1 == n => 1,
             Some(class) => 1 + class,
         };
-        let disorder = if parts.logits.is_sorted_by(|a, b| a.total_cmp(b).is_ge()) {
+        let disorder = if draft.logits.is_sorted_by(|a, b| a.total_cmp(b).is_ge()) {
             0
-        } else if parts.logits.is_sorted_by(|a, b| a.total_cmp(b).is_le()) {
+        } else if draft.logits.is_sorted_by(|a, b| a.total_cmp(b).is_le()) {
             1
         } else {
             2
@@ -299,7 +299,7 @@ impl Shrinker {
         *self.descriptions.entry(x.to_bits()).or_insert_with(|| description(x, dtype))
     }
 
-    fn facts(&mut self) -> &Facts {
+    fn facts(&mut self) -> &BestFacts {
         let facts = match self.facts.take() {
             Some(facts) => facts,
             None => self.find_facts(),
@@ -307,12 +307,13 @@ impl Shrinker {
         self.facts.insert(facts)
     }
 
-    fn find_facts(&mut self) -> Facts {
-        let parts = Parts::of(&self.best);
-        let mut counts: HashMap<(bool, u64), usize> = HashMap::new();
+    fn find_facts(&mut self) -> BestFacts {
+        let draft = Draft::of(&self.best);
+        let mut counts: HashMap<(usize, u64), usize> = HashMap::new();
         let mut repeated = Vec::new();
-        let keys = parts.logits.iter().map(|z| (false, z.to_bits()));
-        for key in keys.chain(parts.direction.iter().map(|g| (true, g.to_bits()))) {
+        let in_row = |(place, row)| std::iter::repeat(place).zip::<&Vec<f64>>(row);
+        for (place, x) in draft.rows().enumerate().flat_map(in_row) {
+            let key = (place, x.to_bits());
             let count = counts.entry(key).or_insert(0);
             *count += 1;
             if *count == 2 {
@@ -320,8 +321,8 @@ impl Shrinker {
             }
         }
         // `max_by_key` keeps the last of equals, so reversed the first.
-        let most_common = parts.logits.iter().rev().max_by_key(|z| counts.get(&(false, z.to_bits())));
-        Facts { cost: self.cost(&parts), most_common: most_common.copied().unwrap_or(0.0), repeated }
+        let most_common = draft.logits.iter().rev().max_by_key(|z| counts.get(&(0, z.to_bits())));
+        BestFacts { cost: self.cost(&draft), most_common: most_common.copied().unwrap_or(0.0), repeated }
     }
 
     fn step(&mut self, pass: Pass) -> Step {
@@ -350,15 +351,15 @@ impl Shrinker {
                 whole(&self.best, most_common, choice)
             }
             Pass::Repeated => {
-                let Some(&(in_direction, bits)) = self.facts().repeated.get(at) else { return Step::Done };
+                let Some(&(row, bits)) = self.facts().repeated.get(at) else { return Step::Done };
                 let old = f64::from_bits(bits);
                 match self.simpler_value(old, choice) {
                     Err(step) => step,
                     Ok(new) => {
-                        let mut parts = Parts::of(&self.best);
-                        let values = if in_direction { &mut parts.direction } else { &mut parts.logits };
-                        values.iter_mut().filter(|x| x.to_bits() == bits).for_each(|x| *x = new);
-                        Step::Try(parts)
+                        let mut draft = Draft::of(&self.best);
+                        let values = draft.rows_mut().nth(row).into_iter().flatten();
+                        values.filter(|x| x.to_bits() == bits).for_each(|x| *x = new);
+                        Step::Try(draft)
                     }
                 }
             }
@@ -372,26 +373,22 @@ impl Shrinker {
                     return Step::Done;
                 }
                 let chunk = at..(at + size).min(slots);
-                let old: u64 = chunk.clone().map(|index| self.describe(slot(&self.best, index))).sum();
+                let old: u64 = chunk.clone().map(|at| slot(&self.best, at).map_or(0, |x| self.describe(x))).sum();
                 if old <= self.describe(value) * chunk.len() as u64 {
                     return Step::Skip;
                 }
-                let mut parts = Parts::of(&self.best);
-                chunk.for_each(|slot| parts.set(slot, value));
-                Step::Try(parts)
+                let mut draft = Draft::of(&self.best);
+                draft.values_mut().skip(at).take(chunk.len()).for_each(|x| *x = value);
+                Step::Try(draft)
             }
             Pass::Single => {
-                let slots = slots(&self.best);
-                if at >= slots {
-                    return Step::Done;
-                }
-                let old = slot(&self.best, at);
+                let Some(old) = slot(&self.best, at) else { return Step::Done };
                 match self.simpler_value(old, choice) {
                     Err(step) => step,
                     Ok(new) => {
-                        let mut parts = Parts::of(&self.best);
-                        parts.set(at, new);
-                        Step::Try(parts)
+                        let mut draft = Draft::of(&self.best);
+                        draft.values_mut().skip(at).take(1).for_each(|x| *x = new);
+                        Step::Try(draft)
                     }
                 }
             }
@@ -450,89 +447,56 @@ fn half(count: usize) -> usize {
     if count < 2 { count } else { count.next_power_of_two() / 2 }
 }
 
-/// A case taken apart, to be changed. Without a target the smoothing is 0, without a direction it is empty.
-#[derive(Debug, Clone)]
-struct Parts {
-    logits: Vec<f64>,
-    class: Option<usize>,
-    label_smoothing: f64,
-    direction: Vec<f64>,
-}
-
-/// The number of values of a case that can be changed one by one: logits, then direction, then label smoothing.
+/// The number of values of a case that can be changed one by one: its rows, then its single numbers.
 fn slots(case: &Case) -> usize {
     let n = case.logits().len();
-    match case.extra() {
-        Extra::None => n,
-        Extra::Target { .. } => n + 1,
-        Extra::Direction(direction) => n + direction.len(),
-    }
+    let count = |role: Role| match role.extent() {
+        Extent::Row => n,
+        Extent::Number => 1,
+        Extent::Index => 0,
+    };
+    case.op().inputs().iter().map(|input| count(input.role)).sum()
 }
 
-fn slot(case: &Case, slot: usize) -> f64 {
+/// The value at one of these places, in the order of [`Draft::values_mut`].
+fn slot(case: &Case, at: usize) -> Option<f64> {
+    let rows = case.others().filter_map(|(_, value)| if let Value::Row(row) = value { Some(&row[..]) } else { None });
+    let numbers = case.others().filter_map(|(_, value)| if let Value::Number(x) = value { Some(*x) } else { None });
     let n = case.logits().len();
-    match case.extra() {
-        _ if slot < n => case.logits()[slot],
-        Extra::None => 0.0,
-        Extra::Target { label_smoothing, .. } => *label_smoothing,
-        Extra::Direction(direction) => direction[slot - n],
+    // Every row has a value for each logit.
+    let rows = std::iter::once(case.logits()).chain(rows);
+    match at.checked_sub(case.op().rows() * n) {
+        Some(at) => numbers.into_iter().nth(at),
+        None => rows.into_iter().nth(at / n).and_then(|row| row.get(at % n).copied()),
     }
 }
 
-impl Parts {
-    fn of(case: &Case) -> Self {
-        let (class, label_smoothing) = case.target().unzip();
-        let label_smoothing = label_smoothing.unwrap_or(0.0);
-        let direction = case.direction().unwrap_or(&[]).to_vec();
-        Self { logits: case.logits().to_vec(), class, label_smoothing, direction }
+/// The values of the direction, if the op takes one.
+fn direction(draft: &mut Draft) -> &mut [f64] {
+    match draft.part_mut(Role::Direction) {
+        Some(DraftValue::Row(values)) => values,
+        _ => &mut [],
     }
+}
 
-    /// The case of these parts, with the op and dtype of `model`; none if they make no valid case.
-    fn into_case(self, model: &Case) -> Option<Case> {
-        let extra = match model.extra() {
-            Extra::None => Extra::None,
-            Extra::Target { .. } => Extra::Target { class: self.class?, label_smoothing: self.label_smoothing },
-            Extra::Direction(_) => Extra::Direction(self.direction.into()),
-        };
-        Case::new(model.op(), model.dtype(), self.logits, extra).ok()
-    }
-
-    fn set(&mut self, slot: usize, value: f64) {
-        let n = self.logits.len();
-        if slot < n {
-            self.logits[slot] = value;
-        } else if let Some(g) = self.direction.get_mut(slot - n) {
-            *g = value;
-        } else {
-            self.label_smoothing = value;
-        }
-    }
-
-    /// The parts with the logits at `indices` only, in that order; the target is remapped and must be among them.
-    fn select(&self, indices: &[usize]) -> Parts {
-        let pick = |values: &[f64]| indices.iter().filter_map(|&index| values.get(index).copied()).collect();
-        let class = self.class.and_then(|class| indices.iter().position(|&index| index == class));
-        Parts {
-            logits: pick(&self.logits),
-            class,
-            label_smoothing: self.label_smoothing,
-            direction: pick(&self.direction),
-        }
-    }
+/// Whether every row has the same value, bit for bit, at these places.
+fn is_flat(case: &Case, places: Range<usize>) -> bool {
+    same(&case.logits()[places.clone()])
+        && case.others().all(|(_, value)| if let Value::Row(row) = value { same(&row[places.clone()]) } else { true })
 }
 
 /// Change `choice` of [`Pass::Level`].
 fn level(case: &Case, choice: usize, is_long: bool) -> Step {
-    let mut parts = Parts::of(case);
+    let mut draft = Draft::of(case);
     match choice {
-        0 if is_long => parts.logits.fill(0.0),
-        1 | 2 if is_long && !parts.direction.is_empty() => {
-            parts.direction.fill(f64::from(choice as u8 - 1));
-            parts.direction[0] = 1.0;
+        0 if is_long => draft.logits.fill(0.0),
+        1 | 2 if is_long && !direction(&mut draft).is_empty() => {
+            direction(&mut draft).fill(f64::from(choice as u8 - 1));
+            direction(&mut draft)[0] = 1.0;
         }
         _ => return Step::Done,
     }
-    Step::Try(parts)
+    Step::Try(draft)
 }
 
 /// The values that [`Pass::Flatten`] sets chunks to: 0, 1, the most common one.
@@ -542,12 +506,12 @@ const FLAT_VALUES: usize = 3;
 const KEEP_WAYS: usize = 4;
 
 /// The case with `count` logits, fewer than it has, and besides with its target.
-fn keep(case: &Case, count: usize, way: usize) -> Option<Parts> {
+fn keep(case: &Case, count: usize, way: usize) -> Option<Draft> {
     let logits = case.logits();
     let n = logits.len();
     let mut kept: Vec<usize> = match way {
         0 => (0..count).collect(),
-        _ if same(logits) && case.direction().is_none_or(same) => return None, // as the first
+        _ if is_flat(case, 0..n) => return None, // as the first
         1 => (n - count..n).collect(),
         _ => {
             let least = if way == 2 { 0 } else { count / 2 };
@@ -567,7 +531,7 @@ fn keep(case: &Case, count: usize, way: usize) -> Option<Parts> {
     {
         kept.insert(place, class);
     }
-    Some(Parts::of(case).select(&kept))
+    Draft::of(case).select(&kept)
 }
 
 /// Whether all values are the same, bit for bit.
@@ -576,14 +540,12 @@ fn same(values: &[f64]) -> bool {
 }
 
 /// The case without a chunk of its logits; the target stays.
-fn drop_chunk(case: &Case, chunk: Range<usize>) -> Option<Parts> {
+fn drop_chunk(case: &Case, chunk: Range<usize>) -> Option<Draft> {
     let target = case.target().map(|(class, _)| class);
-    let logits = case.logits();
     if let Some(before) = chunk.start.checked_sub(chunk.len()) {
         // Within a run the case is the one that dropping the chunk before has given.
         let both = before..chunk.end;
-        let is_run = same(&logits[both.clone()]) && case.direction().is_none_or(|g| same(&g[both.clone()]));
-        if is_run && target.is_none_or(|class| !both.contains(&class)) {
+        if is_flat(case, both.clone()) && target.is_none_or(|class| !both.contains(&class)) {
             return None;
         }
     }
@@ -592,18 +554,8 @@ fn drop_chunk(case: &Case, chunk: Range<usize>) -> Option<Parts> {
     if chunk.len() == usize::from(spared.is_some()) {
         return None;
     }
-    let without = |values: &[f64]| {
-        let spared = spared.map(|index| values[index]);
-        values[..chunk.start].iter().copied().chain(spared).chain(values[chunk.end..].iter().copied()).collect()
-    };
-    let class = target.map(|class| match spared {
-        Some(_) => chunk.start,
-        None if class >= chunk.end => class - chunk.len(),
-        None => class,
-    });
-    let label_smoothing = case.target().map_or(0.0, |(_, label_smoothing)| label_smoothing);
-    let direction = case.direction().map(without).unwrap_or_default();
-    Some(Parts { logits: without(logits), class, label_smoothing, direction })
+    let kept: Vec<usize> = (0..chunk.start).chain(spared).chain(chunk.end..case.logits().len()).collect();
+    Draft::of(case).select(&kept)
 }
 
 /// Significand bits to which all values are rounded at once.
@@ -621,7 +573,7 @@ fn whole(case: &Case, most_common: f64, choice: usize) -> Step {
     const FORMS: usize = 5;
     let dtype = case.dtype();
     let n = case.logits().len();
-    let mut parts = Parts::of(case);
+    let mut draft = Draft::of(case);
     let mut choice = choice;
     // Takes `choice` if it is one of the next `count`, else counts them off.
     let mut among = |count: usize| {
@@ -631,37 +583,35 @@ fn whole(case: &Case, most_common: f64, choice: usize) -> Step {
     };
     if let Some(change) = among(TARGET) {
         let mut order: Vec<usize> = (0..n).collect();
-        match (change, parts.class) {
+        match (change, draft.class_mut()) {
             (0..=2, None) => return Step::Skip,
-            (0, _) => parts.class = Some(0),
-            (1, _) => parts.class = Some(n - 1),
+            (0, Some(class)) => *class = 0,
+            (1, Some(class)) => *class = n - 1,
             (2, Some(class)) => {
-                order.swap(0, class);
-                parts = parts.select(&order);
+                order.swap(0, *class);
+                return draft.select(&order).into();
             }
             _ => {
-                order.sort_by(|&a, &b| parts.logits[a].total_cmp(&parts.logits[b]));
+                order.sort_by(|&a, &b| draft.logits[a].total_cmp(&draft.logits[b]));
                 if change == 3 {
                     order.reverse();
                 }
-                parts = parts.select(&order);
+                return draft.select(&order).into();
             }
         }
-        return Step::Try(parts);
+        return Step::Try(draft);
     }
     if let Some(change) = among(SMOOTHING.len()) {
-        if case.target().is_none() {
-            return Step::Skip;
-        }
-        parts.label_smoothing = dtype.round(SMOOTHING[change]);
-        return Step::Try(parts);
+        let Some(DraftValue::Number(smoothing)) = draft.part_mut(Role::Smoothing) else { return Step::Skip };
+        *smoothing = dtype.round(SMOOTHING[change]);
+        return Step::Try(draft);
     }
     if let Some(form) = among(FORMS) {
-        if n == 0 || parts.direction.is_empty() {
+        if n == 0 || direction(&mut draft).is_empty() {
             return Step::Skip;
         }
-        let largest = (0..n).max_by(|&a, &b| parts.logits[a].total_cmp(&parts.logits[b])).unwrap_or(0);
-        for (index, g) in parts.direction.iter_mut().enumerate() {
+        let largest = (0..n).max_by(|&a, &b| draft.logits[a].total_cmp(&draft.logits[b])).unwrap_or(0);
+        for (index, g) in direction(&mut draft).iter_mut().enumerate() {
             let one_hot = |at: usize| f64::from(u8::from(index == at));
             *g = match form {
                 0 => one_hot(0),
@@ -671,19 +621,15 @@ fn whole(case: &Case, most_common: f64, choice: usize) -> Step {
                 _ => 1.0 - 2.0 * (index % 2) as f64,
             };
         }
-        return Step::Try(parts);
+        return Step::Try(draft);
     }
     if let Some(change) = among(EVERYWHERE) {
-        if everywhere(&mut parts.logits, most_common, change, dtype) {
-            return Step::Try(parts);
-        }
-        return Step::Skip;
+        let helps = everywhere(&mut draft.logits, most_common, change, dtype);
+        return if helps { Step::Try(draft) } else { Step::Skip };
     }
     if let Some(change) = among(EVERYWHERE) {
-        if everywhere(&mut parts.direction, 1.0, change, dtype) {
-            return Step::Try(parts);
-        }
-        return Step::Skip;
+        let helps = everywhere(direction(&mut draft), 1.0, change, dtype);
+        return if helps { Step::Try(draft) } else { Step::Skip };
     }
     Step::Done
 }
@@ -735,11 +681,17 @@ fn everywhere(values: &mut [f64], common: f64, choice: usize, dtype: Dtype) -> b
 
 fn hash(case: &Case) -> u64 {
     let mut hasher = DefaultHasher::new();
-    let parts = [case.logits(), case.direction().unwrap_or(&[])];
-    for values in parts {
+    let mut row = |values: &[f64]| {
         values.len().hash(&mut hasher);
         values.iter().for_each(|x| x.to_bits().hash(&mut hasher));
+    };
+    row(case.logits());
+    for (_, value) in case.others() {
+        match value {
+            Value::Row(values) => row(values),
+            Value::Number(x) => row(&[*x]),
+            Value::Index(index) => row(&[f64::from_bits(*index as u64)]),
+        }
     }
-    case.target().map(|(class, smoothing)| (class, smoothing.to_bits())).hash(&mut hasher);
     hasher.finish()
 }

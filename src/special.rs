@@ -1,46 +1,84 @@
-//! The presets of what is due where a logit is not finite. The table itself is the oracle's (`oracle/special.rs`); which preset a kernel
-//! is held to is one of its claims.
+//! The kinds of rows that are not finite, and the presets of what is due on them. The table itself is the oracle's
+//! (`oracle/special.rs`); which preset a kernel is held to is one of its claims.
 
-use crate::error::{Error, Result};
-use std::fmt;
-use std::str::FromStr;
+use crate::named::named;
+use crate::op::Op;
+use serde::{Deserialize, Serialize};
 
-/// What an output must be when a logit is not finite or none is left: the policy table of the oracle.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum Special {
-    /// What the major frameworks do is accepted: the limit or NaN where a logit is +inf; NaN or zeros where all are masked.
-    #[default]
-    Framework,
-    /// Strict: the limit wherever one exists, NaN where none does.
-    Limit,
+named! {
+    /// What an output must be when a logit is not finite or none is left: the policy table of the oracle.
+    #[derive(Default)]
+    pub enum Special as "preset of special values" {
+        /// What the major frameworks do is accepted: the limit or NaN where a logit is +inf; NaN or zeros where all are masked.
+        #[default]
+        Framework = "framework",
+        /// Strict: the limit wherever one exists, NaN where none does.
+        Limit = "limit",
+    }
 }
 
-impl Special {
-    /// Both presets.
-    pub const ALL: [Special; 2] = [Special::Framework, Special::Limit];
+/// What kind of row it is, for the table of special values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum RowClass {
+    /// No logit.
+    Empty,
+    /// A NaN somewhere.
+    Nan,
+    /// More than one +inf, no NaN.
+    SeveralInfinite,
+    /// One +inf, no NaN.
+    OneInfinite,
+    /// All -inf.
+    FullyMasked,
+    /// Some -inf, the rest finite.
+    PartlyMasked,
+    /// All finite.
+    Finite,
+    /// The op treats each element by itself, so the row is of no kind.
+    Elements,
+}
 
-    /// The name on the command line.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Special::Framework => "framework",
-            Special::Limit => "limit",
+impl RowClass {
+    /// The first class that fits a row of logits of this op.
+    pub fn of(op: Op, logits: &[f64]) -> Self {
+        if op.is_elementwise() {
+            return RowClass::Elements;
+        }
+        let count = |test: fn(&f64) -> bool| logits.iter().filter(|z| test(z)).count();
+        let masked = count(|&z| z == f64::NEG_INFINITY);
+        if logits.is_empty() {
+            RowClass::Empty
+        } else if logits.iter().any(|z| z.is_nan()) {
+            RowClass::Nan
+        } else {
+            match count(|&z| z == f64::INFINITY) {
+                0 if masked == logits.len() => RowClass::FullyMasked,
+                0 if masked > 0 => RowClass::PartlyMasked,
+                0 => RowClass::Finite,
+                1 => RowClass::OneInfinite,
+                _ => RowClass::SeveralInfinite,
+            }
         }
     }
-}
 
-impl fmt::Display for Special {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
+    /// The class in words, for explanations.
+    pub const fn name(self) -> &'static str {
+        match self {
+            RowClass::Empty => "no logits",
+            RowClass::Nan => "a NaN logit",
+            RowClass::SeveralInfinite => "several +inf logits",
+            RowClass::OneInfinite => "one +inf logit",
+            RowClass::FullyMasked => "all logits -inf",
+            RowClass::PartlyMasked => "some logits -inf, the rest finite",
+            RowClass::Finite => "finite logits",
+            RowClass::Elements => "elements",
+        }
     }
-}
 
-impl FromStr for Special {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        Special::ALL
-            .into_iter()
-            .find(|special| special.name() == text)
-            .ok_or_else(|| Error::usage(format!("unknown preset `{text}` of special values; write framework or limit")))
+    /// Whether the row has a single truth: finite logits, and none or some that are -inf; or elements, each with its own.
+    pub const fn is_ordinary(self) -> bool {
+        matches!(self, RowClass::Finite | RowClass::PartlyMasked | RowClass::Elements)
     }
 }

@@ -10,7 +10,7 @@
 //! }
 //!
 //! fn main() -> std::process::ExitCode {
-//!     worker::serve([Closure::new("mine", Op::Softmax, softmax)])
+//!     worker::serve([Closure::new("mine", Op::SOFTMAX, softmax)])
 //! }
 //! ```
 //!
@@ -100,7 +100,7 @@ fn introduce<K: Kernel>(kernels: &[K]) -> (Hello, Vec<usize>) {
             places.push(Vec::new());
             offered.len() - 1
         });
-        for op in Op::ALL {
+        for &op in Op::ALL {
             for dtype in Dtype::ALL.into_iter().filter(|&dtype| kernel.supports(op, dtype)) {
                 let functions = &mut offered[place].functions;
                 if !functions.iter().any(|other| (other.op, other.dtype) == (op, dtype)) {
@@ -131,9 +131,9 @@ mod tests {
     #[test]
     fn a_conversation() {
         let kernels = [
-            Closure::new("a", Op::LogSumExp, |z: &[f64], out: &mut [f64]| out[0] = z[0]).of_version("1.0"),
-            Closure::new("b", Op::Softmax, |z: &[f32], out: &mut [f32]| out.copy_from_slice(z)),
-            Closure::new("a", Op::Softmax, |z: &[f64], out: &mut [f64]| out.copy_from_slice(z)).for_lengths(1..=9),
+            Closure::new("a", Op::LOGSUMEXP, |z: &[f64], out: &mut [f64]| out[0] = z[0]).of_version("1.0"),
+            Closure::new("b", Op::SOFTMAX, |z: &[f32], out: &mut [f32]| out.copy_from_slice(z)),
+            Closure::new("a", Op::SOFTMAX, |z: &[f64], out: &mut [f64]| out.copy_from_slice(z)).for_lengths(1..=9),
         ];
         let cases = ["logsumexp f64 [7]", "softmax f64 [1, 2]", "softmax f32 [3]", "logsumexp f64 []"];
         let cases = cases.map(|text| Case::parse(text).unwrap());
@@ -148,7 +148,7 @@ mod tests {
         assert_eq!(names, ["a", "b"]);
         assert_eq!(hello.kernels[0].version.as_deref(), Some("1.0"));
         assert_eq!(hello.kernels[0].functions[1].max_len, 9);
-        let functions = [(Op::LogSumExp, Dtype::F64), (Op::Softmax, Dtype::F64), (Op::Softmax, Dtype::F32)];
+        let functions = [(Op::LOGSUMEXP, Dtype::F64), (Op::SOFTMAX, Dtype::F64), (Op::SOFTMAX, Dtype::F32)];
         assert_eq!(hello.functions(), functions);
 
         let dtypes = [Dtype::F64, Dtype::F64, Dtype::F32, Dtype::F64].into_iter();

@@ -5,13 +5,15 @@
 //! Terms: an *answer* is an array of outputs of the right length, made without a kernel. The *right* answer is the oracle's,
 //! rounded.
 
+use logitfuzz::RowClass;
 use logitfuzz::campaign::{self, Control, Plan, Source};
-use logitfuzz::case::{Case, Extra};
+use logitfuzz::case::{Case, Value};
 use logitfuzz::dtype::Dtype;
 use logitfuzz::judge::{Bounds, OutputError, Verdict, judge};
 use logitfuzz::kernel::{Claims, Closure, Outcome, Special};
-use logitfuzz::op::{Op, Takes};
-use logitfuzz::oracle::{Accepted, Due, Oracle, Real, RowClass, Truth};
+use logitfuzz::op::Op;
+use logitfuzz::op::signature::Role;
+use logitfuzz::oracle::{Accepted, Due, Oracle, Rounded, Truth};
 use std::sync::Arc;
 
 /// The rows of the table, one of each kind.
@@ -33,12 +35,13 @@ const ANSWERS: [&str; 9] = ["right", "nan", "+inf", "-inf", "0", "-0", "uniform"
 
 fn case(op: Op, logits: impl Into<Arc<[f64]>>) -> Case {
     let logits = logits.into();
-    let extra = match op.takes() {
-        Takes::Logits => Extra::None,
-        Takes::Target => Extra::Target { class: TARGET, label_smoothing: 0.0 },
-        Takes::Cotangent | Takes::Tangent => Extra::Direction(DIRECTION[..logits.len()].into()),
+    let direction = DIRECTION[..logits.len()].to_vec();
+    let other = |role: Role| match role {
+        Role::Class => Value::Index(TARGET),
+        Role::Smoothing => Value::Number(0.0),
+        _ => direction.clone().into(),
     };
-    Case::new(op, Dtype::F32, logits, extra).expect("a valid case")
+    Case::with_others(op, Dtype::F32, logits, other).expect("a valid case")
 }
 
 /// The answer of that name; none where it is the right one, bit for bit.
@@ -88,6 +91,7 @@ framework ordinary     softmax_vjp        pass nan  inf       inf       zero    
 framework ordinary     softmax_jvp        pass nan  inf       inf       zero      zero      sign       sign       sign
 framework ordinary     log_softmax_vjp    pass nan  inf       inf       zero      zero      sign       sign       sign
 framework ordinary     log_softmax_jvp    pass nan  inf       inf       zero      zero      sign       sign       sign
+framework ordinary     log1mexp           pass nan  swallowed swallowed swallowed swallowed swallowed  -          swallowed
 framework masked       logsumexp          pass nan  inf       inf       zero      zero      inaccurate -          -
 framework masked       softmax            pass nan  inf       inf       zero      zero      inaccurate inaccurate zero
 framework masked       log_softmax        pass nan  swallowed inf       swallowed swallowed swallowed  inaccurate swallowed
@@ -97,6 +101,7 @@ framework masked       softmax_vjp        pass nan  inf       inf       zero    
 framework masked       softmax_jvp        pass nan  inf       inf       zero      zero      sign       sign       zero
 framework masked       log_softmax_vjp    pass nan  inf       inf       zero      zero      sign       sign       sign
 framework masked       log_softmax_jvp    pass nan  inf       inf       zero      zero      sign       sign       sign
+framework masked       log1mexp           pass nan  swallowed swallowed swallowed swallowed swallowed  -          swallowed
 framework fully-masked logsumexp          pass nan  swallowed -         swallowed swallowed swallowed  -          -
 framework fully-masked softmax            pass -    swallowed swallowed pass      pass      swallowed  -          -
 framework fully-masked log_softmax        pass -    swallowed pass      swallowed swallowed swallowed  -          -
@@ -106,6 +111,7 @@ framework fully-masked softmax_vjp        pass -    swallowed swallowed pass    
 framework fully-masked softmax_jvp        pass -    swallowed swallowed pass      pass      swallowed  -          -
 framework fully-masked log_softmax_vjp    pass -    swallowed swallowed pass      pass      swallowed  -          -
 framework fully-masked log_softmax_jvp    pass -    swallowed swallowed pass      pass      swallowed  -          -
+framework fully-masked log1mexp           pass nan  inf       inf       -         pass      range      -          -
 framework one-inf      logsumexp          pass nan  -         swallowed swallowed swallowed swallowed  -          -
 framework one-inf      softmax            pass pass swallowed swallowed swallowed swallowed swallowed  swallowed  swallowed
 framework one-inf      log_softmax        pass pass swallowed swallowed swallowed swallowed swallowed  swallowed  swallowed
@@ -115,6 +121,7 @@ framework one-inf      softmax_vjp        pass pass swallowed swallowed -       
 framework one-inf      softmax_jvp        pass pass swallowed swallowed -         pass      swallowed  -          -
 framework one-inf      log_softmax_vjp    pass pass swallowed swallowed swallowed swallowed swallowed  swallowed  swallowed
 framework one-inf      log_softmax_jvp    pass pass swallowed swallowed swallowed swallowed swallowed  swallowed  swallowed
+framework one-inf      log1mexp           pass -    swallowed swallowed swallowed swallowed swallowed  -          -
 framework several-inf  logsumexp          pass nan  -         swallowed swallowed swallowed swallowed  -          -
 framework several-inf  softmax            pass pass swallowed swallowed relation  relation  swallowed  pass       pass
 framework several-inf  log_softmax        pass pass swallowed pass      swallowed swallowed swallowed  pass       pass
@@ -124,6 +131,7 @@ framework several-inf  softmax_vjp        pass pass swallowed swallowed pass    
 framework several-inf  softmax_jvp        pass pass swallowed swallowed pass      pass      swallowed  pass       pass
 framework several-inf  log_softmax_vjp    pass pass swallowed swallowed swallowed swallowed swallowed  pass       pass
 framework several-inf  log_softmax_jvp    pass -    swallowed swallowed swallowed swallowed swallowed  -          -
+framework several-inf  log1mexp           pass -    swallowed swallowed swallowed swallowed swallowed  -          -
 framework nan          logsumexp          pass -    swallowed swallowed swallowed swallowed swallowed  -          -
 framework nan          softmax            pass -    swallowed swallowed swallowed swallowed swallowed  -          -
 framework nan          log_softmax        pass -    swallowed swallowed swallowed swallowed swallowed  -          -
@@ -133,6 +141,7 @@ framework nan          softmax_vjp        pass -    swallowed swallowed swallowe
 framework nan          softmax_jvp        pass -    swallowed swallowed swallowed swallowed swallowed  -          -
 framework nan          log_softmax_vjp    pass -    swallowed swallowed swallowed swallowed swallowed  -          -
 framework nan          log_softmax_jvp    pass -    swallowed swallowed swallowed swallowed swallowed  -          -
+framework nan          log1mexp           pass -    swallowed swallowed swallowed swallowed swallowed  -          -
 framework empty        logsumexp          pass nan  swallowed -         swallowed swallowed swallowed  -          -
 framework empty        softmax            pass -    -         -         -         -         -          -          -
 framework empty        log_softmax        pass -    -         -         -         -         -          -          -
@@ -140,6 +149,7 @@ framework empty        softmax_vjp        pass -    -         -         -       
 framework empty        softmax_jvp        pass -    -         -         -         -         -          -          -
 framework empty        log_softmax_vjp    pass -    -         -         -         -         -          -          -
 framework empty        log_softmax_jvp    pass -    -         -         -         -         -          -          -
+framework empty        log1mexp           pass -    -         -         -         -         -          -          -
 limit     fully-masked logsumexp          pass nan  swallowed -         swallowed swallowed swallowed  -          -
 limit     fully-masked softmax            pass -    swallowed swallowed swallowed swallowed swallowed  -          -
 limit     fully-masked log_softmax        pass -    swallowed swallowed swallowed swallowed swallowed  -          -
@@ -190,12 +200,12 @@ fn wrong_answers_get_the_verdicts_of_the_table() {
     let mut lines = Vec::new();
     for special in Special::ALL {
         for (name, logits) in ROWS {
-            if special == Special::Limit && RowClass::of(logits).is_ordinary() {
-                continue; // the presets agree there
-            }
-            for op in Op::ALL {
-                if op.takes() == Takes::Target && logits.is_empty() {
+            for &op in Op::ALL {
+                if op.takes_class() && logits.is_empty() {
                     continue;
+                }
+                if special == Special::Limit && RowClass::of(op, logits).is_ordinary() {
+                    continue; // the presets agree there
                 }
                 let case = case(op, logits);
                 let right = rounded(&mut oracle, &case, special);
@@ -234,7 +244,7 @@ fn special_values_must_be_answered_alike_everywhere() {
         ),
     ];
     for (rule, is_nan, is_consistent) in rules {
-        let kernel = Closure::new("by_rule", Op::Softmax, move |z: &[f32], out: &mut [f32]| {
+        let kernel = Closure::new("by_rule", Op::SOFTMAX, move |z: &[f32], out: &mut [f32]| {
             let max = z.iter().copied().fold(f32::NEG_INFINITY, |max, z| if max.is_nan() || max > z { max } else { z });
             let infinite = z.iter().filter(|z| **z == INF).count() as f32;
             if infinite > 0.0 {
@@ -263,11 +273,11 @@ fn special_values_must_be_answered_alike_everywhere() {
 
 #[test]
 fn no_answer_passes_without_a_truth() {
-    let not_known = Real { rounded: f64::NAN, residual: f64::NAN, unit: 0 };
+    let not_known = Rounded { rounded: f64::NAN, residual: f64::NAN, unit: 0 };
     let mut oracle = Oracle::new();
     let mut judged = 0;
     for (_, logits) in ROWS {
-        for op in Op::ALL.into_iter().filter(|op| op.takes() != Takes::Target || !logits.is_empty()) {
+        for op in Op::ALL.iter().copied().filter(|op| !op.takes_class() || !logits.is_empty()) {
             let case = case(op, logits);
             let right = rounded(&mut oracle, &case, Special::Framework);
             let n = right.len();
@@ -277,10 +287,10 @@ fn no_answer_passes_without_a_truth() {
             let truth = oracle.truth(&case, Special::Framework);
             let instead = |alternatives| Truth { alternatives, ..truth.clone() };
             // The judge with the truth in hand accepts the right answer; a residual that is NaN makes it worthless.
-            let half_known = |j: usize| Due::Real(Real { rounded: right[j], residual: f64::NAN, unit: 0 });
+            let half_known = |j: usize| Due::Value(Rounded { rounded: right[j], residual: f64::NAN, unit: 0 });
             let no_truths = [
                 ("undecided", instead(vec![vec![Due::Undecided; n]])),
-                ("NaN", instead(vec![vec![Due::Real(not_known); n]])),
+                ("NaN", instead(vec![vec![Due::Value(not_known); n]])),
                 ("NaN residual", instead(vec![(0..n).map(half_known).collect()])),
                 ("one of none", instead(vec![vec![Due::OneOf(Vec::new()); n]])),
                 ("one of NaN value", instead(vec![vec![Due::OneOf(vec![Accepted::Value(not_known)]); n]])),
@@ -348,9 +358,9 @@ fn ulps_agree_with_integers_around_every_power_of_two_of_f16() {
                 -sign * f64::from(sixteenths) * ulp as f64 / UNITS,
             ]);
             let exact = sign as i64 * (in_units(base) + i64::from(sixteenths) * ulp / 16);
-            let case = Case::new(Op::LogSoftmaxVjp, Dtype::F16, zeros.clone(), Extra::Direction(cotangent.into()));
+            let case = Case::new(Op::LOG_SOFTMAX_VJP, Dtype::F16, zeros.clone(), [cotangent.into()]);
             let truth = oracle.truth(&case.expect("values of f16"), Special::Framework);
-            let Due::Real(real) = &truth.alternatives[0][0] else { panic!("{truth:?}") };
+            let Due::Value(real) = &truth.alternatives[0][0] else { panic!("{truth:?}") };
 
             // The nearest multiple of the ulp, ties to even; infinite from the middle between the largest and 2^16.
             let unit = ulp_in_units(exact).min(1 << (15 + 28 - 10));

@@ -3,11 +3,12 @@
 
 mod support;
 
-use logitfuzz::case::{Case, Extra};
+use logitfuzz::case::{Case, Value};
 use logitfuzz::dtype::Dtype;
 use logitfuzz::kernel::builtin::{self, Builtin};
 use logitfuzz::kernel::{Kernel as _, Outcome, run};
-use logitfuzz::op::{Op, Takes};
+use logitfuzz::op::Op;
+use logitfuzz::op::signature::Role;
 use support::textbook::values;
 
 const NEG_INFINITY: f64 = f64::NEG_INFINITY;
@@ -20,17 +21,22 @@ fn ordinary() -> impl Iterator<Item = &'static Builtin> {
 }
 
 fn correct() -> impl Iterator<Item = &'static Builtin> {
-    builtin::all().iter().filter(|kernel| kernel.is_trusted())
+    builtin::all().iter().filter(|kernel| kernel.is_trusted() && kernel.supports(Op::SOFTMAX, Dtype::F32))
+}
+
+/// The ops of rows.
+fn row_ops() -> impl Iterator<Item = Op> {
+    Op::ALL.iter().copied().filter(|op| !op.is_elementwise())
 }
 
 /// A case of any op; the target, smoothing and direction are used where the op takes them.
 fn case(op: Op, dtype: Dtype, logits: &[f64], target: usize, smoothing: f64, direction: &[f64]) -> Case {
-    let extra = match op.takes() {
-        Takes::Logits => Extra::None,
-        Takes::Target => Extra::Target { class: target, label_smoothing: smoothing },
-        Takes::Cotangent | Takes::Tangent => Extra::Direction(direction.into()),
+    let other = |role: Role| match role {
+        Role::Class => Value::Index(target),
+        Role::Smoothing => Value::Number(smoothing),
+        _ => direction.to_vec().into(),
     };
-    Case::new(op, dtype, logits.to_vec(), extra).expect("a valid case")
+    Case::with_others(op, dtype, logits.to_vec(), other).expect("a valid case")
 }
 
 /// A direction of `n` small integers, none of them 0.
@@ -65,7 +71,7 @@ fn the_textbook_gives_known_digits() {
     const SOFTMAX: [f64; 3] = [0.0900305731703804, 0.2447284710547976, 0.6652409557748218];
     let (g, e) = (direction(3), 0.125);
     let mean = SOFTMAX[0] - 2.0 * SOFTMAX[1] + 4.0 * SOFTMAX[2];
-    for op in Op::ALL {
+    for &op in Op::ALL {
         let want: Vec<f64> = match op.name() {
             "logsumexp" => vec![LSE],
             "softmax" => SOFTMAX.to_vec(),
@@ -75,9 +81,12 @@ fn the_textbook_gives_known_digits() {
             "softmax_vjp" | "softmax_jvp" => (0..3).map(|j| SOFTMAX[j] * (g[j] - mean)).collect(),
             "log_softmax_vjp" => (0..3).map(|j| g[j] - SOFTMAX[j] * 3.0).collect(),
             "log_softmax_jvp" => (0..3).map(|j| g[j] - mean).collect(),
+            // Of [-1, -2, -3].
+            "log1mexp" => vec![-0.45867514538708193, -0.14541345786885906, -0.051069180942701596],
             _ => panic!("{op}: what does it give on [1, 2, 3]?"),
         };
-        let got = values(&case(op, Dtype::F64, &[1.0, 2.0, 3.0], 1, e, &g));
+        let row = if op.is_elementwise() { [-1.0, -2.0, -3.0] } else { [1.0, 2.0, 3.0] };
+        let got = values(&case(op, Dtype::F64, &row, 1, e, &g));
         assert_eq!(got.len(), want.len(), "{op}");
         for (got, want) in got.iter().zip(&want) {
             assert!((got - want).abs() < 1e-14, "{op}: {got}, not {want}");
@@ -90,9 +99,9 @@ fn every_kernel_gives_known_values_in_every_op_and_dtype() {
     let mut checked = 0;
     for kernel in ordinary() {
         for dtype in Dtype::ALL {
-            for op in Op::ALL {
-                assert!(kernel.supports(op, dtype));
-                for logits in [[1.0, 2.0, 3.0], [3.0, 1.0, 2.0]] {
+            for op in Op::ALL.iter().copied().filter(|op| kernel.supports(*op, dtype)) {
+                let sign = if op.is_elementwise() { -1.0 } else { 1.0 };
+                for logits in [[1.0, 2.0, 3.0], [3.0, 1.0, 2.0]].map(|row| row.map(|z| sign * z)) {
                     for (target, smoothing) in [(0, 0.0), (1, 0.125), (2, 1.0)] {
                         let case = case(op, dtype, &logits, target, smoothing, &direction(3));
                         assert_close(kernel, &case, &outputs(kernel, &case), &values(&case));
@@ -102,7 +111,13 @@ fn every_kernel_gives_known_values_in_every_op_and_dtype() {
             }
         }
     }
-    assert_eq!(checked, ordinary().count() * Dtype::ALL.len() * Op::ALL.len() * 6);
+    let pairs = |kernel: &&Builtin| {
+        Op::ALL.iter().map(|&op| Dtype::ALL.iter().filter(|dtype| kernel.supports(op, **dtype)).count()).sum::<usize>()
+    };
+    assert_eq!(checked, ordinary().map(|kernel| pairs(&kernel)).sum::<usize>() * 6);
+    // Every kernel of rows implements all their ops, and every op has a kernel.
+    assert!(correct().all(|kernel| row_ops().all(|op| Dtype::ALL.iter().all(|&dtype| kernel.supports(op, dtype)))));
+    assert!(Op::ALL.iter().all(|&op| ordinary().any(|kernel| kernel.supports(op, Dtype::F32))));
     assert!(ordinary().count() >= LEAST_KERNELS.0 && correct().count() >= LEAST_KERNELS.1);
 }
 
@@ -111,19 +126,19 @@ fn ties_and_single_logits_are_exact() {
     for kernel in correct() {
         for dtype in Dtype::ALL {
             let ties = |op, e| outputs(kernel, &case(op, dtype, &[-5.0; 4], 1, e, &[1.0, 2.0, 3.0, 6.0]));
-            assert_eq!(ties(Op::Softmax, 0.0), [0.25; 4]);
-            assert_eq!(ties(Op::LogSoftmax, 0.0), [dtype.round(-(4.0f64.ln())); 4]);
-            assert_eq!(ties(Op::CrossEntropy, 0.25), [dtype.round(4.0f64.ln())]);
-            assert_eq!(ties(Op::CrossEntropyGrad, 0.0), [0.25, -0.75, 0.25, 0.25]);
-            assert_eq!(ties(Op::CrossEntropyGrad, 1.0), [0.0; 4]);
-            assert_eq!(ties(Op::SoftmaxVjp, 0.0), [-0.5, -0.25, 0.0, 0.75]);
-            assert_eq!(ties(Op::SoftmaxJvp, 0.0), [-0.5, -0.25, 0.0, 0.75]);
-            assert_eq!(ties(Op::LogSoftmaxVjp, 0.0), [-2.0, -1.0, 0.0, 3.0]);
-            assert_eq!(ties(Op::LogSoftmaxJvp, 0.0), [-2.0, -1.0, 0.0, 3.0]);
-            for op in Op::ALL {
+            assert_eq!(ties(Op::SOFTMAX, 0.0), [0.25; 4]);
+            assert_eq!(ties(Op::LOG_SOFTMAX, 0.0), [dtype.round(-(4.0f64.ln())); 4]);
+            assert_eq!(ties(Op::CROSS_ENTROPY, 0.25), [dtype.round(4.0f64.ln())]);
+            assert_eq!(ties(Op::CROSS_ENTROPY_GRAD, 0.0), [0.25, -0.75, 0.25, 0.25]);
+            assert_eq!(ties(Op::CROSS_ENTROPY_GRAD, 1.0), [0.0; 4]);
+            assert_eq!(ties(Op::SOFTMAX_VJP, 0.0), [-0.5, -0.25, 0.0, 0.75]);
+            assert_eq!(ties(Op::SOFTMAX_JVP, 0.0), [-0.5, -0.25, 0.0, 0.75]);
+            assert_eq!(ties(Op::LOG_SOFTMAX_VJP, 0.0), [-2.0, -1.0, 0.0, 3.0]);
+            assert_eq!(ties(Op::LOG_SOFTMAX_JVP, 0.0), [-2.0, -1.0, 0.0, 3.0]);
+            for op in row_ops() {
                 let want = match op {
-                    Op::LogSumExp => -7.0,
-                    Op::Softmax => 1.0,
+                    Op::LOGSUMEXP => -7.0,
+                    Op::SOFTMAX => 1.0,
                     // The loss, the gradient and the products of a row of one class are 0.
                     _ => 0.0,
                 };
@@ -146,8 +161,8 @@ fn correct_kernels_mask_exactly() {
             ];
             for logits in rows {
                 let g = direction(logits.len());
-                for op in Op::ALL {
-                    let targets = if op.takes() == Takes::Target { logits.len() } else { 1 };
+                for op in row_ops() {
+                    let targets = if op.takes_class() { logits.len() } else { 1 };
                     for (target, e) in (0..targets).flat_map(|t| [0.0, 0.125, 1.0, least].map(|e| (t, e))) {
                         let case = case(op, dtype, logits, target, e, &g);
                         let got = outputs(kernel, &case);
@@ -155,10 +170,10 @@ fn correct_kernels_mask_exactly() {
                         assert_close(kernel, &case, &got, &want);
                         for j in (0..got.len()).filter(|_| !op.is_scalar()).filter(|&j| logits[j] == NEG_INFINITY) {
                             let exact = match op {
-                                Op::LogSoftmaxJvp => continue,
+                                Op::LOG_SOFTMAX_JVP => continue,
                                 // e / n and 1 - e + e / n are rounded; only these two are known without computing.
-                                Op::CrossEntropyGrad if e == 0.0 => want[j],
-                                Op::CrossEntropyGrad => continue,
+                                Op::CROSS_ENTROPY_GRAD if e == 0.0 => want[j],
+                                Op::CROSS_ENTROPY_GRAD => continue,
                                 _ => want[j],
                             };
                             assert_eq!(got[j], exact, "{} on {case}: output {j}", kernel.name());

@@ -70,7 +70,7 @@ fn oracle_agrees_with_an_independent_library() {
         mismatches[..mismatches.len().min(SHOWN)].join("\n")
     );
     assert!(cases >= LEAST_CASES, "{cases} cases");
-    for op in Op::ALL {
+    for &op in Op::ALL {
         for dtype in Dtype::ALL {
             assert!(covered.contains_key(&(op, dtype)), "the table has no {op} in {dtype}");
         }

@@ -36,11 +36,11 @@ fn online(z: &[f32], out: &mut [f32]) {
 /// once a broken relation, although every output was within half of its bound.
 #[test]
 fn an_online_kernel_may_miss_the_sum_by_its_rescaling() {
-    let kernel = Closure::new("online", Op::Softmax, online).claiming(claims("online,exp=5,sum=compensated"));
+    let kernel = Closure::new("online", Op::SOFTMAX, online).claiming(claims("online,exp=5,sum=compensated"));
     let staircase: Vec<String> = (0..256).map(|i| format!("{}", f64::from(i) / 128.0)).collect();
     assert_eq!(verdict(&kernel, &format!("softmax f32 [{}]", staircase.join(", "))), Verdict::Pass);
     // The allowance is for the claim: without it the same kernel is caught.
-    let unclaimed = Closure::new("online", Op::Softmax, online).claiming(claims("exp=5,sum=compensated"));
+    let unclaimed = Closure::new("online", Op::SOFTMAX, online).claiming(claims("exp=5,sum=compensated"));
     assert_ne!(verdict(&unclaimed, &format!("softmax f32 [{}]", staircase.join(", "))), Verdict::Pass);
 }
 
@@ -54,7 +54,7 @@ fn a_masked_class_does_not_hide_a_positive_log_probability() {
         }
         out[0] = 1e-9;
     };
-    let kernel = Closure::new("above_zero", Op::LogSoftmax, above_zero).claiming(claims("shifted"));
+    let kernel = Closure::new("above_zero", Op::LOG_SOFTMAX, above_zero).claiming(claims("shifted"));
     for row in ["[0, -24]", "[0, -24, -inf]"] {
         assert_eq!(verdict(&kernel, &format!("log_softmax f32 {row}")), Verdict::Range, "{row}");
     }
@@ -82,7 +82,7 @@ fn a_shift_is_measured_in_the_type_that_is_computed_in() {
         let max = z.iter().fold(f32::NEG_INFINITY, |max, &z| max.max(z as f32));
         out[0] = f64::from(max + z.iter().map(|&z| (z as f32 - max).exp()).sum::<f32>().ln());
     };
-    let kernel = Closure::new("narrow", Op::LogSumExp, narrow).claiming(claims("accumulator=f32,shifted"));
+    let kernel = Closure::new("narrow", Op::LOGSUMEXP, narrow).claiming(claims("accumulator=f32,shifted"));
     assert_eq!(verdict(&kernel, "logsumexp f64 [1, 2, 3.25]"), Verdict::Pass);
 }
 
@@ -90,7 +90,7 @@ fn a_shift_is_measured_in_the_type_that_is_computed_in() {
 #[test]
 fn a_flushed_maximum_is_in_range() {
     let flush = |x: f32| if x.abs() < f32::MIN_POSITIVE { 0.0 } else { x };
-    let kernel = Closure::new("flushed", Op::LogSumExp, move |z: &[f32], out: &mut [f32]| out[0] = flush(z[0]))
+    let kernel = Closure::new("flushed", Op::LOGSUMEXP, move |z: &[f32], out: &mut [f32]| out[0] = flush(z[0]))
         .claiming(claims("flush_to_zero,shifted"));
     assert_eq!(verdict(&kernel, "logsumexp f32 [0x1p-130]"), Verdict::Pass);
 }
@@ -106,11 +106,11 @@ fn an_overflowing_cotangent_is_forgiven() {
             *out = g - (z - max).exp() / sum * total;
         }
     };
-    let kernel = Closure::new("vjp", Op::LogSoftmaxVjp, vjp);
+    let kernel = Closure::new("vjp", Op::LOG_SOFTMAX_VJP, vjp);
     assert_eq!(verdict(&kernel, "log_softmax_vjp f32 [0, 1] cotangent=[3e38, 3e38]"), Verdict::Pass);
     // Far from overflow nothing of the kind is forgiven.
     let infinite =
-        Closure::new("infinite", Op::LogSoftmaxVjp, |_: &[f32], _: &[f32], out: &mut [f32]| out.fill(f32::INFINITY));
+        Closure::new("infinite", Op::LOG_SOFTMAX_VJP, |_: &[f32], _: &[f32], out: &mut [f32]| out.fill(f32::INFINITY));
     assert_eq!(verdict(&infinite, "log_softmax_vjp f32 [0, 1] cotangent=[1e37, 1e37]"), Verdict::Inf);
 }
 

@@ -3,4 +3,4 @@
 
 use logitfuzz::{Op, fuzz::Target};
 
-logitfuzz::fuzz_target!(Target::builtin(&[Op::CrossEntropy, Op::CrossEntropyGrad]));
+logitfuzz::fuzz_target!(Target::builtin(&[Op::CROSS_ENTROPY, Op::CROSS_ENTROPY_GRAD]));

@@ -3,4 +3,4 @@
 
 use logitfuzz::{Op, fuzz::Target};
 
-logitfuzz::fuzz_target!(Target::builtin(&[Op::LogSoftmax]));
+logitfuzz::fuzz_target!(Target::builtin(&[Op::LOG_SOFTMAX]));

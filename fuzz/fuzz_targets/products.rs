@@ -3,4 +3,4 @@
 
 use logitfuzz::{Op, fuzz::Target};
 
-logitfuzz::fuzz_target!(Target::builtin(&[Op::SoftmaxVjp, Op::SoftmaxJvp, Op::LogSoftmaxVjp, Op::LogSoftmaxJvp]));
+logitfuzz::fuzz_target!(Target::builtin(&[Op::SOFTMAX_VJP, Op::SOFTMAX_JVP, Op::LOG_SOFTMAX_VJP, Op::LOG_SOFTMAX_JVP]));

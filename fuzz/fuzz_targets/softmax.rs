@@ -3,4 +3,4 @@
 
 use logitfuzz::{Op, fuzz::Target};
 
-logitfuzz::fuzz_target!(Target::builtin(&[Op::Softmax]));
+logitfuzz::fuzz_target!(Target::builtin(&[Op::SOFTMAX]));

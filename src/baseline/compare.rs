@@ -1,7 +1,7 @@
 //! The rules of the gate: what counts as worse, and why a libm of another machine does not.
 
 use super::{
-    Baseline, CellName, Entry, FunctionName, Settings, failing, in_words, selects, three_digits_up, worst_grade,
+    Baseline, BaselineSettings, CellName, Entry, FunctionName, failing, in_words, selects, three_digits_up, worst_grade,
 };
 use crate::dtype::Dtype;
 use crate::error::{Error, Result};
@@ -283,10 +283,10 @@ pub fn compare(results: &Results, baseline: Option<&Baseline>, slack: f64) -> Re
     }
     if let Some(baseline) = baseline {
         baseline.refuse_former()?;
-        baseline.fits(&Settings::of(&results.settings, results.provenance.generators))?;
+        baseline.fits(&BaselineSettings::of(&results.settings, results.provenance.generators))?;
     }
     let mut comparison = judge_cells(results, baseline, slack);
-    let nothing = Settings::of(&results.settings, results.provenance.generators).plain()?;
+    let nothing = BaselineSettings::of(&results.settings, results.provenance.generators).plain()?;
     comparison.cells.extend(judge_declared(results, baseline, &nothing));
     for cell in &mut comparison.cells {
         // Of a cell that no entry knows, an empty one is not accepted.

@@ -6,7 +6,7 @@
 //! `expected` stands outside it, because a person may write it.
 
 use super::lines::{self, CellLine, DeclaredLine, FormerDeclaredLine, Line, PassingLine, checksum};
-use super::{Baseline, CellName, Entry, FORMER_SCHEMA, Recorded, SCHEMA, SPELLED_SCHEMA, Settings};
+use super::{Baseline, BaselineSettings, CellName, Entry, FORMER_SCHEMA, Recorded, SCHEMA, SPELLED_SCHEMA};
 use crate::error::{Error, Result};
 use crate::outside;
 use crate::{files, json};
@@ -52,7 +52,7 @@ struct Parts<'a> {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Head {
-    settings: Settings,
+    settings: BaselineSettings,
     check: String,
 }
 

@@ -23,7 +23,7 @@ fn results() -> Results {
 fn cell(verdicts: &[(Verdict, u64)], grade: Grade, max_ratio: f64) -> Cell {
     Cell {
         kernel: "mine".into(),
-        op: Op::Softmax,
+        op: Op::SOFTMAX,
         dtype: Dtype::F32,
         family: "ordinary".into(),
         cases: verdicts.iter().map(|(_, count)| count).sum(),
@@ -132,7 +132,7 @@ fn declaring(claims: &str, lengths: std::ops::RangeInclusive<usize>) -> Results 
     set.set(claims).unwrap();
     let declaration = Declaration { lengths, ..Declaration::of_claims(set) };
     results.declared =
-        vec![Declared { kernel: "mine".into(), op: Op::Softmax, dtype: Dtype::F32, declaration, needed: 0 }];
+        vec![Declared { kernel: "mine".into(), op: Op::SOFTMAX, dtype: Dtype::F32, declaration, needed: 0 }];
     results
 }
 
@@ -489,10 +489,10 @@ fn what_functions_declare_alike_is_one_line() {
         results.declared.push(Declared { kernel: kernel.into(), op, dtype, declaration, needed: 0 });
     };
     for kernel in ["mine", "other"] {
-        for op in Op::ALL {
+        for &op in Op::ALL {
             for dtype in Dtype::ALL {
                 let claims =
-                    if op == Op::Softmax && dtype == Dtype::F32 && kernel == "mine" { "exp=9" } else { "exp=8" };
+                    if op == Op::SOFTMAX && dtype == Dtype::F32 && kernel == "mine" { "exp=9" } else { "exp=8" };
                 add(&mut results, kernel, op, dtype, claims);
             }
         }

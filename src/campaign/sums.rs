@@ -17,8 +17,8 @@ use crate::case::Case;
 use crate::error::{Error, Result};
 use crate::judge::{Judgement, Verdict};
 use crate::kernel::{Claims, Declaration, Fault};
-use crate::oracle::RowClass;
 use crate::results::{Cell, Curve, CurvePoints, Declared, Shape};
+use crate::special::RowClass;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
@@ -338,7 +338,7 @@ mod tests {
     #[test]
     fn counts_that_do_not_add_up_are_an_error() {
         let mut plan = Plan::new(vec![Arc::new(builtin::find("shifted").unwrap())]);
-        (plan.ops, plan.dtypes, plan.cases) = (vec![Op::Softmax], vec![Dtype::F32], 10);
+        (plan.ops, plan.dtypes, plan.cases) = (vec![Op::SOFTMAX], vec![Dtype::F32], 10);
         plan.sources.truncate(1);
         let planned = Planned::all(&plan).unwrap();
         let check = |rows: u64, without: u64, cases: u64, verdicts: u64, seen: u64, complete: bool| {

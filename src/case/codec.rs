@@ -2,24 +2,35 @@
 //!
 //! | bytes | what |
 //! |---|---|
-//! | 0 | op, modulo 9, in the order of [`Op::ALL`] |
+//! | 0 | op: its code ([`Op::code`]); a byte that is no code counts modulo 9 |
 //! | 1 | dtype, modulo 4, in the order of [`Dtype::ALL`] |
 //! | 2..6 | target, little-endian, modulo n |
-//! | 6.. | label smoothing, one word of the dtype (only for the ops that take it) |
-//! | then | the logits, one little-endian word each; for the products each is followed by its cotangent or tangent |
+//! | 6.. | each single number that the op takes (a label smoothing), one word of the dtype |
+//! | then | the logits, one little-endian word each; each is followed by its value of every other row that the op takes (a cotangent or tangent) |
 //!
 //! The length is what is left, so cutting or inserting words keeps a case meaningful. [`Case::decode`] is total: any bytes are
 //! a case, and never more than [`MAX_DECODED_LOGITS`] logits of it. [`Case::encode`] is canonical: encoding what was decoded
 //! is a fixed point, and decoding what was encoded gives the case back.
 
-use super::{Case, Extra};
+use super::{Case, Value};
 use crate::dtype::Dtype;
-use crate::op::{Op, Takes};
+use crate::op::Op;
+use crate::op::signature::{Extent, Role};
 
 /// The most logits that [`Case::decode`] reads; bytes beyond them are ignored.
 pub const MAX_DECODED_LOGITS: usize = 1 << 17;
 
 const HEADER: usize = 6;
+
+/// The codes that every byte had a meaning by, before a tenth op joined. A byte that is no op's code still has that meaning: an op
+/// that joins takes one byte of a corpus, and no more.
+const FIRST_CODES: u8 = 9;
+
+/// The op of a byte.
+fn op_of(byte: u8) -> Op {
+    let by_code = |code: u8| Op::ALL.iter().copied().find(|op| op.code() == code);
+    by_code(byte).or_else(|| by_code(byte % FIRST_CODES)).unwrap_or(Op::ALL[0])
+}
 
 impl Case {
     /// Reads a case from any bytes; missing bytes of the header count as zeros.
@@ -28,7 +39,7 @@ impl Case {
     /// result could overflow, becomes the nearest value that is not (0 for NaN); cross-entropy without a logit gets one, 0.
     pub fn decode(bytes: &[u8]) -> Case {
         let byte = |index: usize| bytes.get(index).copied().unwrap_or(0);
-        let op = Op::ALL[usize::from(byte(0)) % Op::ALL.len()];
+        let op = op_of(byte(0));
         let dtype = Dtype::ALL[usize::from(byte(1)) % Dtype::ALL.len()];
         let target = u32::from_le_bytes([byte(2), byte(3), byte(4), byte(5)]);
         let width = dtype.bytes();
@@ -37,46 +48,47 @@ impl Case {
             word[..width].copy_from_slice(chunk);
             dtype.from_bits(u64::from_le_bytes(word))
         });
-        let smoothing = if op.takes() == Takes::Target { words.next().unwrap_or(0.0) } else { 0.0 };
-        let (logits, extra) = match op.takes() {
-            Takes::Logits => (words.take(MAX_DECODED_LOGITS).collect(), Extra::None),
-            Takes::Target => {
-                let mut logits: Vec<f64> = words.take(MAX_DECODED_LOGITS).collect();
-                if logits.is_empty() {
-                    logits.push(0.0);
-                }
-                let label_smoothing = if (0.0..=1.0).contains(&smoothing) { smoothing.abs() } else { 0.0 };
-                let class = target as usize % logits.len();
-                (logits, Extra::Target { class, label_smoothing })
+        let numbers = op.others().iter().filter(|input| input.role.extent() == Extent::Number);
+        let mut numbers: Vec<f64> = numbers.map(|_| words.next().unwrap_or(0.0)).collect();
+        numbers.reverse();
+        let rows = op.rows();
+        let flat: Vec<f64> = words.take(rows * MAX_DECODED_LOGITS).collect();
+        let mut columns: Vec<Vec<f64>> =
+            (0..rows).map(|row| flat.chunks_exact(rows).map(|words| words[row]).collect()).collect();
+        if op.takes_class() && columns[0].is_empty() {
+            columns.iter_mut().for_each(|column| column.push(0.0));
+        }
+        let n = columns[0].len();
+        let mut columns = columns.into_iter();
+        let logits = columns.next().unwrap_or_default();
+        let limit = largest_direction(dtype, n);
+        let others = op.others().iter().map(|input| match input.role {
+            Role::Class => Value::Index(target as usize % n),
+            Role::Smoothing => {
+                let smoothing = numbers.pop().unwrap_or(0.0);
+                Value::Number(if (0.0..=1.0).contains(&smoothing) { smoothing.abs() } else { 0.0 })
             }
-            Takes::Cotangent | Takes::Tangent => {
-                let flat: Vec<f64> = words.take(2 * MAX_DECODED_LOGITS).collect();
-                let n = flat.len() / 2;
-                let limit = largest_direction(dtype, n);
+            Role::Direction => {
                 let bounded = |g: f64| if g.is_nan() { 0.0 } else { g.clamp(-limit, limit) };
-                let (logits, direction): (Vec<f64>, Vec<f64>) =
-                    flat.chunks_exact(2).map(|pair| (pair[0], bounded(pair[1]))).unzip();
-                (logits, Extra::Direction(direction.into()))
+                Value::from(columns.next().unwrap_or_default().into_iter().map(bounded).collect::<Vec<f64>>())
             }
-        };
-        Case { op, dtype, logits: logits.into(), extra }
+            Role::Logits => Value::from(columns.next().unwrap_or_default()),
+        });
+        Case { op, dtype, others: others.collect(), logits: logits.into() }
     }
 
     /// The first two bytes of a case of this op and dtype.
     pub(crate) fn header(op: Op, dtype: Dtype) -> [u8; 2] {
-        let position = |found: Option<usize>| found.unwrap_or(0) as u8;
-        [
-            position(Op::ALL.iter().position(|&known| known == op)),
-            position(Dtype::ALL.iter().position(|&known| known == dtype)),
-        ]
+        let place = Dtype::ALL.iter().position(|&known| known == dtype).unwrap_or(0);
+        [op.code(), place as u8]
     }
 
     /// The most logits that a case of this op and dtype has in `size` bytes.
     #[cfg(feature = "arbitrary")]
     pub(crate) fn logits_in(op: Op, dtype: Dtype, size: usize) -> usize {
-        let smoothing = usize::from(op.takes() == Takes::Target);
-        let words = (size.saturating_sub(HEADER) / dtype.bytes()).saturating_sub(smoothing);
-        (words / if op.takes_direction() { 2 } else { 1 }).min(MAX_DECODED_LOGITS)
+        let numbers = op.others().iter().filter(|input| input.role.extent() == Extent::Number).count();
+        let words = (size.saturating_sub(HEADER) / dtype.bytes()).saturating_sub(numbers);
+        (words / op.rows()).min(MAX_DECODED_LOGITS)
     }
 
     /// The bytes of the case: the canonical ones, which [`Case::decode`] reads back to the same case as long as there are no
@@ -84,16 +96,20 @@ impl Case {
     pub fn encode(&self) -> Vec<u8> {
         let width = self.dtype.bytes();
         let mut bytes = Self::header(self.op, self.dtype).to_vec();
-        let (class, smoothing) = self.target().unwrap_or((0, 0.0));
+        let (class, _) = self.target().unwrap_or((0, 0.0));
         bytes.extend((class as u32).to_le_bytes());
         let mut push = |x: f64| bytes.extend(&self.dtype.to_bits(x).to_le_bytes()[..width]);
-        if self.op.takes() == Takes::Target {
-            push(smoothing);
+        for value in &self.others {
+            if let Value::Number(x) = value {
+                push(*x);
+            }
         }
         for (index, &z) in self.logits.iter().enumerate() {
             push(z);
-            if let Some(direction) = self.direction() {
-                push(direction[index]);
+            for value in &self.others {
+                if let Value::Row(values) = value {
+                    push(values[index]);
+                }
             }
         }
         bytes
@@ -121,7 +137,7 @@ mod tests {
         fn any_bytes_are_a_case(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let case = Case::decode(&bytes);
             prop_assert!(case.logits().len() <= MAX_DECODED_LOGITS);
-            let valid = Case::new(case.op(), case.dtype(), case.logits().to_vec(), case.extra().clone());
+            let valid = Case::new(case.op(), case.dtype(), case.logits().to_vec(), case.others.clone());
             prop_assert!(valid.is_ok(), "{:?}", valid);
             let canonical = case.encode();
             let again = Case::decode(&canonical);
@@ -132,7 +148,7 @@ mod tests {
 
     #[test]
     fn every_op_and_dtype_round_trips() {
-        for op in Op::ALL {
+        for &op in Op::ALL {
             for dtype in Dtype::ALL {
                 let logits = vec![
                     1.0,
@@ -144,12 +160,16 @@ mod tests {
                     dtype.format().least(),
                 ];
                 let n = logits.len();
-                let extra = match op.takes() {
-                    Takes::Logits => Extra::None,
-                    Takes::Target => Extra::Target { class: 3, label_smoothing: dtype.format().least() },
-                    _ => Extra::Direction(vec![-largest_direction(dtype, n); n].into()),
-                };
-                let case = Case::new(op, dtype, logits, extra).unwrap();
+                let others: Vec<Value> = op
+                    .others()
+                    .iter()
+                    .map(|input| match input.role {
+                        Role::Class => Value::Index(3),
+                        Role::Smoothing => Value::Number(dtype.format().least()),
+                        Role::Direction | Role::Logits => vec![-largest_direction(dtype, n); n].into(),
+                    })
+                    .collect();
+                let case = Case::new(op, dtype, logits, others).unwrap();
                 assert_eq!(Case::decode(&case.encode()).to_string(), case.to_string());
             }
         }
@@ -159,5 +179,15 @@ mod tests {
     fn a_large_input_is_cut_at_the_cap() {
         let bytes = vec![0u8; 6 + 2 * (MAX_DECODED_LOGITS + 5)];
         assert_eq!(Case::decode(&bytes).logits().len(), MAX_DECODED_LOGITS);
+    }
+
+    /// What a byte meant before a tenth op joined, it means still, but for the byte of that op.
+    #[test]
+    fn a_byte_keeps_its_meaning() {
+        for byte in 0..=u8::MAX {
+            let former = Op::ALL[usize::from(byte % FIRST_CODES)];
+            let own = Op::ALL.iter().copied().find(|op| op.code() == byte);
+            assert_eq!(op_of(byte), own.unwrap_or(former), "{byte}");
+        }
     }
 }

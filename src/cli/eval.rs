@@ -2,17 +2,18 @@
 
 use super::select::{Kernels, Policy};
 use super::{Exit, print, render};
-use crate::case::{Case, parse_values};
+use crate::case::{self, Case, parse_class, parse_values};
 use crate::diagnosis::DIGITS;
 use crate::dtype::{Dtype, text};
 use crate::error::Error;
 use crate::judge::Judgement;
 use crate::kernel::{self, Claims, Outcome, accepts};
-use crate::op::{Op, Takes};
+use crate::op::signature::Extent;
+use crate::op::{Input, Op};
 use crate::oracle::Oracle;
 use crate::quiet::quietly;
 use crate::trial::Trial;
-use clap::ValueEnum;
+use clap::{ArgMatches, ValueEnum};
 use serde_json::{Map, Value, json};
 
 #[derive(clap::Args)]
@@ -35,18 +36,8 @@ pub(super) struct Eval {
     kernels: Kernels,
     #[command(flatten)]
     policy: Policy,
-    /// The true class, counted from 0 (cross_entropy, cross_entropy_grad)
-    #[arg(long, value_name = "CLASS", value_parser = super::whole::<usize>, allow_hyphen_values = true)]
-    target: Option<usize>,
-    /// The label smoothing, in [0, 1] (cross_entropy, cross_entropy_grad) [default: 0]
-    #[arg(long, value_name = "E", allow_hyphen_values = true)]
-    label_smoothing: Option<String>,
-    /// The cotangent, one value for each logit (softmax_vjp, log_softmax_vjp)
-    #[arg(long, value_name = "A,B,...", allow_hyphen_values = true)]
-    cotangent: Option<String>,
-    /// The tangent, one value for each logit (softmax_jvp, log_softmax_jvp)
-    #[arg(long, value_name = "A,B,...", allow_hyphen_values = true)]
-    tangent: Option<String>,
+    #[command(flatten)]
+    others: Others,
     /// What to print
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
@@ -113,31 +104,77 @@ impl Eval {
     fn case(&self) -> Result<Case, Error> {
         let (op, dtype) = (self.op, self.dtype);
         let logits = parse_values(&self.logits.join(" "), dtype)?;
-        let smoothing = self.label_smoothing.as_ref().map(|smoothing| text::parse(smoothing, dtype)).transpose()?;
-        let refuse = |flag: &str| Err(Error::usage(format!("{op} does not take {flag}; see `logitfuzz list ops`")));
-        let direction = match (&self.cotangent, &self.tangent, op.takes()) {
-            (None, None, Takes::Cotangent) => {
-                return Err(Error::usage(format!("{op} needs --cotangent, one value for each logit")));
+        let given = self.others.0.iter().map(|(input, text)| {
+            if !op.others().contains(input) {
+                let flag = flag(*input);
+                return Err(Error::usage(format!("{op} does not take --{flag}; see `logitfuzz list ops`")));
             }
-            (None, None, Takes::Tangent) => {
-                return Err(Error::usage(format!("{op} needs --tangent, one value for each logit")));
-            }
-            (None, None, _) => None,
-            (Some(values), None, Takes::Cotangent) | (None, Some(values), Takes::Tangent) => {
-                Some(parse_values(values, dtype)?)
-            }
-            (Some(_), _, takes) if takes != Takes::Cotangent => return refuse("--cotangent"),
-            _ => return refuse("--tangent"),
-        };
-        match (op.takes(), self.target, smoothing) {
-            (Takes::Target, None, _) => {
-                return Err(Error::usage(format!("{op} needs --target, the true class counted from 0")));
-            }
-            (Takes::Target, _, _) | (_, None, None) => {}
-            (_, Some(_), _) => return refuse("--target"),
-            _ => return refuse("--label-smoothing"),
+            let value = match input.role.extent() {
+                Extent::Row => parse_values(text, dtype)?.into(),
+                Extent::Number => text::parse(text, dtype)?.into(),
+                Extent::Index => parse_class(text)?.into(),
+            };
+            Ok((input.name, value))
+        });
+        let given = given.collect::<Result<Vec<(&str, case::Value)>, Error>>()?;
+        let is_given = |input: &Input| given.iter().any(|(name, _)| *name == input.name);
+        if let Some(missing) = op.others().iter().find(|input| input.role.default().is_none() && !is_given(input)) {
+            return Err(Error::usage(format!("{op} needs --{}, {}", flag(*missing), missing.role.about())));
         }
-        Case::from_parts(op, dtype, logits, self.target, smoothing, direction)
+        Case::from_named(op, dtype, logits, given)
+    }
+}
+
+/// What ops take besides the logits: a flag for each input that some op has.
+struct Others(Vec<(Input, String)>);
+
+/// Every input besides the logits that an op has, with the ops that have it.
+fn inputs() -> Vec<(Input, Vec<Op>)> {
+    let mut inputs: Vec<(Input, Vec<Op>)> = Vec::new();
+    for (&op, &input) in Op::ALL.iter().flat_map(|op| op.others().iter().map(move |input| (op, input))) {
+        match inputs.iter_mut().find(|(known, _)| *known == input) {
+            Some((_, ops)) => ops.push(op),
+            None => inputs.push((input, vec![op])),
+        }
+    }
+    inputs
+}
+
+fn flag(input: Input) -> String {
+    input.name.replace('_', "-")
+}
+
+impl clap::FromArgMatches for Others {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let given = |(input, _): (Input, _)| Some((input, matches.get_one::<String>(input.name)?.clone()));
+        Ok(Self(inputs().into_iter().filter_map(given).collect()))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+impl clap::Args for Others {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        inputs().into_iter().fold(command, |command, (input, ops)| {
+            let ops: Vec<&str> = ops.iter().map(|op| op.name()).collect();
+            let default = input.role.default().map_or_else(String::new, |x| format!(" [default: {x}]"));
+            let value_name = match input.role.extent() {
+                Extent::Row => "A,B,...",
+                Extent::Number => "X",
+                Extent::Index => "CLASS",
+            };
+            let help =
+                format!("The {}: {} ({}){default}", input.name.replace('_', " "), input.role.about(), ops.join(", "));
+            let argument = clap::Arg::new(input.name).long(flag(input)).value_name(value_name).help(help);
+            command.arg(argument.allow_hyphen_values(true))
+        })
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        Self::augment_args(command)
     }
 }
 

@@ -3,7 +3,7 @@
 use super::run::{incomplete, measure};
 use super::select::{Kernels, Policy, Work};
 use super::{Exit, FAILED, print};
-use crate::baseline::{self, Baseline, CellName, Comparison, Reason, Settings};
+use crate::baseline::{self, Baseline, BaselineSettings, CellName, Comparison, Reason};
 use crate::error::{Error, Result};
 use crate::generate;
 use crate::kernel::builtin;
@@ -16,8 +16,9 @@ use std::path::{Path, PathBuf};
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-Writes results.json, run.json, summary.md, index.html, junit.xml, logitfuzz.sarif and gate.json, and where it fails
-baseline.new.json, which `logitfuzz accept --from` accepts. Without a baseline every failing verdict fails the gate.
+Writes results.json, run.json (not with --from), summary.md, index.html, junit.xml, logitfuzz.sarif and gate.json, and
+where it fails baseline.new.json, which `logitfuzz accept --from` accepts. Without a baseline every failing verdict fails
+the gate.
 
 Exits 0 if no cell is worse, 1 if one is, 2 if the baseline cannot be used, 3 if a kernel could not be loaded, 4 if nothing is
 selected.
@@ -102,7 +103,7 @@ impl Measurement {
     pub fn results(
         &mut self,
         baseline: Option<&Baseline>,
-        check: impl Fn(&results::Settings, &Settings) -> Result<()>,
+        check: impl Fn(&results::Settings, &BaselineSettings) -> Result<()>,
     ) -> Result<(Results, Option<RunInfo>)> {
         if let Some(from) = &self.from {
             let results = report::read(from)?;
@@ -112,7 +113,7 @@ impl Measurement {
                     from.display()
                 )));
             }
-            check(&results.settings, &Settings::of(&results.settings, results.provenance.generators))?;
+            check(&results.settings, &BaselineSettings::of(&results.settings, results.provenance.generators))?;
             return Ok((results, None));
         }
         if let Some(baseline) = baseline {
@@ -121,7 +122,7 @@ impl Measurement {
         }
         let plan = self.work.plan(&self.kernels, &self.policy)?;
         let settings = plan.settings();
-        check(&settings, &Settings::of(&settings, generate::VERSION))?;
+        check(&settings, &BaselineSettings::of(&settings, generate::VERSION))?;
         self.folder = Some(report::prepare(&self.out)?);
         let (results, info) = measure(&plan)?;
         if let Some(error) = plan.trouble() {

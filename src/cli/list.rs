@@ -5,7 +5,7 @@ use super::{Exit, print};
 use crate::dtype::Dtype;
 use crate::generate::Family;
 use crate::kernel::{Kernel, builtin};
-use crate::op::{Op, Takes};
+use crate::op::Op;
 use clap::ValueEnum;
 
 #[derive(clap::Args)]
@@ -42,13 +42,10 @@ impl List {
             What::Ops => Op::ALL
                 .iter()
                 .map(|op| {
-                    let takes = match op.takes() {
-                        Takes::Logits => "",
-                        Takes::Target => "  --target --label-smoothing",
-                        Takes::Cotangent => "  --cotangent",
-                        Takes::Tangent => "  --tangent",
-                    };
-                    (op.name().to_owned(), format!("{}{takes}", op.formula()))
+                    let flags = op.others().iter().map(|input| format!(" --{}", input.name.replace('_', "-")));
+                    let flags: String = flags.collect();
+                    let space = if flags.is_empty() { "" } else { " " };
+                    (op.name().to_owned(), format!("{}{space}{flags}", op.formula()))
                 })
                 .collect(),
             What::Dtypes => Dtype::ALL
@@ -85,7 +82,7 @@ fn served(kernel: &dyn Kernel) -> String {
             Dtype::ALL.iter().filter(|&&dtype| kernel.supports(op, dtype)).map(|dtype| dtype.name()).collect();
         (!dtypes.is_empty()).then(|| format!("{op} {}", dtypes.join(" ")))
     };
-    let ops: Vec<String> = Op::ALL.into_iter().filter_map(of_op).collect();
+    let ops: Vec<String> = Op::ALL.iter().copied().filter_map(of_op).collect();
     let version = kernel.version().map_or_else(String::new, |version| format!("{version}: "));
     version + &ops.join(", ")
 }

@@ -16,7 +16,8 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-Writes results.json, run.json, summary.md and index.html. Ctrl-C ends the work early; the report then says that it is partial.
+Writes results.json, run.json, summary.md, index.html, junit.xml and logitfuzz.sarif, and removes the gate.json and
+baseline.new.json of an earlier gate. Ctrl-C ends the work early; the report then says that it is partial.
 
 Examples:
   logitfuzz run

@@ -149,7 +149,7 @@ impl Policy {
     ///
     /// # Errors
     /// A preset of special values that this version does not have.
-    pub fn fill(&mut self, settings: &baseline::Settings) -> Result<()> {
+    pub fn fill(&mut self, settings: &baseline::BaselineSettings) -> Result<()> {
         if let (None, Some(special)) = (self.special, &settings.special) {
             self.special = Some(special.parse()?);
         }
@@ -167,7 +167,7 @@ impl Policy {
 
 impl Work {
     /// Takes what no flag says from the settings of a baseline.
-    pub fn fill(&mut self, settings: &baseline::Settings) {
+    pub fn fill(&mut self, settings: &baseline::BaselineSettings) {
         self.cases = self.cases.or(Some(settings.cases));
         self.seed = self.seed.or(Some(settings.seed));
         self.max_len = self.max_len.or(Some(settings.max_len));
@@ -226,7 +226,7 @@ impl Work {
             plan.sources.push(file);
         }
         if !self.ops.is_empty() {
-            plan.ops = Op::ALL.into_iter().filter(|op| self.ops.contains(op)).collect();
+            plan.ops = Op::ALL.iter().copied().filter(|op| self.ops.contains(op)).collect();
         }
         if !self.dtypes.is_empty() {
             plan.dtypes = Dtype::ALL.into_iter().filter(|dtype| self.dtypes.contains(dtype)).collect();

@@ -11,9 +11,9 @@ use crate::case::Case;
 use crate::dtype::{Dtype, ldexp};
 use crate::judge::{Judgement, Verdict};
 use crate::kernel::Claims;
-use crate::op::Op;
-use crate::oracle::{RowClass, Truth};
+use crate::oracle::Truth;
 use crate::results::Cause;
+use crate::special::RowClass;
 
 /// A maximum is an offset that may be absorbed where it is so many times the gaps of the row.
 const LARGE_OFFSET: f64 = 16.0;
@@ -56,6 +56,8 @@ impl Experiments<'_> {
             }
             RowClass::FullyMasked => Cause::FullyMasked,
             RowClass::OneInfinite | RowClass::SeveralInfinite => by_size(case, truth, judgement),
+            // The experiments are about rows.
+            RowClass::Elements => Cause::WrongValue,
             RowClass::PartlyMasked | RowClass::Finite => {
                 let by_size = by_size(case, truth, judgement);
                 // An error that rounding explains comes and goes with any change of the row: an experiment proves nothing then.
@@ -138,7 +140,7 @@ fn by_size(case: &Case, truth: &Truth, judgement: &Judgement) -> Cause {
     let Some(worst) = &judgement.worst else { return Cause::WrongValue };
     let Some(exact) = exact_value(truth, worst.index) else { return Cause::WrongValue };
     let (got, narrow) = (worst.got, Thresholds::of(case.dtype()));
-    let logarithmic = matches!(case.op(), Op::LogSoftmax | Op::CrossEntropy);
+    let logarithmic = case.op().row().is_some_and(|facts| facts.is_log_probability);
     if logarithmic && got.is_infinite() && exact.abs() > -narrow.underflow - 1.0 {
         return Cause::LogOfZero;
     }
@@ -147,7 +149,7 @@ fn by_size(case: &Case, truth: &Truth, judgement: &Judgement) -> Cause {
     }
     let relative = relative_error(truth, worst.index, got);
     let falls_short = got.abs() < exact.abs() * (1.0 - 1e-3) && exact.abs() > 8.0;
-    let stays_above = case.op() == Op::Softmax && got > 0.0 && exact < ldexp(1.0, -40) && relative > 0.1;
+    let stays_above = case.op().is_distribution() && got > 0.0 && exact < ldexp(1.0, -40) && relative > 0.1;
     if (logarithmic && falls_short) || stays_above {
         return Cause::Clipped;
     }

@@ -6,7 +6,6 @@ use crate::case::Case;
 use crate::dtype::text;
 use crate::judge::{Judgement, Relation, Verdict};
 use crate::kernel::Claims;
-use crate::op::Takes;
 use crate::results::Cause;
 
 /// What is known of a failure besides its cause.
@@ -114,7 +113,7 @@ pub(super) fn explain(cause: Cause, seen: &Seen) -> String {
             "The error is what rounding every step to {dtype} leaves. Cure: compute in f32 and round once, at the end."
         ),
         Cause::RoundedExponent => "The relative error grows with the argument of exp, which was rounded in units of its own size, as in exp(z - logsumexp). Cure: divide exp(z - max) by the sum instead.".into(),
-        Cause::WrongValue => if case.op().takes() == Takes::Logits || n > 1 {
+        Cause::WrongValue => if case.op().others().is_empty() || n > 1 {
             "The error is larger than rounding explains on this input: a coarse exp or log, a missing term, a wrong constant or a wrong formula.".into()
         } else {
             "A single class is certain, whatever its logit, and the result for it is wrong: a wrong formula.".into()

@@ -2,8 +2,8 @@
 
 use super::range::{Thresholds, maximum};
 use crate::case::Case;
-use crate::oracle::RowClass;
 use crate::results::{ExpRange, Shape};
+use crate::special::RowClass;
 
 impl Shape {
     /// The shape of a case of this class.

@@ -2,7 +2,7 @@
 
 use super::range::{Thresholds, gap, maximum};
 use super::size::relative_error;
-use crate::case::{Case, Extra};
+use crate::case::{Case, Draft};
 use crate::dtype::{Dtype, ldexp};
 use crate::judge::Judgement;
 use crate::oracle::Truth;
@@ -11,7 +11,7 @@ use std::ops::Range;
 /// The case with its maximum moved to 0.
 pub(super) fn recentred(case: &Case, max: f64) -> Option<Case> {
     let logits: Vec<f64> = case.logits().iter().map(|&z| case.dtype().round(z - max)).collect();
-    Case::new(case.op(), case.dtype(), logits, case.extra().clone()).ok()
+    Draft { logits, ..Draft::of(case) }.into_case().ok()
 }
 
 /// The case with no number near the least normal one of the accumulator: gaps shrunk, so that no exponential is, and small values
@@ -24,15 +24,10 @@ pub(super) fn raised(case: &Case, accumulator: Dtype) -> Option<Case> {
     let shrunk = (-Thresholds::of(accumulator).subnormal / 2.0 / gap(case)).min(1.0);
     let max = maximum(case);
     let closer = |&z: &f64| if z.is_finite() && shrunk < 1.0 { dtype.round(max - (max - z) * shrunk) } else { z };
-    let logits: Vec<f64> = case.logits().iter().map(|z| raise(&closer(z))).collect();
-    let extra = match case.extra() {
-        Extra::None => Extra::None,
-        Extra::Target { class, label_smoothing } => {
-            Extra::Target { class: *class, label_smoothing: raise(label_smoothing) }
-        }
-        Extra::Direction(direction) => Extra::Direction(direction.iter().map(raise).collect()),
-    };
-    let raised = Case::new(case.op(), dtype, logits, extra).ok()?;
+    let mut draft = Draft::of(case);
+    draft.logits.iter_mut().for_each(|z| *z = closer(z));
+    draft.values_mut().for_each(|x| *x = raise(x));
+    let raised = draft.into_case().ok()?;
     (raised != *case).then_some(raised)
 }
 
@@ -78,13 +73,5 @@ fn rearranged(case: &Case, indices: &[usize]) -> Option<Case> {
     if indices.is_empty() {
         return None;
     }
-    let extra = match case.extra() {
-        Extra::None => Extra::None,
-        Extra::Target { class, label_smoothing } => {
-            Extra::Target { class: indices.iter().position(|index| index == class)?, label_smoothing: *label_smoothing }
-        }
-        Extra::Direction(direction) => Extra::Direction(indices.iter().map(|&index| direction[index]).collect()),
-    };
-    Case::new(case.op(), case.dtype(), indices.iter().map(|&index| case.logits()[index]).collect::<Vec<f64>>(), extra)
-        .ok()
+    Draft::of(case).select(indices)?.into_case().ok()
 }

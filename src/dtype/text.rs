@@ -2,12 +2,7 @@
 
 use super::{Dtype, exponent, ldexp};
 use crate::error::{Error, Result};
-use rug::Float;
-use rug::float::Round;
 use std::cmp::Ordering;
-
-/// Bits kept while reading a number; what lies beyond them is kept as a sticky bit, so rounding is still correct.
-const READ_BITS: u32 = 256;
 
 /// Reads a decimal, a C99 hex float, `inf` or `nan` (any case, with an optional sign) and rounds it once to `dtype`.
 ///
@@ -30,41 +25,103 @@ pub fn parse(text: &str, dtype: Dtype) -> Result<f64> {
         "inf" | "infinity" => f64::INFINITY,
         "nan" => return Ok(f64::NAN),
         _ => {
-            let (digits, radix, shift) = match lower.strip_prefix("0x") {
-                Some(hex) => {
-                    let (digits, power) = hex.split_once('p').unwrap_or((hex, "0"));
-                    (digits, 16, power.parse::<i32>().map_err(|_| bad())?)
-                }
-                None => (lower.as_str(), 10, 0),
+            let format = dtype.format();
+            let read = match lower.strip_prefix("0x") {
+                Some(hex) => read_hex(hex),
+                // Only beside a midpoint of the dtype does it matter on which side the number lies.
+                None => read_decimal(&lower, |nearest| format.round(nearest, -1.0) != format.round(nearest, 1.0)),
             };
-            // rug accepts separators, signs and names that C does not.
-            let is_plain = |c: char| c.is_digit(radix) || c == '.' || (radix == 10 && matches!(c, 'e' | '+' | '-'));
-            if !digits.starts_with(|c: char| c.is_digit(radix) || c == '.') || !digits.chars().all(is_plain) {
-                return Err(bad());
-            }
-            let parsed = Float::parse_radix(digits, radix as i32).map_err(|_| bad())?;
-            let (mut value, side) = Float::with_val_round(READ_BITS, parsed, Round::Zero);
-            value <<= shift.clamp(-100_000, 100_000);
-            round_float(&value, side, dtype)
+            let (nearest, side) = read.ok_or_else(bad)?;
+            format.round(nearest, f64::from(side as i8))
         }
     };
     Ok(if negative { -magnitude } else { magnitude })
 }
 
-/// Rounds a non-negative `value`, itself the truncation of a real number (`side` is how it compares with it), to `dtype`.
-fn round_float(value: &Float, side: Ordering, dtype: Dtype) -> f64 {
-    let hi = value.to_f64();
-    if hi == 0.0 {
-        return 0.0; // below half the least f64, so below half the least of any dtype
+/// The `f64` nearest to an unsigned decimal, and, where that matters, on which side of it the decimal lies; none if it is no decimal.
+fn read_decimal(text: &str, side_matters: impl Fn(f64) -> bool) -> Option<(f64, Ordering)> {
+    // Rust reads names and signs besides.
+    let is_plain = |c: char| c.is_ascii_digit() || matches!(c, '.' | 'e' | '+' | '-');
+    if !text.starts_with(|c: char| c.is_ascii_digit() || c == '.') || !text.chars().all(is_plain) {
+        return None;
     }
-    let rest = Float::with_val(READ_BITS + 64, value - hi);
-    let lo = match rest.cmp0() {
-        Some(Ordering::Less) => -1.0,
-        Some(Ordering::Greater) => 1.0,
-        _ if side == Ordering::Less => 1.0,
-        _ => 0.0,
-    };
-    dtype.format().round(hi, lo)
+    // It reads any decimal, rounded correctly, ties to even.
+    let nearest: f64 = text.parse().ok()?;
+    if !side_matters(nearest) {
+        return Some((nearest, Ordering::Equal));
+    }
+    // The digits of an f64 end: it is a multiple of 2^-1074, so of 10^-1074.
+    let exact = format!("{nearest:.1074e}");
+    Some((nearest, Digits::of(text)?.cmp(&Digits::of(&exact)?)))
+}
+
+/// A decimal as its digits without zeros at either end, the first of them of weight `10^power`; ordered by value. 0 has none.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Digits {
+    power: i64,
+    digits: Vec<u8>,
+}
+
+impl Digits {
+    /// The digits of an unsigned decimal that is a number.
+    fn of(text: &str) -> Option<Self> {
+        let (mantissa, power) = text.split_once('e').unwrap_or((text, "0"));
+        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+        let all: Vec<u8> = whole.bytes().chain(fraction.bytes()).collect();
+        let Some(first) = all.iter().position(|&digit| digit != b'0') else {
+            return Some(Self { power: i64::MIN, digits: Vec::new() });
+        };
+        let last = all.iter().rposition(|&digit| digit != b'0')?;
+        let power = power.parse::<i64>().ok()?.checked_add(whole.len() as i64 - 1 - first as i64)?;
+        Some(Self { power, digits: all[first..=last].to_vec() })
+    }
+}
+
+/// The `f64` nearest to a hex float without its `0x`, and on which side of it the hex float lies; none if it is none.
+fn read_hex(text: &str) -> Option<(f64, Ordering)> {
+    /// Bits of the significand that are kept as they are; whatever lies beyond is one bit that says that there is something.
+    const KEPT: u32 = 100;
+    let (digits, power) = text.split_once('p').unwrap_or((text, "0"));
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    if whole.is_empty() && fraction.is_empty() {
+        return None;
+    }
+    let (mut significand, mut e) = (0u128, i64::from(power.parse::<i32>().ok()?));
+    for (place, digit) in whole.chars().chain(fraction.chars()).enumerate() {
+        let digit = u128::from(digit.to_digit(16)?);
+        let is_kept = significand >> KEPT == 0;
+        if is_kept {
+            significand = significand << 4 | digit;
+        } else {
+            significand |= u128::from(digit != 0);
+        }
+        // A digit before the point that is not kept, or one behind it that is.
+        e += match (place < whole.len(), is_kept) {
+            (true, false) => 4,
+            (false, true) => -4,
+            _ => 0,
+        };
+    }
+    Some(nearest(significand, e))
+}
+
+/// The `f64` nearest to `significand * 2^e`, ties to even, and on which side of it that lies.
+fn nearest(significand: u128, e: i64) -> (f64, Ordering) {
+    let bits = 128 - i64::from(significand.leading_zeros());
+    let unit = (bits + e - i64::from(f64::MANTISSA_DIGITS)).max(-1074);
+    let dropped = unit - e;
+    // Far beyond either end of the range.
+    let as_i32 = |e: i64| e.clamp(-100_000, 100_000) as i32;
+    if significand == 0 || dropped > 127 {
+        return (0.0, if significand == 0 { Ordering::Equal } else { Ordering::Greater });
+    }
+    if dropped <= 0 {
+        return (ldexp(significand as f64, as_i32(e)), Ordering::Equal);
+    }
+    let (kept, rest, half) = (significand >> dropped, significand & ((1 << dropped) - 1), 1u128 << (dropped - 1));
+    let up = rest > half || (rest == half && kept & 1 == 1);
+    let side = if up { Ordering::Less } else { rest.cmp(&0) };
+    (ldexp((kept + u128::from(up)) as f64, as_i32(unit)), side)
 }
 
 /// The hex float of a number: `0x1.8p+3`, `-0x0p+0`, `inf`, `nan`. The digits are the fewest that hold the value, and every
@@ -153,6 +210,20 @@ mod tests {
         let text = "1.00048828125000000000000000000000000000000001";
         assert_eq!(parse(text, Dtype::F16).unwrap(), 1.0009765625);
         assert_eq!(parse("1.00048828125", Dtype::F16).unwrap(), 1.0);
+        // The same just below and just above a tie of f32, by decimals that share thirty digits with it.
+        let tie = "1.000000059604644775390625";
+        assert_eq!(parse(tie, Dtype::F32).unwrap(), 1.0);
+        assert_eq!(parse(&format!("{tie}0000001"), Dtype::F32).unwrap(), 1.0 + f64::from(f32::EPSILON));
+        assert_eq!(parse("1.0000000596046447753906249999", Dtype::F32).unwrap(), 1.0);
+        assert_eq!(parse("100000005960464477539062500001e-29", Dtype::F32).unwrap(), 1.0 + f64::from(f32::EPSILON));
+        // Ties of f64 itself, subnormal ones and the one at the end of the range.
+        assert_eq!(parse("0x1.00000000000008p0", Dtype::F64).unwrap(), 1.0);
+        assert_eq!(parse("0x1.000000000000080000000000000000000000001p0", Dtype::F64).unwrap(), 1.0 + f64::EPSILON);
+        assert_eq!(parse("0x1p-1075", Dtype::F64).unwrap(), 0.0);
+        assert_eq!(parse("0x1.0000000000000000000000000000000001p-1075", Dtype::F64).unwrap(), 5e-324);
+        assert_eq!(parse("0x1.fffffffffffff7ffp1023", Dtype::F64).unwrap(), f64::MAX);
+        assert_eq!(parse("0x1.fffffffffffff8p1023", Dtype::F64).unwrap(), f64::INFINITY);
+        assert_eq!(parse("0x1p99999999999", Dtype::F64).is_err(), parse("0x1pq", Dtype::F64).is_err());
         let beyond_f64 = format!("0x1.002{}1p0", "0".repeat(90));
         assert_eq!(parse(&beyond_f64, Dtype::F16).unwrap(), 1.0009765625);
         assert_eq!(parse("70000", Dtype::F16).unwrap(), f64::INFINITY);

@@ -7,13 +7,16 @@
 //!
 //! Functions are called in the floating-point environment that their users get: the standard one, or with flush-to-zero where
 //! loading the library sets that, as gcc's `-ffast-math` does. Everything else here runs in the standard one.
+// Loading a shared library and calling its functions.
+#![allow(unsafe_code)]
 
-use crate::case::{Case, direction_name};
+use crate::case::Case;
 use crate::dtype::Dtype;
 use crate::error::{Error, Result};
 use crate::fenv::{self, Env, Watch};
 use crate::kernel::{Claims, Fault, Kernel, Outcome};
-use crate::op::{Op, Takes};
+use crate::op::Op;
+use crate::op::signature::Extent;
 use crate::protocol::frame;
 use libloading::Library;
 use region::{Access, REGIONS, Region};
@@ -91,7 +94,7 @@ impl CLibrary {
         let functions: Vec<(Op, Dtype, AnyFunction)> = match symbol {
             Some((symbol, op, dtype)) => find(symbol).map(|function| (op, dtype, function)).into_iter().collect(),
             None => {
-                let all = Op::ALL.into_iter().flat_map(|op| Dtype::ALL.map(|dtype| (op, dtype)));
+                let all = Op::ALL.iter().flat_map(|&op| Dtype::ALL.map(|dtype| (op, dtype)));
                 all.filter_map(|(op, dtype)| Some((op, dtype, find(&format!("{op}_{dtype}"))?))).collect()
             }
         };
@@ -123,6 +126,10 @@ impl CLibrary {
         // Rounded here, whatever the compiler would like: in the environment of the function a subnormal number may become 0.
         let smoothing_f32 = black_box(smoothing as f32);
         let smoothing_half = black_box(if dtype.bytes() == 2 { dtype.to_bits(smoothing) as u16 } else { 0 });
+        let extents = extents_of(op);
+        if !has_c_type(&extents) {
+            return None;
+        }
         let outer = (self.environment != Env::STANDARD).then(Watch::begin);
         if outer.is_some() {
             self.environment.set();
@@ -131,26 +138,38 @@ impl CLibrary {
         // SAFETY: the contract of `c:` is that the symbol of an op and a dtype has the arguments that belong to them. The pointers
         // are those of buffers with n values, and of an output with as many as the op has.
         unsafe {
-            match (op.takes(), dtype) {
-                (Takes::Logits, _) => transmute::<AnyFunction, LogitsFunction>(function)(logits, n, out),
-                (Takes::Cotangent | Takes::Tangent, _) => {
+            match (&extents[..], dtype) {
+                ([], _) => transmute::<AnyFunction, LogitsFunction>(function)(logits, n, out),
+                ([Extent::Row], _) => {
                     transmute::<AnyFunction, DirectionFunction>(function)(logits, direction, n, out);
                 }
-                (Takes::Target, Dtype::F64) => {
+                ([Extent::Index, Extent::Number], Dtype::F64) => {
                     transmute::<AnyFunction, TargetF64>(function)(logits, n, target, smoothing, out);
                 }
-                (Takes::Target, Dtype::F32) => {
+                ([Extent::Index, Extent::Number], Dtype::F32) => {
                     transmute::<AnyFunction, TargetF32>(function)(logits, n, target, smoothing_f32, out);
                 }
-                (Takes::Target, Dtype::F16 | Dtype::Bf16) => {
+                ([Extent::Index, Extent::Number], Dtype::F16 | Dtype::Bf16) => {
                     transmute::<AnyFunction, TargetHalf>(function)(logits, n, target, smoothing_half, out);
                 }
+                // Arguments that no C type above has; a test holds that every op has one.
+                _ => return None,
             }
         }
         let changed = watch.end();
         drop(outer);
         Some(changed)
     }
+}
+
+/// What an op takes besides the logits, as C sees it: arrays first, then what is no array.
+fn extents_of(op: Op) -> Vec<Extent> {
+    op.others().iter().map(|input| input.role.extent()).collect()
+}
+
+/// Whether one of the C types above has these arguments.
+fn has_c_type(extents: &[Extent]) -> bool {
+    matches!(extents, [] | [Extent::Row] | [Extent::Index, Extent::Number])
 }
 
 impl Kernel for CLibrary {
@@ -197,12 +216,9 @@ impl CLibrary {
             // SAFETY: it ends this process at once, and nothing else.
             unsafe { libc::_exit(0) };
         }
+        let name = case.op().direction().map_or("", |input| input.name);
         let inputs = [("logits", Some(&logits), case.logits())];
-        let inputs = inputs.into_iter().chain([(
-            direction_name(case.op()),
-            direction.as_ref(),
-            case.direction().unwrap_or(&[]),
-        )]);
+        let inputs = inputs.into_iter().chain([(name, direction.as_ref(), case.direction().unwrap_or(&[]))]);
         if let Some(touch) = region::take_touch() {
             let did = match touch.access {
                 Access::Read => "read",
@@ -210,8 +226,7 @@ impl CLibrary {
                 Access::Unknown => "touched",
             };
             // In the order of the regions.
-            let buffers =
-                [("logits", Some(&logits)), (direction_name(case.op()), direction.as_ref()), ("outputs", Some(&out))];
+            let buffers = [("logits", Some(&logits)), (name, direction.as_ref()), ("outputs", Some(&out))];
             let message = match buffers[touch.region] {
                 (name, Some(buffer)) => {
                     let (index, len) = (buffer.index_of(touch.address), buffer.before.len() / dtype.bytes());
@@ -276,7 +291,7 @@ impl Placement {
         /// An odd constant without a pattern: 2^64 over the golden ratio.
         const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
         let mix = |hash: u64, word: u64| (hash ^ word).wrapping_mul(FACTOR).rotate_right(32);
-        let start = mix(case.op() as u64, case.dtype() as u64);
+        let start = mix(case.op().place() as u64, case.dtype() as u64);
         // The last values and their number tell enough rows apart; NaN is one value, for its bits do not pass everywhere alike.
         let values = case.logits().iter().chain(case.direction().unwrap_or(&[])).rev().take(HASHED);
         let hash = values.fold(start, |hash, &x| mix(hash, if x.is_nan() { u64::MAX } else { x.to_bits() }));
@@ -408,5 +423,15 @@ fn native(mut word: [u8; 8], width: usize) -> [u8; 8] {
 fn in_other_order(words: &mut [u8], width: usize) {
     if cfg!(target_endian = "big") {
         words.chunks_exact_mut(width).for_each(<[u8]>::reverse);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_op_has_a_c_type() {
+        assert!(Op::ALL.iter().all(|&op| has_c_type(&extents_of(op))));
     }
 }

@@ -3,6 +3,8 @@
 //!
 //! What goes wrong is told apart by whose doing it is. A worker that ends, floods or is silent has done so itself. A signal from
 //! outside, a pipe that this side cannot read, a wait that fails are no fault of a kernel, and no verdict is made of them.
+// What a child does between fork and exec.
+#![allow(unsafe_code)]
 
 use super::descendants::{self, Mark};
 use crate::protocol::frame;

@@ -8,12 +8,14 @@
 //! forgives on the input: inputs on which everything cancels are kept, whatever the kernel makes of them.
 //!
 //! It is the ratio that is climbed, not the error in ulps: that is largest where the result is 0, and a search for it never leaves.
+// The counters are memory that libFuzzer finds by its section.
+#![allow(unsafe_code)]
 
 use crate::case::Case;
 use crate::dtype::Dtype;
 use crate::judge::{Judgement, Verdict};
 use crate::op::Op;
-use crate::oracle::RowClass;
+use crate::special::RowClass;
 
 /// Quarter octaves of the ratio, from 2^-16 to 2^16; what is beyond counts as the last or the first.
 const RATIOS: usize = 128;
@@ -25,7 +27,7 @@ const OCTAVES_PER_BOUND: f64 = 4.0;
 
 const VERDICTS: usize = Verdict::ALL.len();
 /// The classes of rows; `Finite` is the last.
-const CLASSES: usize = RowClass::Finite as usize + 1;
+const CLASSES: usize = RowClass::Elements as usize + 1;
 
 /// The bytes of one (op, dtype).
 const CELL: usize = RATIOS + BOUNDS + VERDICTS + CLASSES;
@@ -35,12 +37,12 @@ pub const COUNTERS: usize = CELL * Op::ALL.len() * Dtype::ALL.len();
 
 /// The counters that a case sets.
 fn features(case: &Case, judgement: &Judgement) -> impl Iterator<Item = usize> {
-    let cell = CELL * (case.op() as usize * Dtype::ALL.len() + case.dtype() as usize);
+    let cell = CELL * (case.op().place() * Dtype::ALL.len() + case.dtype() as usize);
     let ratio = bucket(judgement.max_ratio, RATIOS_PER_OCTAVE, RATIOS / 2, RATIOS);
     let bound =
         judgement.worst.as_ref().and_then(|worst| bucket(worst.judged.bound_ulps, 1.0 / OCTAVES_PER_BOUND, 0, BOUNDS));
     let verdict = Some(judgement.verdict as usize);
-    let class = Some(RowClass::of(case.logits()) as usize);
+    let class = Some(RowClass::of(case.op(), case.logits()) as usize);
     [(0, ratio), (RATIOS, bound), (RATIOS + BOUNDS, verdict), (RATIOS + BOUNDS + VERDICTS, class)]
         .into_iter()
         .filter_map(move |(base, place)| place.map(|place| cell + base + place))
@@ -131,10 +133,12 @@ mod tests {
 
     #[test]
     fn cells_do_not_overlap() {
-        let last = CELL * (Op::ALL.len() * Dtype::ALL.len() - 1);
-        let features = features_on("shifted", "log_softmax_jvp f64 [0, 1] tangent=[1, 2]");
-        assert!(features.iter().all(|&feature| (last..COUNTERS).contains(&feature)), "{features:?}");
-        assert_eq!(Op::ALL.map(|op| op as usize), std::array::from_fn(|place| place));
+        let text = "log_softmax_jvp f64 [0, 1] tangent=[1, 2]";
+        let first = CELL * (Op::LOG_SOFTMAX_JVP.place() * Dtype::ALL.len() + Dtype::ALL.len() - 1);
+        let features = features_on("shifted", text);
+        assert!(features.iter().all(|&feature| (first..first + CELL).contains(&feature)), "{features:?}");
+        assert_eq!(COUNTERS, CELL * Op::ALL.len() * Dtype::ALL.len());
+        assert!(Op::ALL.iter().enumerate().all(|(place, op)| op.place() == place));
         assert_eq!(Dtype::ALL.map(|dtype| dtype as usize), std::array::from_fn(|place| place));
     }
 }

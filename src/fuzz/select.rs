@@ -15,8 +15,8 @@ use std::sync::Arc;
 /// The variable that names the kernels.
 const KERNELS: &str = "LOGITFUZZ_KERNELS";
 
-/// The kernels fuzzed by default: correct ones.
-const DEFAULT_KERNELS: &str = "shifted,log1p";
+/// The kernels fuzzed by default, those of them that compute an op of the target: correct ones.
+const DEFAULT_KERNELS: &str = "shifted,log1p,branched";
 
 /// The words of a variable, separated by commas; none if it is not set or empty.
 fn words(variable: &str) -> Result<Option<Vec<String>>> {

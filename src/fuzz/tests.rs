@@ -6,17 +6,24 @@ use crate::error::ErrorKind;
 use crate::generate::{self, Family};
 use crate::judge::Verdict;
 use crate::kernel::builtin::{self, Examples};
-use crate::op::Takes;
+use crate::op::signature::Extent;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 /// The targets in `fuzz/fuzz_targets`, with their ops.
-const TARGETS: [(&str, &[Op]); 5] = [
-    ("softmax", &[Op::Softmax]),
-    ("log_softmax", &[Op::LogSoftmax]),
-    ("logsumexp", &[Op::LogSumExp]),
-    ("cross_entropy", &[Op::CrossEntropy, Op::CrossEntropyGrad]),
-    ("products", &[Op::SoftmaxVjp, Op::SoftmaxJvp, Op::LogSoftmaxVjp, Op::LogSoftmaxJvp]),
+fn targets() -> Vec<(&'static str, Vec<Op>)> {
+    let elementwise = Op::ALL.iter().copied().filter(|op| op.is_elementwise()).collect();
+    let of_rows = OF_ROWS.iter().map(|(name, ops)| (*name, ops.to_vec()));
+    of_rows.chain([("elementwise", elementwise)]).collect()
+}
+
+/// Those of the ops of rows, which name their ops.
+const OF_ROWS: [(&str, &[Op]); 5] = [
+    ("softmax", &[Op::SOFTMAX]),
+    ("log_softmax", &[Op::LOG_SOFTMAX]),
+    ("logsumexp", &[Op::LOGSUMEXP]),
+    ("cross_entropy", &[Op::CROSS_ENTROPY, Op::CROSS_ENTROPY_GRAD]),
+    ("products", &[Op::SOFTMAX_VJP, Op::SOFTMAX_JVP, Op::LOG_SOFTMAX_VJP, Op::LOG_SOFTMAX_JVP]),
 ];
 
 fn of(kernels: &str, ops: &[Op]) -> Target {
@@ -42,19 +49,19 @@ fn panic_of(target: &mut Target, text: &str) -> Option<String> {
 
 #[test]
 fn every_op_has_one_target() {
-    let mut ops: Vec<Op> = TARGETS.iter().flat_map(|(_, ops)| ops.iter().copied()).collect();
+    let mut ops: Vec<Op> = targets().into_iter().flat_map(|(_, ops)| ops).collect();
     ops.sort();
     assert_eq!(ops, Op::ALL);
-    for (name, ops) in TARGETS {
+    for (name, ops) in OF_ROWS {
         let source = std::fs::read_to_string(folder().join(format!("fuzz_targets/{name}.rs"))).unwrap();
-        let named: Vec<String> = ops.iter().map(|op| format!("Op::{op:?}")).collect();
+        let named: Vec<String> = ops.iter().map(|op| format!("Op::{}", op.name().to_uppercase())).collect();
         assert!(source.contains(&format!("&[{}]", named.join(", "))), "{name}: {source}");
     }
 }
 
 #[test]
 fn a_failure_is_a_finding_that_stands_alone() {
-    let message = panic_of(&mut of("naive", &[Op::Softmax]), "softmax f32 [3, 1000, -2, 7]").unwrap();
+    let message = panic_of(&mut of("naive", &[Op::SOFTMAX]), "softmax f32 [3, 1000, -2, 7]").unwrap();
     for part in [
         "naive softmax f32: nan",
         "logits [89]",
@@ -67,21 +74,21 @@ fn a_failure_is_a_finding_that_stands_alone() {
         assert!(message.contains(part), "`{part}` is not in:\n{message}");
     }
     // One with a name of its own is replayed under that name.
-    let message = panic_of(&mut of("mine=naive", &[Op::Softmax]), "softmax f32 [3, 1000, -2, 7]").unwrap();
+    let message = panic_of(&mut of("mine=naive", &[Op::SOFTMAX]), "softmax f32 [3, 1000, -2, 7]").unwrap();
     assert!(message.contains("mine softmax f32: nan") && message.contains("replay --kernel mine=naive '"), "{message}");
     // The kernel that fails is the one that is named, and a panic of a kernel is a verdict like any other.
-    let message = panic_of(&mut of("shifted,defect/empty-panics", &[Op::Softmax]), "softmax f16 []").unwrap();
+    let message = panic_of(&mut of("shifted,defect/empty-panics", &[Op::SOFTMAX]), "softmax f16 []").unwrap();
     assert!(message.contains("defect/empty-panics softmax f16: panic"), "{message}");
 }
 
 #[test]
 fn clean_kernels_pass_and_foreign_cases_are_refused() {
-    let mut target = of("shifted,log1p", &[Op::Softmax]);
+    let mut target = of("shifted,log1p", &[Op::SOFTMAX]);
     for (_, Examples { exposing, .. }) in defects().filter(|(_, examples)| examples.exposing.starts_with("softmax ")) {
         assert!(target.execute(&Input(Case::parse(exposing).unwrap())), "{exposing}");
     }
     assert!(!target.execute(&Input(Case::parse("logsumexp f32 [1]").unwrap())));
-    let mut halves = Target::function("halves", Op::LogSumExp, |z: &[half::f16], out: &mut [half::f16]| {
+    let mut halves = Target::function("halves", Op::LOGSUMEXP, |z: &[half::f16], out: &mut [half::f16]| {
         out[0] = z.first().copied().unwrap_or(half::f16::NEG_INFINITY);
     })
     .unwrap();
@@ -96,7 +103,7 @@ fn clean_kernels_pass_and_foreign_cases_are_refused() {
 fn what_cannot_be_fuzzed_is_refused() {
     let named = |words: &[&str]| {
         let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
-        select::named(&words, &[Op::Softmax], &Dtype::ALL)
+        select::named(&words, &[Op::SOFTMAX], &Dtype::ALL)
     };
     let error = named(&["shifted", "sofmax"]).err().unwrap().to_string();
     assert!(error.starts_with("LOGITFUZZ_KERNELS: unknown kernel `sofmax`; the built-in kernels are: "), "{error}");
@@ -111,16 +118,17 @@ fn what_cannot_be_fuzzed_is_refused() {
         assert!(error.kind() == ErrorKind::Usage && error.to_string().contains(part), "{error}");
     }
     let function = |_: &[f32], _: &mut [f32]| ();
-    let closure: Arc<dyn Kernel> = Arc::new(Closure::new("mine", Op::LogSumExp, function));
-    let error = Target::new(vec![closure], &[Op::Softmax]).err().unwrap();
+    let closure: Arc<dyn Kernel> = Arc::new(Closure::new("mine", Op::LOGSUMEXP, function));
+    let error = Target::new(vec![closure], &[Op::SOFTMAX]).err().unwrap();
     assert!(error.to_string().contains("no kernel computes softmax"), "{error}");
 }
 
 /// As libFuzzer calls it: any bytes, any limit; within the limit, never empty, and nearly always a case of the target.
 #[test]
 fn mutated_bytes_are_inputs_of_the_target() {
-    for (_, ops) in TARGETS {
-        let mut target = of("shifted", ops);
+    for (_, ops) in targets() {
+        let kernel = if ops[0].is_elementwise() { "branched" } else { "shifted" };
+        let mut target = of(kernel, &ops);
         let (mut ours, mut shrunk, mut grown, count) = (0, 0, 0, 4_000);
         let mut draw = Draw::from_seed(5);
         let (mut data, mut size) = (vec![0u8; 600], 1);
@@ -154,7 +162,7 @@ fn mutations_repeat() {
         }
         data[..size].to_vec()
     };
-    let ops = &[Op::LogSumExp, Op::Softmax];
+    let ops = &[Op::LOGSUMEXP, Op::SOFTMAX];
     assert_eq!(mutate(&mut of("shifted", ops)), mutate(&mut of("shifted", ops)));
     let mut plain = of("shifted", ops);
     plain.mutates = false;
@@ -182,7 +190,7 @@ fn random_inputs() -> u64 {
 /// No panic, no more logits than there are words, and no false alarm. `make soak` is this test with ten million inputs.
 #[test]
 fn any_bytes_can_be_executed() {
-    let mut target = of("shifted", &Op::ALL);
+    let mut target = of("shifted,branched", Op::ALL);
     let mut draw = Draw::from_seed(9);
     let mut executed = 0;
     for turn in 0..random_inputs() {
@@ -190,7 +198,7 @@ fn any_bytes_can_be_executed() {
         let case = Case::decode(&bytes);
         assert!(case.logits().len() <= (bytes.len() / case.dtype().bytes()).max(1), "{bytes:?}");
         if turn % EXECUTED_SHARE == 0 {
-            let execution = target.judge(&case).expect("shifted computes every op");
+            let execution = target.judge(&case).expect("the two compute every op");
             assert_eq!(execution.judgement.verdict, Verdict::Pass, "{case}");
             executed += 1;
         }
@@ -202,12 +210,13 @@ fn any_bytes_can_be_executed() {
 /// A decoder that trusted a length in the bytes would allocate it; this one has none, and a cap.
 #[test]
 fn an_input_beyond_the_cap_is_cut() {
-    for op in Op::ALL {
+    for &op in Op::ALL {
         let mut bytes = Case::header(op, Dtype::F16).to_vec();
         bytes.resize(6 + 2 + 4 * MAX_DECODED_LOGITS + 64, 0);
         assert_eq!(Case::decode(&bytes).logits().len(), MAX_DECODED_LOGITS, "{op}");
         assert_eq!(Case::logits_in(op, Dtype::F16, bytes.len()), MAX_DECODED_LOGITS);
-        let room = 6 + if op.takes() == Takes::Target { 2 } else { 0 } + if op.takes_direction() { 12 } else { 6 };
+        let of = |extent: Extent| op.inputs().iter().filter(|input| input.role.extent() == extent).count();
+        let room = 6 + 2 * of(Extent::Number) + 3 * 2 * of(Extent::Row);
         assert_eq!(Case::logits_in(op, Dtype::F16, room), 3, "{op}");
         assert_eq!(Case::logits_in(op, Dtype::F16, room - 1), 2, "{op}");
     }
@@ -292,7 +301,7 @@ fn dictionary() -> String {
 #[test]
 fn seeds_are_as_they_are_made() {
     let root = folder().join("seeds");
-    let mut wanted: BTreeMap<PathBuf, Vec<u8>> = TARGETS.iter().flat_map(|(name, ops)| seeds(name, ops)).collect();
+    let mut wanted: BTreeMap<PathBuf, Vec<u8>> = targets().iter().flat_map(|(name, ops)| seeds(name, ops)).collect();
     let count = wanted.len();
     wanted.insert(PathBuf::from("../thresholds.dict"), dictionary().into_bytes());
     if std::env::var_os("LOGITFUZZ_WRITE_SEEDS").is_some() {
@@ -316,7 +325,7 @@ fn seeds_are_as_they_are_made() {
     for name in readers::tests::samples().keys() {
         assert!(std::fs::read(outside.join(name)).is_ok_and(|bytes| super::outside(&bytes)), "{name} is not accepted");
     }
-    let found: usize = TARGETS.iter().map(|(name, _)| std::fs::read_dir(root.join(name)).unwrap().count()).sum();
+    let found: usize = targets().iter().map(|(name, _)| std::fs::read_dir(root.join(name)).unwrap().count()).sum();
     assert_eq!(found, count, "a file in fuzz/seeds that is no seed");
     // Each defect is exposed by a seed of one target, and that target has to find it (`scripts/fuzz-check.sh`).
     let mut sought = 0;

@@ -38,6 +38,7 @@ impl<'a> Arbitrary<'a> for Case {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::case::Draft;
     use crate::dtype::Dtype;
     use crate::generate::{Family, any_row};
     use crate::op::Op;
@@ -58,7 +59,7 @@ mod tests {
             let mut u = Unstructured::new(&data);
             let case = Case::arbitrary(&mut u).unwrap();
             assert!(case.logits().len() <= len.max(1), "{len} bytes made {} logits", case.logits().len());
-            Case::new(case.op(), case.dtype(), case.logits().to_vec(), case.extra().clone()).unwrap();
+            Draft::of(&case).into_case().unwrap();
             assert_eq!(Case::decode(&case.encode()).to_string(), case.to_string());
             seen.insert((case.op(), case.dtype()));
             longest = longest.max(case.logits().len());

@@ -11,10 +11,10 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 /// A source of draws. When the bytes of a fuzzer run out it goes on with zeros, for which every method returns its plainest
 /// answer (0, false, the first choice, the middle of a distribution).
 pub(crate) struct Draw {
-    source: Source,
+    source: Randomness,
 }
 
-enum Source {
+enum Randomness {
     Stream(Box<ChaCha8Rng>),
     #[cfg(feature = "arbitrary")]
     Bytes {
@@ -28,7 +28,7 @@ impl Draw {
     pub fn stream(seed: u64, dtype: Dtype, family: &str, op: Option<Op>, index: u64) -> Self {
         let mut rng = ChaCha8Rng::from_seed(key(seed, dtype, family, op));
         rng.set_stream(index);
-        Self { source: Source::Stream(Box::new(rng)) }
+        Self { source: Randomness::Stream(Box::new(rng)) }
     }
 
     /// A stream named by one number. No row draws from it: the other words of its key are zero.
@@ -36,30 +36,30 @@ impl Draw {
     pub fn from_seed(seed: u64) -> Self {
         let mut key = [0; 32];
         key[..8].copy_from_slice(&seed.to_le_bytes());
-        Self { source: Source::Stream(Box::new(ChaCha8Rng::from_seed(key))) }
+        Self { source: Randomness::Stream(Box::new(ChaCha8Rng::from_seed(key))) }
     }
 
     /// Draws from bytes, each draw taking as few of them as it can.
     #[cfg(feature = "arbitrary")]
     pub fn from_bytes(bytes: &[u8]) -> Self {
-        Self { source: Source::Bytes { bytes: bytes.to_vec(), used: 0 } }
+        Self { source: Randomness::Bytes { bytes: bytes.to_vec(), used: 0 } }
     }
 
     /// How many bytes were drawn from those given to [`Draw::from_bytes`].
     #[cfg(feature = "arbitrary")]
     pub fn bytes_used(&self) -> usize {
         match &self.source {
-            Source::Stream(_) => 0,
-            Source::Bytes { bytes, used } => (*used).min(bytes.len()),
+            Randomness::Stream(_) => 0,
+            Randomness::Bytes { bytes, used } => (*used).min(bytes.len()),
         }
     }
 
     /// A uniform integer of `count` whole bytes, 1 to 8.
     fn word(&mut self, count: usize) -> u64 {
         match &mut self.source {
-            Source::Stream(rng) => rng.next_u64() >> (64 - 8 * count),
+            Randomness::Stream(rng) => rng.next_u64() >> (64 - 8 * count),
             #[cfg(feature = "arbitrary")]
-            Source::Bytes { bytes, used } => {
+            Randomness::Bytes { bytes, used } => {
                 let mut word = [0; 8];
                 for (slot, &byte) in word.iter_mut().zip(bytes.iter().skip(*used).take(count)) {
                     *slot = byte;
@@ -73,9 +73,9 @@ impl Draw {
     /// An integer in `0..n`; 0 for `n = 0`. Uniform from a stream (but for 2^-64 n), nearly so from bytes.
     pub fn below(&mut self, n: u64) -> u64 {
         let count = match self.source {
-            Source::Stream(_) => 8,
+            Randomness::Stream(_) => 8,
             #[cfg(feature = "arbitrary")]
-            Source::Bytes { .. } => (64 - n.saturating_sub(1).leading_zeros() as usize).div_ceil(8).max(1),
+            Randomness::Bytes { .. } => (64 - n.saturating_sub(1).leading_zeros() as usize).div_ceil(8).max(1),
         };
         ((u128::from(self.word(count)) * u128::from(n)) >> (8 * count)) as u64
     }

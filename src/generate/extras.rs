@@ -1,15 +1,18 @@
 //! What an op takes besides the logits, in families of its own: targets, label smoothings, and directions (cotangents and
-//! tangents). One registry each; a family of logits may prefer an entry.
+//! tangents). One registry each; a family of logits may prefer an entry. And the row as an op with a domain takes it.
 
 use super::draw::Draw;
 use super::families::finite_value;
-use super::solve::Softmax;
-use crate::case::{Extra, largest_direction};
+use super::solve::SolvedSoftmax;
+use crate::case::{Value, largest_direction};
 use crate::dtype::{Dtype, Format, ldexp};
-use crate::op::{Op, Takes};
+use crate::op::definition::Cancels;
+use crate::op::signature::Role;
+use crate::op::{Kind, Op};
+use std::sync::Arc;
 
 /// What the functions below know: the op, the logits, and where to draw from.
-struct Context<'a> {
+struct OthersContext<'a> {
     draw: &'a mut Draw,
     op: Op,
     dtype: Dtype,
@@ -18,13 +21,13 @@ struct Context<'a> {
 }
 
 /// Picks a class; `None` where the row has none of its kind.
-type Target = fn(&mut Context) -> Option<usize>;
+type Target = fn(&mut OthersContext) -> Option<usize>;
 
 /// Picks a label smoothing for a target class; what is outside [0, 1] or NaN becomes 0.
-type Smoothing = fn(&mut Context, usize) -> f64;
+type Smoothing = fn(&mut OthersContext, usize) -> f64;
 
 /// Makes one value per logit; `f64` is a power of two, at most 1, that keeps values of up to 16 within the largest allowed.
-type Direction = fn(&mut Context, f64) -> Vec<f64>;
+type Direction = fn(&mut OthersContext, f64) -> Vec<f64>;
 
 static TARGETS: [(&str, Target); 7] = [
     ("max", |c| best(c.logits, |a, b| a > b, None)),
@@ -66,37 +69,62 @@ static DIRECTIONS: [(&str, Direction); 11] = [
 const PREFERRED_TARGETS: [(&str, &str); 1] = [("confident_wrong", "min")];
 const PREFERRED_SMOOTHINGS: [(&str, &str); 1] = [("cancellation", "matching")];
 
-/// What `op` takes besides these logits; `None` where there is no class to be the target.
-pub(super) fn extra(
+/// What `op` takes besides these logits, in the order of its signature; `None` where there is no class to be the target.
+pub(super) fn others(
     draw: &mut Draw,
     op: Op,
     dtype: Dtype,
     family: &str,
     logits: &[f64],
     target: Option<usize>,
-) -> Option<Extra> {
-    let mut c = Context { draw, op, dtype, format: dtype.format(), logits };
-    match op.takes() {
-        Takes::Logits => Some(Extra::None),
-        Takes::Target if logits.is_empty() => None,
-        Takes::Target => {
-            let class = target.unwrap_or_else(|| pick_target(&mut c, family));
-            // A target from a file may be no class of this row; then no smoothing is looked for either.
-            let label_smoothing = if class < logits.len() { pick_smoothing(&mut c, family, class) } else { 0.0 };
-            Some(Extra::Target { class, label_smoothing })
+) -> Option<Vec<Value>> {
+    let mut c = OthersContext { draw, op, dtype, format: dtype.format(), logits };
+    let mut class = None;
+    let mut value = |role: Role| match role {
+        Role::Class if logits.is_empty() => None,
+        Role::Class => {
+            let picked = target.unwrap_or_else(|| pick_target(&mut c, family));
+            class = Some(picked);
+            Some(Value::Index(picked))
         }
-        Takes::Cotangent | Takes::Tangent => {
+        // A target from a file may be no class of this row; then no smoothing is looked for either.
+        Role::Smoothing => {
+            let known = class.filter(|&class| class < logits.len());
+            Some(Value::Number(known.map_or(0.0, |class| pick_smoothing(&mut c, family, class))))
+        }
+        Role::Direction => {
             let (_, make) = DIRECTIONS[c.draw.index(DIRECTIONS.len())];
-            Some(Extra::Direction(pick_direction(&mut c, make).into()))
+            Some(pick_direction(&mut c, make).into())
         }
-    }
+        // A second row is drawn as the first is, by a family: no op has one yet.
+        Role::Logits => None,
+    };
+    op.others().iter().map(|input| value(input.role)).collect()
+}
+
+/// The most elements of a row for an elementwise op: each stands for itself, so what a long row shows more is blocks and tails.
+const MOST_ELEMENTS: usize = 300;
+
+/// One element in so many stays outside of the domain, where NaN is due.
+const OUTSIDE: u64 = 16;
+
+/// The row as an op takes it: for an elementwise op no more than [`MOST_ELEMENTS`], and nearly all within the domain.
+pub(super) fn in_domain(draw: &mut Draw, op: Op, logits: Arc<[f64]>) -> Arc<[f64]> {
+    let Kind::Elements(facts) = &op.facts().kind else { return logits };
+    let (least, largest) = facts.domain;
+    let folded = |&z: &f64| {
+        let mirrored = -z;
+        let helps = !(least..=largest).contains(&z) && (least..=largest).contains(&mirrored);
+        if helps && !draw.chance(OUTSIDE) { mirrored } else { z }
+    };
+    logits.iter().take(MOST_ELEMENTS).map(folded).collect()
 }
 
 fn preferred<'a>(table: &[(&str, &'a str)], family: &str) -> Option<&'a str> {
     table.iter().find(|(name, _)| *name == family).map(|&(_, preferred)| preferred)
 }
 
-fn pick_target(c: &mut Context, family: &str) -> usize {
+fn pick_target(c: &mut OthersContext, family: &str) -> usize {
     let any = c.draw.index(TARGETS.len());
     let place = preferred(&PREFERRED_TARGETS, family)
         .and_then(|wanted| TARGETS.iter().position(|(name, _)| *name == wanted))
@@ -104,7 +132,7 @@ fn pick_target(c: &mut Context, family: &str) -> usize {
     TARGETS[place].1(c).unwrap_or_else(|| c.draw.index(c.logits.len()))
 }
 
-fn pick_smoothing(c: &mut Context, family: &str, class: usize) -> f64 {
+fn pick_smoothing(c: &mut OthersContext, family: &str, class: usize) -> f64 {
     let wanted = preferred(&PREFERRED_SMOOTHINGS, family).filter(|_| c.draw.chance(2));
     let mut place = c.draw.below(SMOOTHINGS.iter().map(|(_, weight, _)| weight).sum());
     let drawn = SMOOTHINGS.iter().find(|&&(_, weight, _)| {
@@ -117,7 +145,7 @@ fn pick_smoothing(c: &mut Context, family: &str, class: usize) -> f64 {
     if (0.0..=1.0).contains(&smoothing) { smoothing } else { 0.0 }
 }
 
-fn pick_direction(c: &mut Context, make: Direction) -> Vec<f64> {
+fn pick_direction(c: &mut OthersContext, make: Direction) -> Vec<f64> {
     let limit = largest_direction(c.dtype, c.logits.len());
     let mut values = make(c, (limit / 16.0).min(1.0));
     for value in &mut values {
@@ -134,9 +162,9 @@ fn best(logits: &[f64], better: fn(f64, f64) -> bool, except: Option<usize>) -> 
 
 /// The smoothing with which `p_j - q_j` cancels for some j, found from the logits: `q_j = e / n` beside the class, and
 /// `1 - e (n - 1) / n` at it.
-fn matching(c: &mut Context, class: usize) -> f64 {
+fn matching(c: &mut OthersContext, class: usize) -> f64 {
     let n = c.logits.len() as f64;
-    let Some(softmax) = Softmax::of(c.logits) else { return 0.0 };
+    let Some(softmax) = SolvedSoftmax::of(c.logits) else { return 0.0 };
     let other = c.draw.index(c.logits.len());
     let beside = n * softmax.p(other);
     let smoothing = if other != class && beside <= 1.0 { beside } else { softmax.rest(class) * n / (n - 1.0) };
@@ -145,11 +173,11 @@ fn matching(c: &mut Context, class: usize) -> f64 {
     c.format.step(c.dtype.round(smoothing), steps)
 }
 
-fn each(c: &mut Context, mut value: impl FnMut(&mut Draw) -> f64) -> Vec<f64> {
+fn each(c: &mut OthersContext, mut value: impl FnMut(&mut Draw) -> f64) -> Vec<f64> {
     (0..c.logits.len()).map(|_| value(c.draw)).collect()
 }
 
-fn one_hot(c: &mut Context, unit: f64) -> Vec<f64> {
+fn one_hot(c: &mut OthersContext, unit: f64) -> Vec<f64> {
     let mut values = vec![0.0; c.logits.len()];
     // At the maximum (where the output cancels) every other time.
     let at = if c.draw.chance(2) { best(c.logits, |a, b| a > b, None) } else { None };
@@ -160,14 +188,14 @@ fn one_hot(c: &mut Context, unit: f64) -> Vec<f64> {
     values
 }
 
-fn mixed_exponents(c: &mut Context, _: f64) -> Vec<f64> {
+fn mixed_exponents(c: &mut OthersContext, _: f64) -> Vec<f64> {
     let most = crate::dtype::exponent(largest_direction(c.dtype, c.logits.len())) - 1;
     let least = c.draw.choose(&[c.format.least_exponent(), -20]).min(most);
     each(c, |draw| draw.sign() * draw.log_uniform(least, most))
 }
 
 /// Pairs `x, -x` in a random order, an odd one 0; every other time one value is a step off, and the sum is one ulp of it.
-fn zero_sum(c: &mut Context, unit: f64) -> Vec<f64> {
+fn zero_sum(c: &mut OthersContext, unit: f64) -> Vec<f64> {
     let n = c.logits.len();
     let mut values = vec![0.0; n];
     for pair in values.chunks_exact_mut(2) {
@@ -184,7 +212,7 @@ fn zero_sum(c: &mut Context, unit: f64) -> Vec<f64> {
 
 /// Values with the same mean in every group of equal logits, exactly: `mean + x` and `mean - x` in pairs, an odd one `mean`.
 /// Then `sum p_i g_i` is that mean, though neither p nor g need be simple.
-fn group_means(c: &mut Context, unit: f64) -> Vec<f64> {
+fn group_means(c: &mut OthersContext, unit: f64) -> Vec<f64> {
     let mean = unit * c.draw.between(-4, 4) as f64;
     let mut order: Vec<usize> = (0..c.logits.len()).collect();
     // Adding 0 makes one zero of both.
@@ -201,13 +229,13 @@ fn group_means(c: &mut Context, unit: f64) -> Vec<f64> {
     values
 }
 
-fn large(c: &mut Context, _: f64) -> Vec<f64> {
+fn large(c: &mut OthersContext, _: f64) -> Vec<f64> {
     let limit = largest_direction(c.dtype, c.logits.len());
     let share = c.draw.choose(&[1, 2]);
     each(c, |draw| draw.sign() * if draw.chance(share) { limit } else { limit * draw.uniform() })
 }
 
-fn tiny(c: &mut Context, _: f64) -> Vec<f64> {
+fn tiny(c: &mut OthersContext, _: f64) -> Vec<f64> {
     let least = c.format.least_exponent();
     let most = c.draw.choose(&[least, c.format.emin, c.format.emin + 8]);
     each(c, |draw| draw.sign() * draw.log_uniform(least, most))
@@ -215,13 +243,14 @@ fn tiny(c: &mut Context, _: f64) -> Vec<f64> {
 
 /// Solves for the value at one j that makes the output at j cancel: `g_j = sum p_i g_i`, or `g_j = p_j sum g_i` for the
 /// product that has this difference; both take the other terms over `1 - p_j`.
-fn cancelling(c: &mut Context, unit: f64) -> Vec<f64> {
+fn cancelling(c: &mut OthersContext, unit: f64) -> Vec<f64> {
     let mut values = each(c, |draw| unit * draw.normal());
     values.iter_mut().for_each(|g| *g = c.dtype.round(*g));
-    let Some(softmax) = Softmax::of(c.logits) else { return values };
+    let Some(softmax) = SolvedSoftmax::of(c.logits) else { return values };
     let largest = best(c.logits, |a, b| a > b, None).filter(|_| c.draw.chance(2));
     let j = largest.unwrap_or_else(|| c.draw.index(values.len()));
-    let others = if c.op == Op::LogSoftmaxVjp {
+    let against_share = c.op.row().is_some_and(|facts| facts.cancels == Cancels::Share);
+    let others = if against_share {
         let sum: f64 = values.iter().enumerate().filter(|&(i, _)| i != j).map(|(_, g)| g).sum();
         softmax.p(j) * sum
     } else {

@@ -1,6 +1,6 @@
 //! The registry of families and the functions that make their rows, one each.
 //!
-//! A family function draws one row for a [`Context`]: the dtype, the row's index, the most logits it may have. It may return
+//! A family function draws one row for a [`RowContext`]: the dtype, the row's index, the most logits it may have. It may return
 //! any reals: the caller rounds them to the dtype, and what is finite stays finite. What the index decides (a position, a
 //! length) is reached after a known number of rows; what the draw decides, soon.
 //!
@@ -21,7 +21,7 @@ pub struct Family {
     name: &'static str,
     summary: &'static str,
     slow: bool,
-    make: fn(&mut Context) -> Vec<f64>,
+    make: fn(&mut RowContext) -> Vec<f64>,
 }
 
 /// Every family, in the order of the reports.
@@ -71,11 +71,11 @@ static REGISTRY: [Family; 23] = [
     family("tiny_n", "0, 1 or 2 logits with every kind of value: breaks short cuts and empty sums", tiny_n),
 ];
 
-const fn family(name: &'static str, summary: &'static str, make: fn(&mut Context) -> Vec<f64>) -> Family {
+const fn family(name: &'static str, summary: &'static str, make: fn(&mut RowContext) -> Vec<f64>) -> Family {
     Family { name, summary, slow: false, make }
 }
 
-const fn slow(name: &'static str, summary: &'static str, make: fn(&mut Context) -> Vec<f64>) -> Family {
+const fn slow(name: &'static str, summary: &'static str, make: fn(&mut RowContext) -> Vec<f64>) -> Family {
     Family { name, summary, slow: true, make }
 }
 
@@ -105,7 +105,7 @@ impl Family {
         if max_len == 0 {
             return Vec::new();
         }
-        let mut context = Context { draw, dtype, format: dtype.format(), index, max_len };
+        let mut context = RowContext { draw, dtype, format: dtype.format(), index, max_len };
         let mut row = (self.make)(&mut context);
         debug_assert!(row.len() <= max_len, "{self} made {} logits of {max_len}", row.len());
         row.iter_mut().for_each(|z| *z = finite_value(dtype, *z));
@@ -157,7 +157,7 @@ impl FromStr for Family {
 }
 
 /// What a family function knows of the row it makes.
-struct Context<'a> {
+struct RowContext<'a> {
     draw: &'a mut Draw,
     dtype: Dtype,
     format: Format,
@@ -174,10 +174,10 @@ const LONG: [usize; 7] = [1023, 1024, 1025, 2047, 2048, 2049, 4096];
 /// Widths of vectors, warps and tiles that kernels work in.
 const BLOCKS: [usize; 4] = [8, 16, 32, 128];
 
-/// The longest row in which [`Context::place`] goes through every index: four vectors of 16 lanes, and a tail of 3.
+/// The longest row in which [`RowContext::place`] goes through every index: four vectors of 16 lanes, and a tail of 3.
 const LONGEST_PLACED: usize = 67;
 
-impl Context<'_> {
+impl RowContext<'_> {
     /// A length: nine in ten are 65 at most, one in thirty is beyond 512 and reaches 4096.
     fn len(&mut self) -> usize {
         let (known, low, high): (&[usize], i64, i64) = match self.draw.below(30) {
@@ -242,12 +242,12 @@ impl Context<'_> {
 /// clip at -64, and past the finite masks -1e4, -1e5 and -1e9 that kernels use.
 const LEVELS: [f64; 9] = [1e300, 1e30, 1e10, 2.45e5, 2e4, 800.0, 170.0, 110.0, 20.0];
 
-fn ordinary(c: &mut Context) -> Vec<f64> {
+fn ordinary(c: &mut RowContext) -> Vec<f64> {
     let (n, scale) = (c.len(), c.draw.choose(&[1.0, 10.0, 100.0, 1e-3]));
     c.normals(n, scale)
 }
 
-fn wide(c: &mut Context) -> Vec<f64> {
+fn wide(c: &mut RowContext) -> Vec<f64> {
     let (least, most) = (c.format.least_exponent(), c.format.emax);
     // Under a top of all exponents one logit takes all the mass; near 1 several share it.
     let anywhere = c.draw.between(i64::from(least), i64::from(most)) as i32;
@@ -257,13 +257,13 @@ fn wide(c: &mut Context) -> Vec<f64> {
     c.each(n, |draw| draw.sign() * draw.log_uniform(low, high))
 }
 
-fn bits(c: &mut Context) -> Vec<f64> {
+fn bits(c: &mut RowContext) -> Vec<f64> {
     let (n, format) = (c.len(), c.format);
     let count = format.ordinal(format.largest()).unsigned_abs() + 1;
     c.each(n, |draw| draw.sign() * format.from_ordinal(draw.below(count) as i64))
 }
 
-fn thresholds(c: &mut Context) -> Vec<f64> {
+fn thresholds(c: &mut RowContext) -> Vec<f64> {
     let (dtype, format, used) = (c.dtype, c.format, c.some_format());
     let edge = c.draw.choose(&Edge::ALL).of(used);
     let n = c.len();
@@ -301,7 +301,7 @@ fn thresholds(c: &mut Context) -> Vec<f64> {
 }
 
 /// Logits whose weights, relative to the maximum, add up to a power of two but for the rounding of the last logit.
-fn power_of_two_sum(c: &mut Context, n: usize) -> Vec<f64> {
+fn power_of_two_sum(c: &mut RowContext, n: usize) -> Vec<f64> {
     let (dtype, top) = (c.dtype, c.draw.choose(&[0.0, 1.0, -4.0]));
     let n = n.min(solve::LONGEST).min(c.max_len);
     let mut gaps = c.each(n, |draw| dtype.round(top - 4.0 * draw.normal().abs()) - top);
@@ -316,7 +316,7 @@ fn power_of_two_sum(c: &mut Context, n: usize) -> Vec<f64> {
     row
 }
 
-fn offset(c: &mut Context) -> Vec<f64> {
+fn offset(c: &mut RowContext) -> Vec<f64> {
     if c.draw.chance(4) {
         return rounding_shift(c);
     }
@@ -331,7 +331,7 @@ fn offset(c: &mut Context) -> Vec<f64> {
 
 /// The least shift that rounds: logits with an odd last bit, below a maximum so far above that the difference needs one bit
 /// more than the format of the subtraction has.
-fn rounding_shift(c: &mut Context) -> Vec<f64> {
+fn rounding_shift(c: &mut RowContext) -> Vec<f64> {
     let (n, format, arithmetic) = (c.len().max(2).min(c.max_len), c.format, c.some_format());
     let top = c.draw.between(1, 7) as i32;
     let exponent = top + format.precision as i32 - 2 - arithmetic.precision as i32;
@@ -345,7 +345,7 @@ fn rounding_shift(c: &mut Context) -> Vec<f64> {
     row
 }
 
-fn ties(c: &mut Context) -> Vec<f64> {
+fn ties(c: &mut RowContext) -> Vec<f64> {
     // A sum of equal terms stops growing at 2^precision of them: 257 in bf16, 2049 in f16.
     let stall = match c.index % 16 {
         7 => Some(c.draw.between(257, 520)),
@@ -371,7 +371,7 @@ fn ties(c: &mut Context) -> Vec<f64> {
     }
 }
 
-fn dominant(c: &mut Context) -> Vec<f64> {
+fn dominant(c: &mut RowContext) -> Vec<f64> {
     let n = c.len().max(2).min(c.max_len);
     let absorbed = solve::absorption_gap(c.some_format());
     let middle = c.draw.choose(&[absorbed, 2.0 * absorbed, 0.5 * absorbed]);
@@ -385,7 +385,7 @@ fn dominant(c: &mut Context) -> Vec<f64> {
     row
 }
 
-fn confident_wrong(c: &mut Context) -> Vec<f64> {
+fn confident_wrong(c: &mut RowContext) -> Vec<f64> {
     // Gaps that clips are put at (-64, log 1e-28), and where the probability is 0 in f16, f32, f64.
     const GAPS: [f64; 8] = [20.0, 64.5, 100.0, 120.0, 168.0, 200.0, 800.0, 2000.0];
     let n = c.len().max(2).min(c.max_len);
@@ -401,7 +401,7 @@ fn confident_wrong(c: &mut Context) -> Vec<f64> {
     row
 }
 
-fn cancellation(c: &mut Context) -> Vec<f64> {
+fn cancellation(c: &mut RowContext) -> Vec<f64> {
     let (dtype, format) = (c.dtype, c.format);
     let n = c.len().min(solve::LONGEST);
     let scale = c.draw.choose(&[1.0, 0.1, 4.0]);
@@ -443,12 +443,12 @@ fn cancellation(c: &mut Context) -> Vec<f64> {
     row
 }
 
-fn all_negative(c: &mut Context) -> Vec<f64> {
+fn all_negative(c: &mut RowContext) -> Vec<f64> {
     let n = c.len();
     c.negatives(n, c.index)
 }
 
-fn spike(c: &mut Context) -> Vec<f64> {
+fn spike(c: &mut RowContext) -> Vec<f64> {
     // Nineteen rows of twenty go through every index in turn, so that 200 rows have every one up to n = 19.
     let (n, at, round) = c.place(c.index - c.index / 20);
     // Beyond the accumulator's range, so that a maximum which misses the spike overflows; in every other round beyond the
@@ -465,7 +465,7 @@ fn spike(c: &mut Context) -> Vec<f64> {
     row
 }
 
-fn staircase(c: &mut Context) -> Vec<f64> {
+fn staircase(c: &mut RowContext) -> Vec<f64> {
     let block = c.draw.choose(&[1, 1, 4, 8, 16, 32, 128]);
     let n = c.len().max(2 * block + 1).min(c.max_len);
     let beyond = -Edge::Zero.of(c.dtype.accumulator().format());
@@ -491,7 +491,7 @@ fn staircase(c: &mut Context) -> Vec<f64> {
         .collect()
 }
 
-fn sorted(c: &mut Context) -> Vec<f64> {
+fn sorted(c: &mut RowContext) -> Vec<f64> {
     let (n, scale) = (c.len(), c.draw.choose(&[1.0, 10.0, 100.0, 1e-2]));
     let mut row = c.normals(n, scale);
     row.sort_by(f64::total_cmp);
@@ -505,7 +505,7 @@ fn sorted(c: &mut Context) -> Vec<f64> {
     row
 }
 
-fn long(c: &mut Context) -> Vec<f64> {
+fn long(c: &mut RowContext) -> Vec<f64> {
     // Where a count in f16 rounds up to 65504, ties, and overflows.
     const F16_COUNTS: [usize; 4] = [65520, 65519, 65536, 65504];
     // Past an index of 16 bits, with and without a sign; the most blocks that a grid may have; a vocabulary.
@@ -531,14 +531,14 @@ fn long(c: &mut Context) -> Vec<f64> {
     }
 }
 
-fn very_long(c: &mut Context) -> Vec<f64> {
+fn very_long(c: &mut RowContext) -> Vec<f64> {
     const COUNTS: [usize; 5] = [(1 << 24) + 1, 1 << 25, 1 << 24, (1 << 24) - 1, (1 << 20) + 1];
     let n = c.cap(COUNTS[(c.index % COUNTS.len() as u64) as usize]);
     let scale = c.draw.choose(&[0.0, 1.0]);
     if c.draw.chance(2) { c.few_distinct(n, 4, 1.0) } else { vec![scale * c.draw.normal(); n] }
 }
 
-fn masked(c: &mut Context) -> Vec<f64> {
+fn masked(c: &mut RowContext) -> Vec<f64> {
     // The index goes through four ways to mask with every block, and one less and more than it, in four rounds: one block or
     // more, and the rest beyond the reach of exp or not. A running maximum that starts wrong shows only in the first round.
     let sizes = 3 * BLOCKS.len() as u64;
@@ -581,14 +581,14 @@ fn masked(c: &mut Context) -> Vec<f64> {
     row
 }
 
-fn fully_masked(c: &mut Context) -> Vec<f64> {
+fn fully_masked(c: &mut RowContext) -> Vec<f64> {
     // A guard that exists on one path only is missed between a vector's length and the next.
     const COUNTS: [usize; 16] = [1, 2, 7, 8, 9, 127, 128, 129, 256, 3, 15, 16, 17, 32, 64, 1024];
     let n = COUNTS.get(c.index as usize).copied().unwrap_or_else(|| c.len());
     vec![f64::NEG_INFINITY; c.cap(n)]
 }
 
-fn pos_inf(c: &mut Context) -> Vec<f64> {
+fn pos_inf(c: &mut RowContext) -> Vec<f64> {
     let (n, at, _) = c.place(c.index);
     let mut row = c.normals(n, 1.0);
     match c.draw.below(4) {
@@ -601,7 +601,7 @@ fn pos_inf(c: &mut Context) -> Vec<f64> {
     row
 }
 
-fn nan(c: &mut Context) -> Vec<f64> {
+fn nan(c: &mut RowContext) -> Vec<f64> {
     let (n, at, _) = c.place(c.index);
     let mut row = c.normals(n, 1.0);
     match c.draw.below(4) {
@@ -615,7 +615,7 @@ fn nan(c: &mut Context) -> Vec<f64> {
 }
 
 /// Puts some of the values at every third index or so; at all of them once in four times.
-fn sprinkle(c: &mut Context, row: &mut [f64], values: &[f64]) {
+fn sprinkle(c: &mut RowContext, row: &mut [f64], values: &[f64]) {
     let share = c.draw.choose(&[3, 3, 3, 1]);
     for z in row {
         if c.draw.chance(share) {
@@ -624,7 +624,7 @@ fn sprinkle(c: &mut Context, row: &mut [f64], values: &[f64]) {
     }
 }
 
-fn subnormal(c: &mut Context) -> Vec<f64> {
+fn subnormal(c: &mut RowContext) -> Vec<f64> {
     let (n, format) = (c.len(), c.format);
     let count = format.ordinal(format.least_normal()).unsigned_abs();
     let share = c.draw.choose(&[1, 1, 2, 4]);
@@ -636,7 +636,7 @@ fn subnormal(c: &mut Context) -> Vec<f64> {
     row
 }
 
-fn signed_zero(c: &mut Context) -> Vec<f64> {
+fn signed_zero(c: &mut RowContext) -> Vec<f64> {
     let n = c.len();
     let below = c.draw.choose(&[0.0, c.format.least(), 1.0, 200.0]);
     let share = c.draw.choose(&[1, 2, 4]);
@@ -646,7 +646,7 @@ fn signed_zero(c: &mut Context) -> Vec<f64> {
     row
 }
 
-fn extreme(c: &mut Context) -> Vec<f64> {
+fn extreme(c: &mut RowContext) -> Vec<f64> {
     let (n, format) = (c.len(), c.format);
     let largest = format.largest();
     let near = |draw: &mut Draw, x: f64| format.step(x, -(draw.below(4) as i64));
@@ -673,7 +673,7 @@ fn extreme(c: &mut Context) -> Vec<f64> {
 }
 
 /// Ordinary negative logits with the most negative number as a mask.
-fn finite_masks(c: &mut Context, n: usize) -> Vec<f64> {
+fn finite_masks(c: &mut RowContext, n: usize) -> Vec<f64> {
     let least = -c.format.largest();
     let share = c.draw.choose(&[2, 4, 1]);
     let scale = c.draw.choose(&[1.0, 10.0, 1e4]);
@@ -686,7 +686,7 @@ fn finite_masks(c: &mut Context, n: usize) -> Vec<f64> {
 
 /// Where adding 1.5 * 2^23 no longer rounds to an integer, where an i32 ends, and where a fused multiply-add of x log2 e
 /// leaves more than 1.
-fn beyond_integers(c: &mut Context, n: usize) -> Vec<f64> {
+fn beyond_integers(c: &mut RowContext, n: usize) -> Vec<f64> {
     const MAGNITUDES: [f64; 6] = [4194304.0, 2147483648.0, 4294967296.0, 5e29, 1e30, 1e38];
     let magnitude = c.draw.choose(&MAGNITUDES).min(c.format.largest() / 2.0);
     let share = c.draw.choose(&[1, 2, 8]);
@@ -700,7 +700,7 @@ fn beyond_integers(c: &mut Context, n: usize) -> Vec<f64> {
     row
 }
 
-fn tiny_n(c: &mut Context) -> Vec<f64> {
+fn tiny_n(c: &mut RowContext) -> Vec<f64> {
     let n = c.cap([1, 2, 0, 2, 1, 2, 2, 2][(c.index % 8) as usize]);
     let (dtype, format, used) = (c.dtype, c.format, c.some_format());
     c.each(n, |draw| match draw.below(12) {

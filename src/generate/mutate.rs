@@ -12,9 +12,10 @@ use super::draw::Draw;
 use super::families::finite_value;
 use super::solve::{self, Edge};
 use super::{any_row, extras};
-use crate::case::{Case, Extra, largest_direction};
+use crate::case::{Case, Value, largest_direction};
 use crate::dtype::{Dtype, Format, exponent, ldexp};
-use crate::op::{Op, Takes};
+use crate::op::Op;
+use crate::op::signature::Role;
 use std::sync::LazyLock;
 
 /// The most steps of one mutation. Each further one is half as likely as the one before.
@@ -23,11 +24,11 @@ const MOST_STEPS: usize = 5;
 /// Mutations that are tried until one changes the case. Many leave a short row as it is (sorting one logit, say).
 const TRIES: usize = 8;
 
-/// A logit, and its value of the direction (0 where the op takes none).
+/// A logit, and its value of the other row (0 where the op takes none).
 type Term = [f64; 2];
 
-/// A case taken apart.
-struct Parts<'a> {
+/// A case that is being changed.
+struct Mutation<'a> {
     draw: &'a mut Draw,
     op: Op,
     dtype: Dtype,
@@ -40,7 +41,7 @@ struct Parts<'a> {
 }
 
 /// A step, with how often it is taken relative to the others.
-type Step = (u64, fn(&mut Parts));
+type Step = (u64, fn(&mut Mutation));
 
 /// The steps on logits, which every op has.
 static STEPS: [Step; 22] = [
@@ -72,8 +73,8 @@ static STEPS: [Step; 22] = [
 static FIRST_STEPS: [Step; 2] = [(2, insert), (1, family_row)];
 
 /// The steps on what else the op takes; an op that takes nothing has none.
-static TARGET_STEPS: [Step; 4] = [(3, class), (2, new_extra), (3, change_smoothing), (1, |c| c.smoothing = 0.0)];
-static DIRECTION_STEPS: [Step; 4] = [(2, new_extra), (6, change_direction), (2, flip_direction), (1, scale_direction)];
+static TARGET_STEPS: [Step; 4] = [(3, class), (2, new_others), (3, change_smoothing), (1, |c| c.smoothing = 0.0)];
+static DIRECTION_STEPS: [Step; 4] = [(2, new_others), (6, change_direction), (2, flip_direction), (1, scale_direction)];
 
 /// One step on what the op takes besides the logits for so many on the logits.
 const LOGITS_SHARE: u64 = 3;
@@ -82,13 +83,13 @@ const LOGITS_SHARE: u64 = 3;
 /// differs from this one, but for a row on which a few tries in turn changed nothing.
 pub(crate) fn mutate(case: &Case, draw: &mut Draw, max_len: usize) -> Case {
     for _ in 0..TRIES {
-        let mut parts = Parts::of(case, draw, max_len);
+        let mut mutation = Mutation::of(case, draw, max_len);
         let mut steps = 1;
-        while steps < MOST_STEPS && parts.draw.chance(2) {
+        while steps < MOST_STEPS && mutation.draw.chance(2) {
             steps += 1;
         }
-        (0..steps).for_each(|_| parts.step());
-        let mutated = parts.into_case();
+        (0..steps).for_each(|_| mutation.step());
+        let mutated = mutation.into_case();
         if !same(&mutated, case) {
             return mutated;
         }
@@ -99,43 +100,43 @@ pub(crate) fn mutate(case: &Case, draw: &mut Draw, max_len: usize) -> Case {
 /// A case with the op and the dtype of `first` and terms of both: a piece of `second` inserted into the row, put over a part of
 /// it, or put in place of its tail.
 pub(crate) fn crossover(first: &Case, second: &Case, draw: &mut Draw, max_len: usize) -> Case {
-    let other = Parts::of(second, draw, usize::MAX);
+    let other = Mutation::of(second, draw, usize::MAX);
     let (other_terms, other_class, other_smoothing) = (other.terms, other.class, other.smoothing);
-    let mut parts = Parts::of(first, draw, max_len);
-    let (from, to) = range(parts.draw, other_terms.len());
+    let mut mutation = Mutation::of(first, draw, max_len);
+    let (from, to) = range(mutation.draw, other_terms.len());
     let piece = &other_terms[from..to];
-    let at = parts.draw.index(parts.terms.len() + 1);
-    match parts.draw.below(3) {
-        0 => drop(parts.terms.splice(at..at, piece.iter().copied())),
+    let at = mutation.draw.index(mutation.terms.len() + 1);
+    match mutation.draw.below(3) {
+        0 => drop(mutation.terms.splice(at..at, piece.iter().copied())),
         1 => {
-            for (term, &new) in parts.terms[at..].iter_mut().zip(piece) {
+            for (term, &new) in mutation.terms[at..].iter_mut().zip(piece) {
                 *term = new;
             }
         }
         _ => {
-            parts.terms.truncate(at);
-            parts.terms.extend(piece);
+            mutation.terms.truncate(at);
+            mutation.terms.extend(piece);
         }
     }
-    if parts.draw.chance(2) {
-        (parts.class, parts.smoothing) = (other_class, other_smoothing);
+    if mutation.draw.chance(2) {
+        (mutation.class, mutation.smoothing) = (other_class, other_smoothing);
     }
-    parts.into_case()
+    mutation.into_case()
 }
 
 /// The case with another op and dtype: logits rounded to it, what is finite staying finite; what the op takes is kept where both
 /// ops take it, and drawn anew elsewhere.
 #[cfg(feature = "arbitrary")]
 pub(crate) fn recast(case: &Case, op: Op, dtype: Dtype, draw: &mut Draw, max_len: usize) -> Case {
-    let mut parts = Parts::of(case, draw, max_len);
-    let keeps = (case.target().is_some() && op.takes() == Takes::Target)
-        || (case.direction().is_some() && op.takes_direction());
-    (parts.op, parts.dtype, parts.format) = (op, dtype, dtype.format());
+    let mut mutation = Mutation::of(case, draw, max_len);
+    let roles = |op: Op| op.others().iter().map(|input| input.role).collect::<Vec<Role>>();
+    let keeps = roles(case.op()) == roles(op) && !op.others().is_empty();
+    (mutation.op, mutation.dtype, mutation.format) = (op, dtype, dtype.format());
     if !keeps {
-        parts.settle_terms();
-        new_extra(&mut parts);
+        mutation.settle_terms();
+        new_others(&mut mutation);
     }
-    parts.into_case()
+    mutation.into_case()
 }
 
 /// Every edge of exp in the dtype and in its accumulator, as values of the dtype. They are computed once.
@@ -172,7 +173,7 @@ fn range(draw: &mut Draw, len: usize) -> (usize, usize) {
     (from, from + count.min(most))
 }
 
-impl<'a> Parts<'a> {
+impl<'a> Mutation<'a> {
     fn of(case: &Case, draw: &'a mut Draw, max_len: usize) -> Self {
         let direction = case.direction();
         let term = |(j, &z): (usize, &f64)| [z, direction.map_or(0.0, |direction| direction[j])];
@@ -190,11 +191,13 @@ impl<'a> Parts<'a> {
     }
 
     fn step(&mut self) {
-        let steps: &[Step] = match self.op.takes() {
-            _ if self.terms.is_empty() => &FIRST_STEPS,
-            Takes::Target if self.draw.chance(LOGITS_SHARE + 1) => &TARGET_STEPS,
-            Takes::Cotangent | Takes::Tangent if self.draw.chance(LOGITS_SHARE + 1) => &DIRECTION_STEPS,
-            _ => &STEPS,
+        let steps: &[Step] = if self.terms.is_empty() {
+            &FIRST_STEPS
+        } else {
+            match self.steps_on_others() {
+                Some(steps) if self.draw.chance(LOGITS_SHARE + 1) => steps,
+                _ => &STEPS,
+            }
         };
         let mut place = self.draw.below(steps.iter().map(|(weight, _)| weight).sum());
         for &(weight, step) in steps {
@@ -205,10 +208,20 @@ impl<'a> Parts<'a> {
         }
     }
 
+    /// The steps on what else the op takes, if it takes anything.
+    fn steps_on_others(&self) -> Option<&'static [Step]> {
+        self.op.others().iter().find_map(|input| match input.role {
+            Role::Class => Some(&TARGET_STEPS[..]),
+            Role::Direction => Some(&DIRECTION_STEPS[..]),
+            // It comes with a class; another row of logits moves with the first.
+            Role::Smoothing | Role::Logits => None,
+        })
+    }
+
     /// Every logit a value of the dtype, and as many as there may be.
     fn settle_terms(&mut self) {
         self.terms.truncate(self.max_len);
-        if self.terms.is_empty() && self.op.takes() == Takes::Target {
+        if self.terms.is_empty() && self.op.takes_class() {
             self.terms.push([0.0; 2]);
         }
         for [z, _] in &mut self.terms {
@@ -222,17 +235,18 @@ impl<'a> Parts<'a> {
         let direction = |&[_, g]: &Term| {
             if g.is_nan() { 0.0 } else { finite_value(self.dtype, g.clamp(-limit, limit)) }
         };
-        let extra = match self.op.takes() {
-            Takes::Logits => Extra::None,
-            Takes::Target => {
+        let other = |role: Role| match role {
+            Role::Class => Value::Index(self.class % self.terms.len()),
+            Role::Smoothing => {
                 let rounded = self.dtype.round(self.smoothing.abs());
-                let label_smoothing = if (0.0..=1.0).contains(&rounded) { rounded } else { 0.0 };
-                Extra::Target { class: self.class % self.terms.len(), label_smoothing }
+                Value::Number(if (0.0..=1.0).contains(&rounded) { rounded } else { 0.0 })
             }
-            Takes::Cotangent | Takes::Tangent => Extra::Direction(self.terms.iter().map(direction).collect()),
+            Role::Direction => self.terms.iter().map(direction).collect::<Vec<f64>>().into(),
+            Role::Logits => self.terms.iter().map(|&[_, z]| finite_value(self.dtype, z)).collect::<Vec<f64>>().into(),
         };
+        let others: Vec<Value> = self.op.others().iter().map(|input| other(input.role)).collect();
         let logits: Vec<f64> = self.terms.iter().map(|&[z, _]| z).collect();
-        match Case::new(self.op, self.dtype, logits, extra) {
+        match Case::new(self.op, self.dtype, logits, others) {
             Ok(case) => case,
             Err(error) => unreachable!("a mutated case is valid: {error}"),
         }
@@ -296,7 +310,7 @@ impl<'a> Parts<'a> {
 }
 
 /// Moves one logit, or all that are equal to it, or each of a range.
-fn change_some(c: &mut Parts) {
+fn change_some(c: &mut Mutation) {
     if c.terms.is_empty() {
         return;
     }
@@ -318,7 +332,7 @@ fn change_some(c: &mut Parts) {
 }
 
 /// Makes a range of logits equal to one of the row.
-fn tie_some(c: &mut Parts) {
+fn tie_some(c: &mut Mutation) {
     if !c.terms.is_empty() {
         let at = c.index();
         let value = c.terms[at][0];
@@ -327,7 +341,7 @@ fn tie_some(c: &mut Parts) {
 }
 
 /// Makes one logit equal to another, but for an ulp or two.
-fn tie_within_ulps(c: &mut Parts) {
+fn tie_within_ulps(c: &mut Mutation) {
     if !c.terms.is_empty() {
         let (from, to) = (c.index(), c.index());
         let value = finite_value(c.dtype, c.terms[from][0]);
@@ -335,49 +349,49 @@ fn tie_within_ulps(c: &mut Parts) {
     }
 }
 
-fn swap(c: &mut Parts) {
+fn swap(c: &mut Mutation) {
     if !c.terms.is_empty() {
         let (a, b) = (c.index(), c.index());
         c.terms.swap(a, b);
     }
 }
 
-fn sort(c: &mut Parts) {
+fn sort(c: &mut Mutation) {
     let descending = c.draw.chance(2);
     c.terms.sort_by(|a, b| if descending { b[0].total_cmp(&a[0]) } else { a[0].total_cmp(&b[0]) });
 }
 
-fn rotate(c: &mut Parts) {
+fn rotate(c: &mut Mutation) {
     if !c.terms.is_empty() {
         let by = c.index();
         c.terms.rotate_left(by);
     }
 }
 
-fn shuffle(c: &mut Parts) {
+fn shuffle(c: &mut Mutation) {
     let (from, to) = range(c.draw, c.terms.len());
     c.draw.shuffle(&mut c.terms[from..to]);
 }
 
-fn remove(c: &mut Parts) {
+fn remove(c: &mut Mutation) {
     let (from, to) = range(c.draw, c.terms.len());
     c.terms.drain(from..to);
 }
 
-fn truncate(c: &mut Parts) {
+fn truncate(c: &mut Mutation) {
     let len = c.draw.index(c.terms.len() + 1);
     c.terms.truncate(len);
 }
 
 /// A copy of a range, anywhere in the row.
-fn duplicate(c: &mut Parts) {
+fn duplicate(c: &mut Mutation) {
     let (from, to) = range(c.draw, c.terms.len());
     let piece = c.terms[from..to].to_vec();
     let at = c.draw.index(c.terms.len() + 1);
     c.terms.splice(at..at, piece);
 }
 
-fn insert(c: &mut Parts) {
+fn insert(c: &mut Mutation) {
     let at = c.draw.index(c.terms.len() + 1);
     let value = c.fresh();
     let direction = c.terms.first().map_or(0.0, |&[_, g]| g);
@@ -385,7 +399,7 @@ fn insert(c: &mut Parts) {
 }
 
 /// One term many times over, up to a power of two or one past it: sums of equal terms stop growing there.
-fn repeat(c: &mut Parts) {
+fn repeat(c: &mut Mutation) {
     if c.terms.is_empty() {
         return;
     }
@@ -398,7 +412,7 @@ fn repeat(c: &mut Parts) {
 }
 
 /// -inf at one place, at the front, at the end, in a range, or everywhere.
-fn mask(c: &mut Parts) {
+fn mask(c: &mut Mutation) {
     let (mut from, mut to) = range(c.draw, c.terms.len());
     match c.draw.below(8) {
         0 | 1 => to = (from + 1).min(c.terms.len()),
@@ -411,13 +425,13 @@ fn mask(c: &mut Parts) {
 }
 
 /// A number in place of everything that is none.
-fn unmask(c: &mut Parts) {
+fn unmask(c: &mut Mutation) {
     let value = c.fresh();
     c.terms.iter_mut().filter(|[z, _]| !z.is_finite()).for_each(|[z, _]| *z = value);
 }
 
 /// Adds one number to all finite logits: one that takes the maximum to 0 or to an edge, a power of two, or any.
-fn shift(c: &mut Parts) {
+fn shift(c: &mut Mutation) {
     let max = c.max();
     if !max.is_finite() {
         return;
@@ -432,14 +446,14 @@ fn shift(c: &mut Parts) {
 }
 
 /// Multiplies all logits by a power of two, which keeps all their digits, or by -1.
-fn scale(c: &mut Parts) {
+fn scale(c: &mut Mutation) {
     let by = c.draw.between(-6, 6) as i32;
     let sign = if by == 0 { -1.0 } else { 1.0 };
     c.terms.iter_mut().filter(|[z, _]| z.is_finite()).for_each(|[z, _]| *z = sign * ldexp(*z, by));
 }
 
 /// Puts one logit, or all but the largest, an edge of exp below the maximum.
-fn gap_at_edge(c: &mut Parts) {
+fn gap_at_edge(c: &mut Mutation) {
     let max = c.max();
     if !max.is_finite() {
         return;
@@ -454,7 +468,7 @@ fn gap_at_edge(c: &mut Parts) {
 }
 
 /// Shifts the row so that its log-sum-exp is near 0.
-fn normalize(c: &mut Parts) {
+fn normalize(c: &mut Mutation) {
     let logits: Vec<f64> = c.logits().into_iter().filter(|z| z.is_finite()).collect();
     if logits.is_empty() || logits.len() > solve::LONGEST {
         return;
@@ -467,7 +481,7 @@ fn normalize(c: &mut Parts) {
 }
 
 /// Puts one logit where the exponentials add up to 1, within some ulps, if the others leave room.
-fn fill_to_one(c: &mut Parts) {
+fn fill_to_one(c: &mut Mutation) {
     if c.terms.is_empty() || c.terms.len() > solve::LONGEST {
         return;
     }
@@ -484,7 +498,7 @@ fn fill_to_one(c: &mut Parts) {
 }
 
 /// One of the values that code forgets.
-fn special(c: &mut Parts) {
+fn special(c: &mut Mutation) {
     if !c.terms.is_empty() {
         let (at, format) = (c.index(), c.format);
         let size = c.draw.choose(&[0.0, format.least(), format.least_normal(), format.largest(), f64::INFINITY]);
@@ -493,7 +507,7 @@ fn special(c: &mut Parts) {
 }
 
 /// A new row of any family; what the op takes besides stays.
-fn family_row(c: &mut Parts) {
+fn family_row(c: &mut Mutation) {
     let (_, row) = any_row(c.draw, c.dtype, c.max_len);
     let directions: Vec<f64> = c.terms.iter().map(|&[_, g]| g).collect();
     let direction = |j: usize| directions.get(j % directions.len().max(1)).copied().unwrap_or(0.0);
@@ -501,7 +515,7 @@ fn family_row(c: &mut Parts) {
 }
 
 /// Another class: the one with the largest logit, or any.
-fn class(c: &mut Parts) {
+fn class(c: &mut Mutation) {
     c.class = c.index();
     if c.draw.chance(3) {
         let max = c.max();
@@ -509,25 +523,25 @@ fn class(c: &mut Parts) {
     }
 }
 
-fn change_smoothing(c: &mut Parts) {
+fn change_smoothing(c: &mut Mutation) {
     c.smoothing = c.near(c.smoothing);
 }
 
 /// All that the op takes besides the logits, as the generators draw it.
-fn new_extra(c: &mut Parts) {
+fn new_others(c: &mut Mutation) {
     c.settle_terms();
     let logits = c.logits();
     // No family, so no preference.
-    match extras::extra(c.draw, c.op, c.dtype, "", &logits, None) {
-        Some(Extra::Target { class, label_smoothing }) => (c.class, c.smoothing) = (class, label_smoothing),
-        Some(Extra::Direction(direction)) => {
-            c.terms.iter_mut().zip(direction.iter()).for_each(|([_, g], &new)| *g = new);
+    for value in extras::others(c.draw, c.op, c.dtype, "", &logits, None).unwrap_or_default() {
+        match value {
+            Value::Index(class) => c.class = class,
+            Value::Number(x) => c.smoothing = x,
+            Value::Row(values) => c.terms.iter_mut().zip(values.iter()).for_each(|([_, own], &new)| *own = new),
         }
-        _ => {}
     }
 }
 
-fn change_direction(c: &mut Parts) {
+fn change_direction(c: &mut Mutation) {
     if !c.terms.is_empty() {
         let (at, from) = (c.index(), c.index());
         let old = c.terms[at][1];
@@ -540,11 +554,11 @@ fn change_direction(c: &mut Parts) {
     }
 }
 
-fn flip_direction(c: &mut Parts) {
+fn flip_direction(c: &mut Mutation) {
     c.range_of_terms().iter_mut().for_each(|[_, g]| *g = -*g);
 }
 
-fn scale_direction(c: &mut Parts) {
+fn scale_direction(c: &mut Mutation) {
     let by = c.draw.between(-8, 8) as i32;
     c.terms.iter_mut().for_each(|[_, g]| *g = ldexp(*g, by));
     // A value of everyday size comes back from the ends of the range.

@@ -82,12 +82,12 @@ impl Edge {
 }
 
 /// The softmax of a row, to more digits than any dtype.
-pub(super) struct Softmax {
+pub(super) struct SolvedSoftmax {
     weights: Vec<Float>,
     sum: Float,
 }
 
-impl Softmax {
+impl SolvedSoftmax {
     /// `None` for a row that has no softmax (NaN, +inf, or no finite logit) or is too long to solve for.
     pub fn of(logits: &[f64]) -> Option<Self> {
         let max = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -157,10 +157,10 @@ mod tests {
         let z = fill_to_one(&sum).unwrap();
         assert!((sum_of_exp(&[-1.0, -2.0, z]).to_f64() - 1.0).abs() < 1e-16);
         let z = logit_of(0.999, &sum);
-        let softmax = Softmax::of(&[-1.0, z, -2.0]).unwrap();
+        let softmax = SolvedSoftmax::of(&[-1.0, z, -2.0]).unwrap();
         assert!((softmax.p(1) - 0.999).abs() < 1e-15 && (softmax.rest(1) - 0.001).abs() < 1e-15);
         assert!((softmax.mean_without(1, &[1.0, 5.0, 1.0]) - 0.001).abs() < 1e-15);
         assert!(fill_to_one(&sum_of_exp(&[0.0])).is_none());
-        assert!(Softmax::of(&[f64::NEG_INFINITY]).is_none() && Softmax::of(&[]).is_none());
+        assert!(SolvedSoftmax::of(&[f64::NEG_INFINITY]).is_none() && SolvedSoftmax::of(&[]).is_none());
     }
 }

@@ -108,12 +108,12 @@ mod tests {
 
     #[test]
     fn keeps_the_contract_of_proptest() {
-        check_strategy_sanity(strategy(Op::Softmax, Dtype::F32).max_len(4), None);
+        check_strategy_sanity(strategy(Op::SOFTMAX, Dtype::F32).max_len(4), None);
     }
 
     #[test]
     fn same_seed_same_cases_and_same_walk() {
-        for op in Op::ALL {
+        for &op in Op::ALL {
             let walk = || {
                 let mut tree = strategy(op, Dtype::F16).max_len(8).new_tree(&mut runner(7)).unwrap();
                 let mut texts = vec![tree.current().to_string()];
@@ -140,7 +140,7 @@ mod tests {
                 true => Err(TestCaseError::fail("overflow")),
                 false => Ok(()),
             };
-            match runner(seed).run(&strategy(Op::Softmax, Dtype::F32), overflows) {
+            match runner(seed).run(&strategy(Op::SOFTMAX, Dtype::F32), overflows) {
                 Err(TestError::Fail(_, case)) => assert_eq!(case.logits(), [89.0], "seed {seed}"),
                 other => panic!("{other:?}"),
             }

@@ -506,7 +506,7 @@ fn a_row_is_named_by_seed_dtype_family_and_index() {
         let distinct: HashSet<_> = here.iter().collect();
         assert!(distinct.len() > if fixed { 20 } else { 45 }, "{family}: {} distinct rows of 60", distinct.len());
         let shared: Arc<[f64]> = row(family, Dtype::F32, 1, 3, 300).into();
-        for op in Op::ALL {
+        for &op in Op::ALL {
             let text = |index| {
                 case(op, Dtype::F32, family.name(), 1, index, shared.clone(), None)
                     .unwrap()
@@ -524,7 +524,7 @@ fn no_two_streams_have_the_same_key() {
     let mut count = 0;
     for family in families {
         for dtype in Dtype::ALL {
-            for op in Op::ALL.map(Some).into_iter().chain([None]) {
+            for op in Op::ALL.iter().copied().map(Some).chain([None]) {
                 for seed in 0..3 {
                     count += 1;
                     keys.insert(key(seed, dtype, family, op));
@@ -546,7 +546,7 @@ fn rows_of_this_version_are_pinned() {
         for dtype in Dtype::ALL {
             for index in 0..50 {
                 let logits: Arc<[f64]> = row(family, dtype, 1, index, 4096).into();
-                for op in [Op::CrossEntropyGrad, Op::SoftmaxVjp] {
+                for op in [Op::CROSS_ENTROPY_GRAD, Op::SOFTMAX_VJP] {
                     let case = case(op, dtype, family.name(), 1, index, logits.clone(), None).unwrap();
                     for byte in case.map(|case| case.encode()).unwrap_or_default() {
                         hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
@@ -581,9 +581,9 @@ fn every_op_has_a_case_and_the_extras_reach_their_regimes() {
             for index in 0..100 {
                 let logits: Arc<[f64]> = row(family, dtype, SEED, index, 600).into();
                 let n = logits.len();
-                for op in Op::ALL {
+                for &op in Op::ALL {
                     let Some(case) = case(op, dtype, family.name(), SEED, index, logits.clone(), None).unwrap() else {
-                        assert!(n == 0 && op.takes() == Takes::Target, "{op} {dtype} {family} {index} has no case");
+                        assert!(n == 0 && op.takes_class(), "{op} {dtype} {family} {index} has no case");
                         continue;
                     };
                     let mut note = |what, holds| *seen.entry(what).or_default() += usize::from(holds);
@@ -645,7 +645,7 @@ fn some_directions_have_equal_means_in_all_groups() {
         let mut met = 0;
         for index in 0..400 {
             let logits: Arc<[f64]> = row(family, dtype, SEED, index, 300).into();
-            let case = case(Op::SoftmaxJvp, dtype, "ties", SEED, index, logits.clone(), None).unwrap().unwrap();
+            let case = case(Op::SOFTMAX_JVP, dtype, "ties", SEED, index, logits.clone(), None).unwrap().unwrap();
             let g = case.direction().unwrap();
             let mut groups: BTreeMap<u64, Vec<f64>> = BTreeMap::new();
             logits.iter().zip(g).for_each(|(z, &g)| groups.entry((z + 0.0).to_bits()).or_default().push(g));
@@ -677,7 +677,7 @@ fn solved_extras_cancel() {
             });
             let p: Vec<Float> = logits.iter().map(|&z| (Float::with_val(200, z) - &lse).exp()).collect();
             let of = |op| case(op, dtype, family.name(), SEED, index, logits.clone(), None).unwrap().unwrap();
-            let (class, e) = of(Op::CrossEntropyGrad).target().unwrap();
+            let (class, e) = of(Op::CROSS_ENTROPY_GRAD).target().unwrap();
             gradient += usize::from(
                 n > 2
                     && (0.0..0.9).contains(&e)
@@ -697,12 +697,12 @@ fn solved_extras_cancel() {
                     && distinct.len() == n
                     && (0..n).any(|j| g[j] != 0.0 && (other(&p, g, j) - g[j]).to_f64().abs() <= 6.0 * ulp(g[j]))
             };
-            product += usize::from(cancels(Op::SoftmaxVjp, |p, g, _| {
+            product += usize::from(cancels(Op::SOFTMAX_VJP, |p, g, _| {
                 let mut mean = Float::new(200);
                 p.iter().zip(g).for_each(|(p, &g)| mean += Float::with_val(200, p * g));
                 mean
             }));
-            log_product += usize::from(cancels(Op::LogSoftmaxVjp, |p, g, j| {
+            log_product += usize::from(cancels(Op::LOG_SOFTMAX_VJP, |p, g, j| {
                 let mut sum = Float::new(200);
                 g.iter().for_each(|&g| sum += g);
                 sum * &p[j]
@@ -717,25 +717,59 @@ fn solved_extras_cancel() {
 fn a_given_target_is_used_and_a_wrong_one_is_refused() {
     let logits: Arc<[f64]> = vec![1.0, 2.0, 3.0].into();
     for index in 0..50 {
-        let of = |target| case(Op::CrossEntropy, Dtype::F32, "file", 1, index, logits.clone(), target);
+        let of = |target| case(Op::CROSS_ENTROPY, Dtype::F32, "file", 1, index, logits.clone(), target);
         assert_eq!(of(Some(1)).unwrap().unwrap().target().unwrap().0, 1);
         assert!(of(Some(3)).is_err());
         assert!(of(None).unwrap().is_some());
     }
-    assert!(case(Op::CrossEntropy, Dtype::F32, "tiny_n", 1, 0, Vec::new().into(), None).unwrap().is_none());
-    assert!(case(Op::Softmax, Dtype::F32, "tiny_n", 1, 0, Vec::new().into(), None).unwrap().is_some());
-    assert!(case(Op::Softmax, Dtype::F16, "file", 1, 0, vec![0.1].into(), None).is_err());
+    assert!(case(Op::CROSS_ENTROPY, Dtype::F32, "tiny_n", 1, 0, Vec::new().into(), None).unwrap().is_none());
+    assert!(case(Op::SOFTMAX, Dtype::F32, "tiny_n", 1, 0, Vec::new().into(), None).unwrap().is_some());
+    assert!(case(Op::SOFTMAX, Dtype::F16, "file", 1, 0, vec![0.1].into(), None).is_err());
 }
 
 #[test]
 fn any_case_is_as_asked() {
     let mut draw = Draw::from_seed(7);
     for _ in 0..300 {
-        for op in Op::ALL {
+        for &op in Op::ALL {
             let case = any_case(&mut draw, Some(op), Some(Dtype::Bf16), 20);
             assert_eq!((case.op(), case.dtype()), (op, Dtype::Bf16));
             assert!(case.logits().len() <= 20);
         }
         assert!(any_case(&mut draw, None, None, 0).logits().len() <= 1);
+    }
+}
+
+/// An op with a domain gets rows that are nearly all within it, and that reach every stretch of it: for log(1 - exp(x)) near 0, about the
+/// change from expm1 to log1p, where exp(x) is below half an ulp of 1, where it is 0, and a few numbers that have no value.
+#[test]
+fn a_domain_is_reached_in_all_its_parts() {
+    for dtype in Dtype::ALL {
+        let (mut elements, mut outside, format) = (0, 0, dtype.format());
+        let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
+        for &family in Family::all().iter().filter(|family| !family.is_slow()) {
+            for index in 0..100 {
+                let logits: Arc<[f64]> = row(family, dtype, SEED, index, 600).into();
+                let case = case(Op::LOG1MEXP, dtype, family.name(), SEED, index, logits, None).unwrap().unwrap();
+                for &x in case.logits() {
+                    let mut note = |what, holds: bool| *seen.entry(what).or_default() += usize::from(holds);
+                    (elements, outside) = (elements + 1, outside + usize::from(x > 0.0));
+                    let u = format.unit_roundoff();
+                    note("all digits of 1 - exp(x) cancel", x < 0.0 && -x < u);
+                    note("a subnormal x", x < 0.0 && -x < format.least_normal());
+                    note("some digits cancel", x < -u && x > -0.25);
+                    note("about -log 2", (-1.0..=-0.5).contains(&x));
+                    note("exp(x) is below half an ulp of 1", x.is_finite() && x < u.ln() - 0.7);
+                    note("exp(x) is 0", x.is_finite() && x < -746.0);
+                    note("zero", x == 0.0);
+                    note("-inf", x == f64::NEG_INFINITY);
+                    note("no value", x > 0.0);
+                    note("NaN", x.is_nan());
+                }
+            }
+        }
+        let least = *seen.values().min().unwrap();
+        assert!(seen.len() == 10 && least >= 10, "{dtype}: {seen:?}");
+        assert!(outside * 10 < elements, "{dtype}: {outside} of {elements} are outside");
     }
 }

@@ -23,12 +23,15 @@
 //! `v_j - c`, and `2 eta` to `p_j - q_j` where `e > 0` (of `e / n` and of the difference).
 
 use crate::case::Case;
-use crate::dtype::ldexp;
+use crate::dtype::{Format, ldexp, two_difference};
 use crate::fenv::Standard;
 use crate::kernel::Claims;
 use crate::magnitude::Magnitude;
-use crate::op::Op;
-use crate::oracle::{Due, Real, SHOWN_BITS, Truth};
+use crate::op::definition::Sum;
+use crate::op::terms::{ElementTerms, RowTerms};
+use crate::op::{ElementFacts, Kind, RowFacts};
+use crate::oracle::{Due, Rounded, SHOWN_BITS, Truth};
+use std::cell::OnceCell;
 
 /// The error that is forgiven to each output, in absolute terms.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,20 +55,90 @@ impl Bounds {
     /// The bounds of a case under a kernel's claims. `truth` must be the truth of the case.
     pub fn new(case: &Case, truth: &Truth, claims: &Claims) -> Self {
         let _standard = Standard::enter();
-        let row = Row::new(case, truth, claims);
+        match &case.op().facts().kind {
+            Kind::Row(facts) => Self::of_row(case, truth, claims, facts),
+            Kind::Elements(facts) => Self::of_elements(case, truth, claims, facts),
+        }
+    }
+
+    fn of_row(case: &Case, truth: &Truth, claims: &Claims, facts: &RowFacts) -> Self {
+        let row = RowErrors::new(case, truth, claims, facts);
         let h = row.h;
         let half_digits = h > row.u.sqrt();
-        let form = if claims.tight { Form::Tight } else { Form::Textbook };
+        let form = if claims.tight { LogForm::Tight } else { LogForm::Textbook };
         let textbook = row.bounds(h, form);
         Self {
-            tight: matches!(case.op(), Op::LogSumExp | Op::LogSoftmax | Op::CrossEntropy)
-                .then(|| row.bounds(h, Form::Tight)),
+            tight: facts.has_log_total.then(|| row.bounds(h, LogForm::Tight)),
             half_digits: half_digits.then(|| row.bounds(row.u.sqrt(), form)),
             textbook,
             overflow_is_forgiven: row.gaps_overflow() || row.direction_overflows(),
-            sum: sum_bound(case, claims, h, row.rescaling),
+            sum: facts.sum.map_or(0.0, |sum| sum_bound(case, claims, sum, h, row.rescaling)),
         }
     }
+
+    /// Every element has the same bound whatever the row; that of the textbook is the tight one.
+    fn of_elements(case: &Case, truth: &Truth, claims: &Claims, facts: &ElementFacts) -> Self {
+        let accumulator = claims.accumulator(case.dtype()).format();
+        let u = accumulator.unit_roundoff();
+        let eta = least(claims, accumulator);
+        let terms = ElementTerms {
+            u,
+            exp: claims.exp,
+            expm1: claims.expm1,
+            log: claims.log,
+            log1p: claims.log1p,
+            eta,
+            flushed: if claims.flush_to_zero { eta } else { Magnitude::ZERO },
+        };
+        let finish = Finish { case, second_order: 1.0 + 4.0 * (11.0 * u), operations: 8 };
+        let bound = |(j, &z): (usize, &f64)| match value(truth, j).filter(|_| z.is_finite()) {
+            Some(rounded) => finish.bound(rounded, |size| (facts.error)(&terms, z, truth.anatomy.weights[j], size)),
+            // Outside of the domain, but for what may be flushed into it.
+            None if z != 0.0 && Magnitude::from(if z.is_finite() { z } else { 1.0 }) < terms.flushed => {
+                Magnitude::INFINITY
+            }
+            None => Magnitude::ZERO,
+        };
+        let textbook: Vec<Magnitude> = case.logits().iter().enumerate().map(bound).collect();
+        Self { tight: Some(textbook.clone()), half_digits: None, textbook, overflow_is_forgiven: false, sum: 0.0 }
+    }
+}
+
+/// The least number of an accumulator that is not lost to underflow, under these claims.
+fn least(claims: &Claims, accumulator: Format) -> Magnitude {
+    Magnitude::from(if claims.flush_to_zero { accumulator.least_normal() } else { accumulator.least() })
+}
+
+/// How the bound of an output is made of the errors of the algorithm.
+struct Finish<'a> {
+    case: &'a Case,
+    /// What covers the errors of second order.
+    second_order: f64,
+    /// Operations of which the bound is computed, whose own rounding it must cover.
+    operations: usize,
+}
+
+impl Finish<'_> {
+    /// The bound of an output of this value; `error` is the error of the algorithm where the value has this size.
+    fn bound(&self, value: &Rounded, error: impl Fn(Magnitude) -> Magnitude) -> Magnitude {
+        // The oracle tells the error to 2^-SHOWN_BITS ulp; the bound is half an ulp at least, of a binade no lower than one below.
+        let residual_slack = 1.0 + ldexp(1.0, 3 - SHOWN_BITS);
+        let format = self.case.dtype().format();
+        let size = value.magnitude(format);
+        let error = error(size) * Magnitude::from(self.second_order);
+        if error.is_zero() && value.is_zero() {
+            return Magnitude::ZERO;
+        }
+        // Half an ulp where the computed value may lie, which is the next binade for a value just below a power of two.
+        let half_ulp = Magnitude::power_of_two(format.ulp_exponent((size + error).exponent().min(format.emax)) - 1);
+        (error + half_ulp).inflated(self.operations) * Magnitude::from(residual_slack)
+    }
+}
+
+/// The value that is due of output `j`, if there is one. All alternatives of a special row share their finite values, so the first that
+/// has a value decides.
+fn value(truth: &Truth, j: usize) -> Option<&Rounded> {
+    truth.alternatives.iter().find_map(|outputs| value_of(&outputs[j]))
 }
 
 /// `h = min(H u, 1/8)`, the relative error of a sum of `n` terms.
@@ -80,16 +153,13 @@ pub(super) fn sum_error(claims: &Claims, case: &Case) -> f64 {
 ///
 /// Whatever the exp, the weights that are summed are those that are divided, so only the sum, one rounding for a quotient or two
 /// for a product with the reciprocal, and the output's own rounding count. An online kernel sums other weights than it divides.
-fn sum_bound(case: &Case, claims: &Claims, h: f64, rescaling: f64) -> f64 {
+fn sum_bound(case: &Case, claims: &Claims, sum: Sum, h: f64, rescaling: f64) -> f64 {
     let output = case.dtype().format();
     let accumulator = claims.accumulator(case.dtype()).format();
     let u = accumulator.unit_roundoff();
     let rounded_again = if accumulator == output { 0.0 } else { output.unit_roundoff() };
     let underflow = case.logits().len() as f64 * least_number(case, claims, output.least() / 2.0);
-    let first_order = match case.op() {
-        Op::CrossEntropyGrad => (h + 6.0 * u) + rescaling + 2.0 * rounded_again + underflow,
-        _ => (h + 2.0 * u) + rescaling + rounded_again + underflow,
-    };
+    let first_order = (h + sum.roundings * u) + rescaling + sum.stored * rounded_again + underflow;
     // Of second order: 1 / (1 - h) and products of roundings.
     first_order * (1.0 + 4.0 * (h + 10.0 * u))
 }
@@ -101,7 +171,7 @@ pub(super) fn least_number(case: &Case, claims: &Claims, otherwise: f64) -> f64 
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum Form {
+enum LogForm {
     /// With `log S` computed as log1p(s).
     Tight,
     /// With `log S` computed as log(S).
@@ -109,10 +179,11 @@ enum Form {
 }
 
 /// What all outputs of a case share.
-struct Row<'a> {
+struct RowErrors<'a> {
     case: &'a Case,
     truth: &'a Truth,
     claims: &'a Claims,
+    facts: &'a RowFacts,
     u: f64,
     eta: Magnitude,
     /// What reading a number, or adding two, may lose to underflow: nothing, or `eta` where it is flushed to zero.
@@ -128,11 +199,11 @@ struct Row<'a> {
     rescaling: f64,
 }
 
-impl<'a> Row<'a> {
-    fn new(case: &'a Case, truth: &'a Truth, claims: &'a Claims) -> Self {
+impl<'a> RowErrors<'a> {
+    fn new(case: &'a Case, truth: &'a Truth, claims: &'a Claims, facts: &'a RowFacts) -> Self {
         let accumulator = claims.accumulator(case.dtype()).format();
         let u = accumulator.unit_roundoff();
-        let eta = if claims.flush_to_zero { accumulator.least_normal() } else { accumulator.least() };
+        let eta = least(claims, accumulator);
         let anatomy = &truth.anatomy;
         let ordinary = truth.class.is_ordinary();
         let logits = case.logits();
@@ -172,9 +243,10 @@ impl<'a> Row<'a> {
             case,
             truth,
             claims,
+            facts,
             u,
-            eta: Magnitude::from(eta),
-            flushed: if claims.flush_to_zero { Magnitude::from(eta) } else { Magnitude::ZERO },
+            eta,
+            flushed: if claims.flush_to_zero { eta } else { Magnitude::ZERO },
             h: sum_error(claims, case),
             rho,
             weight_error: (all / total).to_f64(),
@@ -183,147 +255,80 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// Whether `fl(d_t)`, or `fl(sum d_i)`, overflows the accumulator: then +inf is what the textbook returns for the loss.
+    /// Whether the textbook overflows where the value is finite.
     fn gaps_overflow(&self) -> bool {
-        let Some((target, smoothing)) = self.case.target().filter(|_| self.case.op() == Op::CrossEntropy) else {
-            return false;
-        };
-        if !self.truth.class.is_ordinary() {
-            return false;
-        }
-        let format = self.claims.accumulator(self.case.dtype()).format();
-        let gap = |z: f64| self.truth.anatomy.max - z;
-        // A rounded sum of positive terms exceeds the exact one by a factor of at most 1 + h, one rounding more for its terms.
-        let sum: f64 = self.case.logits().iter().map(|&z| gap(z)).sum();
-        let sum = sum * (1.0 + self.h + 4.0 * self.u);
-        let overflows = |x: f64| format.round(x, 0.0).is_infinite();
-        (smoothing < 1.0 && overflows(gap(self.case.logits()[target]))) || (smoothing > 0.0 && overflows(sum))
+        (self.facts.overflows)(
+            &self.terms(self.h, LogForm::Textbook, &|x| self.accumulator().round(x, 0.0).is_infinite()),
+        )
+    }
+
+    fn accumulator(&self) -> Format {
+        self.claims.accumulator(self.case.dtype()).format()
     }
 
     /// Whether sums of the cotangent or tangent, or differences of two of its values, may overflow the accumulator.
     fn direction_overflows(&self) -> bool {
-        let format = self.claims.accumulator(self.case.dtype()).format();
+        let format = self.accumulator();
         let size =
             self.case.direction().unwrap_or(&[]).iter().fold(Magnitude::ZERO, |sum, &g| sum + Magnitude::from(g));
         // Half of the range is left for the roundings of the sum.
         size.shifted(1) > Magnitude::from(format.largest())
     }
 
-    /// The bounds of all outputs with a relative summation error of `h`.
-    fn bounds(&self, h: f64, form: Form) -> Vec<Magnitude> {
-        let Row { case, truth, claims, u, eta, flushed, .. } = *self;
+    /// The terms of the bounds with a relative summation error of `h`.
+    fn terms<'b>(&'b self, h: f64, form: LogForm, overflows: &'b dyn Fn(f64) -> bool) -> RowTerms<'b> {
+        let RowErrors { case, truth, claims, u, eta, flushed, .. } = *self;
         let anatomy = &truth.anatomy;
-        let n = case.logits().len();
-        let magnitude = |x: f64| Magnitude::from(x);
-        let count_eta = magnitude(n as f64) * eta;
-        let total = magnitude(anatomy.total);
+        let count_eta = Magnitude::from(case.logits().len() as f64) * eta;
+        let total = Magnitude::from(anatomy.total);
         let total_error = self.weight_error + h + count_eta.to_f64();
         let log_error = match form {
-            Form::Tight => {
-                magnitude(claims.log1p * u) * anatomy.log_total
+            LogForm::Tight => {
+                Magnitude::from(claims.log1p * u) * anatomy.log_total
                     + self.other_weight_error
-                    + (anatomy.others * magnitude(h) + count_eta) / total
+                    + (anatomy.others * Magnitude::from(h) + count_eta) / total
             }
-            Form::Textbook => magnitude(claims.log * u) * anatomy.log_total + magnitude(total_error),
+            LogForm::Textbook => Magnitude::from(claims.log * u) * anatomy.log_total + Magnitude::from(total_error),
         };
-        let probability = |j: usize| anatomy.weights[j] / total;
-        // A masked class has weight exactly 0, and its p is exactly 0.
-        let probability_error = |j: usize| match anatomy.weights[j].is_zero() {
-            true => Magnitude::ZERO,
-            false => {
-                let relative = self.rho[j] + claims.exp * u + u + total_error;
-                probability(j) * magnitude(relative) + eta + eta / total
-            }
+        RowTerms {
+            inputs: case.inputs(),
+            is_ordinary: truth.class.is_ordinary(),
+            anatomy,
+            deviations: &truth.deviations,
+            u,
+            exp_error: claims.exp * u,
+            eta,
+            flushed,
+            h,
+            rho: &self.rho,
+            total_error,
+            log_error,
+            overflows,
+            mean_error: OnceCell::new(),
+            direction_sums: OnceCell::new(),
+        }
+    }
+
+    /// The bounds of all outputs with a relative summation error of `h`.
+    fn bounds(&self, h: f64, form: LogForm) -> Vec<Magnitude> {
+        let terms = self.terms(h, form, &|_| false);
+        let n = self.case.logits().len();
+        let finish = Finish { case: self.case, second_order: 1.0 + 4.0 * (h + 10.0 * self.u), operations: 8 * n };
+        let bound = |j: usize| match value(self.truth, j) {
+            Some(value) => finish.bound(value, |size| (self.facts.error)(&terms, j, size)),
+            None => Magnitude::ZERO,
         };
-        let direction = |j: usize| magnitude(case.direction().map_or(0.0, |direction| direction[j]));
-        let sum_over = |term: &dyn Fn(usize) -> Magnitude| (0..n).fold(Magnitude::ZERO, |sum, i| sum + term(i));
-        // Errors of the sums that the products need.
-        let (mean_error, direction_sum, direction_size) = match case.op() {
-            Op::SoftmaxVjp | Op::SoftmaxJvp | Op::LogSoftmaxJvp => {
-                let term = |i: usize| direction(i) * (probability_error(i) + probability(i) * magnitude(h + u));
-                let underflow = count_eta + magnitude(n as f64 + 1.0) * flushed;
-                (sum_over(&term) + underflow, Magnitude::ZERO, Magnitude::ZERO)
-            }
-            Op::LogSoftmaxVjp => {
-                let direction = case.direction().unwrap_or(&[]);
-                let (sum, rest) = direction.iter().fold((0.0, 0.0), |(sum, rest), &g| {
-                    let (sum, error) = two_difference(sum, -g);
-                    (sum, rest + error)
-                });
-                let size = sum_over(&|i| magnitude(direction[i]));
-                // The sum itself is known to 2^-100 of the size.
-                (Magnitude::ZERO, magnitude(sum + rest) + size.shifted(-100), size)
-            }
-            _ => (Magnitude::ZERO, Magnitude::ZERO, Magnitude::ZERO),
-        };
-        let (target, smoothing) = case.target().unwrap_or((0, 0.0));
-        let operations = 8 * n;
-        // The oracle tells the error to 2^-SHOWN_BITS ulp; the bound is half an ulp at least, of a binade no lower than one below.
-        let residual_slack = 1.0 + ldexp(1.0, 3 - SHOWN_BITS);
-        let output_bound = |(j, real): (usize, Option<&Real>)| {
-            let Some(real) = real else { return Magnitude::ZERO };
-            let size = real.magnitude(case.dtype().format());
-            let own_rounding = magnitude(u) * size;
-            let error = match case.op() {
-                Op::LogSumExp => own_rounding + log_error,
-                Op::Softmax => probability_error(j),
-                Op::LogSoftmax => own_rounding + magnitude(self.rho[j]) + log_error,
-                Op::CrossEntropy => {
-                    let spread = smoothing / n as f64;
-                    let mut error =
-                        magnitude(h + 6.0 * u) * size + log_error + magnitude((1.0 - smoothing) * self.rho[target]);
-                    if smoothing > 0.0 && truth.class.is_ordinary() {
-                        // e / n may underflow, by half of the least number (or be flushed), and multiplies the sum of the gaps.
-                        let gaps = sum_over(&|i| magnitude((anatomy.max - case.logits()[i]).min(f64::MAX)));
-                        error = error
-                            + sum_over(&|i| magnitude(spread) * magnitude(self.rho[i]))
-                            + (eta.shifted(-1) + flushed) * gaps;
-                    }
-                    error
-                }
-                Op::CrossEntropyGrad => {
-                    let q = smoothing / n as f64 + if j == target { 1.0 - smoothing } else { 0.0 };
-                    let flushed = if smoothing > 0.0 { flushed.shifted(1) } else { Magnitude::ZERO };
-                    probability_error(j) + magnitude(3.0 * u * q) + own_rounding + flushed
-                }
-                Op::SoftmaxVjp | Op::SoftmaxJvp if anatomy.weights[j].is_zero() => Magnitude::ZERO,
-                Op::SoftmaxVjp | Op::SoftmaxJvp => {
-                    let deviation = truth.deviations[j];
-                    let rounded_deviation = magnitude(u) * deviation + mean_error + flushed.shifted(1);
-                    probability_error(j) * deviation + probability(j) * rounded_deviation + own_rounding + eta
-                }
-                Op::LogSoftmaxVjp => {
-                    let rounded_sum = magnitude(u) * direction_sum
-                        + magnitude(h) * direction_size
-                        + magnitude(2.0 * n as f64) * flushed;
-                    let underflow = eta + flushed.shifted(1);
-                    probability_error(j) * direction_sum + probability(j) * rounded_sum + own_rounding + underflow
-                }
-                Op::LogSoftmaxJvp => mean_error + own_rounding + eta + flushed,
-            };
-            let error = error * magnitude(1.0 + 4.0 * (h + 10.0 * u));
-            if error.is_zero() && real.is_zero() {
-                return Magnitude::ZERO;
-            }
-            // Half an ulp where the computed value may lie, which is the next binade for a value just below a power of two.
-            let format = case.dtype().format();
-            let half_ulp = Magnitude::power_of_two(format.ulp_exponent((size + error).exponent().min(format.emax)) - 1);
-            (error + half_ulp).inflated(operations) * magnitude(residual_slack)
-        };
-        // All alternatives of a special row share their finite values, so the first that has a value decides.
-        let reals =
-            (0..case.op().outputs(n)).map(|j| (j, truth.alternatives.iter().find_map(|outputs| value_of(&outputs[j]))));
-        reals.map(output_bound).collect()
+        (0..self.case.op().outputs(n)).map(bound).collect()
     }
 }
 
 /// The finite value that is due, if there is one.
-pub(crate) fn value_of(due: &Due) -> Option<&Real> {
+pub(crate) fn value_of(due: &Due) -> Option<&Rounded> {
     use crate::oracle::Accepted;
     match due {
-        Due::Real(real) => Some(real),
+        Due::Value(value) => Some(value),
         Due::OneOf(accepted) => {
-            accepted.iter().find_map(|accepted| if let Accepted::Value(real) = accepted { Some(real) } else { None })
+            accepted.iter().find_map(|accepted| if let Accepted::Value(value) = accepted { Some(value) } else { None })
         }
         Due::Undecided => None,
     }
@@ -345,10 +350,4 @@ fn rises_after(logits: &[f64]) -> Vec<u32> {
         rises[i - 1] = rises[i] + u32::from(is_rise[i]);
     }
     rises
-}
-
-/// `a - b` and its rounding error.
-fn two_difference(a: f64, b: f64) -> (f64, f64) {
-    let (high, low) = crate::oracle::two_sum(a, -b);
-    if high.is_finite() { (high, low) } else { (high, 0.0) }
 }

@@ -6,8 +6,8 @@
 //! vector at most), a row that begins past the blocks of most kernels, and the same row from its other end, where each logit is in
 //! another lane and another block.
 
-use crate::case::{Case, Extra};
-use crate::oracle::RowClass;
+use crate::case::{Case, Draft};
+use crate::special::RowClass;
 use std::collections::BTreeSet;
 
 /// The longest short form; a row up to this length is its own.
@@ -67,22 +67,13 @@ fn filler(case: &Case, class: RowClass) -> Option<f64> {
 impl Form {
     /// The row of these logits of a case, after [`GROWN_BY`] of a filler; none if it is of another class.
     fn of(case: &Case, class: RowClass, kept: Vec<usize>, filler: Option<f64>) -> Option<Self> {
-        let before = if filler.is_some() { GROWN_BY } else { 0 };
-        let pick = |values: &[f64], filler: Option<f64>| {
-            let fillers = filler.into_iter().flat_map(|filler| std::iter::repeat_n(filler, before));
-            fillers.chain(kept.iter().map(|&index| values[index])).collect::<Vec<f64>>()
-        };
-        let extra = match case.extra() {
-            Extra::None => Extra::None,
-            Extra::Target { class, label_smoothing } => {
-                let class = before + kept.iter().position(|index| index == class)?;
-                Extra::Target { class, label_smoothing: *label_smoothing }
-            }
-            // The sum of the cotangent must not overflow where it did not.
-            Extra::Direction(direction) => Extra::Direction(pick(direction, filler.map(|_| 0.0)).into()),
-        };
-        let case = Case::new(case.op(), case.dtype(), pick(case.logits(), filler), extra).ok()?;
-        (RowClass::of(case.logits()) == class).then_some(Self { case, kept })
+        let mut draft = Draft::of(case).select(&kept)?;
+        if let Some(filler) = filler {
+            // With zeros of the cotangent, whose sum must not overflow where it did not.
+            draft.insert(0, GROWN_BY, filler);
+        }
+        let case = draft.into_case().ok()?;
+        (RowClass::of(case.op(), case.logits()) == class).then_some(Self { case, kept })
     }
 
     /// Whether the answers to this form and to the case are of one kind: NaN in the same places.

@@ -6,7 +6,7 @@
 
 use crate::dtype::{Format, ldexp};
 use crate::magnitude::Magnitude;
-use crate::oracle::{Real, SHOWN_BITS};
+use crate::oracle::{Rounded, SHOWN_BITS};
 
 /// The error of one finite or infinite output.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -19,7 +19,7 @@ pub struct OutputError {
 
 impl OutputError {
     /// The error of `got`, which must not be NaN, in a format.
-    pub fn of(got: f64, exact: &Real, format: Format) -> Self {
+    pub fn of(got: f64, exact: &Rounded, format: Format) -> Self {
         if got == exact.rounded && got.is_infinite() {
             return Self { absolute: Magnitude::ZERO, signed_ulps: 0.0 };
         }
@@ -62,7 +62,7 @@ mod tests {
 
     #[test]
     fn fractions_of_an_ulp() {
-        let exact = Real { rounded: 1.0, residual: 0.25, unit: -23 };
+        let exact = Rounded { rounded: 1.0, residual: 0.25, unit: -23 };
         let ulp = ldexp(1.0, -23);
         for (got, want) in [(1.0, -0.25), (1.0 + ulp, 0.75), (1.0 - ulp / 2.0, -0.75), (0.0, -8388608.25)] {
             let error = OutputError::of(got, &exact, F32);
@@ -73,10 +73,10 @@ mod tests {
 
     #[test]
     fn overflow_is_measured_from_the_number_after_the_largest() {
-        let overflow = Real { rounded: f64::INFINITY, residual: 0.0, unit: 104 };
+        let overflow = Rounded { rounded: f64::INFINITY, residual: 0.0, unit: 104 };
         assert_eq!(OutputError::of(f64::INFINITY, &overflow, F32).signed_ulps, 0.0);
         assert_eq!(OutputError::of(f64::from(f32::MAX), &overflow, F32).signed_ulps, -1.0);
-        let largest = Real { rounded: f64::from(f32::MAX), residual: 0.0, unit: 104 };
+        let largest = Rounded { rounded: f64::from(f32::MAX), residual: 0.0, unit: 104 };
         assert_eq!(OutputError::of(f64::INFINITY, &largest, F32).signed_ulps, 1.0);
         assert_eq!(OutputError::of(f64::NEG_INFINITY, &overflow, F32).signed_ulps, -33554432.0);
     }
@@ -84,13 +84,13 @@ mod tests {
     #[test]
     fn the_whole_range_of_f64() {
         let format = Dtype::F64.format();
-        let zero = Real { rounded: 0.0, residual: 0.0, unit: -1074 };
+        let zero = Rounded { rounded: 0.0, residual: 0.0, unit: -1074 };
         let error = OutputError::of(f64::MAX, &zero, format);
         assert_eq!((error.absolute.to_f64(), error.signed_ulps), (f64::MAX, f64::MAX));
-        let largest = Real { rounded: f64::MAX, residual: 0.0, unit: 971 };
+        let largest = Rounded { rounded: f64::MAX, residual: 0.0, unit: 971 };
         assert_eq!(OutputError::of(f64::INFINITY, &largest, format).signed_ulps, 1.0);
         assert_eq!(OutputError::of(-f64::MAX, &largest, format).signed_ulps, -(ldexp(1.0, 54) - 2.0));
-        let tiny = Real { rounded: 0.0, residual: 1e-200, unit: -1074 };
+        let tiny = Rounded { rounded: 0.0, residual: 1e-200, unit: -1074 };
         assert_eq!(OutputError::of(0.0, &tiny, format).signed_ulps, -ldexp(1.0, -SHOWN_BITS));
     }
 }

@@ -4,10 +4,12 @@
 //! kernels of a certain shape and are checked where a kernel claims that shape.
 
 use super::bound::{least_number, sum_error};
-use crate::case::{Case, Extra};
+use crate::case::{Case, Draft};
+use crate::dtype::two_sum;
 use crate::kernel::{Claims, Summation};
 use crate::op::Op;
-use crate::oracle::RowClass;
+use crate::op::definition::Shift;
+use crate::special::RowClass;
 use std::fmt;
 
 /// A relation.
@@ -63,24 +65,24 @@ impl fmt::Display for Relation {
 
 /// The first relation that the outputs of an ordinary row break among themselves.
 pub(super) fn broken_within(case: &Case, outputs: &[f64], claims: &Claims, sum_bound: f64) -> Option<Relation> {
-    if outputs.iter().all(|x| x.is_finite()) {
-        let distance_to = |sum: f64| (exact_sum(outputs, -sum)).abs() > sum_bound;
-        match case.op() {
-            Op::Softmax if !outputs.is_empty() && distance_to(1.0) => return Some(Relation::SumsToOne),
-            Op::CrossEntropyGrad if distance_to(0.0) => return Some(Relation::SumsToZero),
-            _ => {}
-        }
+    let facts = case.op().row();
+    let sum =
+        facts.and_then(|facts| facts.sum).filter(|_| !outputs.is_empty() && outputs.iter().all(|x| x.is_finite()));
+    if let Some(sum) = sum
+        && exact_sum(outputs, -sum.value).abs() > sum_bound
+    {
+        return Some(if sum.value == 0.0 { Relation::SumsToZero } else { Relation::SumsToOne });
     }
     if claims.shifted {
         let max = case.logits().iter().copied().fold(f64::NEG_INFINITY, f64::max);
         // Where subnormal numbers are flushed, the maximum itself may be.
         let least = max - least_number(case, claims, 0.0);
-        let out_of_range = |&x: &f64| is_out_of_range(case.op(), x) || (case.op() == Op::LogSumExp && x < least);
-        if outputs.iter().any(out_of_range) {
+        let is_below_maximum = |x: f64| shift(case.op()) == Some(Shift::Follows) && x < least;
+        if outputs.iter().any(|&x| is_out_of_range(case.op(), x) || is_below_maximum(x)) {
             return Some(Relation::Range);
         }
     }
-    if claims.elementwise_monotone && matches!(case.op(), Op::Softmax | Op::LogSoftmax) {
+    if claims.elementwise_monotone && facts.is_some_and(|facts| facts.is_monotone) {
         let mut order: Vec<usize> = (0..outputs.len()).collect();
         order.sort_by(|&i, &j| case.logits()[i].total_cmp(&case.logits()[j]));
         // The largest output of all smaller logits, group by group of equal ones.
@@ -95,14 +97,15 @@ pub(super) fn broken_within(case: &Case, outputs: &[f64], claims: &Claims, sum_b
     None
 }
 
+/// What a common shift does to the outputs of an op; none where each element stands for itself.
+fn shift(op: Op) -> Option<Shift> {
+    op.row().map(|facts| facts.shift)
+}
+
 /// Whether a number is outside the range of the op: a probability outside [0, 1], a log-probability above 0, a negative loss.
 pub(super) fn is_out_of_range(op: Op, x: f64) -> bool {
-    match op {
-        Op::Softmax => !(0.0..=1.0).contains(&x),
-        Op::LogSoftmax => x > 0.0,
-        Op::CrossEntropy => x < 0.0,
-        _ => false,
-    }
+    let (least, largest) = op.facts().range;
+    x < least || x > largest || (x.is_nan() && least > f64::NEG_INFINITY && largest < f64::INFINITY)
 }
 
 /// The transformed cases whose outputs a kernel's claims relate to those of this one. Ordinary, short rows only: long ones
@@ -112,14 +115,12 @@ pub(super) fn transformed(case: &Case, claims: &Claims) -> Vec<(Relation, Case)>
     let logits = case.logits();
     let n = logits.len();
     let mut cases = Vec::new();
-    if !(2..=LONGEST).contains(&n) || !RowClass::of(logits).is_ordinary() {
+    if !(2..=LONGEST).contains(&n) || !RowClass::of(case.op(), logits).is_ordinary() {
         return cases;
     }
     let dtype = case.dtype();
-    let mut push = |relation, logits: Vec<f64>, extra| {
-        cases.extend(Case::new(case.op(), dtype, logits, extra).ok().map(|case| (relation, case)))
-    };
-    if claims.shifted {
+    let mut push = |relation, draft: Draft| cases.extend(draft.into_case().ok().map(|case| (relation, case)));
+    if claims.shifted && !case.op().is_elementwise() {
         // A shift by a power of two around the size of the row: exact often enough, and then a strong check.
         let size = logits.iter().filter(|z| z.is_finite()).fold(0.0f64, |size, z| size.max(z.abs()));
         let shift = dtype.round(f64::powi(2.0, crate::dtype::exponent(size.max(1.0)).min(1000)));
@@ -130,27 +131,22 @@ pub(super) fn transformed(case: &Case, claims: &Claims) -> Vec<(Relation, Case)>
             .zip(&shifted)
             .all(|(&z, &moved)| !z.is_finite() || (moved.is_finite() && moved - shift == z && moved - z == shift));
         if is_exact {
-            push(Relation::Shift, shifted, case.extra().clone());
+            push(Relation::Shift, Draft { logits: shifted, ..Draft::of(case) });
         }
     }
     let smoothing = case.target().map_or(0.0, |(_, smoothing)| smoothing);
     if claims.sequential && claims.sum == Summation::Sequential && smoothing == 0.0 {
-        let mut longer = logits.to_vec();
-        longer.push(f64::NEG_INFINITY);
-        push(Relation::ExtraMask, longer, with_one_more(case.extra()));
+        let mut longer = Draft::of(case);
+        longer.insert(n, 1, f64::NEG_INFINITY);
+        push(Relation::ExtraMask, longer);
     }
     // An online kernel's rescaling depends on the order.
-    if claims.elementwise_monotone && !claims.online && case.op() == Op::Softmax {
-        push(Relation::Permutation, logits.iter().rev().copied().collect(), Extra::None);
+    let is_equivariant = case.op().row().is_some_and(|facts| facts.is_equivariant);
+    if claims.elementwise_monotone && !claims.online && is_equivariant {
+        let reversed = Draft::of(case).select(&(0..n).rev().collect::<Vec<usize>>());
+        reversed.into_iter().for_each(|reversed| push(Relation::Permutation, reversed));
     }
     cases
-}
-
-fn with_one_more(extra: &Extra) -> Extra {
-    match extra {
-        Extra::Direction(direction) => Extra::Direction(direction.iter().copied().chain([0.0]).collect()),
-        other => other.clone(),
-    }
 }
 
 /// Whether the outputs of a transformed case stand in the relation to those of the case.
@@ -167,7 +163,7 @@ pub(super) fn holds_between(
     let u = output.unit_roundoff().max(accumulator.unit_roundoff());
     let least = least_number(case, claims, output.least());
     match relation {
-        Relation::Shift if case.op() == Op::LogSumExp => {
+        Relation::Shift if shift(case.op()) == Some(Shift::Follows) => {
             let mut shifts =
                 moved.logits().iter().zip(case.logits()).filter(|(_, z)| z.is_finite()).map(|(moved, z)| moved - z);
             let (Some(&before), Some(&after), Some(shift)) = (outputs.first(), moved_outputs.first(), shifts.next())
@@ -196,7 +192,7 @@ pub(super) fn holds_between(
 /// `start + sum`, with an error far below one rounding of the result (compensated, of finite numbers).
 fn exact_sum(values: &[f64], start: f64) -> f64 {
     let (sum, rest) = values.iter().fold((start, 0.0), |(sum, rest), &x| {
-        let (sum, error) = crate::oracle::two_sum(sum, x);
+        let (sum, error) = two_sum(sum, x);
         (sum, rest + error)
     });
     sum + rest

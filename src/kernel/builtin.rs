@@ -1,16 +1,19 @@
 //! The kernels that come with the crate: correct ones, unstable ones as they are often written, and planted defects.
 //!
-//! All are one kernel, the textbook, cut into small steps (`recipe`); each of the others overrides the steps in which it
-//! differs. `stable` holds the correct kernels, `unstable` those that break where everybody's first version breaks, `defects`
-//! those that are wrong in one line. To add a kernel, write its steps there and one line in the registry below.
+//! Those of row ops are one kernel, the textbook, cut into small steps (`recipe`); each of the others overrides the steps in which
+//! it differs. `stable` holds the correct kernels, `unstable` those that break where everybody's first version breaks, `defects`
+//! those that are wrong in one line. `elements` holds all kernels of elementwise ops, which are a function of a number for each op.
+//! To add a kernel, write its steps there and one line in the registry below.
 
 use super::{Claims, Kernel, Outcome};
 use crate::case::Case;
 use crate::dtype::Dtype;
 use crate::op::Op;
+use elements::Elements;
 use recipe::Recipe;
 
 mod defects;
+mod elements;
 mod recipe;
 mod reduction;
 mod stable;
@@ -70,9 +73,22 @@ impl Builtin {
             defect: R::DEFECT,
             examples: R::EXAMPLES,
             trusted: R::TRUSTED,
-            supports: R::supports,
+            supports: recipe::supports::<R>,
             claims: R::claims,
             run: recipe::run::<R>,
+        }
+    }
+
+    const fn of_elements<E: Elements>() -> Self {
+        Self {
+            name: E::NAME,
+            summary: E::SUMMARY,
+            defect: E::DEFECT,
+            examples: E::EXAMPLES,
+            trusted: E::TRUSTED,
+            supports: elements::supports::<E>,
+            claims: elements::claims,
+            run: elements::run::<E>,
         }
     }
 
@@ -122,7 +138,7 @@ impl Kernel for Builtin {
 
 /// Every built-in kernel: unstable ones, correct ones, planted defects by group.
 pub fn all() -> &'static [Builtin] {
-    static ALL: [Builtin; 93] = [
+    static ALL: [Builtin; 96] = [
         Builtin::of::<unstable::Naive>(),
         Builtin::of::<unstable::Unfused>(),
         Builtin::of::<unstable::DivisionFree>(),
@@ -139,6 +155,7 @@ pub fn all() -> &'static [Builtin] {
         Builtin::of::<stable::Lanes<16>>(),
         Builtin::of::<stable::Base2>(),
         Builtin::of::<stable::TwoPass>(),
+        Builtin::of_elements::<elements::Branched>(),
         Builtin::of::<defects::nonfinite::LseUnguardedInfinity>(),
         Builtin::of::<defects::nonfinite::LseWrongInfinity>(),
         Builtin::of::<defects::nonfinite::MaskedByLength>(),
@@ -216,6 +233,8 @@ pub fn all() -> &'static [Builtin] {
         Builtin::of::<defects::shapes::NarrowIndex>(),
         Builtin::of::<defects::shapes::ShortIndex>(),
         Builtin::of::<defects::shapes::EmptyIsZero>(),
+        Builtin::of_elements::<elements::Log1mExpNaive>(),
+        Builtin::of_elements::<elements::Log1mExpOneBranch>(),
     ];
     &ALL
 }

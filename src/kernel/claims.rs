@@ -17,6 +17,8 @@ pub struct Claims {
     pub log: f64,
     /// The same of its log1p. Default 2.
     pub log1p: f64,
+    /// The same of its expm1. Default 2.
+    pub expm1: f64,
     /// How it adds up. Default sequential.
     pub sum: Summation,
     /// The dtype it computes in. Default: [`Dtype::accumulator`] of the case's dtype.
@@ -46,6 +48,7 @@ impl Default for Claims {
             exp: 2.0,
             log: 2.0,
             log1p: 2.0,
+            expm1: 2.0,
             sum: Summation::Sequential,
             accumulator: None,
             online: false,
@@ -65,12 +68,12 @@ pub(super) fn factor(c: f64) -> String {
     if c.abs() < 1e9 { c.to_string() } else { format!("{c:e}") }
 }
 
-/// The largest relative error of an exp, a log or a log1p that may be claimed. A weight and the sum of the weights may then be wrong
+/// The largest relative error of an exp, a log, a log1p or an expm1 that may be claimed. A weight and the sum of the weights may then be wrong
 /// by a sixteenth each, so that a probability keeps a digit; beyond, results without one would be forgiven.
 const COARSEST: f64 = 1.0 / 16.0;
 
 /// The keys of [`Claims::set`], for messages and `--help`.
-const KEYS: &str = "exp=C, log=C, log1p=C (units of roundoff), sum=sequential|pairwise|compensated|lanes:L|lanes:L:tail|blocks:B, \
+const KEYS: &str = "exp=C, log=C, log1p=C, expm1=C (units of roundoff), sum=sequential|pairwise|compensated|lanes:L|lanes:L:tail|blocks:B, \
                     accumulator=DTYPE, online, flush_to_zero, shifted, sequential, elementwise_monotone, half_digits, tight, \
                     special=framework|limit";
 
@@ -89,6 +92,7 @@ impl Claims {
                 "exp" => self.exp = factor()?,
                 "log" => self.log = factor()?,
                 "log1p" => self.log1p = factor()?,
+                "expm1" => self.expm1 = factor()?,
                 "sum" => self.sum = value.parse().map_err(|()| bad())?,
                 "accumulator" => self.accumulator = Some(value.parse()?),
                 "online" => self.online = flag()?,
@@ -113,6 +117,7 @@ impl Claims {
         self.exp > plain.exp
             || self.log > plain.log
             || self.log1p > plain.log1p
+            || self.expm1 > plain.expm1
             || self.online
             || self.flush_to_zero
             || format.precision < usual.precision
@@ -124,14 +129,19 @@ impl Claims {
         Self { special: self.special, ..Self::default() }
     }
 
+    /// The accuracies of its functions, by their keys.
+    pub(super) fn factors(&self) -> [(&'static str, f64); 4] {
+        [("exp", self.exp), ("log", self.log), ("log1p", self.log1p), ("expm1", self.expm1)]
+    }
+
     /// Refuses what no kernel may claim for a case of `dtype`.
     ///
     /// # Errors
-    /// An exp, log or log1p that is coarser than a relative error of 1/16, negative or no number; a sum in 0 lanes or in blocks of 0.
+    /// An exp, log, log1p or expm1 that is coarser than a relative error of 1/16, negative or no number; a sum in 0 lanes or in blocks of 0.
     pub fn check(&self, dtype: Dtype) -> Result<()> {
         let accumulator = self.accumulator(dtype);
         let most = COARSEST / accumulator.format().unit_roundoff();
-        for (key, c) in [("exp", self.exp), ("log", self.log), ("log1p", self.log1p)] {
+        for (key, c) in self.factors() {
             if !(0.0..=most).contains(&c) {
                 return Err(Error::usage(format!(
                     "claim `{key}={}` forgives results without a correct digit; at most {} units of roundoff can be claimed of \
@@ -160,11 +170,8 @@ impl fmt::Display for Claims {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let default = Self::default();
         let mut items = Vec::new();
-        let factors =
-            [("exp", self.exp, default.exp), ("log", self.log, default.log), ("log1p", self.log1p, default.log1p)];
-        items.extend(
-            factors.iter().filter(|(_, c, usual)| c != usual).map(|(key, c, _)| format!("{key}={}", factor(*c))),
-        );
+        let factors = self.factors().into_iter().zip(default.factors()).filter(|((_, c), (_, usual))| c != usual);
+        items.extend(factors.map(|((key, c), _)| format!("{key}={}", factor(c))));
         if self.sum != default.sum {
             items.push(format!("sum={}", self.sum));
         }

@@ -1,11 +1,12 @@
-//! A Rust closure as a kernel: `|logits: &[f32], out: &mut [f32]|` for softmax, log-softmax and log-sum-exp,
+//! A Rust closure as a kernel: `|logits: &[f32], out: &mut [f32]|` for softmax, log-softmax, log-sum-exp and elementwise ops,
 //! `|logits, target, label_smoothing, out|` for cross-entropy and its gradient, `|logits, direction, out|` for the products.
 
 use super::{Claims, Element, Kernel, Outcome};
 use crate::case::Case;
 use crate::dtype::Dtype;
 use crate::fenv::{Standard, Watch};
-use crate::op::{Op, Takes};
+use crate::op::Op;
+use crate::op::signature::Extent;
 use crate::outside::check_name;
 use std::ops::RangeInclusive;
 
@@ -38,8 +39,9 @@ impl Closure {
         if let Err(reason) = check_name(&name) {
             panic!("{reason}");
         }
-        let (call, fits): (Box<Call>, fn(Takes) -> bool) = function.into_call();
-        assert!(fits(op.takes()), "kernel `{name}`: the closure's arguments are not those of {op}");
+        let (call, fits): (Box<Call>, fn(&[Extent]) -> bool) = function.into_call();
+        let extents: Vec<Extent> = op.others().iter().map(|input| input.role.extent()).collect();
+        assert!(fits(&extents), "kernel `{name}`: the closure's arguments are not those of {op}");
         let lengths = 0..=usize::MAX;
         let (claims, version) = (Claims::default(), None);
         Self { name, op, dtype: T::DTYPE, claims, version, lengths, takes_label_smoothing: true, call }
@@ -111,7 +113,7 @@ impl Kernel for Closure {
 pub trait IntoClosure<T, Arguments> {
     /// The call on a case, and the shapes of ops that it fits.
     #[doc(hidden)]
-    fn into_call(self) -> (Box<Call>, fn(Takes) -> bool);
+    fn into_call(self) -> (Box<Call>, fn(&[Extent]) -> bool);
 }
 
 fn read<T: Element>(values: &[f64]) -> Vec<T> {
@@ -128,33 +130,33 @@ fn outputs<T: Element>(n: usize, write: impl FnOnce(&mut [T])) -> Outcome {
 }
 
 impl<T: Element, F: Fn(&[T], &mut [T]) + Send + Sync + 'static> IntoClosure<T, fn(&[T], &mut [T])> for F {
-    fn into_call(self) -> (Box<Call>, fn(Takes) -> bool) {
+    fn into_call(self) -> (Box<Call>, fn(&[Extent]) -> bool) {
         let call = move |case: &Case, n: usize| {
             let logits = read::<T>(case.logits());
             outputs(n, |out| self(&logits, out))
         };
-        (Box::new(call), |takes| takes == Takes::Logits)
+        (Box::new(call), |extents| extents.is_empty())
     }
 }
 
 impl<T: Element, F: Fn(&[T], usize, T, &mut [T]) + Send + Sync + 'static> IntoClosure<T, fn(&[T], usize, T, &mut [T])>
     for F
 {
-    fn into_call(self) -> (Box<Call>, fn(Takes) -> bool) {
+    fn into_call(self) -> (Box<Call>, fn(&[Extent]) -> bool) {
         let call = move |case: &Case, n: usize| {
             let (logits, (target, smoothing)) = (read::<T>(case.logits()), case.target().unwrap_or((0, 0.0)));
             outputs(n, |out| self(&logits, target, T::from_f64(smoothing), out))
         };
-        (Box::new(call), |takes| takes == Takes::Target)
+        (Box::new(call), |extents| extents == [Extent::Index, Extent::Number])
     }
 }
 
 impl<T: Element, F: Fn(&[T], &[T], &mut [T]) + Send + Sync + 'static> IntoClosure<T, fn(&[T], &[T], &mut [T])> for F {
-    fn into_call(self) -> (Box<Call>, fn(Takes) -> bool) {
+    fn into_call(self) -> (Box<Call>, fn(&[Extent]) -> bool) {
         let call = move |case: &Case, n: usize| {
             let (logits, direction) = (read::<T>(case.logits()), read::<T>(case.direction().unwrap_or(&[])));
             outputs(n, |out| self(&logits, &direction, out))
         };
-        (Box::new(call), |takes| matches!(takes, Takes::Cotangent | Takes::Tangent))
+        (Box::new(call), |extents| extents == [Extent::Row])
     }
 }

@@ -76,9 +76,7 @@ impl Claims {
                 found.push(format!("{name}={now}, recorded {before}"));
             }
         };
-        for (name, now, before) in
-            [("exp", self.exp, before.exp), ("log", self.log, before.log), ("log1p", self.log1p, before.log1p)]
-        {
+        for ((name, now), (_, before)) in self.factors().into_iter().zip(before.factors()) {
             looser(now > before, name, factor(now), factor(before));
         }
         looser(rounds_more(self.sum, before.sum), "sum", self.sum.to_string(), before.sum.to_string());

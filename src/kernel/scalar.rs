@@ -39,6 +39,8 @@ pub trait Real:
     fn ln(self) -> Self;
     /// `log(1 + self)`, by the platform's libm.
     fn ln_1p(self) -> Self;
+    /// `e^self - 1`, by the platform's libm.
+    fn exp_m1(self) -> Self;
     /// Zero.
     const ZERO: Self;
     /// One.
@@ -109,6 +111,9 @@ macro_rules! real_native {
             fn ln_1p(self) -> Self {
                 <$type>::ln_1p(self)
             }
+            fn exp_m1(self) -> Self {
+                <$type>::exp_m1(self)
+            }
         }
     )*};
 }
@@ -131,6 +136,9 @@ macro_rules! real_half {
             }
             fn ln_1p(self) -> Self {
                 <$type>::from_f32(self.to_f32().ln_1p())
+            }
+            fn exp_m1(self) -> Self {
+                <$type>::from_f32(self.to_f32().exp_m1())
             }
         }
     )*};

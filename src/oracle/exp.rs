@@ -137,8 +137,7 @@ fn high_product(a: u128, b: u128) -> u128 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dtype::ldexp;
-    use crate::oracle::ball::two_sum;
+    use crate::dtype::{ldexp, two_sum};
     use proptest::prelude::*;
     use rug::Integer;
 

@@ -1,15 +1,15 @@
-//! One row of finite (or -inf) logits, prepared once for all ops: equal logits grouped, one exponential for each group.
+//! One row of finite (or -inf) logits, prepared once for all row ops: equal logits grouped, one exponential for each group.
 //!
 //! Notation: `a` the maximum, `d = a - z >= 0`, `w = exp(-d)`, group 0 the maxima (`m_0` of them, `w = 1`), `sigma` the sum of
-//! `w` over all other groups, `S = m_0 + sigma`, `s = S - 1` the sum without one maximum, `log S = log1p(s)`. Sums are made of
+//! `w` over all other groups, `S = m_0 + sigma`, `s = S - 1` the sum without one maximum, `log S = log1p(s)`. RowSums are made of
 //! positive terms only, so nothing cancels.
 
-use super::Anatomy;
-use super::ball::{Ball, two_sum};
 use super::exp::{self, exp_of_minus};
-use super::interval::Interval;
-use crate::dtype::{Dtype, ldexp};
+use super::tier::ball::Ball;
+use super::tier::interval::Interval;
+use crate::dtype::{Dtype, ldexp, two_sum};
 use crate::magnitude::Magnitude;
+use crate::op::Anatomy;
 use rug::{Assign, Float, float::Round};
 use std::cell::OnceCell;
 use std::cmp::Ordering;
@@ -35,7 +35,7 @@ const BALL_BITS: i32 = 105;
 const _: () = assert!(exp::ERROR < 4);
 
 /// A row with at least one finite logit and none that is NaN or +inf.
-pub(crate) struct Row {
+pub(crate) struct PreparedRow {
     pub dtype: Dtype,
     pub logits: Arc<[f64]>,
     /// The largest logit.
@@ -48,8 +48,17 @@ pub(crate) struct Row {
     pub values: Vec<f64>,
     /// For each group the number of its logits.
     pub counts: Vec<u32>,
-    /// For each group its weight.
-    pub weights: Vec<Weight>,
+    // No exponential is computed before a tier, or a bound, asks for it.
+    weights: OnceCell<Vec<Weight>>,
+    sums: OnceCell<RowSums>,
+    probabilities: OnceCell<Vec<Ball>>,
+    levels: [OnceCell<Enclosures>; PRECISIONS.len()],
+    anatomy: OnceCell<Arc<Anatomy>>,
+}
+
+/// The sums of a row, as balls.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RowSums {
     /// The sum of the weights of all groups but the first.
     pub sigma: Ball,
     /// The sum of all weights.
@@ -58,9 +67,6 @@ pub(crate) struct Row {
     pub reciprocal: Ball,
     /// `log S`.
     pub log_total: Ball,
-    probabilities: OnceCell<Vec<Ball>>,
-    levels: [OnceCell<Level>; PRECISIONS.len()],
-    anatomy: OnceCell<Arc<Anatomy>>,
 }
 
 /// The weight `exp(-d)` of a group.
@@ -75,7 +81,7 @@ pub(crate) struct Weight {
 }
 
 /// The weights as MPFR intervals of one precision.
-pub(crate) struct Level {
+pub(crate) struct Enclosures {
     /// Its place in [`PRECISIONS`].
     pub index: usize,
     pub bits: u32,
@@ -86,8 +92,8 @@ pub(crate) struct Level {
     log_total: OnceCell<Interval>,
 }
 
-impl Row {
-    /// Prepares a row: groups, exponentials at the first precision, sums.
+impl PreparedRow {
+    /// Prepares a row: finds its groups.
     pub fn new(dtype: Dtype, logits: Arc<[f64]>) -> Self {
         let mut order: Vec<(u64, u32)> =
             logits.iter().zip(0..).filter(|(z, _)| z.is_finite()).map(|(&z, j)| (descending_key(z), j)).collect();
@@ -108,14 +114,6 @@ impl Row {
             group[j as usize] = values.len() as u32 - 1;
         }
         let max = values[0];
-        let enough = enough_bits(dtype);
-        let weights: Vec<Weight> = values.iter().map(|&z| Weight::new(max, z, enough)).collect();
-        let sigma = Ball::sum(1, weights.len(), &|g| match counts[g] {
-            1 => weights[g].ball,
-            count => weights[g].ball * Ball::exact(f64::from(count)),
-        });
-        let total = Ball::exact(f64::from(counts[0])) + sigma;
-        let log_total = log1p(Ball::exact(f64::from(counts[0] - 1)) + sigma);
         Self {
             dtype,
             max,
@@ -123,11 +121,8 @@ impl Row {
             group,
             values,
             counts,
-            weights,
-            sigma,
-            total,
-            reciprocal: Ball::exact(1.0) / total,
-            log_total,
+            weights: OnceCell::new(),
+            sums: OnceCell::new(),
             probabilities: OnceCell::new(),
             levels: Default::default(),
             anatomy: OnceCell::new(),
@@ -135,19 +130,40 @@ impl Row {
         }
     }
 
+    /// For each group its weight.
+    pub fn weights(&self) -> &[Weight] {
+        let enough = enough_bits(self.dtype);
+        self.weights.get_or_init(|| self.values.iter().map(|&z| Weight::new(self.max, z, enough)).collect())
+    }
+
+    /// The sums of the weights.
+    pub fn sums(&self) -> &RowSums {
+        self.sums.get_or_init(|| {
+            let (weights, counts) = (self.weights(), &self.counts);
+            let sigma = Ball::sum(1, weights.len(), &|g| match counts[g] {
+                1 => weights[g].ball,
+                count => weights[g].ball * Ball::exact(f64::from(count)),
+            });
+            let total = Ball::exact(f64::from(counts[0])) + sigma;
+            let log_total = log1p(Ball::exact(f64::from(counts[0] - 1)) + sigma);
+            RowSums { sigma, total, reciprocal: Ball::exact(1.0) / total, log_total }
+        })
+    }
+
     /// The weights as intervals of precision `PRECISIONS[index]`, computed when first asked for.
-    pub fn level(&self, index: usize) -> &Level {
-        self.levels[index].get_or_init(|| Level::new(self, index))
+    pub fn level(&self, index: usize) -> &Enclosures {
+        self.levels[index].get_or_init(|| Enclosures::new(self, index))
     }
 
     /// What the error bounds need of the row.
     pub fn anatomy(&self) -> &Arc<Anatomy> {
-        self.anatomy.get_or_init(|| Arc::new(Anatomy::new(self)))
+        self.anatomy.get_or_init(|| Arc::new(anatomy(self)))
     }
 
     /// For each group its probability.
     pub fn probabilities(&self) -> &[Ball] {
-        self.probabilities.get_or_init(|| self.weights.iter().map(|weight| weight.ball * self.reciprocal).collect())
+        self.probabilities
+            .get_or_init(|| self.weights().iter().map(|weight| weight.ball * self.sums().reciprocal).collect())
     }
 
     /// `(1/S) sum over g >= 1 of w_g (first - coefficient(g))` to about twenty bits more than a ball, and the bound of its
@@ -159,7 +175,7 @@ impl Row {
         // The sum of the absolute terms, and what is left out of them.
         let (mut size, mut left_out) = (0.0, 0.0);
         let mut term = Float::new(bits);
-        for (g, weight) in self.weights.iter().enumerate().skip(1) {
+        for (g, weight) in self.weights().iter().enumerate().skip(1) {
             let difference = (first - coefficient(g)).abs();
             let Some(value) = weight.value() else {
                 left_out += weight.ball.radius * difference;
@@ -202,16 +218,16 @@ impl Row {
             let mut scaled = Interval::zero(bits);
             for g in 1..self.groups() {
                 let weight = exponential(bits, self.values[1], self.values[g]);
-                scaled.accumulate(&weight.mul(&Interval::enclose(bits, self.counts[g])));
+                scaled.accumulate(&weight.by(&Interval::enclose(bits, self.counts[g])));
             }
-            terms.push((gap(1) * 2u32, scaled.mul(&scaled).mul(square)));
+            terms.push((gap(1) * 2u32, scaled.by(&scaled).by(square)));
         }
         let Some(least) = terms.iter().map(|term| term.0.clone()).min_by(|a, b| a.total_cmp(b)) else {
             return Ordering::Equal;
         };
         let mut sum = Interval::zero(bits);
         for (gap, coefficient) in &terms {
-            sum.accumulate(&exponential_of(bits, &Float::with_val(EXACT_BITS, &least - gap)).mul(coefficient));
+            sum.accumulate(&exponential_of(bits, &Float::with_val(EXACT_BITS, &least - gap)).by(coefficient));
         }
         if sum.is_positive() {
             Ordering::Greater
@@ -223,15 +239,52 @@ impl Row {
     }
 }
 
+/// What the error bounds need of a row.
+fn anatomy(row: &PreparedRow) -> Anatomy {
+    let weights = row.group.iter().map(|&group| match group {
+        MASKED => Magnitude::ZERO,
+        group => row.weights()[group as usize].magnitude,
+    });
+    // Where the balls say nothing (weights beyond their range), the sum of the magnitudes does.
+    let others = row
+        .weights()
+        .iter()
+        .zip(&row.counts)
+        .skip(1)
+        .fold(Magnitude::from(f64::from(row.counts[0] - 1)), |sum, (weight, &count)| {
+            sum + weight.magnitude * Magnitude::from(f64::from(count))
+        });
+    let sums = row.sums();
+    let log_total =
+        if others < Magnitude::power_of_two(-60) { others } else { Magnitude::from(sums.log_total.bound()) };
+    Anatomy {
+        max: row.max,
+        weights: weights.collect(),
+        total: sums.total.bound(),
+        others: others.inflated(row.groups()),
+        log_total: log_total.inflated(row.groups()),
+    }
+}
+
 /// Powers of two below 1 from which on a weight decides nothing at the first precision: below the precision, and so far below
 /// the least number of the dtype that even the largest cotangent cannot lift it there.
 fn enough_bits(dtype: Dtype) -> f64 {
     let format = dtype.format();
-    let to_least = format.emax + 4 - format.least_exponent() + 2 * super::real::SHOWN_BITS;
+    let to_least = format.emax + 4 - format.least_exponent() + 2 * super::rounded::SHOWN_BITS;
     f64::from(to_least.max(PRECISIONS[0] as i32 + 64))
 }
 
+/// Whether `exp(x)`, `x <= 0`, is so small that it decides nothing about an output of the dtype but its sign.
+pub(super) fn is_beyond_reach(x: f64, dtype: Dtype) -> bool {
+    powers_below(0.0, x) > enough_bits(dtype)
+}
+
 impl Weight {
+    /// `exp(x)` of an `x <= 0`, for outputs of a dtype.
+    pub fn of_element(x: f64, dtype: Dtype) -> Self {
+        Self::new(0.0, x, enough_bits(dtype))
+    }
+
     /// Whether it is so small that no exponential was computed: then it decides nothing at the first precision.
     pub fn is_beyond_reach(&self) -> bool {
         // Not the ball, which underflows in f64 before the weight is of no account.
@@ -290,7 +343,7 @@ fn exponential(bits: u32, max: f64, z: f64) -> Interval {
 }
 
 /// `exp(x)` of an `x <= 0`, likewise.
-fn exponential_of(bits: u32, x: &Float) -> Interval {
+pub(super) fn exponential_of(bits: u32, x: &Float) -> Interval {
     if powers_below(0.0, x.to_f64()) > UNREACHABLE {
         return Interval::positive_below(bits, -(UNREACHABLE as i32));
     }
@@ -325,11 +378,11 @@ fn log1p(x: Ball) -> Ball {
     }
 }
 
-impl Level {
-    fn new(row: &Row, index: usize) -> Self {
+impl Enclosures {
+    fn new(row: &PreparedRow, index: usize) -> Self {
         let bits = PRECISIONS[index];
         let weights: Vec<Interval> = (0..row.groups())
-            .map(|g| match row.weights[g].value() {
+            .map(|g| match row.weights()[g].value() {
                 _ if g == 0 => Interval::enclose(bits, 1u32),
                 Some(value) if index == 0 => widened(&value, bits),
                 None if index == 0 => {
@@ -343,16 +396,16 @@ impl Level {
         for (weight, &count) in weights.iter().zip(&row.counts).skip(1) {
             match count {
                 1 => sigma.accumulate(weight),
-                count => sigma.accumulate(&weight.mul(&Interval::enclose(bits, count))),
+                count => sigma.accumulate(&weight.by(&Interval::enclose(bits, count))),
             }
         }
-        let total = sigma.add(&Interval::enclose(bits, row.counts[0]));
+        let total = sigma.plus(&Interval::enclose(bits, row.counts[0]));
         Self { index, bits, weights, sigma, total, log_total: OnceCell::new() }
     }
 
     /// `log S`, computed when first asked for; half of the ops have no use for it.
-    pub fn log_total(&self, row: &Row) -> &Interval {
-        let others = || self.sigma.add(&Interval::enclose(self.bits, row.counts[0] - 1));
+    pub fn log_total(&self, row: &PreparedRow) -> &Interval {
+        let others = || self.sigma.plus(&Interval::enclose(self.bits, row.counts[0] - 1));
         self.log_total.get_or_init(|| others().log1p())
     }
 
@@ -363,12 +416,17 @@ impl Level {
 
     /// `sum over g >= 1 of coefficient(g) * w_g + square * sigma^2`. Its sign is known from the largest weight that counts even
     /// where all weights are out of range. A coefficient that is 0 must be the point 0.
-    pub fn weighted_sum(&self, row: &Row, coefficient: impl Fn(usize) -> Interval, square: &Interval) -> Interval {
-        let mut sum = self.sigma.mul(&self.sigma).mul(square);
+    pub fn weighted_sum(
+        &self,
+        row: &PreparedRow,
+        coefficient: impl Fn(usize) -> Interval,
+        square: &Interval,
+    ) -> Interval {
+        let mut sum = self.sigma.by(&self.sigma).by(square);
         for (g, weight) in self.weights.iter().enumerate().skip(1) {
             let coefficient = coefficient(g);
             if !coefficient.is_zero() {
-                sum.accumulate(&weight.mul(&coefficient));
+                sum.accumulate(&weight.by(&coefficient));
             }
         }
         if sum.low < 0 && sum.high > 0 {
@@ -388,19 +446,21 @@ mod tests {
 
     #[test]
     fn equal_logits_share_a_group_and_masks_have_none() {
-        let row = Row::new(Dtype::F32, vec![1.0, -0.0, f64::NEG_INFINITY, 0.0, 1.0].into());
+        let row = PreparedRow::new(Dtype::F32, vec![1.0, -0.0, f64::NEG_INFINITY, 0.0, 1.0].into());
         assert_eq!(row.group, [0, 1, MASKED, 1, 0]);
         assert_eq!((row.values.as_slice(), row.counts.as_slice(), row.finite), (&[1.0, 0.0][..], &[2, 2][..], 4));
     }
 
     #[test]
     fn the_ball_lies_inside_every_level() {
-        let row = Row::new(Dtype::F64, vec![3.5, 1.25, -40.0, 3.5, 2.0].into());
+        let row = PreparedRow::new(Dtype::F64, vec![3.5, 1.25, -40.0, 3.5, 2.0].into());
         for index in 0..PRECISIONS.len() {
             let level = row.level(index);
-            for (ball, interval) in
-                [(row.sigma, &level.sigma), (row.total, &level.total), (row.log_total, level.log_total(&row))]
-            {
+            for (ball, interval) in [
+                (row.sums().sigma, &level.sigma),
+                (row.sums().total, &level.total),
+                (row.sums().log_total, level.log_total(&row)),
+            ] {
                 let centre = Float::with_val(300, ball.high) + ball.low;
                 assert!(Float::with_val(300, &centre - ball.radius) < interval.high);
                 assert!(Float::with_val(300, &centre + ball.radius) > interval.low);
@@ -413,8 +473,8 @@ mod tests {
 
     #[test]
     fn weights_beyond_reach_cost_no_exponential() {
-        let row = Row::new(Dtype::F32, vec![0.0, -1000.0, -3e38].into());
-        assert!(row.weights.iter().all(|weight| weight.significand <= 1));
+        let row = PreparedRow::new(Dtype::F32, vec![0.0, -1000.0, -3e38].into());
+        assert!(row.weights().iter().all(|weight| weight.significand <= 1));
         assert!(row.level(0).weights[1].is_positive());
         let deep = row.level(1);
         assert!(deep.weights[1].low > 0 && deep.weights[2].low == 0);

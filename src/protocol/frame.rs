@@ -2,10 +2,11 @@
 //!
 //! Reading never trusts the other side: a count is checked against the bytes that are there before anything is allocated.
 
-use crate::case::{Case, Extra};
+use crate::case::{Case, Value};
 use crate::dtype::Dtype;
 use crate::kernel::{Fault, Outcome};
-use crate::op::{Op, Takes};
+use crate::op::Op;
+use crate::op::signature::Extent;
 use crate::outside::{self, LONGEST_MESSAGE};
 use std::io::{self, Read};
 
@@ -69,8 +70,10 @@ pub(crate) fn write_batch(rows: &[(usize, &Case)], out: &mut Vec<u8>) {
         out.extend((target as u64).to_le_bytes());
         out.extend(smoothing.to_le_bytes());
         write_values(case.dtype(), case.logits(), out);
-        if let Some(direction) = case.direction() {
-            write_values(case.dtype(), direction, out);
+        for (_, value) in case.others() {
+            if let Value::Row(values) = value {
+                write_values(case.dtype(), values, out);
+            }
         }
     }
     end(start, out);
@@ -91,12 +94,14 @@ pub(crate) fn read_batch(functions: &[(Op, Dtype)], frame: &[u8]) -> Result<Vec<
         let n = bytes.u32()? as usize;
         let (class, label_smoothing) = (bytes.u64()? as usize, f64::from_bits(bytes.u64()?));
         let logits = bytes.values(dtype, n)?;
-        let extra = match op.takes() {
-            Takes::Logits => Extra::None,
-            Takes::Target => Extra::Target { class, label_smoothing },
-            Takes::Cotangent | Takes::Tangent => Extra::Direction(bytes.values(dtype, n)?.into()),
+        let other = |extent: Extent| match extent {
+            Extent::Index => Ok(Value::Index(class)),
+            Extent::Number => Ok(Value::Number(label_smoothing)),
+            Extent::Row => bytes.values(dtype, n).map(Value::from),
         };
-        rows.push((function, Case::new(op, dtype, logits, extra).map_err(|error| error.to_string())?));
+        let others =
+            op.others().iter().map(|input| input.role.extent()).map(other).collect::<Result<Vec<Value>, String>>()?;
+        rows.push((function, Case::new(op, dtype, logits, others).map_err(|error| error.to_string())?));
     }
     bytes.end()?;
     Ok(rows)
@@ -255,7 +260,7 @@ mod tests {
 
     /// Every op in every dtype, in this order.
     fn functions() -> Vec<(Op, Dtype)> {
-        Op::ALL.into_iter().flat_map(|op| Dtype::ALL.map(|dtype| (op, dtype))).collect()
+        Op::ALL.iter().copied().flat_map(|op| Dtype::ALL.map(|dtype| (op, dtype))).collect()
     }
 
     /// Any bytes are a case of some function.

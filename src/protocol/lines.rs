@@ -2,31 +2,50 @@
 //! the harness is here; a worker in Rust has binary frames for nothing.
 
 use super::frame;
-use crate::case::{Case, direction_name};
+use crate::case::{Case, Value};
 use crate::dtype::{Dtype, text};
 use crate::kernel::{Fault, Outcome};
 use crate::op::Op;
 use crate::outside::{self, LONGEST_MESSAGE};
-use serde::{Deserialize, Serialize};
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 #[derive(Serialize)]
 struct Batch<'a> {
-    rows: Vec<Row<'a>>,
+    rows: Vec<RowLine<'a>>,
 }
 
 #[derive(Serialize)]
-struct Row<'a> {
+struct RowLine<'a> {
     function: usize,
     op: Op,
     dtype: Dtype,
     logits: Vec<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    target: Option<usize>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    label_smoothing: Option<String>,
     #[serde(flatten)]
-    direction: std::collections::BTreeMap<&'a str, Vec<String>>,
+    others: NamedValues<'a>,
+}
+
+/// What a case has besides the logits, by name.
+struct NamedValues<'a>(&'a Case);
+
+impl Serialize for NamedValues<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        for (input, value) in self.0.others() {
+            match value {
+                Value::Index(index) => map.serialize_entry(input.name, index)?,
+                Value::Number(x) => map.serialize_entry(input.name, &text::hex(*x))?,
+                Value::Row(values) => map.serialize_entry(input.name, &words(values))?,
+            }
+        }
+        map.end()
+    }
+}
+
+/// Numbers as words, which JSON has none for where they are infinite.
+fn words(values: &[f64]) -> Vec<String> {
+    values.iter().map(|&x| text::hex(x)).collect()
 }
 
 #[derive(Deserialize)]
@@ -45,20 +64,15 @@ struct Answered<'a> {
 
 /// Appends a batch.
 pub(crate) fn write_batch(rows: &[(usize, &Case)], out: &mut Vec<u8>) {
-    let words = |values: &[f64]| values.iter().map(|&x| text::hex(x)).collect::<Vec<String>>();
-    let row = |&(function, case): &(usize, &Case)| Row {
-        function,
-        op: case.op(),
-        dtype: case.dtype(),
-        logits: words(case.logits()),
-        target: case.target().map(|(class, _)| class),
-        label_smoothing: case.target().map(|(_, smoothing)| text::hex(smoothing)),
-        direction: case
-            .direction()
-            .map(|direction| (direction_name(case.op()), words(direction)))
-            .into_iter()
-            .collect(),
-    };
+    fn row<'a>(&(function, case): &(usize, &'a Case)) -> RowLine<'a> {
+        RowLine {
+            function,
+            op: case.op(),
+            dtype: case.dtype(),
+            logits: words(case.logits()),
+            others: NamedValues(case),
+        }
+    }
     // Strings and numbers in a vector: nothing here can fail to be written.
     out.extend(serde_json::to_vec(&Batch { rows: rows.iter().map(row).collect() }).unwrap_or_default());
     out.push(b'\n');

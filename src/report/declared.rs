@@ -4,7 +4,7 @@
 use crate::results::{DeclarationText, Declared, Results};
 
 /// The same declaration of one kernel, for all ops and dtypes that have it.
-pub(super) struct Row<'a> {
+pub(super) struct DeclaredRow<'a> {
     /// The kernel's name.
     pub kernel: &'a str,
     /// What it declares: `exp=8, max_len=4096`.
@@ -18,13 +18,13 @@ pub(super) struct Row<'a> {
 }
 
 /// One row for each kernel and declaration, in the order of the results.
-pub(super) fn rows(results: &Results) -> Vec<Row<'_>> {
-    let mut rows: Vec<Row> = Vec::new();
+pub(super) fn rows(results: &Results) -> Vec<DeclaredRow<'_>> {
+    let mut rows: Vec<DeclaredRow> = Vec::new();
     for Declared { kernel, op, dtype, declaration, needed } in &results.declared {
         let declares = DeclarationText::from(declaration).to_string();
         let place = rows.iter().position(|row| row.kernel == kernel && row.declares == declares);
         let place = place.unwrap_or_else(|| {
-            rows.push(Row { kernel, declares, ops: Vec::new(), dtypes: Vec::new(), needed: 0 });
+            rows.push(DeclaredRow { kernel, declares, ops: Vec::new(), dtypes: Vec::new(), needed: 0 });
             rows.len() - 1
         });
         let row = &mut rows[place];

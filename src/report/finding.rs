@@ -1,11 +1,11 @@
 //! A finding in words and figures for people. Every report, the command, and the panic of a check lay out what is made here, so that
 //! all of them say the same.
 
-use crate::case::{Case, direction_name, values_text};
+use crate::case::{Case, Value, values_text};
 use crate::dtype::text;
 use crate::judge::{Grade, Verdict};
 use crate::outside;
-use crate::results::Finding;
+use crate::results::{Finding, Written};
 use crate::words::{ratio, short};
 
 /// A finding in words.
@@ -54,15 +54,13 @@ impl<'a> Told<'a> {
             let more = if words.len() > most { ", …" } else { "" };
             format!("[{}{more}]", words[..words.len().min(most)].join(", "))
         };
-        let f = self.finding;
-        let extras = [
-            ("target", f.target.map(|target| target.to_string())),
-            ("label_smoothing", f.label_smoothing.clone()),
-            ("cotangent", f.cotangent.as_deref().map(row)),
-            ("tangent", f.tangent.as_deref().map(row)),
-        ];
-        let extras = extras.into_iter().filter_map(|(name, value)| Some(format!(" {name}={}", value?)));
-        row(&f.logits) + &extras.collect::<String>()
+        let written = |written: &Written| match written {
+            Written::Index(index) => index.to_string(),
+            Written::Number(text) => text.clone(),
+            Written::Row(words) => row(words),
+        };
+        let others = self.finding.others.0.iter().map(|(name, value)| format!(" {name}={}", written(value)));
+        row(&self.finding.logits) + &others.collect::<String>()
     }
 }
 
@@ -80,19 +78,18 @@ pub(crate) fn input_in_decimals(case: &Case, longest: usize) -> String {
         logits.truncate(cut);
         logits += &format!("... ({} logits)", case.logits().len());
     }
-    let extra = extra_in_decimals(case);
-    let comma = if extra.is_empty() { "" } else { ", " };
-    format!("[{logits}]{comma}{extra}")
+    format!("[{logits}]{}", others_in_decimals(case))
 }
 
-/// What the op takes besides the logits: `target 1, label smoothing 0.1`, `cotangent [1, 0]`; empty where that is nothing.
-fn extra_in_decimals(case: &Case) -> String {
-    if let Some((class, smoothing)) = case.target() {
-        return format!("target {class}, label smoothing {}", text::decimal(smoothing, case.dtype()));
-    }
-    case.direction().map_or_else(String::new, |direction| {
-        format!("{} [{}]", direction_name(case.op()), values_text(direction, |x| text::decimal(x, case.dtype())))
-    })
+/// What the op takes besides the logits: `, target 1, label smoothing 0.1`, `, cotangent [1, 0]`; empty where that is nothing.
+fn others_in_decimals(case: &Case) -> String {
+    let decimal = |x: f64| text::decimal(x, case.dtype());
+    let shown = |value: &Value| match value {
+        Value::Index(index) => index.to_string(),
+        Value::Number(x) => decimal(*x),
+        Value::Row(values) => format!("[{}]", values_text(values, decimal)),
+    };
+    case.others().map(|(input, value)| format!(", {} {}", input.name.replace('_', " "), shown(value))).collect()
 }
 
 /// What a verdict means.

@@ -11,7 +11,7 @@ use crate::dtype::{Dtype, text};
 use crate::judge::{Grade, Verdict};
 use crate::op::Op;
 use crate::outside;
-use crate::results::{Cell, Results, RunInfo};
+use crate::results::{Cell, Results, RunInfo, Written};
 use crate::words::{count, plural, plural_u64, ratio};
 use std::fmt::Write as _;
 
@@ -440,17 +440,17 @@ fn finding(out: &mut String, ranked: &Ranked, id: &str, open: bool) {
     );
     put!(out, "<p>{}</p>\n<dl class=facts>", escape(&f.explanation));
     values(out, &format!("logits, n = {}", f.len), &f.logits, f.dtype);
-    if let Some(target) = f.target {
-        put!(out, "<dt>target</dt><dd>{target}</dd>");
-    }
-    if let Some(smoothing) = &f.label_smoothing {
-        put!(out, "<dt>label smoothing</dt><dd>{}</dd>", both(smoothing, f.dtype));
-    }
-    if let Some(direction) = &f.cotangent {
-        values(out, "cotangent", direction, f.dtype);
-    }
-    if let Some(direction) = &f.tangent {
-        values(out, "tangent", direction, f.dtype);
+    for (name, written) in &f.others.0 {
+        let name = name.replace('_', " ");
+        match written {
+            Written::Index(index) => {
+                put!(out, "<dt>{name}</dt><dd>{index}</dd>");
+            }
+            Written::Number(text) => {
+                put!(out, "<dt>{name}</dt><dd>{}</dd>", both(text, f.dtype));
+            }
+            Written::Row(words) => values(out, &name, words, f.dtype),
+        }
     }
     if f.index.is_some() {
         put!(

@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::json::{cannot_write, check_schema, line, place, schema_of};
 use crate::judge::HISTOGRAM_BINS;
 use crate::outside::{self, LONGEST_TEXT};
-use crate::results::{Finding, Part, Results, RunInfo, SCHEMA};
+use crate::results::{Finding, Part, Results, RunInfo, SCHEMA, Written};
 use serde::Serialize;
 use std::collections::BTreeSet;
 
@@ -146,15 +146,15 @@ fn edited(reason: &str) -> String {
 fn tidy(results: &mut Results) {
     fn tidy_finding(finding: &mut Finding) {
         let Finding { explanation, got, got_decimal, exact, rounded, .. } = finding;
-        let Finding { logits, label_smoothing, cotangent, tangent, claims, .. } = finding;
-        let rows = [Some(logits), cotangent.as_mut(), tangent.as_mut()].into_iter().flatten().flatten();
+        let Finding { logits, others, claims, .. } = finding;
+        let others = others.0.iter_mut().flat_map(|(_, written)| match written {
+            Written::Index(_) => &mut [],
+            Written::Number(text) => std::slice::from_mut(text),
+            Written::Row(words) => &mut words[..],
+        });
         let texts = [explanation, got, got_decimal, exact, rounded];
-        texts
-            .into_iter()
-            .chain(label_smoothing)
-            .chain(claims)
-            .chain(rows)
-            .for_each(|text| outside::tidy(text, LONGEST_TEXT));
+        let texts = texts.into_iter().chain(claims).chain(logits).chain(others);
+        texts.for_each(|text| outside::tidy(text, LONGEST_TEXT));
     }
     let Results { settings, provenance, cells, findings, shard, .. } = results;
     let checksum = settings.file.as_mut().map(|file| &mut file.checksum);

@@ -3,7 +3,8 @@
 use crate::dtype::{Dtype, text};
 use crate::judge::{Grade, Verdict};
 use crate::kernel::builtin;
-use crate::op::{Op, Takes};
+use crate::op::Op;
+use crate::op::signature::{Extent, Role};
 use crate::results::*;
 use std::collections::BTreeMap;
 
@@ -104,7 +105,7 @@ pub(crate) fn results(defects: usize) -> Results {
         shard: None,
     };
     for (name, habit) in &kernels {
-        for op in Op::ALL {
+        for &op in Op::ALL {
             for dtype in Dtype::ALL {
                 slot(&mut results, name, *habit, op, dtype, &mut noise);
             }
@@ -214,7 +215,11 @@ fn finding(
         15 => vec!["nan".into(), "0x0p+0*70000".into(), "-inf".into()],
         _ => vec!["0x1.f4p+9".into(), "0x0p+0".into()],
     };
-    let direction = || (op.takes_direction()).then(|| vec!["0x1p+0".to_owned(), "0x0p+0".to_owned()]);
+    let written = |role: Role| match role.extent() {
+        Extent::Index => Written::Index(1),
+        Extent::Number => Written::Number(text::hex(dtype.round(0.1))),
+        Extent::Row => Written::Row(vec!["0x1p+0".to_owned(), "0x0p+0".to_owned()]),
+    };
     Finding {
         kernel: kernel.into(),
         op,
@@ -223,10 +228,7 @@ fn finding(
         verdict,
         cause: Some(cause),
         len: if number == 15 { 70002 } else { logits.len() },
-        target: (op.takes() == Takes::Target).then_some(1),
-        label_smoothing: (op.takes() == Takes::Target).then(|| text::hex(dtype.round(0.1))),
-        cotangent: direction().filter(|_| op.takes() == Takes::Cotangent),
-        tangent: direction().filter(|_| op.takes() == Takes::Tangent),
+        others: Others(op.others().iter().map(|input| (input.name, written(input.role))).collect()),
         index: (!matches!(verdict, Verdict::Crash | Verdict::Hang | Verdict::Panic)).then_some(0),
         got: if ulp.is_finite() && ratio.is_finite() { "0x1.fffffep-1".into() } else { "nan".into() },
         got_decimal: if ulp.is_finite() && ratio.is_finite() { "0.99999994".into() } else { "nan".into() },

@@ -2,13 +2,16 @@
 
 use super::Cause;
 use super::number;
-use crate::case::{self, Case};
+use crate::case::{self, Case, Value, values_text};
 use crate::dtype::{Dtype, text};
 use crate::error::Result;
 use crate::judge::Verdict;
 use crate::op::Op;
 use crate::special::Special;
+use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::fmt;
 
 /// A failing case, shrunk.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -30,14 +33,9 @@ pub struct Finding {
     pub logits: Vec<String>,
     /// The number of logits (runs counted in full).
     pub len: usize,
-    /// The true class, for the ops that take one.
-    pub target: Option<usize>,
-    /// The label smoothing, as a hex float, for the ops that take one.
-    pub label_smoothing: Option<String>,
-    /// The cotangent, as the logits are written, for the ops that take one.
-    pub cotangent: Option<Vec<String>>,
-    /// The tangent, as the logits are written, for the ops that take one.
-    pub tangent: Option<Vec<String>>,
+    /// What the op takes besides: a field for each input, by its name.
+    #[serde(flatten)]
+    pub others: Others,
     /// The output that is worst; none where the kernel gave no output.
     pub index: Option<usize>,
     /// What the kernel returned there, as a hex float.
@@ -86,9 +84,13 @@ impl Finding {
     /// A field that is no number or does not fit the op, as in a file that was edited.
     pub fn case(&self) -> Result<Case> {
         let values = |words: &Vec<String>| case::parse_values(&words.join(", "), self.dtype);
-        let smoothing = self.label_smoothing.as_ref().map(|text| text::parse(text, self.dtype)).transpose()?;
-        let direction = self.cotangent.as_ref().or(self.tangent.as_ref()).map(values).transpose()?;
-        Case::from_parts(self.op, self.dtype, values(&self.logits)?, self.target, smoothing, direction)
+        let value = |written: &Written| match written {
+            Written::Index(index) => Ok(Value::Index(*index)),
+            Written::Number(text) => text::parse(text, self.dtype).map(Value::Number),
+            Written::Row(words) => values(words).map(Value::from),
+        };
+        let others = self.others.0.iter().map(|(name, written)| Ok((*name, value(written)?)));
+        Case::from_named(self.op, self.dtype, values(&self.logits)?, others.collect::<Result<Vec<_>>>()?)
     }
 
     /// What selects the kernel on the command line.
@@ -102,6 +104,75 @@ impl Finding {
     /// Those of [`Finding::case`].
     pub fn command(&self) -> Result<String> {
         Ok(command(self.selector(), self.special, self.claims.as_deref(), &self.case()?))
+    }
+}
+
+/// What a case has besides the logits, by name and as it is written: in the order of the op's signature.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Others(pub Vec<(&'static str, Written)>);
+
+/// A value as it is written.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Written {
+    /// A true class.
+    Index(usize),
+    /// One number, as a hex float.
+    Number(String),
+    /// A value for each logit, as the logits are written.
+    Row(Vec<String>),
+}
+
+impl Others {
+    /// What a case has.
+    pub(crate) fn of(case: &Case) -> Self {
+        let written = |value: &Value| match value {
+            Value::Index(index) => Written::Index(*index),
+            Value::Number(x) => Written::Number(text::hex(*x)),
+            Value::Row(values) => Written::Row(words(values)),
+        };
+        Self(case.others().map(|(input, value)| (input.name, written(value))).collect())
+    }
+}
+
+/// Values as hex floats, runs of equal ones as `value*count`.
+pub(crate) fn words(values: &[f64]) -> Vec<String> {
+    let text = values_text(values, text::hex);
+    if text.is_empty() { Vec::new() } else { text.split(", ").map(str::to_owned).collect() }
+}
+
+impl Serialize for Others {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        self.0.iter().try_for_each(|(name, written)| map.serialize_entry(name, written))?;
+        map.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for Others {
+    /// Takes the fields that are an input of some op; null is none.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        struct Fields;
+        impl<'de> Visitor<'de> for Fields {
+            type Value = Others;
+
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("the inputs of a case")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Others, A::Error> {
+                let mut others = Vec::new();
+                while let Some(name) = map.next_key::<String>()? {
+                    let inputs = Op::ALL.iter().flat_map(|op| op.others());
+                    match inputs.map(|input| input.name).find(|known| *known == name) {
+                        Some(known) => others.extend(map.next_value::<Option<Written>>()?.map(|value| (known, value))),
+                        None => drop(map.next_value::<IgnoredAny>()?),
+                    }
+                }
+                Ok(Others(others))
+            }
+        }
+        deserializer.deserialize_map(Fields)
     }
 }
 
@@ -124,18 +195,6 @@ fn quoted(word: &str) -> String {
         word.to_owned()
     } else {
         format!("'{}'", word.replace('\'', r"'\''"))
-    }
-}
-
-impl Serialize for Special {
-    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.name())
-    }
-}
-
-impl<'de> Deserialize<'de> for Special {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
 }
 

@@ -4,7 +4,7 @@ use super::{Curve, Finding, Point, Settings, number};
 use crate::dtype::Dtype;
 use crate::error::{Error, Result};
 use crate::op::Op;
-use crate::oracle::RowClass;
+use crate::special::RowClass;
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 use std::collections::BTreeMap;

@@ -80,7 +80,7 @@ fn named_by(symbol: &str) -> Option<(Op, Dtype)> {
     let (rest, dtype) = symbol.rsplit_once('_')?;
     let dtype = dtype.parse().ok()?;
     // The longest name, since log_softmax ends as softmax does.
-    let op = Op::ALL.into_iter().filter(|op| rest.ends_with(op.name())).max_by_key(|op| op.name().len())?;
+    let op = Op::ALL.iter().copied().filter(|op| rest.ends_with(op.name())).max_by_key(|op| op.name().len())?;
     Some((op, dtype))
 }
 
@@ -92,9 +92,9 @@ mod tests {
     #[test]
     fn symbols_that_say_what_they_compute() {
         for (symbol, what) in [
-            ("softmax_f32", Some((Op::Softmax, Dtype::F32))),
-            ("avx2_log_softmax_bf16", Some((Op::LogSoftmax, Dtype::Bf16))),
-            ("my_cross_entropy_grad_f64", Some((Op::CrossEntropyGrad, Dtype::F64))),
+            ("softmax_f32", Some((Op::SOFTMAX, Dtype::F32))),
+            ("avx2_log_softmax_bf16", Some((Op::LOG_SOFTMAX, Dtype::Bf16))),
+            ("my_cross_entropy_grad_f64", Some((Op::CROSS_ENTROPY_GRAD, Dtype::F64))),
             ("softmax", None),
             ("softmax_f8", None),
             ("softmin_f32", None),

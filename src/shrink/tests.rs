@@ -158,7 +158,7 @@ fn the_budget_holds() {
 
 #[test]
 fn every_candidate_is_simpler_and_the_search_ends() {
-    for op in Op::ALL {
+    for &op in Op::ALL {
         for dtype in Dtype::ALL {
             for seed in 0..6u64 {
                 let mut bytes = vec![0; 200];
@@ -167,7 +167,7 @@ fn every_candidate_is_simpler_and_the_search_ends() {
                     state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
                     *byte = (state >> 56) as u8;
                 }
-                bytes[0] = op as u8;
+                bytes[0] = op.code();
                 bytes[1] = dtype as u8;
                 let mut shrinker = Shrinker::new(Case::decode(&bytes), PLENTY);
                 let mut cost = shrinker.facts().cost;
@@ -175,8 +175,8 @@ fn every_candidate_is_simpler_and_the_search_ends() {
                 while let Some(candidate) = shrinker.candidate() {
                     // An arbitrary but fixed predicate.
                     let fails = hash(candidate).is_multiple_of(3);
-                    let parts = Parts::of(candidate);
-                    let lower = shrinker.cost(&parts);
+                    let draft = Draft::of(candidate);
+                    let lower = shrinker.cost(&draft);
                     assert!(lower < cost);
                     shrinker.answer(fails);
                     if fails {

@@ -2,7 +2,7 @@
 
 use crate::support::place::Place;
 use logitfuzz::Dtype;
-use logitfuzz::op::{Op, Takes};
+use logitfuzz::op::Op;
 use serde_json::Value;
 
 /// What JSON says of output `index`.
@@ -16,28 +16,33 @@ fn output(place: &Place, args: &[&str], index: usize) -> Value {
 
 /// The flags that an op needs beside two logits.
 fn flags(op: Op) -> &'static [&'static str] {
-    match op.takes() {
-        Takes::Logits => &[],
-        Takes::Target if op.is_scalar() => &["--target", "1"],
-        Takes::Target => &["--target", "1", "--label-smoothing", "0.1"],
-        Takes::Cotangent => &["--cotangent", "1,-2"],
-        Takes::Tangent => &["--tangent", "-1 0x1p-2"],
+    match op.others().first().map(|input| input.name) {
+        None => &[],
+        Some("target") if op.is_scalar() => &["--target", "1"],
+        Some("target") => &["--target", "1", "--label-smoothing", "0.1"],
+        Some("cotangent") => &["--cotangent", "1,-2"],
+        Some("tangent") => &["--tangent", "-1 0x1p-2"],
+        Some(other) => panic!("{op}: what is its {other}?"),
     }
 }
 
 #[test]
 fn every_op_in_every_dtype_in_words_and_as_json() {
     let place = Place::new();
-    for op in Op::ALL {
+    for &op in Op::ALL {
         let outputs = op.outputs(2);
         for dtype in Dtype::ALL {
             let mut args = vec!["eval", "--op", op.name(), "--dtype", dtype.name()];
             args.extend(flags(op));
-            args.extend(["--kernel", "shifted", "--", "3", "-0x1.8p+1"]);
+            let (kernel, first) = if op.is_elementwise() { ("branched", "-2") } else { ("shifted", "3") };
+            args.extend(["--kernel", kernel, "--", first, "-0x1.8p+1"]);
             let text = place.ok(&args);
-            assert!(text.starts_with(&format!("{op} {dtype} [3, -3]")), "{text}");
+            assert!(text.starts_with(&format!("{op} {dtype} [{first}, -3]")), "{text}");
             assert_eq!(text.matches("exact ").count(), outputs, "{text}");
-            assert!(text.contains("  shifted ") && text.contains(" pass (") && !text.contains('\u{1b}'), "{text}");
+            assert!(
+                text.contains(&format!("  {kernel} ")) && text.contains(" pass (") && !text.contains('\u{1b}'),
+                "{text}"
+            );
 
             args.splice(1..1, ["--format", "json"]);
             let json: Value = serde_json::from_str(&place.ok(&args)).expect("JSON");
@@ -51,8 +56,8 @@ fn every_op_in_every_dtype_in_words_and_as_json() {
                 assert!(output["rounded"].as_str().is_some_and(|hex| hex.contains("0x")), "{output}");
                 assert!(output["bound"].as_f64().is_some_and(|bound| bound > 0.0), "{output}");
                 let kernels = output["kernels"].as_object().expect("kernels");
-                assert_eq!(kernels.keys().collect::<Vec<_>>(), ["shifted"]);
-                let judged = &kernels["shifted"];
+                assert_eq!(kernels.keys().collect::<Vec<_>>(), [kernel]);
+                let judged = &kernels[kernel];
                 assert!(judged["got"].as_str().is_some_and(|hex| hex.contains("0x")), "{judged}");
                 assert!(judged["ulp"].as_f64().is_some_and(|ulp| ulp >= 0.0), "{judged}");
                 assert!(judged["ratio"].as_f64().is_some_and(|ratio| (0.0..=1.0).contains(&ratio)), "{judged}");

@@ -16,7 +16,7 @@ const CASE: &str = "LOGITFUZZ_TEST_CASE";
 #[test]
 fn as_a_target() {
     let Ok(case) = std::env::var(CASE) else { return };
-    let mut target = match Target::builtin(&[Op::Softmax]) {
+    let mut target = match Target::builtin(&[Op::SOFTMAX]) {
         Ok(target) => target,
         Err(error) => return println!("refused: {error}"),
     };

@@ -107,12 +107,12 @@ fn a_hello_in_full() {
     let kernels = start(&format!("echo '{}'; cat >&2", hello.replace('\n', ""))).unwrap();
     let [a, b] = &kernels[..] else { panic!("two kernels") };
     assert_eq!((a.name(), a.version(), a.selector()), ("a", Some("1.2"), "a=exec:worker".to_owned()));
-    assert_eq!(a.claims(Op::Softmax, Dtype::F16), Claims { exp: 4.0, shifted: true, ..Claims::default() });
-    assert_eq!(a.lengths(Op::Softmax, Dtype::F16), 1..=9);
-    assert!(a.supports(Op::Softmax, Dtype::F16) && !a.supports(Op::LogSumExp, Dtype::F64));
+    assert_eq!(a.claims(Op::SOFTMAX, Dtype::F16), Claims { exp: 4.0, shifted: true, ..Claims::default() });
+    assert_eq!(a.lengths(Op::SOFTMAX, Dtype::F16), 1..=9);
+    assert!(a.supports(Op::SOFTMAX, Dtype::F16) && !a.supports(Op::LOGSUMEXP, Dtype::F64));
     let smoothed = |e: &str| accepts(b, &case(&format!("cross_entropy f64 [1, 2] target=0 label_smoothing={e}")));
     assert!(smoothed("0") && !smoothed("0.1"));
-    assert!(!b.claims(Op::LogSumExp, Dtype::F64).shifted, "runs of it are not comparable");
+    assert!(!b.claims(Op::LOGSUMEXP, Dtype::F64).shifted, "runs of it are not comparable");
 }
 
 /// The worker in the documentation runs, and is right.

@@ -32,7 +32,7 @@ fn the_baseline_has_every_cell_of_every_ordinary_kernel() {
     let baseline = Baseline::read(&file()).expect("the baseline of this project");
     let mut cells = 0;
     for kernel in builtin::all().iter().filter(|kernel| kernel.defect().is_none()) {
-        for op in Op::ALL {
+        for &op in Op::ALL {
             for dtype in Dtype::ALL.into_iter().filter(|&dtype| kernel.supports(op, dtype)) {
                 for family in Family::all().iter().filter(|family| !family.is_slow()) {
                     let name = CellName {

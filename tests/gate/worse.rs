@@ -68,7 +68,7 @@ fn softmax(
 }
 
 fn good_softmax() -> Check {
-    check(Op::Softmax).kernel("mine", softmax(maximum, f32::exp, f32::recip)).cases(CASES)
+    check(Op::SOFTMAX).kernel("mine", softmax(maximum, f32::exp, f32::recip)).cases(CASES)
 }
 
 /// `log(1 + x)` from the logarithm of a rounded sum: what is left where somebody drops log1p.
@@ -103,7 +103,7 @@ fn an_unchanged_kernel_stays_green() {
 fn a_reciprocal_of_12_bits_is_red() {
     let twelve_bits = |x: f32| f32::from_bits((x.recip().to_bits() + (1 << 11)) & !((1 << 12) - 1));
     let gate = Gate::accepted(good_softmax());
-    let worse = || check(Op::Softmax).kernel("mine", softmax(maximum, f32::exp, twelve_bits)).cases(CASES);
+    let worse = || check(Op::SOFTMAX).kernel("mine", softmax(maximum, f32::exp, twelve_bits)).cases(CASES);
     let (reasons, families) = gate.reasons(worse());
     assert!(reasons.is_superset(&names(&["new_verdict", "ratio_above_1"])), "{reasons:?}");
     assert!(families.contains("ordinary"), "{families:?}");
@@ -125,7 +125,7 @@ fn a_reciprocal_of_12_bits_is_red() {
 #[test]
 fn a_dropped_maximum_is_red() {
     let gate = Gate::accepted(good_softmax());
-    let worse = check(Op::Softmax).kernel("mine", softmax(|_| 0.0, f32::exp, f32::recip)).cases(CASES);
+    let worse = check(Op::SOFTMAX).kernel("mine", softmax(|_| 0.0, f32::exp, f32::recip)).cases(CASES);
     let compared = gate.compare(worse);
     let offset = compared.worse().find(|(cell, _)| cell.name.family == "offset").expect("offset breaks it").1;
     let said: Vec<String> = offset.iter().map(|r| format!("{} {}", r.reason.name(), r.detail)).collect();
@@ -144,7 +144,7 @@ fn nan_on_masked_rows_is_red_and_only_there() {
         }
     };
     let gate = Gate::accepted(good_softmax());
-    let (reasons, families) = gate.reasons(check(Op::Softmax).kernel("mine", leaking).cases(CASES));
+    let (reasons, families) = gate.reasons(check(Op::SOFTMAX).kernel("mine", leaking).cases(CASES));
     assert!(reasons.contains("new_verdict"), "{reasons:?}");
     assert!(families.contains("masked") && !families.contains("ordinary"), "{families:?}");
     assert!(!families.contains("fully_masked"), "NaN is accepted there: {families:?}");
@@ -152,17 +152,17 @@ fn nan_on_masked_rows_is_red_and_only_there() {
 
 #[test]
 fn a_stale_log1p_is_red_by_its_grade() {
-    let good = || check(Op::LogSumExp).kernel("mine", logsumexp(f32::ln_1p)).cases(CASES);
+    let good = || check(Op::LOGSUMEXP).kernel("mine", logsumexp(f32::ln_1p)).cases(CASES);
     let gate = Gate::accepted(good());
     assert!(gate.compare(good()).passes());
-    let (reasons, families) = gate.reasons(check(Op::LogSumExp).kernel("mine", logsumexp(stale_log1p)).cases(CASES));
+    let (reasons, families) = gate.reasons(check(Op::LOGSUMEXP).kernel("mine", logsumexp(stale_log1p)).cases(CASES));
     assert!(reasons.contains("grade_fell"), "{reasons:?}");
     assert!(families.contains("dominant"), "{families:?}");
 }
 
 #[test]
 fn a_better_kernel_stays_green_and_is_reported() {
-    let unshifted = || check(Op::Softmax).kernel("mine", softmax(|_| 0.0, f32::exp, f32::recip)).cases(CASES);
+    let unshifted = || check(Op::SOFTMAX).kernel("mine", softmax(|_| 0.0, f32::exp, f32::recip)).cases(CASES);
     let gate = Gate::accepted(unshifted());
     let compared = gate.compare(good_softmax());
     assert!(compared.passes(), "{:?}", compared.worst_first());
@@ -190,7 +190,7 @@ fn a_libm_that_is_one_ulp_worse_is_green() {
     // Both sides claim the exp of the worse libm: the bound is that of the kernel as it is promised to run anywhere.
     let with = |exp: fn(f32) -> f32| {
         let claims = Claims { exp: WORSE_EXP, ..Claims::default() };
-        check(Op::Softmax).claims(claims).kernel("mine", softmax(maximum, exp, f32::recip)).cases(CASES)
+        check(Op::SOFTMAX).claims(claims).kernel("mine", softmax(maximum, exp, f32::recip)).cases(CASES)
     };
     let gate = Gate::accepted(with(f32::exp));
     for exp in [down, up, either] {
@@ -205,7 +205,7 @@ fn a_libm_that_is_one_ulp_worse_is_green() {
 #[test]
 fn a_kernel_that_lost_a_dtype_is_red() {
     let gate = Gate::accepted(good_softmax());
-    let other = check(Op::Softmax).kernel("mine", |z: &[f64], out: &mut [f64]| {
+    let other = check(Op::SOFTMAX).kernel("mine", |z: &[f64], out: &mut [f64]| {
         let z: Vec<f32> = z.iter().map(|&z| z as f32).collect();
         let mut narrow = vec![0.0; z.len()];
         softmax(maximum, f32::exp, f32::recip)(&z, &mut narrow);
@@ -217,7 +217,7 @@ fn a_kernel_that_lost_a_dtype_is_red() {
 #[test]
 fn checks_share_a_baseline_and_one_that_is_missing_says_what_to_do() {
     let gate = Gate::accepted(good_softmax());
-    let other = || check(Op::LogSumExp).kernel("mine", logsumexp(f32::ln_1p));
+    let other = || check(Op::LOGSUMEXP).kernel("mine", logsumexp(f32::ln_1p));
     other().accept(&gate.baseline).expect("accepted beside the first");
     good_softmax().against(&gate.baseline);
     other().against(&gate.baseline);

@@ -258,7 +258,7 @@ class Quotient:
 
 
 class Logarithm:
-    """log of an exponential sum whose coefficients are positive integers."""
+    """log of a positive exponential sum, whose leading coefficient is a positive integer."""
 
     def __init__(self, argument):
         self.argument = argument
@@ -365,7 +365,10 @@ def from_ball(value, negative, ball, form):
 OPS = [
     "logsumexp", "softmax", "log_softmax", "cross_entropy", "cross_entropy_grad",
     "softmax_vjp", "softmax_jvp", "log_softmax_vjp", "log_softmax_jvp",
+    "log1mexp",
 ]  # fmt: skip
+# Ops whose outputs are a function of one element each, by that function.
+ELEMENTWISE = {"log1mexp": lambda x: log1mexp(x)}
 TAKES_TARGET = {"cross_entropy", "cross_entropy_grad"}
 SCALAR = {"logsumexp", "cross_entropy"}
 DIRECTION = {
@@ -375,8 +378,19 @@ DIRECTION = {
 INF, NAN = math.inf, math.nan
 
 
+def log1mexp(x):
+    """log(1 - exp(x)): an exponential sum of two terms inside the logarithm."""
+    if math.isnan(x) or x > 0:
+        return NAN
+    if x == 0:
+        return -INF
+    return exact(0) if x == -INF else Logarithm({fmpq(0): fmpq(1), rational(x): fmpq(-1)})
+
+
 def truth(op, z, target=None, smoothing=None, direction=None):
     """The outputs of an op, each a float that is not finite, a Quotient or a Logarithm."""
+    if op in ELEMENTWISE:
+        return [ELEMENTWISE[op](x) for x in z]
     n = len(z)
     outputs = 1 if op in SCALAR else n
     if any(map(math.isnan, z)):
@@ -781,6 +795,11 @@ def traps():
             for t in range(2):
                 for e in (0.0, 0.5):
                     yield "cross_entropy", f, z, t, e, None
+        # log(1 - exp(x)): either side of where its digits come from elsewhere, and where it ends.
+        yield "log1mexp", f, [f.round(-math.log(2)), f.step(f.round(-math.log(2)), 1), -0.5, -1.0], None, None, None
+        yield "log1mexp", f, [-f.least, -2 * f.least, f.round(-(2.0**-f.p)), f.round(-1e-3)], None, None, None
+        yield "log1mexp", f, [f.round(x) for x in (-16.6, -36.7, -103.9, -745.1, -3000.0, -f.largest)], None, None, None
+        yield "log1mexp", f, [0.0, -0.0, -INF, INF, NAN, 1.0, f.least], None, None, None
     yield "cross_entropy", f32, [16777216.0, -1.0], 1, 0.0, None
     yield "log_softmax", f16, [4096.0, -2.0], None, None, None
     yield "log_softmax", f16, [4096.0, 2.0], None, None, None
@@ -843,6 +862,9 @@ def drawn():
                     r = random.Random(f"{SEED} {kind.__name__} {f.name} {op} {k}")
                     # The number of a row starts elsewhere for each op, so that few rows still meet all variants.
                     z = kind(f, r, k + rows * OPS.index(op))
+                    if op in ELEMENTWISE:
+                        # Few, and nearly all where they have a value.
+                        z = [x if r.randrange(12) == 0 else -abs(x) for x in z[:8]]
                     if op in TAKES_TARGET and not z:
                         continue
                     target = a_target(r, z) if op in TAKES_TARGET else None

@@ -1,4 +1,4 @@
-//! The nine ops written once more, straight from the textbook and independently of the crate's kernels: what tests compare with, and a
+//! The ops written once more, straight from the textbook and independently of the crate's kernels: what tests compare with, and a
 //! kernel whose exp, sum and arithmetic can be chosen.
 
 use logitfuzz::case::Case;
@@ -50,10 +50,10 @@ impl Textbook {
         let mean = || sum(p.iter().zip(&direction).map(|(&p, &g)| p * g).collect());
         let q = |class: usize| if class == target { (A::ONE - e) + e / n } else { e / n };
         match case.op() {
-            Op::LogSumExp => vec![if max.is_infinite() { max } else { max + total.ln() }],
-            Op::Softmax => p,
-            Op::LogSoftmax => z.iter().map(|&z| (z - max) - total.ln()).collect(),
-            Op::CrossEntropy => {
+            Op::LOGSUMEXP => vec![if max.is_infinite() { max } else { max + total.ln() }],
+            Op::SOFTMAX => p,
+            Op::LOG_SOFTMAX => z.iter().map(|&z| (z - max) - total.ln()).collect(),
+            Op::CROSS_ENTROPY => {
                 let mut loss = total.ln();
                 if e != A::ONE {
                     loss += (A::ONE - e) * (max - z[target]);
@@ -63,19 +63,25 @@ impl Textbook {
                 }
                 vec![loss]
             }
-            Op::CrossEntropyGrad => p.iter().enumerate().map(|(class, &p)| p - q(class)).collect(),
-            Op::SoftmaxVjp | Op::SoftmaxJvp => {
+            Op::CROSS_ENTROPY_GRAD => p.iter().enumerate().map(|(class, &p)| p - q(class)).collect(),
+            Op::SOFTMAX_VJP | Op::SOFTMAX_JVP => {
                 let mean = mean();
                 p.iter().zip(&direction).map(|(&p, &g)| p * (g - mean)).collect()
             }
-            Op::LogSoftmaxVjp => {
+            Op::LOG_SOFTMAX_VJP => {
                 let total = sum(direction.clone());
                 p.iter().zip(&direction).map(|(&p, &g)| g - p * total).collect()
             }
-            Op::LogSoftmaxJvp => {
+            Op::LOG_SOFTMAX_JVP => {
                 let mean = mean();
                 direction.iter().map(|&v| v - mean).collect()
             }
+            Op::LOG1MEXP => {
+                let near = |x: A| (A::ZERO - x.exp_m1()).ln();
+                let far = |x: A| (A::ZERO - x.exp_as(self.exp)).ln_1p();
+                z.iter().map(|&x| if x > A::from_f64(-0.75) { near(x) } else { far(x) }).collect()
+            }
+            op => panic!("{op}: write it here"),
         }
     }
 
@@ -222,6 +228,9 @@ impl Real for Flushed {
     }
     fn ln_1p(self) -> Self {
         Self::new(self.0.ln_1p())
+    }
+    fn exp_m1(self) -> Self {
+        Self::new(self.0.exp_m1())
     }
 }
 

@@ -18,10 +18,10 @@ fn main() -> ExitCode {
     let loss = [
         // In f32 alone: the loss makes its smoothed targets in the dtype that a device has for the whole process, f32 unless
         // configured, and it takes the label smoothing as an f32.
-        Closure::new(env!("LIBRARY"), Op::CrossEntropy, |z: &[f32], target, smoothing, out: &mut [f32]| {
+        Closure::new(env!("LIBRARY"), Op::CROSS_ENTROPY, |z: &[f32], target, smoothing, out: &mut [f32]| {
             write(cross_entropy(row(z, &Device::flex()), target, smoothing), out);
         }),
-        Closure::new(env!("LIBRARY"), Op::CrossEntropyGrad, |z: &[f32], target, smoothing, out: &mut [f32]| {
+        Closure::new(env!("LIBRARY"), Op::CROSS_ENTROPY_GRAD, |z: &[f32], target, smoothing, out: &mut [f32]| {
             write(gradient(z, |z| cross_entropy(z, target, smoothing)), out);
         }),
     ];
@@ -41,10 +41,10 @@ fn of_dtype<T: Element + tensor::Element>() -> [Closure; 4] {
     };
     // Of these, only the fused softmax takes an empty row; burn says of the others: "max_dim: dimension 0 has size 0".
     [
-        forward(Op::Softmax, softmax),
-        forward(Op::LogSoftmax, log_softmax).for_lengths(1..=usize::MAX),
-        backward(Op::SoftmaxVjp, softmax).for_lengths(1..=usize::MAX),
-        backward(Op::LogSoftmaxVjp, log_softmax).for_lengths(1..=usize::MAX),
+        forward(Op::SOFTMAX, softmax),
+        forward(Op::LOG_SOFTMAX, log_softmax).for_lengths(1..=usize::MAX),
+        backward(Op::SOFTMAX_VJP, softmax).for_lengths(1..=usize::MAX),
+        backward(Op::LOG_SOFTMAX_VJP, log_softmax).for_lengths(1..=usize::MAX),
     ]
 }
 

@@ -33,20 +33,20 @@ fn of_dtype<T: Element + WithDType>() -> [Closure; 8] {
         })
     };
     [
-        ours(Op::Softmax, softmax),
-        ours(Op::LogSoftmax, log_softmax),
-        ours(Op::LogSumExp, |z| z.log_sum_exp(D::Minus1)),
-        Closure::new(env!("LIBRARY"), Op::CrossEntropy, |z: &[T], target, _: T, out: &mut [T]| {
+        ours(Op::SOFTMAX, softmax),
+        ours(Op::LOG_SOFTMAX, log_softmax),
+        ours(Op::LOGSUMEXP, |z| z.log_sum_exp(D::Minus1)),
+        Closure::new(env!("LIBRARY"), Op::CROSS_ENTROPY, |z: &[T], target, _: T, out: &mut [T]| {
             write(row(z).and_then(|z| loss(&z, target)), out);
         })
         .without_label_smoothing(),
-        Closure::new(env!("LIBRARY"), Op::CrossEntropyGrad, |z: &[T], target, _: T, out: &mut [T]| {
+        Closure::new(env!("LIBRARY"), Op::CROSS_ENTROPY_GRAD, |z: &[T], target, _: T, out: &mut [T]| {
             write(gradient(z, |z| loss(z, target)), out);
         })
         .without_label_smoothing(),
-        pulled_back(Op::SoftmaxVjp, softmax),
-        pulled_back(Op::LogSoftmaxVjp, log_softmax),
-        Closure::new(concat!(env!("LIBRARY"), "-last-dim"), Op::Softmax, |z: &[T], out: &mut [T]| {
+        pulled_back(Op::SOFTMAX_VJP, softmax),
+        pulled_back(Op::LOG_SOFTMAX_VJP, log_softmax),
+        Closure::new(concat!(env!("LIBRARY"), "-last-dim"), Op::SOFTMAX, |z: &[T], out: &mut [T]| {
             write(row(z).and_then(|z| candle_nn::ops::softmax_last_dim(&z)), out);
         }),
     ]

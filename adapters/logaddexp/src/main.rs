@@ -14,16 +14,16 @@ fn main() -> ExitCode {
     // Its source: "rescale the previous accumulation onto the new, larger max".
     let online = Claims { online: true, ..Claims::default() };
     let row = [
-        Closure::new(env!("LIBRARY"), Op::LogSumExp, |z: &[f32], out: &mut [f32]| {
+        Closure::new(env!("LIBRARY"), Op::LOGSUMEXP, |z: &[f32], out: &mut [f32]| {
             out[0] = z.iter().copied().ln_sum_exp()
         }),
-        Closure::new(env!("LIBRARY"), Op::LogSumExp, |z: &[f64], out: &mut [f64]| {
+        Closure::new(env!("LIBRARY"), Op::LOGSUMEXP, |z: &[f64], out: &mut [f64]| {
             out[0] = z.iter().copied().ln_sum_exp()
         }),
     ];
     let pair = [
-        Closure::new(PAIR, Op::LogSumExp, |z: &[f32], out: &mut [f32]| out[0] = z[0].ln_add_exp(z[1])),
-        Closure::new(PAIR, Op::LogSumExp, |z: &[f64], out: &mut [f64]| out[0] = z[0].ln_add_exp(z[1])),
+        Closure::new(PAIR, Op::LOGSUMEXP, |z: &[f32], out: &mut [f32]| out[0] = z[0].ln_add_exp(z[1])),
+        Closure::new(PAIR, Op::LOGSUMEXP, |z: &[f64], out: &mut [f64]| out[0] = z[0].ln_add_exp(z[1])),
     ];
     let kernels = row.map(|kernel| kernel.claiming(online.clone())).into_iter();
     let kernels = kernels.chain(pair.map(|kernel| kernel.for_lengths(2..=2)));

@@ -11,11 +11,11 @@ fn main() -> ExitCode {
     // float would still hold a subnormal number.
     let claims = Claims { flush_to_zero: true, ..Claims::default() };
     let kernels = [
-        Closure::new(env!("LIBRARY"), Op::Softmax, |z: &[f32], out: &mut [f32]| {
+        Closure::new(env!("LIBRARY"), Op::SOFTMAX, |z: &[f32], out: &mut [f32]| {
             out.copy_from_slice(z);
             Softmax::new_mut(out).dispatch();
         }),
-        Closure::new(env!("LIBRARY"), Op::LogSoftmax, |z: &[f32], out: &mut [f32]| {
+        Closure::new(env!("LIBRARY"), Op::LOG_SOFTMAX, |z: &[f32], out: &mut [f32]| {
             out.copy_from_slice(z);
             LogSoftmax::new_mut(out).dispatch();
         }),

@@ -8,8 +8,8 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let kernels = [
-        Closure::new(env!("LIBRARY"), Op::Softmax, softmax::<f32>),
-        Closure::new(env!("LIBRARY"), Op::Softmax, softmax::<f64>),
+        Closure::new(env!("LIBRARY"), Op::SOFTMAX, softmax::<f32>),
+        Closure::new(env!("LIBRARY"), Op::SOFTMAX, softmax::<f64>),
     ];
     worker::serve(kernels.map(|kernel| kernel.of_version(env!("LIBRARY_VERSION"))))
 }

@@ -15,7 +15,7 @@ fn main() -> ExitCode {
 }
 
 fn of_dtype<T: Element + Datum>() -> Vec<Closure> {
-    [(Op::Softmax, SoftmaxKind::Softmax), (Op::LogSoftmax, SoftmaxKind::LogSoftmax)]
+    [(Op::SOFTMAX, SoftmaxKind::Softmax), (Op::LOG_SOFTMAX, SoftmaxKind::LogSoftmax)]
         .into_iter()
         .map(|(op, kind)| {
             let operator = Softmax { axes: tvec![0], quant_output_dt: None, kind };

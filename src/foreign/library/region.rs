@@ -4,6 +4,8 @@
 //! The memory is mapped once and used for call after call. A guard is address space without memory behind it. A touch raises a
 //! signal; the handler writes down the address, opens that one page, and returns. What else raises the signal is left to
 //! whoever handled it before, and is what it was without us: a crash.
+// Guard pages, and the signal handler that finds out who touches them.
+#![allow(unsafe_code)]
 
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap_anonymous, mprotect, munmap};
 use rustix::param::page_size;

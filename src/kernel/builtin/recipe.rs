@@ -37,7 +37,7 @@ impl<A: Real> Row<'_, A> {
     }
 }
 
-/// What one pass over the logits leaves for all ops.
+/// What one pass over the logits leaves for all row ops.
 pub(super) struct Normalizer<A> {
     /// `a`, what was subtracted.
     pub max: A,
@@ -65,7 +65,7 @@ pub(super) trait Recipe: Sized {
     /// The logits that it takes at a time, all relative to one running maximum; only where [`Recipe::ONLINE`].
     const BLOCK: usize = 1;
 
-    /// Whether the kernel is offered for an op in a dtype.
+    /// Whether the kernel is offered for an op, which is one that recipes implement, in a dtype.
     fn supports(_: Op, _: Dtype) -> bool {
         true
     }
@@ -286,6 +286,30 @@ fn monotone_exp(dtype: Dtype) -> bool {
     dtype.accumulator() == Dtype::F32 && cfg!(any(target_env = "gnu", target_env = "musl"))
 }
 
+/// How a kernel computes all outputs of a row.
+type Method<A> = fn(&Row<A>) -> Vec<A>;
+
+/// The method of a kernel for an op; none where recipes do not implement the op.
+fn method<R: Recipe, A: Real>(op: Op) -> Option<Method<A>> {
+    Some(match op {
+        Op::LOGSUMEXP => |row| vec![R::logsumexp(row)],
+        Op::SOFTMAX => R::softmax,
+        Op::LOG_SOFTMAX => R::log_softmax,
+        Op::CROSS_ENTROPY => |row| vec![R::cross_entropy(row)],
+        Op::CROSS_ENTROPY_GRAD => R::cross_entropy_grad,
+        Op::SOFTMAX_VJP => R::softmax_vjp,
+        Op::SOFTMAX_JVP => R::softmax_jvp,
+        Op::LOG_SOFTMAX_VJP => R::log_softmax_vjp,
+        Op::LOG_SOFTMAX_JVP => R::log_softmax_jvp,
+        _ => return None,
+    })
+}
+
+/// Whether the kernel is offered for an op in a dtype.
+pub(super) fn supports<R: Recipe>(op: Op, dtype: Dtype) -> bool {
+    method::<R, f64>(op).is_some() && R::supports(op, dtype)
+}
+
 /// Runs a case: its values, which are exact in the type that the kernel computes in; the op; one rounding to the dtype.
 pub(super) fn run<R: Recipe>(case: &Case) -> Outcome {
     Outcome::Outputs(match case.dtype() {
@@ -307,26 +331,17 @@ fn run_in<R: Recipe, A: Real>(case: &Case) -> Vec<f64> {
         direction: &direction,
         dtype: case.dtype(),
     };
-    let outputs = match case.op() {
-        Op::LogSumExp => vec![R::logsumexp(&row)],
-        Op::Softmax => R::softmax(&row),
-        Op::LogSoftmax => R::log_softmax(&row),
-        Op::CrossEntropy => vec![R::cross_entropy(&row)],
-        Op::CrossEntropyGrad => R::cross_entropy_grad(&row),
-        Op::SoftmaxVjp => R::softmax_vjp(&row),
-        Op::SoftmaxJvp => R::softmax_jvp(&row),
-        Op::LogSoftmaxVjp => R::log_softmax_vjp(&row),
-        Op::LogSoftmaxJvp => R::log_softmax_jvp(&row),
-    };
+    // It is never run on an op that it does not support.
+    let outputs = method::<R, A>(case.op()).map_or_else(Vec::new, |method| method(&row));
     stored(&outputs, case.dtype())
 }
 
 /// The values of a case, in the type that the kernel computes in.
-fn read<A: Real>(values: &[f64]) -> Vec<A> {
+pub(super) fn read<A: Real>(values: &[f64]) -> Vec<A> {
     values.iter().map(|&x| A::from_f64(x)).collect()
 }
 
 /// The outputs, rounded to the dtype that they are stored in.
-fn stored<A: Real>(outputs: &[A], dtype: Dtype) -> Vec<f64> {
+pub(super) fn stored<A: Real>(outputs: &[A], dtype: Dtype) -> Vec<f64> {
     outputs.iter().map(|x| dtype.round(x.to_f64())).collect()
 }

@@ -264,10 +264,8 @@ impl Recipe for TwoPass {
     /// in the weights and in their sum. The logarithm is that of the sum divided by the `m` of the maximum: 2.35 u more, and
     /// 1 u of the division. Not shifted: another offset is another `m`. Where `k` changes, the result may decrease.
     fn claims(op: Op, dtype: Dtype) -> Claims {
-        let exp = match op {
-            Op::LogSumExp | Op::LogSoftmax | Op::CrossEntropy => 2.35 + 2.35 + 1.0,
-            _ => 2.35,
-        };
+        let has_log_total = op.row().is_some_and(|facts| facts.has_log_total);
+        let exp = if has_log_total { 2.35 + 2.35 + 1.0 } else { 2.35 };
         Claims { exp, shifted: false, elementwise_monotone: false, ..Shifted::claims(op, dtype) }
     }
 

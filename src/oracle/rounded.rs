@@ -4,8 +4,8 @@
 //! lies in (which fixes its ulp), and its distance from the rounded number to [`SHOWN_BITS`] bits behind the binary point of
 //! an ulp figure.
 
-use super::ball::Ball;
-use super::interval::Interval;
+use super::tier::ball::Ball;
+use super::tier::interval::Interval;
 use crate::dtype::{Format, exponent, ldexp};
 use crate::magnitude::Magnitude;
 use rug::{Float, Integer, Rational, float::Round};
@@ -17,7 +17,7 @@ pub(crate) const SHOWN_BITS: i32 = 32;
 
 /// An exact value, relative to a format.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Real {
+pub struct Rounded {
     /// The exact value rounded once, ties to even; infinite where it overflows, and then `residual` is 0.
     pub rounded: f64,
     /// `(exact - rounded) / ulp(exact)`.
@@ -26,7 +26,7 @@ pub struct Real {
     pub unit: i32,
 }
 
-impl Real {
+impl Rounded {
     /// An upper bound of the absolute value; where it overflows, `2^(emax + 1)`.
     pub fn magnitude(&self, format: Format) -> Magnitude {
         if self.rounded.is_infinite() {
@@ -128,9 +128,9 @@ impl Real {
             return Some(Self::overflow(-1.0, format));
         }
         if low == high {
-            return Edge::of(low, 0, format).map(|edge| edge.real(low, format));
+            return End::of(low, 0, format).map(|end| end.rounded(low, format));
         }
-        let (from_low, from_high) = (Edge::of(low, 1, format)?, Edge::of(high, -1, format)?);
+        let (from_low, from_high) = (End::of(low, 1, format)?, End::of(high, -1, format)?);
         let width = Float::with_val_round(64, high - low, Round::Up).0;
         let narrow = |unit: i32, bits: i32| width.get_exp().is_none_or(|e| e < unit - bits);
         if from_low.integer == 0.0 && from_high.integer == 0.0 && from_low.unit == from_high.unit {
@@ -140,11 +140,11 @@ impl Real {
             if !narrow(from_low.unit, if crosses { 2 * SHOWN_BITS } else { SHOWN_BITS }) {
                 return None;
             }
-            let edge = Edge { sign, ..from_low };
-            return Some(edge.real(&interval.middle(), format));
+            let end = End { sign, ..from_low };
+            return Some(end.rounded(&interval.middle(), format));
         }
         let agree = from_low.integer == from_high.integer && from_low.unit == from_high.unit;
-        (agree && narrow(from_low.unit, SHOWN_BITS)).then(|| from_low.real(&interval.middle(), format))
+        (agree && narrow(from_low.unit, SHOWN_BITS)).then(|| from_low.rounded(&interval.middle(), format))
     }
 
     /// Rounds a rational number.
@@ -182,7 +182,7 @@ fn power_of_two(exponent: i32) -> Rational {
 }
 
 /// Where an end of an interval rounds, seen from inside the interval.
-struct Edge {
+struct End {
     /// The rounded number, in units.
     integer: f64,
     /// `log2` of the ulp.
@@ -190,7 +190,7 @@ struct Edge {
     sign: f64,
 }
 
-impl Edge {
+impl End {
     /// `x` plus an infinitesimal of the sign of `inward` (or `x` itself, if 0).
     fn of(x: &Float, inward: i32, format: Format) -> Option<Self> {
         let Some(e) = x.get_exp() else {
@@ -217,7 +217,7 @@ impl Edge {
         Some(Self { integer, unit, sign })
     }
 
-    fn real(&self, value: &Float, format: Format) -> Real {
+    fn rounded(&self, value: &Float, format: Format) -> Rounded {
         let scaled = Float::with_val(value.prec(), value >> self.unit);
         let rest = Float::with_val(value.prec() + 64, &scaled - self.integer);
         let residual = rest.to_f64();
@@ -226,7 +226,7 @@ impl Edge {
         } else {
             residual
         };
-        Real::from_units(self.integer, residual, self.unit, self.sign, format)
+        Rounded::from_units(self.integer, residual, self.unit, self.sign, format)
     }
 }
 
@@ -274,7 +274,7 @@ mod tests {
     fn rational_numbers_of_the_toy_format() {
         let mut checked = 0;
         for x in grid() {
-            let real = Real::from_rational(&Rational::from_f64(x).unwrap(), TOY);
+            let real = Rounded::from_rational(&Rational::from_f64(x).unwrap(), TOY);
             let (rounded, unit) = by_search(x, 0.0);
             assert_eq!(real.rounded.abs(), rounded, "{x}");
             if rounded.is_finite() {
@@ -296,7 +296,7 @@ mod tests {
                 let far = Float::with_val(200, x) + Float::with_val(200, side) * f64::powi(2.0, -100);
                 let end = Float::with_val(200, x);
                 let (low, high) = if side > 0.0 { (end, far) } else { (far, end) };
-                let real = Real::from_interval(&Interval { low, high }, TOY).unwrap_or_else(|| panic!("{x} {side}"));
+                let real = Rounded::from_interval(&Interval { low, high }, TOY).unwrap_or_else(|| panic!("{x} {side}"));
                 let (rounded, unit) = by_search(x, side);
                 assert_eq!(real.rounded.abs(), rounded, "{x} {side}");
                 if rounded.is_finite() {
@@ -305,7 +305,7 @@ mod tests {
                     assert!(beside * side >= 0.0 && beside.abs() < 1e-9, "{x} {side}");
                 }
                 let ball = Ball { high: x, low: side * f64::powi(2.0, -80), radius: f64::powi(2.0, -81) };
-                if let Some(of_ball) = Real::from_ball(ball, 0, TOY) {
+                if let Some(of_ball) = Rounded::from_ball(ball, 0, TOY) {
                     assert_eq!((of_ball.rounded, of_ball.unit), (real.rounded, real.unit), "{x} {side}");
                     by_ball += 1;
                 }
@@ -317,9 +317,9 @@ mod tests {
     #[test]
     fn what_is_wide_decides_nothing() {
         let interval = Interval { low: Float::with_val(64, 1.0), high: Float::with_val(64, 1.001) };
-        assert_eq!(Real::from_interval(&interval, TOY), None);
-        assert_eq!(Real::from_ball(Ball { high: 1.5, low: 0.0, radius: 1e-3 }, 0, TOY), None);
-        assert_eq!(Real::from_ball(Ball { high: 1.5, low: 0.0, radius: f64::NAN }, 0, TOY), None);
-        assert_eq!(Real::from_ball(Ball { high: f64::INFINITY, low: 0.0, radius: 0.0 }, 0, TOY), None);
+        assert_eq!(Rounded::from_interval(&interval, TOY), None);
+        assert_eq!(Rounded::from_ball(Ball { high: 1.5, low: 0.0, radius: 1e-3 }, 0, TOY), None);
+        assert_eq!(Rounded::from_ball(Ball { high: 1.5, low: 0.0, radius: f64::NAN }, 0, TOY), None);
+        assert_eq!(Rounded::from_ball(Ball { high: f64::INFINITY, low: 0.0, radius: 0.0 }, 0, TOY), None);
     }
 }

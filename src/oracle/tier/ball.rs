@@ -1,13 +1,19 @@
 //! Balls on double-doubles: a real number known to about 100 bits, with a rigorous error radius, in plain `f64` arithmetic.
 //!
 //! A [`Ball`] is `high + low` (non-overlapping: `high` is the `f64` nearest to the sum) and a radius that the exact number is
-//! within. It is the first level of the oracle: after the exponentials, nearly every output is decided here, and what is not
-//! goes to the MPFR intervals. The error bounds of the double-double operations are those of Joldes, Muller and Popescu,
+//! within. It is the third tier: after the exponentials, nearly every output is decided here, and what is not goes to the MPFR
+//! intervals. The error bounds of the double-double operations are those of Joldes, Muller and Popescu,
 //! "Tight and rigorous error bounds for basic building blocks of double-word arithmetic" (ACM TOMS 44(2), 2017): relative
 //! `3u^2 + 13u^3` for the accurate sum, `7u^2` for the product, `9.8u^2` for the quotient, with `u = 2^-53`.
 //!
 //! Overflow makes a radius infinite or NaN, which decides nothing; underflow is covered by [`UNDERFLOW`].
 
+use super::super::prepared::{Prepared, exact};
+use super::super::rounded::Rounded;
+use super::super::row::{self, MASKED, PRECISIONS};
+use crate::dtype::{Dtype, ldexp, two_sum};
+use crate::op::tier::{ElementTier, RowTier};
+use rug::Float;
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
 /// Relative error of one operation: `16 u^2` covers all three.
@@ -27,15 +33,7 @@ pub(crate) struct Ball {
     pub radius: f64,
 }
 
-/// The sum and its exact error (Knuth's TwoSum). Exact unless the sum overflows.
-#[inline]
-pub(crate) fn two_sum(a: f64, b: f64) -> (f64, f64) {
-    let sum = a + b;
-    let virtual_b = sum - a;
-    (sum, (a - (sum - virtual_b)) + (b - virtual_b))
-}
-
-/// The same where `|a| >= |b|` or `a = 0`.
+/// The sum and its exact error where `|a| >= |b|` or `a = 0`.
 #[inline]
 fn fast_two_sum(a: f64, b: f64) -> (f64, f64) {
     let sum = a + b;
@@ -165,6 +163,226 @@ impl Div for Ball {
         let radius = (self.radius + high.abs() * other.radius * SAFETY) / least;
         let radius = if least > 0.0 { radius } else { f64::INFINITY };
         Self { high, low, radius: (radius + ROUNDING * high.abs() + UNDERFLOW * (1.0 + 1.0 / least)) * SAFETY }
+    }
+}
+
+/// `base + rest`, where the sign of the rest is that of `sign` (unknown if 0): beside the base where that is an `f64` and the
+/// rest is far below it.
+#[inline]
+pub(in crate::oracle) fn with_remainder(base: Ball, rest: Ball, sign: f64) -> Ball {
+    let is_number = base.low == 0.0 && base.radius == 0.0;
+    if !is_number {
+        base + rest
+    } else if base.high == 0.0 {
+        rest
+    } else {
+        let bound = rest.bound();
+        if sign != 0.0 && Ball::is_far_below(bound, base.high) {
+            Ball::beside(base.high, sign, bound)
+        } else {
+            base + rest
+        }
+    }
+}
+
+/// A rational number as this tier sees it.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::oracle) struct RationalBall {
+    ball: Ball,
+    /// The number, where it is an `f64`.
+    number: Option<f64>,
+    /// How it was made, where that may matter once more.
+    origin: Origin,
+}
+
+/// Of what a rational number was made.
+#[derive(Debug, Clone, Copy)]
+enum Origin {
+    Any,
+    /// The sum of the direction.
+    Total,
+    /// This number less the sum of the direction: where the ball is wide beside a small rest, the difference may yet be an `f64`.
+    LessTotal(f64),
+}
+
+impl RationalBall {
+    fn number(x: f64) -> Self {
+        Self { ball: Ball::exact(x), number: Some(x), origin: Origin::Any }
+    }
+
+    fn of(ball: Ball) -> Self {
+        Self { ball, number: None, origin: Origin::Any }
+    }
+}
+
+/// A row. Numbers are divided by `2^scale` ([`Prepared::scale`]).
+pub(in crate::oracle) struct OfRow<'a>(pub &'a Prepared<'a>);
+
+impl OfRow<'_> {
+    /// The number, if the ball decides its rounding.
+    pub fn rounded(&self, ball: Ball) -> Option<Rounded> {
+        Rounded::from_ball(ball, self.0.scale(), self.0.case.dtype().format())
+    }
+}
+
+impl RowTier for OfRow<'_> {
+    type Number = Ball;
+    type Rational = RationalBall;
+
+    fn max(&self) -> RationalBall {
+        RationalBall::number(self.0.row.max)
+    }
+
+    fn gap(&self, j: usize) -> RationalBall {
+        RationalBall::of(self.0.row.gap(j))
+    }
+
+    fn log_total(&self) -> Ball {
+        self.0.row.sums().log_total
+    }
+
+    fn is_top(&self, j: usize) -> bool {
+        self.0.row.group[j] == 0
+    }
+
+    fn top_share(&self) -> RationalBall {
+        match self.0.row.counts[0] {
+            1 => RationalBall::number(1.0),
+            count => RationalBall::of(Ball::exact(1.0) / Ball::exact(f64::from(count))),
+        }
+    }
+
+    fn shortfall(&self) -> Ball {
+        let sums = self.0.row.sums();
+        let shortfall = sums.sigma * sums.reciprocal;
+        match self.0.row.counts[0] {
+            1 => shortfall,
+            count => shortfall / Ball::exact(f64::from(count)),
+        }
+    }
+
+    fn probability(&self, j: usize) -> Ball {
+        match self.0.row.group[j] {
+            MASKED => Ball::ZERO,
+            group => self.0.row.probabilities()[group as usize],
+        }
+    }
+
+    fn target_mass(&self, j: usize) -> RationalBall {
+        let number = self.0.smoothing.exact(j);
+        RationalBall { ball: self.0.smoothing.mass(j), number, origin: Origin::Any }
+    }
+
+    fn expected_gap(&self) -> RationalBall {
+        RationalBall::of(self.0.gaps())
+    }
+
+    fn direction(&self, j: usize) -> RationalBall {
+        RationalBall::number(ldexp(self.0.direction_value(j), -self.0.scale()))
+    }
+
+    fn direction_total(&self) -> RationalBall {
+        RationalBall { origin: Origin::Total, ..RationalBall::of(self.0.total()) }
+    }
+
+    fn deviation(&self, j: usize) -> Ball {
+        self.0.deviation_ball(j)
+    }
+
+    fn zero(&self) -> RationalBall {
+        RationalBall::number(0.0)
+    }
+
+    fn minus(&self, a: &RationalBall, b: &RationalBall) -> RationalBall {
+        match (a.number, b.number) {
+            (Some(a), Some(b)) => RationalBall::of(Ball::difference(a, b)),
+            (Some(x), None) if matches!(b.origin, Origin::Total) => {
+                RationalBall { origin: Origin::LessTotal(x), ..RationalBall::of(a.ball - b.ball) }
+            }
+            _ => RationalBall::of(a.ball - b.ball),
+        }
+    }
+
+    fn times(&self, a: &RationalBall, b: &RationalBall) -> RationalBall {
+        let origin = if b.number == Some(1.0) { a.origin } else { Origin::Any };
+        RationalBall { origin, ..RationalBall::of(a.ball * b.ball) }
+    }
+
+    fn sign(&self, x: &RationalBall) -> f64 {
+        if x.ball.is_not_zero() { x.ball.high } else { 0.0 }
+    }
+
+    fn number(&self, x: RationalBall) -> Ball {
+        x.ball
+    }
+
+    fn scaled(&self, a: &RationalBall, x: Ball) -> Ball {
+        a.ball * x
+    }
+
+    fn beside(&self, base: RationalBall, rest: Ball, sign: f64) -> Ball {
+        if let Origin::LessTotal(own) = base.origin
+            && sign != 0.0
+            && self.0.scale() == 0
+            && Ball::is_far_below(rest.bound(), base.ball.high)
+        {
+            // The base is a difference of rational numbers; where it is an `f64`, the side of it is certain.
+            let exact_base = exact(own) - self.0.exact_total();
+            let nearest = exact_base.to_f64();
+            if nearest.is_finite() && exact(nearest) == exact_base {
+                return with_remainder(Ball::exact(nearest), rest, sign);
+            }
+        }
+        with_remainder(base.ball, rest, sign)
+    }
+}
+
+/// An element, for outputs of a dtype. The functions are MPFR's, at the first precision.
+pub(in crate::oracle) struct OfElement(pub Dtype);
+
+impl OfElement {
+    /// The number, if the ball decides its rounding.
+    pub fn rounded(&self, ball: Ball) -> Option<Rounded> {
+        Rounded::from_ball(ball, 0, self.0.format())
+    }
+
+    /// A function whose derivative within the ball is at most `slope` in size.
+    fn function(x: Ball, slope: f64, function: fn(&mut Float)) -> Ball {
+        let mut value = Float::with_val(PRECISIONS[0], x.high);
+        value += x.low;
+        // The sum is rounded to 128 bits, and so is the function: each by half a unit, 2^-128.
+        let input = (x.radius + x.high.abs() * FIRST_ROUNDING) * slope;
+        function(&mut value);
+        let own = value.to_f64().abs() * FIRST_ROUNDING;
+        Ball::around(value, (input + own) * SAFETY)
+    }
+}
+
+/// More than the relative rounding error at the first precision.
+const FIRST_ROUNDING: f64 = 1.0 / (1u128 << 126) as f64;
+
+impl ElementTier for OfElement {
+    type Number = Ball;
+
+    fn exp(&self, x: f64) -> Ball {
+        row::Weight::of_element(x, self.0).ball
+    }
+
+    fn expm1(&self, x: f64) -> Ball {
+        Self::function(Ball::exact(x), 1.0, Float::exp_m1_mut)
+    }
+
+    fn log(&self, x: Ball) -> Ball {
+        let least = x.high - (x.low.abs() + x.radius) * SAFETY;
+        // Not even positive: nothing is known.
+        let slope = if least > 0.0 { SAFETY / least } else { f64::INFINITY };
+        Self::function(x, slope, Float::ln_mut)
+    }
+
+    fn log1p(&self, x: Ball) -> Ball {
+        let least = (1.0 + x.high) - (x.low.abs() + x.radius) * SAFETY - f64::EPSILON;
+        let slope = if least > 0.0 { (SAFETY / least).max(1.0) } else { f64::INFINITY };
+        Self::function(x, slope, Float::ln_1p_mut)
     }
 }
 

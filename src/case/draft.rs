@@ -1,0 +1,185 @@
+//! A case taken apart, to be changed and put together again: the one set of edits for whoever makes a case from another. The reducer
+//! drops and simplifies, mutation and crossover move and insert, relations and consistency reverse and append, diagnosis asks what
+//! another form of a row does.
+
+use super::{Case, Value};
+use crate::dtype::Dtype;
+use crate::error::Result;
+use crate::op::Op;
+use crate::op::signature::Role;
+use std::sync::Arc;
+
+/// A case whose inputs can be changed. It need not be valid until it is made into a case.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Draft {
+    pub op: Op,
+    pub dtype: Dtype,
+    pub logits: Vec<f64>,
+    /// What the op takes besides, in the order of its signature.
+    pub others: Vec<DraftValue>,
+}
+
+/// A [`Value`] that can be changed.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum DraftValue {
+    Row(Vec<f64>),
+    Number(f64),
+    Index(usize),
+}
+
+impl Draft {
+    /// The parts of a case.
+    pub fn of(case: &Case) -> Self {
+        let part = |value: &Value| match value {
+            Value::Row(values) => DraftValue::Row(values.to_vec()),
+            Value::Number(x) => DraftValue::Number(*x),
+            Value::Index(index) => DraftValue::Index(*index),
+        };
+        let others = case.others.iter().map(part).collect();
+        Self { op: case.op, dtype: case.dtype, logits: case.logits.to_vec(), others }
+    }
+
+    /// The case of these parts.
+    ///
+    /// # Errors
+    /// What [`Case::new`] refuses.
+    pub fn into_case(self) -> Result<Case> {
+        let value = |part: DraftValue| match part {
+            DraftValue::Row(values) => Value::Row(values.into()),
+            DraftValue::Number(x) => Value::Number(x),
+            DraftValue::Index(index) => Value::Index(index),
+        };
+        let logits: Arc<[f64]> = self.logits.into();
+        Case::new(self.op, self.dtype, logits, self.others.into_iter().map(value).collect::<Vec<Value>>())
+    }
+
+    /// The number of logits.
+    pub fn len(&self) -> usize {
+        self.logits.len()
+    }
+
+    /// The rows: the logits, then each other row.
+    pub fn rows(&self) -> impl Iterator<Item = &Vec<f64>> {
+        let others =
+            self.others.iter().filter_map(|part| if let DraftValue::Row(values) = part { Some(values) } else { None });
+        std::iter::once(&self.logits).chain(others)
+    }
+
+    /// The same, to be changed.
+    pub fn rows_mut(&mut self) -> impl Iterator<Item = &mut Vec<f64>> {
+        let others = self
+            .others
+            .iter_mut()
+            .filter_map(|part| if let DraftValue::Row(values) = part { Some(values) } else { None });
+        std::iter::once(&mut self.logits).chain(others)
+    }
+
+    /// The single numbers.
+    pub fn numbers(&self) -> impl Iterator<Item = f64> {
+        self.others.iter().filter_map(|part| if let DraftValue::Number(x) = part { Some(*x) } else { None })
+    }
+
+    /// The true class, if the op takes one.
+    pub fn class(&self) -> Option<usize> {
+        self.others.iter().find_map(|part| if let DraftValue::Index(index) = part { Some(*index) } else { None })
+    }
+
+    /// The same, to be changed.
+    pub fn class_mut(&mut self) -> Option<&mut usize> {
+        self.others.iter_mut().find_map(|part| if let DraftValue::Index(index) = part { Some(index) } else { None })
+    }
+
+    /// The values of the input with this role, if the op takes one.
+    pub fn part_mut(&mut self, role: Role) -> Option<&mut DraftValue> {
+        let place = self.op.others().iter().position(|input| input.role == role)?;
+        self.others.get_mut(place)
+    }
+
+    /// Every value that can be changed by itself: the rows, then the single numbers.
+    pub fn values_mut(&mut self) -> impl Iterator<Item = &mut f64> {
+        let (mut rows, mut numbers): (Vec<&mut [f64]>, Vec<&mut f64>) = (vec![&mut self.logits], Vec::new());
+        for part in &mut self.others {
+            match part {
+                DraftValue::Row(values) => rows.push(values),
+                DraftValue::Number(x) => numbers.push(x),
+                DraftValue::Index(_) => {}
+            }
+        }
+        rows.into_iter().flatten().chain(numbers)
+    }
+
+    /// The draft with the logits at `indices` only, in that order, and with them their values of every other row; none if the true
+    /// class is not among them.
+    pub fn select(&self, indices: &[usize]) -> Option<Draft> {
+        let pick = |values: &[f64]| indices.iter().filter_map(|&index| values.get(index).copied()).collect();
+        let part = |part: &DraftValue| match part {
+            DraftValue::Row(values) => Some(DraftValue::Row(pick(values))),
+            DraftValue::Number(x) => Some(DraftValue::Number(*x)),
+            DraftValue::Index(class) => Some(DraftValue::Index(indices.iter().position(|index| index == class)?)),
+        };
+        let others = self.others.iter().map(part).collect::<Option<Vec<DraftValue>>>()?;
+        Some(Self { logits: pick(&self.logits), others, ..*self })
+    }
+
+    /// Puts `count` logits of this value at a place, with zeros in every other row; the true class stays where it is.
+    pub fn insert(&mut self, at: usize, count: usize, logit: f64) {
+        let mut value = logit;
+        for row in self.rows_mut() {
+            row.splice(at..at, std::iter::repeat_n(value, count));
+            value = 0.0;
+        }
+        if let Some(class) = self.class_mut()
+            && *class >= at
+        {
+            *class += count;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn draft(text: &str) -> Draft {
+        Draft::of(&Case::parse(text).unwrap())
+    }
+
+    #[test]
+    fn a_draft_is_its_case() {
+        for text in [
+            "softmax f32 []",
+            "cross_entropy f16 [0x1p+0, -inf] target=1 label_smoothing=0x1p-3",
+            "softmax_vjp f64 [0x1p+0, 0x1p+1] cotangent=[0x1p+0, 0x0p+0]",
+        ] {
+            assert_eq!(draft(text).into_case().unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn a_selection_takes_all_rows_with_it_and_keeps_the_class() {
+        let picked = draft("softmax_jvp f64 [1, 2, 3] tangent=[4, 5, 6]").select(&[2, 0]).unwrap();
+        assert_eq!(picked.into_case().unwrap(), Case::parse("softmax_jvp f64 [3, 1] tangent=[6, 4]").unwrap());
+        let loss = draft("cross_entropy f64 [1, 2, 3] target=0 label_smoothing=0.5");
+        assert_eq!(loss.select(&[2, 0]).unwrap().class(), Some(1));
+        assert_eq!(loss.select(&[1, 2]), None);
+    }
+
+    #[test]
+    fn what_is_inserted_moves_the_class_behind_it() {
+        let mut loss = draft("cross_entropy f64 [1, 2] target=1 label_smoothing=0");
+        loss.insert(2, 1, f64::NEG_INFINITY);
+        loss.insert(0, 2, 7.0);
+        let due = "cross_entropy f64 [7, 7, 1, 2, -inf] target=3 label_smoothing=0";
+        assert_eq!(loss.into_case().unwrap(), Case::parse(due).unwrap());
+        let mut product = draft("softmax_vjp f64 [1] cotangent=[2]");
+        product.insert(0, 1, 5.0);
+        assert_eq!(product.into_case().unwrap(), Case::parse("softmax_vjp f64 [5, 1] cotangent=[0, 2]").unwrap());
+    }
+
+    #[test]
+    fn every_value_is_reached() {
+        let mut loss = draft("cross_entropy f64 [1, 2] target=1 label_smoothing=0.5");
+        loss.values_mut().for_each(|x| *x *= 0.5);
+        assert_eq!((loss.logits, loss.others[1].clone()), (vec![0.5, 1.0], DraftValue::Number(0.25)));
+    }
+}

@@ -1,0 +1,66 @@
+//! `-sum q_i log p_i` with `q = (1 - e) onehot(target) + e / n`, in nats; as `sum q_i d_i + log S`, whose terms are not negative.
+
+use super::definition::{Cancels, Definition, RowDefinition, Shift, Sum};
+use super::inputs::Inputs;
+use super::signature::{Input, Outputs};
+use super::terms::RowTerms;
+use super::tier::RowTier;
+use crate::magnitude::Magnitude;
+
+pub(super) struct CrossEntropy;
+
+impl Definition for CrossEntropy {
+    const NAME: &'static str = "cross_entropy";
+    const CODE: u8 = 3;
+    const FORMULA: &'static str = "-sum q_i log p_i, q = (1 - e) onehot(target) + e / n";
+    const INPUTS: &'static [Input] = &[Input::LOGITS, Input::TARGET, Input::LABEL_SMOOTHING];
+    const OUTPUTS: Outputs = Outputs::One;
+    const RANGE: (f64, f64) = (0.0, f64::INFINITY);
+}
+
+impl RowDefinition for CrossEntropy {
+    const SHIFT: Shift = Shift::Invariant;
+    const IS_MONOTONE: bool = false;
+    const IS_EQUIVARIANT: bool = false;
+    const SUM: Option<Sum> = None;
+    const HAS_LOG_TOTAL: bool = true;
+    const IS_LOG_PROBABILITY: bool = true;
+    const IS_DERIVATIVE: bool = false;
+    const LIMIT_ONLY: bool = false;
+    const USES_DEVIATIONS: bool = false;
+    const CANCELS: Cancels = Cancels::Mean;
+
+    fn output<T: RowTier>(t: &T, _: usize) -> T::Number {
+        t.number(t.expected_gap()) + t.log_total()
+    }
+
+    fn error(t: &RowTerms, _: usize, size: Magnitude) -> Magnitude {
+        let Inputs { logits, target, smoothing, .. } = t.inputs;
+        let rounding = Magnitude::from(t.h + 6.0 * t.u);
+        let error = rounding * size + t.log_error + Magnitude::from((1.0 - smoothing) * t.rho[target]);
+        if !(smoothing > 0.0 && t.is_ordinary) {
+            return error;
+        }
+        // e / n may underflow, by half of the least number (or be flushed), and multiplies the sum of the gaps.
+        let spread = Magnitude::from(smoothing / t.count() as f64);
+        let gaps = t.sum_over(&|i| Magnitude::from((t.anatomy.max - logits[i]).min(f64::MAX)));
+        error + t.sum_over(&|i| spread * Magnitude::from(t.rho[i])) + (t.eta.shifted(-1) + t.flushed) * gaps
+    }
+
+    /// Whether `fl(d_t)`, or `fl(sum d_i)`, overflows the accumulator.
+    fn overflows(t: &RowTerms) -> bool {
+        if !t.is_ordinary {
+            return false;
+        }
+        let Inputs { logits, target, smoothing, .. } = t.inputs;
+        let gap = |z: f64| t.anatomy.max - z;
+        // A rounded sum of positive terms exceeds the exact one by a factor of at most 1 + h, one rounding more for its terms.
+        let sum: f64 = logits.iter().map(|&z| gap(z)).sum();
+        let sum = sum * (1.0 + t.h + 4.0 * t.u);
+        (smoothing < 1.0 && (t.overflows)(gap(logits[target]))) || (smoothing > 0.0 && (t.overflows)(sum))
+    }
+
+    fn undetermined(_: &Inputs, _: usize) -> (f64, f64) {
+        Self::RANGE
+    }
+}

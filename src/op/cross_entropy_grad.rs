@@ -1,0 +1,58 @@
+//! The gradient of the cross-entropy with respect to the logits, `p_j - q_j`.
+
+use super::definition::{Cancels, Definition, RowDefinition, Shift, Sum};
+use super::inputs::Inputs;
+use super::signature::{Input, Outputs};
+use super::terms::RowTerms;
+use super::tier::RowTier;
+use crate::magnitude::Magnitude;
+
+pub(super) struct CrossEntropyGrad;
+
+impl Definition for CrossEntropyGrad {
+    const NAME: &'static str = "cross_entropy_grad";
+    const CODE: u8 = 4;
+    const FORMULA: &'static str = "p_j - q_j";
+    const INPUTS: &'static [Input] = &[Input::LOGITS, Input::TARGET, Input::LABEL_SMOOTHING];
+    const OUTPUTS: Outputs = Outputs::PerLogit;
+    const RANGE: (f64, f64) = (f64::NEG_INFINITY, f64::INFINITY);
+}
+
+impl RowDefinition for CrossEntropyGrad {
+    const SHIFT: Shift = Shift::Invariant;
+    const IS_MONOTONE: bool = false;
+    const IS_EQUIVARIANT: bool = false;
+    /// Those of the probabilities, of `q`, and of the difference.
+    const SUM: Option<Sum> = Some(Sum { value: 0.0, roundings: 6.0, stored: 2.0 });
+    const HAS_LOG_TOTAL: bool = false;
+    const IS_LOG_PROBABILITY: bool = false;
+    const IS_DERIVATIVE: bool = true;
+    const LIMIT_ONLY: bool = false;
+    const USES_DEVIATIONS: bool = false;
+    const CANCELS: Cancels = Cancels::Mean;
+
+    fn output<T: RowTier>(t: &T, j: usize) -> T::Number {
+        let q = t.target_mass(j);
+        if t.is_top(j) {
+            // 1 - q first: near a confident target, p and q are both near 1.
+            t.beside(t.minus(&t.top_share(), &q), -t.shortfall(), -1.0)
+        } else {
+            t.beside(t.minus(&t.zero(), &q), t.probability(j), 1.0)
+        }
+    }
+
+    fn error(t: &RowTerms, j: usize, size: Magnitude) -> Magnitude {
+        let Inputs { target, smoothing, .. } = t.inputs;
+        let q = smoothing / t.count() as f64 + if j == target { 1.0 - smoothing } else { 0.0 };
+        let flushed = if smoothing > 0.0 { t.flushed.shifted(1) } else { Magnitude::ZERO };
+        t.probability_error(j) + Magnitude::from(3.0 * t.u * q) + t.own_rounding(size) + flushed
+    }
+
+    fn overflows(_: &RowTerms) -> bool {
+        false
+    }
+
+    fn undetermined(_: &Inputs, _: usize) -> (f64, f64) {
+        Self::RANGE
+    }
+}

@@ -1,0 +1,18 @@
+//! The inputs of a case as plain numbers, for what a definition computes of them.
+
+use crate::dtype::Format;
+
+/// The inputs of a case, where all is read as plain numbers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Inputs<'a> {
+    /// The row.
+    pub logits: &'a [f64],
+    /// The cotangent or tangent; empty where there is none.
+    pub direction: &'a [f64],
+    /// The true class; 0 where there is none.
+    pub target: usize,
+    /// The label smoothing; 0 where there is none.
+    pub smoothing: f64,
+    /// The format of the outputs.
+    pub format: Format,
+}

@@ -1,0 +1,49 @@
+//! `log(1 - exp(x))`, element by element, for `x <= 0`: the logarithm of the probability that is left.
+//!
+//! Near 0 all digits of `1 - exp(x)` cancel, so they come from `expm1`; far below, all digits of `log(1 - small)` are those of
+//! `small`, so they come from `log1p` (Maechler, "Accurately computing log(1 - exp(-|a|))", 2012).
+
+use super::definition::{Definition, ElementDefinition};
+use super::signature::{Input, Outputs};
+use super::terms::ElementTerms;
+use super::tier::ElementTier;
+use crate::magnitude::Magnitude;
+
+pub(super) struct Log1mExp;
+
+impl Definition for Log1mExp {
+    const NAME: &'static str = "log1mexp";
+    const CODE: u8 = 9;
+    const FORMULA: &'static str = "log(1 - exp(z_j)), z_j <= 0";
+    const INPUTS: &'static [Input] = &[Input::LOGITS];
+    const OUTPUTS: Outputs = Outputs::PerLogit;
+    const RANGE: (f64, f64) = (f64::NEG_INFINITY, 0.0);
+}
+
+impl ElementDefinition for Log1mExp {
+    const DOMAIN: (f64, f64) = (f64::NEG_INFINITY, 0.0);
+
+    fn output<T: ElementTier>(t: &T, x: f64) -> T::Number {
+        if x > -1.0 { t.log(-t.expm1(x)) } else { t.log1p(-t.exp(x)) }
+    }
+
+    /// With `a = -x` and `w = exp(-a)`: through expm1 and log, `c_l u |y| + c_m u`; through exp and log1p,
+    /// `c_1p u |y| + w / (1 - w) c_e u + eta / (1 - w)`, since the derivative of `log(1 - w)` is `-1 / (1 - w)`. A kernel may change
+    /// from one to the other anywhere from `a = 1/2` to `a = 1`, so there the larger is forgiven.
+    fn error(t: &ElementTerms, x: f64, weight: Magnitude, size: Magnitude) -> Magnitude {
+        let a = -x;
+        // A number that is flushed to zero has an infinite logarithm.
+        if !t.flushed.is_zero() && Magnitude::from(a) < t.flushed {
+            return Magnitude::INFINITY;
+        }
+        let through_log = Magnitude::from(t.log * t.u) * size + Magnitude::from(t.expm1 * t.u);
+        if a < 0.5 {
+            return through_log;
+        }
+        let w = weight.to_f64();
+        // a is 1/2 at least, so w is 0.61 at most.
+        let rest = Magnitude::from(1.0 / (1.0 - w));
+        let through_log1p = Magnitude::from(t.log1p * t.u) * size + weight * rest * Magnitude::from(t.exp * t.u) + t.eta * rest;
+        if a > 1.0 || through_log1p > through_log { through_log1p } else { through_log }
+    }
+}

@@ -1,0 +1,98 @@
+//! Signatures: what an op takes and what it returns, as data. Everything that reads, writes, draws, changes or prints the inputs of
+//! a case is a loop over them.
+
+/// An input of an op. The first input of every op is its row of logits, from which the case has its length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Input {
+    /// The name in texts, in JSON and, with dashes, on the command line: `label_smoothing`, `cotangent`.
+    pub name: &'static str,
+    /// What it is for.
+    pub role: Role,
+}
+
+/// What an input is for. It decides the shape, the numbers that are allowed, and how a generator draws them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Role {
+    /// The row, any values of the dtype: n of them.
+    Logits,
+    /// A true class: an index into the row, so the row has one logit at least.
+    Class,
+    /// A label smoothing: one number in [0, 1].
+    Smoothing,
+    /// A cotangent or tangent: n finite numbers.
+    Direction,
+}
+
+/// How many values an input is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Extent {
+    /// One for each logit.
+    Row,
+    /// One number.
+    Number,
+    /// One index.
+    Index,
+}
+
+impl Role {
+    /// How many values an input of this role is.
+    pub const fn extent(self) -> Extent {
+        match self {
+            Role::Logits | Role::Direction => Extent::Row,
+            Role::Smoothing => Extent::Number,
+            Role::Class => Extent::Index,
+        }
+    }
+
+    /// What a value is, in words.
+    pub const fn about(self) -> &'static str {
+        match self {
+            Role::Logits | Role::Direction => "one value for each logit",
+            Role::Class => "the true class counted from 0",
+            Role::Smoothing => "a number in [0, 1]",
+        }
+    }
+
+    /// The number that is meant where an input is not given; none where it must be.
+    pub const fn default(self) -> Option<f64> {
+        match self {
+            Role::Smoothing => Some(0.0),
+            Role::Logits | Role::Class | Role::Direction => None,
+        }
+    }
+}
+
+impl Input {
+    /// The row.
+    pub const LOGITS: Input = Input { name: "logits", role: Role::Logits };
+    /// The true class.
+    pub const TARGET: Input = Input { name: "target", role: Role::Class };
+    /// The mass that is spread evenly over all classes.
+    pub const LABEL_SMOOTHING: Input = Input { name: "label_smoothing", role: Role::Smoothing };
+    /// The direction of a vector-Jacobian product.
+    pub const COTANGENT: Input = Input { name: "cotangent", role: Role::Direction };
+    /// The direction of a Jacobian-vector product.
+    pub const TANGENT: Input = Input { name: "tangent", role: Role::Direction };
+
+    /// The input in words, with its article: `a target`, `optionally a label smoothing`.
+    pub(crate) fn in_words(self) -> String {
+        let name = self.name.replace('_', " ");
+        match self.role {
+            Role::Logits => name,
+            role if role.default().is_some() => format!("optionally a {name}"),
+            _ => format!("a {name}"),
+        }
+    }
+}
+
+/// What an op returns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Outputs {
+    /// One number, whatever the length of the row.
+    One,
+    /// A number for each logit.
+    PerLogit,
+}

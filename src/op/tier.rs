@@ -1,0 +1,85 @@
+//! In what numbers a formula is evaluated. The oracle has tiers, each dearer than the one before: what is rational, exactly; the
+//! sign of what is far below every number; balls; intervals of rising precision. A formula is written once, for any tier, from the
+//! quantities below; a tier says what they are in its numbers.
+//!
+//! Notation: `a` the maximum, `d = a - z >= 0`, `w = exp(-d)`, `S = sum w`, `m_0` the number of maxima, `p = w / S`.
+
+use std::ops::{Add, Mul, Neg, Sub};
+
+/// A number as a tier knows it.
+pub(crate) trait Number:
+    Sized + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Neg<Output = Self>
+{
+}
+
+impl<N: Add<Output = N> + Sub<Output = N> + Mul<Output = N> + Neg<Output = N>> Number for N {}
+
+/// The quantities of a row.
+pub(crate) trait RowTier {
+    /// A number of which the tier may know only an enclosure.
+    type Number: Number;
+    /// A rational number, which every tier knows exactly if it must.
+    type Rational;
+
+    /// `a`.
+    fn max(&self) -> Self::Rational;
+    /// `d_j`.
+    fn gap(&self, j: usize) -> Self::Rational;
+    /// `log S`, at least 0.
+    fn log_total(&self) -> Self::Number;
+    /// Whether logit `j` is a maximum, and its probability better seen as `1 / m_0` less a shortfall.
+    fn is_top(&self, j: usize) -> bool;
+    /// `1 / m_0`.
+    fn top_share(&self) -> Self::Rational;
+    /// `1 / m_0 - p` of a maximum, at least 0.
+    fn shortfall(&self) -> Self::Number;
+    /// `p_j`.
+    fn probability(&self, j: usize) -> Self::Number;
+
+    /// `q_j = (1 - e) [j = target] + e / n`.
+    fn target_mass(&self, j: usize) -> Self::Rational;
+    /// `sum q_i d_i`.
+    fn expected_gap(&self) -> Self::Rational;
+
+    /// `g_j` of the cotangent or tangent.
+    fn direction(&self, j: usize) -> Self::Rational;
+    /// `sum g_i`.
+    fn direction_total(&self) -> Self::Rational;
+    /// `g_j - sum p_i g_i`.
+    fn deviation(&self, j: usize) -> Self::Number;
+    /// `p_j (g_j - sum p_i g_i)`.
+    fn weighted_deviation(&self, j: usize) -> Self::Number {
+        self.probability(j) * self.deviation(j)
+    }
+
+    /// 0.
+    fn zero(&self) -> Self::Rational;
+    /// `a - b`.
+    fn minus(&self, a: &Self::Rational, b: &Self::Rational) -> Self::Rational;
+    /// `a b`.
+    fn times(&self, a: &Self::Rational, b: &Self::Rational) -> Self::Rational;
+    /// The sign of a rational number as `1`, `-1` or another number of that sign; 0 where it is not known or of no use.
+    fn sign(&self, x: &Self::Rational) -> f64;
+    /// The number `x` as any other.
+    fn number(&self, x: Self::Rational) -> Self::Number;
+    /// `a x`.
+    fn scaled(&self, a: &Self::Rational, x: Self::Number) -> Self::Number;
+    /// `base + rest`, where the sign of the rest is that of `sign` (unknown if 0): so a rest far below any precision still puts the
+    /// sum on its side of a base that is a number of the format, a midpoint or a power of two.
+    fn beside(&self, base: Self::Rational, rest: Self::Number, sign: f64) -> Self::Number;
+}
+
+/// The functions of an element.
+pub(crate) trait ElementTier {
+    /// A number of which the tier may know only an enclosure.
+    type Number: Number;
+
+    /// `exp(x)`, `x <= 0`.
+    fn exp(&self, x: f64) -> Self::Number;
+    /// `exp(x) - 1`, `x <= 0`.
+    fn expm1(&self, x: f64) -> Self::Number;
+    /// `log(x)`, `x >= 0`.
+    fn log(&self, x: Self::Number) -> Self::Number;
+    /// `log(1 + x)`, `x >= -1`.
+    fn log1p(&self, x: Self::Number) -> Self::Number;
+}

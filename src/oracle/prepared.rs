@@ -1,0 +1,361 @@
+//! What the tiers share of a case on an ordinary row: the target part of cross-entropy, and what products need of the cotangent or
+//! tangent, each computed once.
+//!
+//! For the products: `mean_g` is the mean of the cotangent over group g, `c = sum p_i g_i`. Since the probabilities sum to 1,
+//! `g_j - c = (g_j - mean_0) + (1/S) sum over g >= 1 of w_g (m_g mean_0 - sum_g)`, which is a rational number and a remainder.
+
+use super::rounded::SHOWN_BITS;
+use super::row::{Enclosures, MASKED, PRECISIONS, PreparedRow};
+use super::tier::ball::{Ball, with_remainder};
+use super::tier::interval::Interval;
+use crate::case::Case;
+use crate::dtype::{exponent, ldexp, two_sum};
+use crate::magnitude::Magnitude;
+use rug::{Float, Rational};
+use std::cell::OnceCell;
+
+/// A case on its row.
+pub(super) struct Prepared<'a> {
+    pub row: &'a PreparedRow,
+    pub case: &'a Case,
+    pub smoothing: TargetMass,
+    /// For the ops that take a direction.
+    pub products: Option<Products>,
+}
+
+/// The target part of cross-entropy and its gradient.
+pub(super) struct TargetMass {
+    pub target: usize,
+    pub smoothing: f64,
+    gaps: OnceCell<Ball>,
+    exact_gaps: OnceCell<Rational>,
+    /// `e / n` as a ball.
+    spread: Ball,
+    /// `q` of any class but the target, and of the target, where it is an `f64`.
+    exact_others: Option<f64>,
+    exact_target: Option<f64>,
+}
+
+/// What the products need of the cotangent or tangent.
+pub(super) struct Products {
+    /// The balls below are divided by `2^scale`, so that a direction of subnormal numbers is not lost in their radius.
+    scale: i32,
+    total: OnceCell<Ball>,
+    exact_total: OnceCell<Rational>,
+    deviations: OnceCell<Deviations>,
+}
+
+/// For the ops that need `g_j - c`.
+pub(super) struct Deviations {
+    /// For each logit.
+    balls: Vec<Ball>,
+    /// For each group the value of the direction on its only member, for rows without equal logits.
+    members: OnceCell<Vec<f64>>,
+    /// For each group the sum of the direction over it.
+    exact_sums: OnceCell<Vec<Rational>>,
+    /// The value of the direction, where it is the same on all finite logits.
+    pub uniform: Option<f64>,
+    /// The mean of the direction, where it is the same over every group: then `c` is that mean.
+    pub common_mean: Option<Rational>,
+    /// `c - mean_0` for each precision, negated: what all deviations share.
+    shared: [OnceCell<Interval>; PRECISIONS.len()],
+}
+
+impl<'a> Prepared<'a> {
+    pub fn new(row: &'a PreparedRow, case: &'a Case) -> Self {
+        let products = case.direction().map(Products::new);
+        Self { row, case, smoothing: TargetMass::new(row, case), products }
+    }
+
+    /// `log2` of the unit in which balls are measured.
+    pub fn scale(&self) -> i32 {
+        self.products.as_ref().map_or(0, |products| products.scale)
+    }
+
+    /// `(1 - e) d_t + (e / n) sum d_i` as a ball: the loss without `log S`.
+    pub fn gaps(&self) -> Ball {
+        *self.smoothing.gaps.get_or_init(|| gaps(self.row, self.smoothing.target, self.smoothing.smoothing))
+    }
+
+    /// The same exactly.
+    pub fn exact_gaps(&self) -> &Rational {
+        self.smoothing.exact_gaps.get_or_init(|| {
+            let TargetMass { target, smoothing, .. } = self.smoothing;
+            let row = self.row;
+            let mut gaps = Rational::new();
+            if smoothing < 1.0 {
+                gaps += (Rational::from(1) - exact(smoothing)) * exact_difference(row.max, row.logits[target]);
+            }
+            if smoothing > 0.0 {
+                let count = Rational::from(row.logits.len() as u64);
+                let sum = exact(row.max) * &count - exact_sum(row.logits.iter().copied());
+                gaps += exact(smoothing) * sum / count;
+            }
+            gaps
+        })
+    }
+
+    /// `g_j`.
+    pub fn direction_value(&self, j: usize) -> f64 {
+        self.case.direction().map_or(0.0, |direction| direction[j])
+    }
+
+    /// `g_j`, exactly.
+    pub fn direction(&self, j: usize) -> Rational {
+        exact(self.direction_value(j))
+    }
+
+    /// The sum of the direction over all logits, masked ones too; 0 where there is no direction.
+    pub fn total(&self) -> Ball {
+        let Some(products) = &self.products else { return Ball::ZERO };
+        let direction = self.case.direction().unwrap_or(&[]);
+        let term = |i: usize| Ball::exact(ldexp(direction[i], -products.scale));
+        *products.total.get_or_init(|| Ball::sum(0, direction.len(), &term))
+    }
+
+    /// The same exactly, and not divided by anything.
+    pub fn exact_total(&self) -> Rational {
+        let total = || exact_sum(self.case.direction().unwrap_or(&[]).iter().copied());
+        self.products.as_ref().map_or_else(Rational::new, |products| products.exact_total.get_or_init(total).clone())
+    }
+
+    /// What is known of `g_j - c`; none where there is no direction.
+    pub fn deviations(&self) -> Option<&Deviations> {
+        let products = self.products.as_ref()?;
+        let direction = self.case.direction().unwrap_or(&[]);
+        Some(products.deviations.get_or_init(|| Deviations::new(self.row, direction, products.scale)))
+    }
+
+    /// For each group the exact sum of the direction over it.
+    pub fn exact_sums<'b>(&self, deviations: &'b Deviations) -> &'b [Rational] {
+        deviations.exact_sums.get_or_init(|| exact_group_sums(self.row, self.case.direction().unwrap_or(&[])))
+    }
+
+    /// `g_j - c`.
+    pub fn deviation_ball(&self, j: usize) -> Ball {
+        self.deviations().and_then(|deviations| deviations.balls.get(j).copied()).unwrap_or(Ball::ZERO)
+    }
+
+    /// The same as an interval.
+    pub fn deviation_interval(&self, j: usize, level: &Enclosures) -> Interval {
+        let (row, bits) = (self.row, level.bits);
+        let Some(deviations) = self.deviations() else { return Interval::zero(bits) };
+        let shared = |coefficient: &dyn Fn(usize) -> Interval| {
+            level.weighted_sum(row, coefficient, &Interval::zero(bits)).div_positive(&level.total)
+        };
+        if row.groups() == row.finite {
+            let members = deviations.members.get_or_init(|| only_members(row, self.case.direction().unwrap_or(&[])));
+            let remainder = deviations.shared[level.index]
+                .get_or_init(|| shared(&|g| Interval::difference(bits, members[0], members[g])));
+            return Interval::difference(bits, self.direction_value(j), members[0]).plus(remainder);
+        }
+        let sums = self.exact_sums(deviations);
+        let mean0 = Rational::from(&sums[0] / row.counts[0]);
+        let remainder = deviations.shared[level.index].get_or_init(|| {
+            shared(&|g| Interval::rational(bits, &(Rational::from(&mean0 * row.counts[g]) - &sums[g])))
+        });
+        Interval::rational(bits, &(self.direction(j) - &mean0)).plus(remainder)
+    }
+
+    /// `|g_j - c|`, an upper bound within a small factor of it where balls decide, for the error bounds of the products.
+    pub fn deviation_magnitude(&self, j: usize) -> Magnitude {
+        let deviations = self.deviations();
+        if deviations.is_some_and(|deviations| deviations.uniform.is_some()) && self.row.group[j] != MASKED {
+            return Magnitude::ZERO;
+        }
+        let ball = self.deviation_ball(j);
+        if ball.is_not_zero() || ball.radius == 0.0 {
+            return Magnitude::from(ball.bound()).shifted(self.scale());
+        }
+        let common_mean = deviations.and_then(|deviations| deviations.common_mean.as_ref());
+        if common_mean.is_some_and(|mean| self.direction(j) == *mean) {
+            return Magnitude::ZERO;
+        }
+        // Cancelled below what balls resolve: an interval does.
+        let interval = self.deviation_interval(j, self.row.level(1));
+        let end = if interval.high.clone().abs() > interval.low.clone().abs() { interval.high } else { interval.low };
+        let (significand, e) = end.to_f64_exp();
+        Magnitude::scaled(significand, e).inflated(0)
+    }
+}
+
+impl TargetMass {
+    fn new(row: &PreparedRow, case: &Case) -> Self {
+        let (target, smoothing) = case.target().unwrap_or((0, 0.0));
+        let count = row.logits.len() as f64;
+        let others = smoothing / count;
+        // The remainder of a quotient is exact far from underflow.
+        let is_exact = smoothing == 0.0 || (others > 1e-200 && others.mul_add(count, -smoothing) == 0.0);
+        let exact_others = is_exact.then_some(others);
+        let exact_target = exact_others.and_then(|others| {
+            let (rest, error) = two_sum(1.0, -smoothing);
+            let (sum, error_too) = two_sum(rest, others);
+            (error == 0.0 && error_too == 0.0).then_some(sum)
+        });
+        let spread = Ball::exact(smoothing) / Ball::exact(count);
+        Self {
+            target,
+            smoothing,
+            gaps: OnceCell::new(),
+            exact_gaps: OnceCell::new(),
+            spread,
+            exact_others,
+            exact_target,
+        }
+    }
+
+    /// `q_j` where it is an `f64`.
+    pub fn exact(&self, j: usize) -> Option<f64> {
+        if j == self.target { self.exact_target } else { self.exact_others }
+    }
+
+    /// `q_j` as a ball.
+    pub fn mass(&self, j: usize) -> Ball {
+        if j == self.target { Ball::difference(1.0, self.smoothing) + self.spread } else { self.spread }
+    }
+}
+
+impl Products {
+    fn new(direction: &[f64]) -> Self {
+        let (total, exact_total, deviations) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
+        Self { scale: scale_of(direction), total, exact_total, deviations }
+    }
+}
+
+impl Deviations {
+    /// All balls are divided by `2^scale`.
+    fn new(row: &PreparedRow, direction: &[f64], scale: i32) -> Self {
+        let (mut uniform, mut common_mean) = (None, None);
+        let exact_sums = OnceCell::new();
+        let finite = || row.group.iter().zip(direction).filter(|&(&group, _)| group != MASKED).map(|(_, &g)| g);
+        let first = finite().next().unwrap_or(0.0);
+        if finite().all(|g| g == first) {
+            (uniform, common_mean) = (Some(first), Some(exact(first)));
+        }
+        let has_ties = row.groups() < row.finite;
+        let mut sums = vec![Ball::ZERO; row.groups()];
+        for (&group, &g) in row.group.iter().zip(direction) {
+            if group != MASKED {
+                let g = Ball::exact(ldexp(g, -scale));
+                let sum = &mut sums[group as usize];
+                *sum = if row.counts[group as usize] == 1 { g } else { *sum + g };
+            }
+        }
+        let mean = |g: usize| match row.counts[g] {
+            1 => sums[g],
+            count => sums[g] / Ball::exact(f64::from(count)),
+        };
+        let mean0 = mean(0);
+        let one_top = row.counts[0] == 1;
+        let remainder = Ball::sum(1, row.groups(), &|g| {
+            let difference = match row.counts[g] {
+                1 if one_top => Ball::difference(mean0.high, sums[g].high),
+                1 => mean0 - sums[g],
+                count => mean0 * Ball::exact(f64::from(count)) - sums[g],
+            };
+            row.weights()[g].ball * difference
+        });
+        if uniform.is_none() && has_ties && !(1..row.groups()).any(|g| (mean(g) - mean0).is_not_zero()) {
+            let sums: &Vec<Rational> = exact_sums.get_or_init(|| exact_group_sums(row, direction));
+            let mean0 = Rational::from(&sums[0] / row.counts[0]);
+            let is_common = sums.iter().zip(&row.counts).all(|(sum, &count)| Rational::from(&mean0 * count) == *sum);
+            common_mean = is_common.then_some(mean0);
+        }
+        // c - mean_0, negated.
+        let shared = remainder * row.sums().reciprocal;
+        let sign = if shared.is_not_zero() { shared.high } else { 0.0 };
+        // A deviation that is known to fewer bits than the judge shows is computed again with more, where that is cheap.
+        let shown = row.dtype.format().precision as i32 + SHOWN_BITS + 4;
+        let too_wide = |ball: Ball| ball.radius > ldexp(ball.high.abs(), -shown);
+        let may_refine = common_mean.is_none() && !has_ties;
+        let mut finer: Option<(Float, f64)> = None;
+        let deviation = |(&group, &g): (&u32, &f64)| {
+            let g = ldexp(g, -scale);
+            let base = if one_top { Ball::difference(g, mean0.high) } else { Ball::exact(g) - mean0 };
+            let ball = if one_top && group == 0 { shared } else { with_remainder(base, shared, sign) };
+            if !(may_refine && too_wide(ball)) {
+                return ball;
+            }
+            let (shared, error) = finer.get_or_insert_with(|| {
+                let by_group: Vec<f64> = sums.iter().map(|sum| sum.high).collect();
+                row.mean_difference(mean0.high, |g| by_group[g])
+            });
+            let mut value = Float::with_val(shared.prec(), g);
+            value -= mean0.high;
+            value += &*shared;
+            Ball::around(value, *error + base.bound() * ldexp(1.0, 2 - PRECISIONS[0] as i32 - 64))
+        };
+        let balls = row.group.iter().zip(direction).map(deviation).collect();
+        Self { balls, members: OnceCell::new(), exact_sums, uniform, common_mean, shared: Default::default() }
+    }
+}
+
+/// The exponent of the largest number of a direction, where all are so small that balls lose them, else 0.
+fn scale_of(direction: &[f64]) -> i32 {
+    /// From here on, products of weights and directions keep all their bits.
+    const SMALL: f64 = 1e-150;
+    let largest = direction.iter().fold(0.0f64, |largest, g| largest.max(g.abs()));
+    if largest > 0.0 && largest < SMALL { exponent(largest) } else { 0 }
+}
+
+/// `(1 - e) d_t + (e / n) sum d_i` as a ball. With `e = 1` the first term is absent, with `e = 0` the second.
+fn gaps(row: &PreparedRow, target: usize, smoothing: f64) -> Ball {
+    let mut gaps = Ball::ZERO;
+    if row.group[target] != MASKED && smoothing < 1.0 {
+        gaps = gaps + Ball::difference(1.0, smoothing) * row.gap(target);
+    }
+    if smoothing > 0.0 && row.finite == row.logits.len() {
+        let sum = Ball::sum(0, row.logits.len(), &|j| row.gap(j));
+        gaps = gaps + Ball::exact(smoothing) * sum / Ball::exact(row.logits.len() as f64);
+    }
+    gaps
+}
+
+/// `q_j = (1 - e) [j = target] + e / n`.
+pub(super) fn target_mass(case: &Case, j: usize) -> Rational {
+    let (target, smoothing) = case.target().unwrap_or((0, 0.0));
+    let spread = exact(smoothing) / Rational::from(case.logits().len() as u64);
+    if j == target { spread + (Rational::from(1) - exact(smoothing)) } else { spread }
+}
+
+/// A finite `f64` as a rational number.
+pub(super) fn exact(x: f64) -> Rational {
+    Rational::from_f64(x).unwrap_or_default()
+}
+
+fn exact_difference(a: f64, b: f64) -> Rational {
+    exact(a) - exact(b)
+}
+
+/// The exact sum of finite numbers. Every `f64` and every sum of 2^40 of them is a multiple of 2^-1074 below 2^1064.
+pub(super) fn exact_sum(values: impl Iterator<Item = f64>) -> Rational {
+    let mut sum = Float::with_val(1074 + 1064, 0);
+    for value in values {
+        sum += value;
+    }
+    sum.to_rational().unwrap_or_default()
+}
+
+/// For each group the value of the direction on its only member.
+fn only_members(row: &PreparedRow, direction: &[f64]) -> Vec<f64> {
+    let mut members = vec![0.0; row.groups()];
+    for (&group, &g) in row.group.iter().zip(direction) {
+        if group != MASKED {
+            members[group as usize] = g;
+        }
+    }
+    members
+}
+
+fn exact_group_sums(row: &PreparedRow, direction: &[f64]) -> Vec<Rational> {
+    let mut members: Vec<Vec<f64>> = vec![Vec::new(); row.groups()];
+    for (&group, &g) in row.group.iter().zip(direction) {
+        if group != MASKED {
+            members[group as usize].push(g);
+        }
+    }
+    members
+        .into_iter()
+        .map(|values| if let [value] = values[..] { exact(value) } else { exact_sum(values.into_iter()) })
+        .collect()
+}

@@ -1,0 +1,373 @@
+//! The first tier: what is rational, or infinite, exactly; everything else is unknown.
+//!
+//! By the theorem of Lindemann and Weierstrass, exponentials of distinct rational numbers are linearly independent over the
+//! rationals, so an output is rational only where its formula gives a rational number although all exponentials but those of equal
+//! logits are unknown. The same evaluation, with other probabilities, gives the limits at infinite logits and the values of a row
+//! without weight.
+
+use super::super::prepared::{Prepared, exact, exact_sum, target_mass};
+use super::super::row::MASKED;
+use crate::case::Case;
+use crate::op::tier::{ElementTier, RowTier};
+use rug::Rational;
+use std::cell::OnceCell;
+use std::cmp::Ordering;
+use std::ops::{Add, Mul, Neg, Sub};
+
+/// What is known of a number without any exponential.
+#[derive(Debug, Clone, PartialEq)]
+pub(in crate::oracle) enum Exactly {
+    /// It is finite, and that is all.
+    Unknown,
+    /// Infinite, with the sign of the number.
+    Infinite(f64),
+    /// An `f64`.
+    Number(f64),
+    /// A rational number that is not 0.
+    Rational(Rational),
+}
+
+impl Exactly {
+    const ZERO: Exactly = Exactly::Number(0.0);
+
+    /// A rational number.
+    pub fn rational(value: Rational) -> Self {
+        if value.cmp0() == Ordering::Equal { Self::ZERO } else { Self::Rational(value) }
+    }
+
+    /// The rational number, if it is known to be one.
+    pub fn to_rational(&self) -> Option<Rational> {
+        match self {
+            Exactly::Number(x) => Some(exact(*x)),
+            Exactly::Rational(value) => Some(value.clone()),
+            Exactly::Unknown | Exactly::Infinite(_) => None,
+        }
+    }
+
+    fn is_zero(&self) -> bool {
+        *self == Self::ZERO
+    }
+}
+
+impl Neg for Exactly {
+    type Output = Self;
+
+    fn neg(self) -> Self {
+        match self {
+            Exactly::Unknown => Exactly::Unknown,
+            Exactly::Infinite(sign) => Exactly::Infinite(-sign),
+            Exactly::Number(x) => Exactly::Number(-x),
+            Exactly::Rational(value) => Exactly::Rational(-value),
+        }
+    }
+}
+
+impl Add for Exactly {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        match (&self, &other) {
+            (Exactly::Infinite(a), Exactly::Infinite(b)) => {
+                if a == b {
+                    self
+                } else {
+                    Exactly::Unknown
+                }
+            }
+            (Exactly::Infinite(_), _) => self,
+            (_, Exactly::Infinite(_)) => other,
+            (Exactly::Unknown, _) | (_, Exactly::Unknown) => Exactly::Unknown,
+            _ if self.is_zero() => other,
+            _ if other.is_zero() => self,
+            _ => match (self.to_rational(), other.to_rational()) {
+                (Some(a), Some(b)) => Self::rational(a + b),
+                _ => Exactly::Unknown,
+            },
+        }
+    }
+}
+
+impl Sub for Exactly {
+    type Output = Self;
+
+    fn sub(self, other: Self) -> Self {
+        self + -other
+    }
+}
+
+impl Mul for Exactly {
+    type Output = Self;
+
+    /// 0 times a number is 0, though nothing else may be known of it.
+    fn mul(self, other: Self) -> Self {
+        match (&self, &other) {
+            (Exactly::Infinite(_), _) | (_, Exactly::Infinite(_)) => Exactly::Unknown,
+            _ if self.is_zero() || other.is_zero() => Self::ZERO,
+            _ => match (self.to_rational(), other.to_rational()) {
+                (Some(a), Some(b)) => Self::rational(a * b),
+                _ => Exactly::Unknown,
+            },
+        }
+    }
+}
+
+/// What all tiers of exact numbers do alike: an unknown number is no worse than a known one.
+macro_rules! exact_arithmetic {
+    () => {
+        type Number = Exactly;
+        type Rational = Exactly;
+
+        // A probability is looked at whole: it is rational or it is not.
+        fn is_top(&self, _: usize) -> bool {
+            false
+        }
+
+        fn top_share(&self) -> Exactly {
+            Exactly::Unknown
+        }
+
+        fn shortfall(&self) -> Exactly {
+            Exactly::Unknown
+        }
+
+        fn zero(&self) -> Exactly {
+            Exactly::ZERO
+        }
+
+        fn minus(&self, a: &Exactly, b: &Exactly) -> Exactly {
+            a.clone() - b.clone()
+        }
+
+        fn times(&self, a: &Exactly, b: &Exactly) -> Exactly {
+            a.clone() * b.clone()
+        }
+
+        fn sign(&self, _: &Exactly) -> f64 {
+            0.0
+        }
+
+        fn number(&self, x: Exactly) -> Exactly {
+            x
+        }
+
+        fn scaled(&self, a: &Exactly, x: Exactly) -> Exactly {
+            a.clone() * x
+        }
+
+        fn beside(&self, base: Exactly, rest: Exactly, _: f64) -> Exactly {
+            base + rest
+        }
+    };
+}
+
+/// An ordinary row. What would only matter beside a number that is not known is not computed, and called unknown.
+pub(in crate::oracle) struct OfRow<'a>(pub &'a Prepared<'a>);
+
+impl OfRow<'_> {
+    fn is_masked(&self, j: usize) -> bool {
+        self.0.row.group[j] == MASKED
+    }
+
+    fn is_one_group(&self) -> bool {
+        self.0.row.groups() == 1
+    }
+
+    fn is_single(&self) -> bool {
+        self.0.row.finite == 1
+    }
+}
+
+impl RowTier for OfRow<'_> {
+    exact_arithmetic!();
+
+    fn max(&self) -> Exactly {
+        Exactly::Number(self.0.row.max)
+    }
+
+    fn gap(&self, j: usize) -> Exactly {
+        if self.is_masked(j) {
+            Exactly::Infinite(1.0)
+        } else if self.is_single() {
+            Exactly::ZERO
+        } else {
+            Exactly::Unknown // log S is beside it
+        }
+    }
+
+    fn log_total(&self) -> Exactly {
+        if self.is_single() { Exactly::ZERO } else { Exactly::Unknown }
+    }
+
+    fn probability(&self, j: usize) -> Exactly {
+        if self.is_masked(j) {
+            Exactly::ZERO
+        } else if self.is_one_group() {
+            Exactly::Rational(Rational::from((1, self.0.row.finite as u64)))
+        } else {
+            Exactly::Unknown
+        }
+    }
+
+    fn target_mass(&self, j: usize) -> Exactly {
+        if self.is_masked(j) && self.0.smoothing.exact(j) == Some(0.0) {
+            Exactly::ZERO
+        } else if self.is_masked(j) || self.is_one_group() {
+            Exactly::rational(target_mass(self.0.case, j))
+        } else {
+            Exactly::Unknown
+        }
+    }
+
+    fn expected_gap(&self) -> Exactly {
+        let (row, smoothing) = (self.0.row, &self.0.smoothing);
+        let has_mask = row.finite < row.logits.len();
+        if (self.is_masked(smoothing.target) && smoothing.smoothing < 1.0) || (smoothing.smoothing > 0.0 && has_mask) {
+            Exactly::Infinite(1.0)
+        } else if self.is_single() {
+            Exactly::rational(self.0.exact_gaps().clone())
+        } else {
+            Exactly::Unknown
+        }
+    }
+
+    fn direction(&self, j: usize) -> Exactly {
+        Exactly::Number(self.0.direction_value(j))
+    }
+
+    fn direction_total(&self) -> Exactly {
+        let may_vanish = !self.0.total().is_not_zero();
+        if self.is_one_group() {
+            Exactly::rational(self.0.exact_total())
+        } else if may_vanish && self.0.exact_total().cmp0() == Ordering::Equal {
+            Exactly::ZERO
+        } else {
+            Exactly::Unknown
+        }
+    }
+
+    fn deviation(&self, j: usize) -> Exactly {
+        let Some(deviations) = self.0.deviations() else { return Exactly::Unknown };
+        if deviations.uniform.is_some() && !self.is_masked(j) {
+            return Exactly::ZERO;
+        }
+        let mean = deviations.common_mean.as_ref();
+        mean.map_or(Exactly::Unknown, |mean| Exactly::rational(self.0.direction(j) - mean))
+    }
+}
+
+/// A row whose weight lies on infinite logits, or nowhere.
+pub(in crate::oracle) struct OfLimit<'a> {
+    pub case: &'a Case,
+    /// The logit on which all weight lies, `+inf` or `-inf`; none where no class has weight.
+    shared: Option<f64>,
+    /// How many logits share it.
+    sharing: usize,
+    total: OnceCell<Rational>,
+}
+
+impl<'a> OfLimit<'a> {
+    /// The limit as the logits with this value are approached, in shares that depend on the side.
+    pub fn new(case: &'a Case, shared: f64) -> Self {
+        let sharing = case.logits().iter().filter(|&&z| z == shared).count();
+        Self { case, shared: Some(shared), sharing, total: OnceCell::new() }
+    }
+
+    /// No class has weight: every probability is 0, and its logarithm -inf.
+    pub fn without_weight(case: &'a Case) -> Self {
+        Self { case, shared: None, sharing: 0, total: OnceCell::new() }
+    }
+
+    fn has_weight(&self, j: usize) -> bool {
+        self.shared.is_some() && self.case.logits().get(j).copied() == self.shared
+    }
+
+    /// `sum p_i g_i`, if it does not depend on the shares.
+    fn mean(&self) -> Option<f64> {
+        if self.shared.is_none() {
+            return Some(0.0);
+        }
+        let direction = self.case.direction().unwrap_or(&[]);
+        let mut values = direction.iter().enumerate().filter(|(j, _)| self.has_weight(*j)).map(|(_, &g)| g);
+        let first = values.next()?;
+        values.all(|g| g == first).then_some(first)
+    }
+}
+
+impl RowTier for OfLimit<'_> {
+    exact_arithmetic!();
+
+    fn max(&self) -> Exactly {
+        Exactly::Infinite(self.shared.unwrap_or(f64::NEG_INFINITY))
+    }
+
+    fn gap(&self, j: usize) -> Exactly {
+        if self.has_weight(j) { Exactly::ZERO } else { Exactly::Infinite(1.0) }
+    }
+
+    fn log_total(&self) -> Exactly {
+        if self.sharing == 1 { Exactly::ZERO } else { Exactly::Unknown }
+    }
+
+    fn probability(&self, j: usize) -> Exactly {
+        match (self.has_weight(j), self.sharing) {
+            (false, _) => Exactly::ZERO,
+            (true, 1) => Exactly::Number(1.0),
+            (true, _) => Exactly::Unknown,
+        }
+    }
+
+    fn target_mass(&self, j: usize) -> Exactly {
+        Exactly::rational(target_mass(self.case, j))
+    }
+
+    fn expected_gap(&self) -> Exactly {
+        let (target, smoothing) = self.case.target().unwrap_or((0, 0.0));
+        let all_have_weight = self.sharing == self.case.logits().len();
+        let only_weight_is_asked_for = self.has_weight(target) && (smoothing == 0.0 || all_have_weight);
+        if only_weight_is_asked_for { Exactly::ZERO } else { Exactly::Infinite(1.0) }
+    }
+
+    fn direction(&self, j: usize) -> Exactly {
+        Exactly::Number(self.case.direction().map_or(0.0, |direction| direction[j]))
+    }
+
+    fn direction_total(&self) -> Exactly {
+        let sum = || exact_sum(self.case.direction().unwrap_or(&[]).iter().copied());
+        Exactly::rational(self.total.get_or_init(sum).clone())
+    }
+
+    fn deviation(&self, j: usize) -> Exactly {
+        self.mean().map_or(Exactly::Unknown, |mean| self.direction(j) - Exactly::Number(mean))
+    }
+}
+
+/// An element: exponentials of 0 and of -inf, and their logarithms.
+pub(in crate::oracle) struct OfElement;
+
+impl ElementTier for OfElement {
+    type Number = Exactly;
+
+    fn exp(&self, x: f64) -> Exactly {
+        match x {
+            0.0 => Exactly::Number(1.0),
+            f64::NEG_INFINITY => Exactly::ZERO,
+            _ => Exactly::Unknown,
+        }
+    }
+
+    fn expm1(&self, x: f64) -> Exactly {
+        self.exp(x) - Exactly::Number(1.0)
+    }
+
+    fn log(&self, x: Exactly) -> Exactly {
+        match x {
+            _ if x.is_zero() => Exactly::Infinite(-1.0),
+            Exactly::Number(1.0) => Exactly::ZERO,
+            _ => Exactly::Unknown,
+        }
+    }
+
+    fn log1p(&self, x: Exactly) -> Exactly {
+        self.log(x + Exactly::Number(1.0))
+    }
+}

@@ -1,0 +1,185 @@
+//! The second tier: outputs that are a product with a weight so small that no exponential was computed for it. Nothing of them
+//! matters but their sign: they are far below the least number of the dtype.
+
+use super::super::prepared::Prepared;
+use super::super::row;
+use crate::dtype::Dtype;
+use crate::op::tier::{ElementTier, RowTier};
+use std::ops::{Add, Mul, Neg, Sub};
+
+/// What is known of the size of a number.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(in crate::oracle) enum Size {
+    /// Nothing.
+    Unknown,
+    /// It has the sign of this number.
+    Signed(f64),
+    /// It is far below every number, and has the sign of this one.
+    Vanishing(f64),
+}
+
+impl Size {
+    /// The sign of a number that is far below every other.
+    pub fn sign(self) -> Option<f64> {
+        if let Size::Vanishing(sign) = self { Some(sign) } else { None }
+    }
+}
+
+impl Neg for Size {
+    type Output = Self;
+
+    fn neg(self) -> Self {
+        match self {
+            Size::Unknown => Size::Unknown,
+            Size::Signed(sign) => Size::Signed(-sign),
+            Size::Vanishing(sign) => Size::Vanishing(-sign),
+        }
+    }
+}
+
+impl Add for Size {
+    type Output = Self;
+
+    fn add(self, _: Self) -> Self {
+        Size::Unknown
+    }
+}
+
+impl Sub for Size {
+    type Output = Self;
+
+    fn sub(self, _: Self) -> Self {
+        Size::Unknown
+    }
+}
+
+impl Mul for Size {
+    type Output = Self;
+
+    fn mul(self, other: Self) -> Self {
+        match (self, other) {
+            (Size::Vanishing(a), Size::Signed(b)) | (Size::Signed(a), Size::Vanishing(b)) => {
+                Size::Vanishing(a.signum() * b)
+            }
+            _ => Size::Unknown,
+        }
+    }
+}
+
+/// A rational number: 0, or one of which nothing is of use here.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(in crate::oracle) enum Factor {
+    Zero,
+    Other,
+}
+
+/// A row.
+pub(in crate::oracle) struct OfRow<'a>(pub &'a Prepared<'a>);
+
+impl RowTier for OfRow<'_> {
+    type Number = Size;
+    type Rational = Factor;
+
+    fn max(&self) -> Factor {
+        Factor::Other
+    }
+
+    fn gap(&self, _: usize) -> Factor {
+        Factor::Other
+    }
+
+    fn log_total(&self) -> Size {
+        Size::Unknown
+    }
+
+    fn is_top(&self, _: usize) -> bool {
+        false
+    }
+
+    fn top_share(&self) -> Factor {
+        Factor::Other
+    }
+
+    fn shortfall(&self) -> Size {
+        Size::Unknown
+    }
+
+    fn probability(&self, j: usize) -> Size {
+        let row = self.0.row;
+        let weight = row.weights().get(row.group[j] as usize);
+        if weight.is_some_and(row::Weight::is_beyond_reach) { Size::Vanishing(1.0) } else { Size::Unknown }
+    }
+
+    fn target_mass(&self, j: usize) -> Factor {
+        if self.0.smoothing.exact(j) == Some(0.0) { Factor::Zero } else { Factor::Other }
+    }
+
+    fn expected_gap(&self) -> Factor {
+        Factor::Other
+    }
+
+    fn direction(&self, _: usize) -> Factor {
+        Factor::Other
+    }
+
+    fn direction_total(&self) -> Factor {
+        Factor::Other
+    }
+
+    fn deviation(&self, j: usize) -> Size {
+        let deviation = self.0.deviation_ball(j);
+        if deviation.is_not_zero() { Size::Signed(deviation.high) } else { Size::Unknown }
+    }
+
+    fn zero(&self) -> Factor {
+        Factor::Zero
+    }
+
+    fn minus(&self, a: &Factor, b: &Factor) -> Factor {
+        if (*a, *b) == (Factor::Zero, Factor::Zero) { Factor::Zero } else { Factor::Other }
+    }
+
+    fn times(&self, a: &Factor, b: &Factor) -> Factor {
+        if *a == Factor::Zero || *b == Factor::Zero { Factor::Zero } else { Factor::Other }
+    }
+
+    fn sign(&self, _: &Factor) -> f64 {
+        0.0
+    }
+
+    fn number(&self, _: Factor) -> Size {
+        Size::Unknown
+    }
+
+    fn scaled(&self, _: &Factor, _: Size) -> Size {
+        Size::Unknown
+    }
+
+    fn beside(&self, base: Factor, rest: Size, _: f64) -> Size {
+        if base == Factor::Zero { rest } else { Size::Unknown }
+    }
+}
+
+/// An element, for outputs of a dtype.
+pub(in crate::oracle) struct OfElement(pub Dtype);
+
+impl ElementTier for OfElement {
+    type Number = Size;
+
+    fn exp(&self, x: f64) -> Size {
+        if row::is_beyond_reach(x, self.0) { Size::Vanishing(1.0) } else { Size::Unknown }
+    }
+
+    fn expm1(&self, _: f64) -> Size {
+        Size::Unknown
+    }
+
+    fn log(&self, _: Size) -> Size {
+        Size::Unknown
+    }
+
+    /// `log(1 + x)` of a small `x` has its size and its sign.
+    fn log1p(&self, x: Size) -> Size {
+        if x.sign().is_some() { x } else { Size::Unknown }
+    }
+}
