@@ -5,7 +5,7 @@
 //! alternate, so that a busy machine slows both; the ratio is the median over the turns, in brackets the quartiles.
 
 use libloading::Library;
-use logitfuzz::campaign::{self, Control, Plan, Source};
+use logitfuzz::campaign::{self, Control, Plan};
 use logitfuzz::foreign::{Foreign, Limits};
 use logitfuzz::generate::{self, file::Rows};
 use logitfuzz::kernel::{Closure, Kernel};
@@ -57,7 +57,7 @@ fn campaign_time(kernel: &Arc<dyn Kernel>, rows: &Arc<Rows>) -> f64 {
     let mut plan = Plan::new(vec![kernel.clone()]);
     plan.ops = vec![Op::SOFTMAX];
     plan.dtypes = vec![Dtype::F32];
-    plan.sources = vec![Source::File(rows.clone())];
+    plan.sources = vec![rows.clone()];
     let start = Instant::now();
     let results = black_box(campaign::run(&plan, &Control::default()).expect("a campaign"));
     let time = start.elapsed().as_secs_f64();

@@ -12,7 +12,7 @@
 //! not count; of the campaigns' it is the median of the turns' ratios. In brackets: the quartiles of the turns' ratios.
 
 use criterion::Criterion;
-use logitfuzz::campaign::{self, Control, Plan, Source};
+use logitfuzz::campaign::{self, Control, Plan};
 use logitfuzz::generate::{self, file::Rows};
 use logitfuzz::kernel::builtin;
 use logitfuzz::oracle::Oracle;
@@ -143,7 +143,7 @@ fn speedup(n: usize) -> [f64; 3] {
     let rows = Rows::read(&path, None).expect("the rows just written");
     let mut plan = Plan::new(vec![Arc::new(builtin::find("shifted").expect("a built-in kernel"))]);
     plan.dtypes = vec![Dtype::F32];
-    plan.sources = vec![Source::File(Arc::new(rows))];
+    plan.sources = vec![Arc::new(rows)];
     let mut time = |jobs: usize| {
         plan.jobs = jobs;
         let start = Instant::now();

@@ -408,8 +408,14 @@ impl Baseline {
     ///
     /// # Errors
     /// The results are of other settings, and entries would stay that were measured with those of the baseline; the results are
-    /// of a run that was interrupted.
+    /// of a run that was interrupted, or of a shard that has some rows only of a cell.
     pub fn accept(&self, results: &Results) -> Result<Self> {
+        if let Some(cell) = results.cells.iter().find(|cell| results.has_ranges_of(&cell.family)) {
+            return Err(Error::usage(format!(
+                "a shard has only some rows of the cell {}; merge all shards with `logitfuzz merge`, and accept that",
+                CellName::of(cell)
+            )));
+        }
         let mut next = Self::of(results).at(&self.path);
         if !results.complete {
             return Err(Error::usage(

@@ -14,7 +14,7 @@ use crate::oracle::Oracle;
 use crate::outside;
 use crate::quiet::PanicHook;
 use crate::results::{self, Results};
-use plan::{Planned, UnitRows};
+use plan::{OwnRows, Planned, UnitRows};
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -25,13 +25,15 @@ use unit::{Pieces, Unit};
 mod counts;
 mod finding;
 mod plan;
+mod range;
 mod search;
 mod shard;
 mod sums;
 mod unit;
 
-pub use crate::results::{CurvePart, Kept, Part, Shape, Shard};
-pub use plan::{DEFAULT_MAX_LEN, Plan, SEARCH_FAMILY, SLOW_MAX_LEN, Source, provenance};
+pub use crate::generate::Source;
+pub use crate::results::{CellRange, CurvePart, Kept, Part, Shape, Shard};
+pub use plan::{DEFAULT_MAX_LEN, Plan, SEARCH_FAMILY, SLOW_MAX_LEN, provenance};
 pub use shard::merge;
 
 /// Rows that a thread takes at a time: few enough to share the work evenly.
@@ -72,16 +74,16 @@ pub fn run(plan: &Plan, control: &Control) -> Result<Results> {
     for kernel in &plan.kernels {
         outside::check_recorded_name(kernel.name()).map_err(Error::usage)?;
     }
+    plan.check_families()?;
     let planned = Planned::all(plan)?;
     if planned.iter().all(Vec::is_empty) {
         return Err(Error::nothing_selected(
             "no selected kernel implements any of the selected ops in any of the selected dtypes",
         ));
     }
-    if let Some(shard) = plan.shard {
-        shard.check(plan.dtypes.len() * plan.sources.len())?;
-    }
-    let work = Work::new(plan, control, &planned);
+    plan.check_shard()?;
+    let own = plan.own_rows();
+    let work = Work::new(plan, control, &planned, &own);
     if work.total == 0 {
         return Err(Error::nothing_selected("nothing to run: no family is selected, or --cases is 0"));
     }
@@ -92,12 +94,16 @@ pub fn run(plan: &Plan, control: &Control) -> Result<Results> {
     let kept = pool.install(|| finding::all(plan, &planned, &sums.failures(), control));
     // Findings that were not shrunk to the end are not what a whole run gives, so stopping late counts too.
     let complete = work.is_done() && !control.is_stopped() && plan.trouble().is_none();
-    sums.check(plan, &planned, complete)?;
-    let (settings, cells) = (plan.settings(), sums.cells(plan, &planned));
+    sums.check(plan, &planned, &own, complete)?;
+    let (settings, cells) = (plan.settings(), sums.cells(plan, &planned, &own));
     let declared = sums.declared(plan, &planned);
+    let split = plan.shard.map(|shard| plan.split(shard.of)).unwrap_or_default();
+    let ranges = sums.ranges(plan, &planned, &own, &split);
     let (curves, points): (Vec<_>, Vec<_>) = sums.curves(plan).into_iter().unzip();
     let shard = plan.shard.map(|shard| Part {
         shard,
+        split,
+        ranges,
         failures: kept.clone(),
         curves: curves.iter().zip(points).map(|(curve, points)| CurvePart::new(curve, points)).collect(),
     });
@@ -122,29 +128,31 @@ struct Work<'a> {
 
 /// A search that is to be made on one function.
 struct Search<'a> {
-    source: usize,
+    /// The place of the search among the families.
+    family: usize,
     dtype: usize,
     function: &'a Planned,
-    steps: u64,
 }
 
 impl<'a> Work<'a> {
-    fn new(plan: &'a Plan, control: &'a Control<'a>, planned: &'a [Vec<Planned>]) -> Self {
-        let units = plan.units();
-        let of_source = |(source, steps): (usize, u64)| {
-            let planned = planned.iter().enumerate().filter(move |(dtype, _)| plan.owns(*dtype, source));
-            planned.flat_map(move |(dtype, planned)| {
-                planned.iter().map(move |function| Search { source, dtype, function, steps })
-            })
+    fn new(plan: &'a Plan, control: &'a Control<'a>, planned: &'a [Vec<Planned>], own: &OwnRows) -> Self {
+        let is_search = |family: usize| plan.search_place() == Some(family);
+        let units = own.iter().filter(|&(&(_, family), _)| !is_search(family));
+        let units = units.map(|(&(dtype, source), rows)| UnitRows { dtype, source, rows: rows.clone() });
+        let units: Vec<UnitRows> = units.collect();
+        let of_dtype = |(dtype, planned): (usize, &'a Vec<Planned>)| {
+            let family = plan.search_place().filter(|&family| own.contains_key(&(dtype, family)));
+            let searches = family.map(|family| planned.iter().map(move |function| Search { family, dtype, function }));
+            searches.into_iter().flatten()
         };
-        let searches: Vec<Search> = plan.searches().flat_map(of_source).collect();
-        let rows: u64 = units.iter().map(|unit| unit.rows).sum();
-        let total = rows + searches.iter().map(|search| search.steps).sum::<u64>();
+        let searches: Vec<Search> = planned.iter().enumerate().flat_map(of_dtype).collect();
+        let rows: u64 = units.iter().map(UnitRows::len).sum();
+        let total = rows + plan.search * searches.len() as u64;
         Self { plan, control, planned, units, searches, total, done: AtomicU64::new(0) }
     }
 
     fn rows(&self) -> u64 {
-        self.units.iter().map(|unit| unit.rows).sum()
+        self.units.iter().map(UnitRows::len).sum()
     }
 
     fn is_done(&self) -> bool {
@@ -173,7 +181,7 @@ impl<'a> Work<'a> {
     /// Runs and judges all rows of units.
     fn judge_rows(&self, pool: &ThreadPool) -> Result<Sums> {
         let Self { plan, control, planned, .. } = *self;
-        let is_supervised = plan.kernels.iter().any(|kernel| kernel.supervised().is_some());
+        let is_supervised = plan.is_supervised();
         let pieces = self.pieces(pool.current_num_threads(), is_supervised);
         let next = AtomicU64::new(0);
         let merged = Mutex::new(Sums::default());
@@ -200,7 +208,7 @@ impl<'a> Work<'a> {
                 if number >= pieces.len() {
                     break;
                 }
-                let (UnitRows { dtype, source, .. }, rows) = pieces.get(number);
+                let (&UnitRows { dtype, source, .. }, rows) = pieces.get(number);
                 let unit = Unit { plan, planned: &planned[dtype], dtype, source };
                 let mut piece = PieceSums::default();
                 let (mut rows, mut seen) = (rows.peekable(), 0);
@@ -238,11 +246,12 @@ impl<'a> Work<'a> {
     /// Makes all searches, and adds what they found.
     fn search(&self, pool: &ThreadPool, sums: &mut Sums) {
         let Self { plan, control, .. } = *self;
-        let search = |oracle: &mut Oracle, &Search { source, dtype, function, steps }: &Search| {
+        let steps = plan.search;
+        let search = |oracle: &mut Oracle, &Search { family, dtype, function }: &Search| {
             let sum = search::search(plan, function, plan.dtypes[dtype], steps, control, oracle);
             // One that gave up, or had nothing to begin with, is done as well.
             self.advance(if control.is_stopped() { sum.counts.rows } else { steps }, steps);
-            ((function.kernel, function.op, dtype, source), sum)
+            ((function.kernel, function.op, dtype, family), sum)
         };
         let found: Vec<_> = pool.install(|| self.searches.par_iter().map_init(Oracle::new, search).collect());
         found.into_iter().for_each(|(cell, sum)| sums.take(cell, sum));

@@ -121,7 +121,7 @@ impl Check {
         }
         let mut plan = Plan::new(self.kernels.clone());
         plan.ops = vec![self.op];
-        plan.sources = self.families.iter().copied().map(Source::Family).collect();
+        plan.sources = self.families.iter().map(|&family| Arc::new(family) as Arc<dyn Source>).collect();
         plan.cases = self.cases.unwrap_or(DEFAULT_CASES).div_ceil(self.families.len().max(1) as u64);
         if let Some(settings) = baseline {
             if self.cases.is_none() {

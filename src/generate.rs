@@ -24,12 +24,14 @@ mod families;
 pub mod file;
 pub(crate) mod mutate;
 mod solve;
+mod source;
 #[cfg(feature = "proptest")]
 mod strategy;
 #[cfg(test)]
 mod tests;
 
 pub use families::Family;
+pub use source::{Row, Source};
 #[cfg(feature = "proptest")]
 pub use strategy::{CaseStrategy, strategy};
 

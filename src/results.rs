@@ -11,16 +11,20 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::BTreeMap;
 
 mod cause;
+mod counts;
 mod finding;
 mod part;
+mod shares;
 
 pub use cause::Cause;
+pub(crate) use counts::sum;
 #[cfg(feature = "arbitrary")]
 pub(crate) use finding::command;
 pub(crate) use finding::words;
 pub use finding::{Finding, Others, Written};
-pub use part::{CurvePart, Kept, Part, Shape, Shard};
-pub(crate) use part::{CurvePoints, ExpRange, Highest};
+pub use part::{CellRange, CurvePart, Kept, Part, Shape, Shard};
+pub(crate) use part::{CurvePoints, ExpRange, Highest, WorstCase};
+pub(crate) use shares::{Shares, ranges};
 
 /// The name and version of the format.
 pub const SCHEMA: &str = "logitfuzz.results/1";

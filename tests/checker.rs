@@ -6,7 +6,7 @@
 //! rounded.
 
 use logitfuzz::RowClass;
-use logitfuzz::campaign::{self, Control, Plan, Source};
+use logitfuzz::campaign::{self, Control, Plan};
 use logitfuzz::case::{Case, Value};
 use logitfuzz::dtype::Dtype;
 use logitfuzz::judge::{Bounds, OutputError, Verdict, judge};
@@ -257,7 +257,8 @@ fn special_values_must_be_answered_alike_everywhere() {
             }
         });
         let mut plan = Plan::new(vec![Arc::new(kernel)]);
-        (plan.sources, plan.cases) = (vec![Source::Family("pos_inf".parse().expect("a family"))], 200);
+        plan.sources = vec![Arc::new("pos_inf".parse::<logitfuzz::Family>().expect("a family"))];
+        plan.cases = 200;
         let results = campaign::run(&plan, &Control::default()).expect("the plan selects something");
         let [cell] = &results.cells[..] else { panic!("{} cells", results.cells.len()) };
         let inconsistent = cell.verdicts.get(&Verdict::Inconsistent).copied().unwrap_or(0);

@@ -5,7 +5,7 @@
 //! Terms: a *defect* is a built-in kernel with one step written wrong on purpose; its registry entry names the families that
 //! expose it. A cell is one kernel, op, dtype and family. A kernel is *caught* where a cell has a case with a failing verdict.
 
-use logitfuzz::campaign::{self, Control, Plan, Source};
+use logitfuzz::campaign::{self, Control, Plan};
 use logitfuzz::case::Case;
 use logitfuzz::diagnosis::{Cause, Examination, examine};
 use logitfuzz::dtype::Dtype;
@@ -36,7 +36,7 @@ const UNSTABLE_CASES: u64 = 500;
 fn plan(kernels: &[&str], family: &str, cases: u64) -> Plan {
     let kernels = kernels.iter().map(|name| Arc::new(builtin::find(name).expect(name)) as Arc<dyn Kernel>);
     let mut plan = Plan::new(kernels.collect());
-    plan.sources = vec![Source::Family(family.parse().expect(family))];
+    plan.sources = vec![Arc::new(family.parse::<Family>().expect(family))];
     plan.cases = cases;
     plan
 }

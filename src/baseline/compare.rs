@@ -290,7 +290,8 @@ pub fn compare(results: &Results, baseline: Option<&Baseline>, slack: f64) -> Re
     comparison.cells.extend(judge_declared(results, baseline, &nothing));
     for cell in &mut comparison.cells {
         // Of a cell that no entry knows, an empty one is not accepted.
-        if cell.state == State::EmptyAsRecorded && !cell.recorded {
+        let is_whole = !results.has_ranges_of(&cell.name.family);
+        if cell.state == State::EmptyAsRecorded && !cell.recorded && is_whole {
             let detail = "no case was judged, and no entry says that there is none".to_owned();
             cell.state = State::Worse(vec![Regression { reason: Reason::Missing, detail }]);
         }
@@ -338,10 +339,11 @@ pub(crate) fn judge_cells(results: &Results, baseline: Option<&Baseline>, slack:
     for cell in &results.cells {
         let name = CellName::of(cell);
         let entry = baseline.and_then(|baseline| baseline.entries.get(&name));
-        let rules = Rules { cell, entry, slack, is_comparable: !changed.contains(&name.function()) };
+        let is_whole = !results.has_ranges_of(&cell.family);
+        let rules = Rules { cell, entry, slack, is_comparable: !changed.contains(&name.function()), is_whole };
         let mut regressions = rules.regressions();
         regressions.sort_by_key(|regression| std::cmp::Reverse(regression.reason));
-        let improvement = if regressions.is_empty() { rules.improvement() } else { None };
+        let improvement = if regressions.is_empty() && is_whole { rules.improvement() } else { None };
         let replay = if regressions.is_empty() { None } else { replay(results, cell) };
         let detail = in_words(&cell.verdicts, cell.not_run);
         let state = match regressions.is_empty() {
@@ -404,6 +406,8 @@ struct Rules<'a> {
     slack: f64,
     /// Whether ratios and grades have the same bounds as those of the entry.
     is_comparable: bool,
+    /// Whether it has all of its rows. Of some of them only what they have too much of is told, not what they lack.
+    is_whole: bool,
 }
 
 impl Rules<'_> {
@@ -439,7 +443,7 @@ impl Rules<'_> {
         let judged: u64 = cell.verdicts.values().fold(0, |sum, &count| sum.saturating_add(count));
         // Cases that were given up on have a reason of their own.
         let due = entry.cases().saturating_sub(cell.not_run.saturating_sub(entry.not_run));
-        if judged < due {
+        if judged < due && self.is_whole {
             let reason = if judged == 0 { Reason::Missing } else { Reason::FewerCases };
             broken(reason, format!("{judged} cases judged, recorded {}", entry.cases()));
         }
@@ -467,7 +471,7 @@ impl Rules<'_> {
         {
             broken(Reason::GradeFell, format!("worst grade {now}, recorded {before}"));
         }
-        if let Some(reason) = entry.expected.as_ref().filter(|_| failures == 0 && cell.not_run == 0) {
+        if let Some(reason) = entry.expected.as_ref().filter(|_| self.is_whole && failures == 0 && cell.not_run == 0) {
             broken(Reason::ExpectedPasses, format!("it passes; it was expected to fail: {reason}"));
         }
         found

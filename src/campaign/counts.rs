@@ -3,7 +3,7 @@
 
 use crate::case::Case;
 use crate::judge::{Grade, HISTOGRAM_BINS, Judgement, Verdict, mean_of_fixed_point};
-use crate::results::{CurvePoints, Highest};
+use crate::results::{CurvePoints, Highest, WorstCase};
 use std::collections::BTreeMap;
 
 /// The longest case that is kept as the worst of its cell: longer ones are found again by their index.
@@ -26,7 +26,7 @@ pub(super) struct Counts {
     pub grades: [u64; Grade::ALL.len()],
     pub max_ulp: f64,
     pub max_ratio: f64,
-    signed_sum: i128,
+    pub signed_sum: i128,
     measured: u64,
     histogram: [u64; HISTOGRAM_BINS],
     worst: Option<Worst>,
@@ -122,6 +122,10 @@ impl Counts {
     pub fn ulp_histogram(&self) -> Vec<u64> {
         let used = self.histogram.iter().rposition(|&count| count > 0).map_or(0, |last| last + 1);
         self.histogram[..used].to_vec()
+    }
+
+    pub fn worst_case(&self) -> Option<WorstCase> {
+        self.worst.as_ref().map(|worst| WorstCase { ratio: worst.ratio, index: worst.index })
     }
 
     pub fn worst_text(&self) -> Option<String> {

@@ -39,7 +39,7 @@ pub(super) fn all(
         finding.selector = Some(kernel.selector()).filter(|selector| *selector != finding.kernel);
         (finding.special, finding.claims) = (plan.special, plan.claims.clone());
         finding.replay = finding.command().unwrap_or_default();
-        finding.family = plan.sources[failure.source].name().to_owned();
+        finding.family = plan.family(failure.source).to_owned();
         finding.case_index = failure.index;
         Some(Kept { shape, finding })
     };

@@ -2,13 +2,14 @@
 
 use crate::dtype::Dtype;
 use crate::error::{Error, Result};
-use crate::generate::file::{FILE_FAMILY, Rows};
-use crate::generate::{self, Family};
+use crate::generate::{self, Family, Source};
 use crate::kernel::{self, Claims, Kernel};
 use crate::op::Op;
-use crate::results::{FileRows, Provenance, Settings, Shard};
+use crate::outside;
+use crate::results::{self, FileRows, Provenance, Settings, Shard, Shares};
 use crate::special::Special;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// The name of the search where rows have that of their family.
@@ -28,8 +29,11 @@ pub struct Plan {
     pub ops: Vec<Op>,
     /// The dtypes, in the order of the report.
     pub dtypes: Vec<Dtype>,
-    /// Where the rows come from, in the order of the report.
-    pub sources: Vec<Source>,
+    /// Where the rows come from, in the order of the report: the families, by their names.
+    pub sources: Vec<Arc<dyn Source>>,
+    /// Cases for each (kernel, op, dtype) of a search for the largest error / bound; 0 for none. It has no rows of its own: each
+    /// kernel gets other cases. In the report it is the family [`SEARCH_FAMILY`], after those of the sources.
+    pub search: u64,
     /// The seed of all random streams.
     pub seed: u64,
     /// Cases for each cell. Rows from a file are run once each whatever this is.
@@ -46,48 +50,6 @@ pub struct Plan {
     pub shard: Option<Shard>,
 }
 
-/// Where rows come from.
-#[derive(Clone)]
-pub enum Source {
-    /// A family of the registry.
-    Family(Family),
-    /// A user's own rows: the family `file`.
-    File(Arc<Rows>),
-    /// So many cases for each (kernel, op, dtype) of a search for the largest error / bound: the family `search`. Each kernel has
-    /// cases of its own.
-    Search(u64),
-}
-
-impl Source {
-    /// The name of the family.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Source::Family(family) => family.name(),
-            Source::File(_) => FILE_FAMILY,
-            Source::Search(_) => SEARCH_FAMILY,
-        }
-    }
-
-    pub(super) fn rows(&self, cases: u64) -> u64 {
-        match self {
-            Source::Family(_) => cases,
-            Source::File(rows) => rows.len() as u64,
-            Source::Search(steps) => *steps,
-        }
-    }
-
-    pub(super) fn row(&self, plan: &Plan, dtype: Dtype, index: u64) -> (Vec<f64>, Option<usize>) {
-        match self {
-            Source::Family(family) => (generate::row(*family, dtype, plan.seed, index, plan.max_len), None),
-            Source::File(rows) => {
-                let target = rows.targets.as_ref().map(|targets| targets[index as usize]);
-                (rows.row(index as usize, dtype), target)
-            }
-            Source::Search(_) => unreachable!("a search has no rows of its own"),
-        }
-    }
-}
-
 impl Plan {
     /// A plan for these kernels with everything else at its default: all ops, dtypes and quick families, 200 cases a cell.
     pub fn new(kernels: Vec<Arc<dyn Kernel>>) -> Self {
@@ -96,7 +58,8 @@ impl Plan {
             kernels,
             ops: Op::ALL.to_vec(),
             dtypes: Dtype::ALL.to_vec(),
-            sources: quick.map(Source::Family).collect(),
+            sources: quick.map(|family| Arc::new(family) as Arc<dyn Source>).collect(),
+            search: 0,
             seed: 0,
             cases: 200,
             max_len: DEFAULT_MAX_LEN,
@@ -130,9 +93,9 @@ impl Plan {
     }
 
     pub(crate) fn settings(&self) -> Settings {
-        let file = self.sources.iter().find_map(|source| match source {
-            Source::File(rows) => Some(FileRows { rows: rows.len(), checksum: rows.checksum() }),
-            Source::Family(_) | Source::Search(_) => None,
+        let file = self.sources.iter().find_map(|source| {
+            let checksum = source.checksum()?;
+            Some(FileRows { rows: usize::try_from(source.rows(self.cases)).unwrap_or(usize::MAX), checksum })
         });
         Settings {
             seed: self.seed,
@@ -141,20 +104,45 @@ impl Plan {
             kernels: self.kernels.iter().map(|kernel| kernel.name().to_owned()).collect(),
             ops: self.ops.clone(),
             dtypes: self.dtypes.clone(),
-            families: self.sources.iter().map(|source| source.name().to_owned()).collect(),
+            families: self.families().map(str::to_owned).collect(),
             special: self.special.map(|special| special.name().to_owned()),
             claims: self.claims.clone(),
             file,
-            search: self.searches().map(|(_, steps)| steps).next().unwrap_or(0),
+            search: self.search,
         }
     }
 
-    /// The searches among the sources: the place and the cases of each.
-    pub(super) fn searches(&self) -> impl Iterator<Item = (usize, u64)> {
-        self.sources.iter().enumerate().filter_map(|(place, source)| match source {
-            Source::Search(steps) => Some((place, *steps)),
-            _ => None,
-        })
+    /// The families of the report, in its order: those of the sources, and the search.
+    pub(super) fn families(&self) -> impl Iterator<Item = &str> {
+        let search = (self.search > 0).then_some(SEARCH_FAMILY);
+        self.sources.iter().map(|source| source.name()).chain(search)
+    }
+
+    /// The name of the family at this place in the order of the report.
+    pub(super) fn family(&self, place: usize) -> &str {
+        self.sources.get(place).map_or(SEARCH_FAMILY, |source| source.name())
+    }
+
+    /// The place of the search among the families, if there is one.
+    pub(super) fn search_place(&self) -> Option<usize> {
+        (self.search > 0).then_some(self.sources.len())
+    }
+
+    /// The rows of the family at this place; of the search its cases.
+    pub(super) fn rows_of(&self, place: usize) -> u64 {
+        self.sources.get(place).map_or(self.search, |source| source.rows(self.cases))
+    }
+
+    /// Refuses families that a report could not tell apart, or could not be read with.
+    pub(super) fn check_families(&self) -> Result<()> {
+        let mut known = BTreeSet::new();
+        for family in self.families() {
+            outside::check_recorded_name(family).map_err(Error::usage)?;
+            if !known.insert(family) {
+                return Err(Error::usage(format!("the family `{family}` is there twice; give each a name of its own")));
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn provenance(&self) -> Provenance {
@@ -162,18 +150,51 @@ impl Plan {
         Provenance { libraries: self.kernels.iter().filter_map(version).collect(), ..provenance() }
     }
 
-    /// The units of this shard.
-    pub(super) fn units(&self) -> Vec<UnitRows> {
-        let sources = || self.sources.iter().enumerate().filter(|(_, source)| !matches!(source, Source::Search(_)));
-        let each =
-            |dtype: usize| sources().map(move |(source, from)| UnitRows { dtype, source, rows: from.rows(self.cases) });
-        let all = (0..self.dtypes.len()).flat_map(each);
-        all.filter(|unit| self.owns(unit.dtype, unit.source)).collect()
+    /// Whether a kernel runs in a process of its own, and may be given up on.
+    pub(super) fn is_supervised(&self) -> bool {
+        self.kernels.iter().any(|kernel| kernel.supervised().is_some())
     }
 
-    /// Whether the rows of a source in a dtype, both as indices, are this shard's.
-    pub(super) fn owns(&self, dtype: usize, source: usize) -> bool {
-        self.shard.is_none_or(|shard| shard.owns(dtype * self.sources.len() + source))
+    /// The families that are split into ranges of rows among so many shards, with the number of their rows. A search is one climb,
+    /// and stays whole. So does everything where a kernel may be given up on: that is decided by all cases of a cell before.
+    pub(super) fn split(&self, of: usize) -> BTreeMap<String, u64> {
+        if self.is_supervised() {
+            return BTreeMap::new();
+        }
+        let each = self.sources.iter().map(|source| (source.name().to_owned(), source.rows(self.cases)));
+        each.filter(|&(_, rows)| results::ranges(rows, of) > 1).collect()
+    }
+
+    /// How the campaign is shared, if it is.
+    fn shares(&self) -> Option<(Shard, Shares)> {
+        let shard = self.shard?;
+        Some((shard, Shares::new(shard.of, self.dtypes.len(), self.families(), &self.split(shard.of))))
+    }
+
+    /// Refuses a shard that is none of the plan's.
+    pub(super) fn check_shard(&self) -> Result<()> {
+        let Some((shard, shares)) = self.shares() else { return Ok(()) };
+        if !(1..=shard.of).contains(&shard.number) {
+            return Err(Error::usage(format!("{shard} is no shard: they are counted from 1")));
+        }
+        shares.check(shard)
+    }
+
+    /// What this shard has to do: the rows of each dtype and family, both as indices; all rows where there are no shards.
+    pub(super) fn own_rows(&self) -> OwnRows {
+        let shares = self.shares();
+        let mut own = OwnRows::new();
+        for (dtype, family) in
+            (0..self.dtypes.len()).flat_map(|dtype| (0..self.families().count()).map(move |family| (dtype, family)))
+        {
+            let all = self.rows_of(family);
+            let rows = match &shares {
+                None => Some(0..all),
+                Some((shard, shares)) => shares.owned(*shard, dtype, family, all),
+            };
+            own.extend(rows.map(|rows| ((dtype, family), rows)));
+        }
+        own
     }
 }
 
@@ -187,12 +208,22 @@ pub fn provenance() -> Provenance {
     }
 }
 
-/// A pair of a dtype and a source of rows, as indices, with the number of its rows.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// The rows of each dtype and family, both as indices, that one shard has; of a search its cases.
+pub(super) type OwnRows = BTreeMap<(usize, usize), Range<u64>>;
+
+/// A pair of a dtype and a source of rows, as indices, with the rows of it that are run.
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct UnitRows {
     pub dtype: usize,
     pub source: usize,
-    pub rows: u64,
+    pub rows: Range<u64>,
+}
+
+impl UnitRows {
+    /// How many rows it has.
+    pub fn len(&self) -> u64 {
+        self.rows.end - self.rows.start
+    }
 }
 
 /// A kernel on one op in one dtype, with what it claims there.

@@ -1,14 +1,16 @@
 //! Shards: parts of a campaign that run apart and merge to the same results, byte for byte.
 //!
-//! A *unit* is a pair of a dtype and a family. A shard owns whole units, so it owns whole cells, computes the truth of a case once
-//! for all kernels, and one set of exponentials for all ops. What cannot be merged from reports alone (which of two findings came
-//! first, by which ratio a point of a curve was chosen) stands in a [`Part`] of the shard's results; merging drops it.
+//! A *unit* is a pair of a dtype and a family, or a range of its rows where there are many. All kernels and ops of a row are in the
+//! same unit, so the truth of a case is computed once for all kernels, and one set of exponentials for all ops. What cannot be
+//! merged from reports alone (which of two findings came first, by which ratio a point of a curve was chosen, of which sum an
+//! error is the mean) stands in a [`Part`] of the shard's results; merging drops it.
 
 use super::finding::distinct;
+use super::range::{self, CellName, Joined};
 use crate::dtype::Dtype;
 use crate::error::{Error, Result};
 use crate::op::Op;
-use crate::results::{Cell, Curve, CurvePart, CurvePoints, Declared, Part, Results, Settings, Shard};
+use crate::results::{Cell, CellRange, Curve, CurvePart, CurvePoints, Declared, Part, Results, Settings, Shard};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Missing shards that a message names.
@@ -19,57 +21,31 @@ const MISSING_SHOWN: usize = 10;
 ///
 /// # Errors
 /// One line that names what does not fit: results that are of no shard or of an interrupted run, shards of different campaigns
-/// (settings, versions, number of shards), a shard that is missing or there twice, cells that are not the shard's own.
+/// (settings, versions, number of shards), a shard that is missing or there twice, cells or rows that are not the shard's own, and
+/// figures that contradict each other.
 pub fn merge(shards: Vec<(String, Results)>) -> Result<Results> {
-    let refuse = |name: &str, reason: String| Err(Error::usage(format!("{name}: {reason}")));
-    let mut parts: Vec<(String, Results, Part)> = Vec::new();
-    for (name, mut results) in shards {
-        let Some(part) = results.shard.take() else {
-            return refuse(&name, "these are the results of no shard; merge what ran with --shard K/N".into());
-        };
-        if !results.complete {
-            return refuse(&name, format!("shard {} was interrupted; run it again", part.shard));
-        }
-        if let Some(cell) =
-            results.cells.iter().find(|cell| !part.owns(&results.settings, cell.dtype.name(), &cell.family))
-        {
-            return refuse(
-                &name,
-                format!("its cell {} {} is not of shard {}; was it edited?", cell.dtype, cell.family, part.shard),
-            );
-        }
-        if let Some((other, first, _)) = parts.first()
-            && let Some(difference) = difference(first, &results)
-        {
-            return refuse(&name, format!("it is of another campaign than {other}: {difference}"));
-        }
-        if let Some((other, ..)) = parts.iter().find(|(.., known)| known.shard.of != part.shard.of) {
-            return refuse(&name, format!("it is one of {} shards, {other} is not", part.shard.of));
-        }
-        if let Some((other, ..)) = parts.iter().find(|(.., known)| known.shard == part.shard) {
-            return refuse(&name, format!("shard {} is there a second time, first in {other}", part.shard));
-        }
-        parts.push((name, results, part));
-    }
-    let Some((name, first, part)) = parts.first() else {
+    let parts = read(shards)?;
+    let Some(Read { results: first, .. }) = parts.first() else {
         return Err(Error::nothing_selected("there is nothing to merge; name the results of all shards"));
     };
-    let present: BTreeSet<usize> = parts.iter().map(|(.., part)| part.shard.number).collect();
-    let of = part.shard.of;
-    let missing: Vec<usize> = (1..=of).filter(|number| !present.contains(number)).collect();
-    if !missing.is_empty() {
-        let named = missing.iter().take(MISSING_SHOWN).map(|&number| Shard { number, of }.to_string());
-        let mut named = named.collect::<Vec<_>>().join(", ");
-        if missing.len() > MISSING_SHOWN {
-            named += &format!(" and {} more", missing.len() - MISSING_SHOWN);
-        }
-        return refuse(name, format!("shards are missing beside it: {named}"));
-    }
     let (schema, settings, provenance) = (first.schema.clone(), first.settings.clone(), first.provenance.clone());
     let (mut cells, mut failures, mut declared) = (Vec::new(), Vec::new(), Vec::<Declared>::new());
     let mut curves: BTreeMap<(usize, usize, usize), CurvePoints> = BTreeMap::new();
-    for (_, results, part) in parts {
-        cells.extend(results.cells);
+    let mut joined: BTreeMap<CellName, Joined> = BTreeMap::new();
+    for Read { name, results, part, mut ranges } in parts {
+        for cell in results.cells {
+            let key = range::name_of(&cell);
+            let Some(range) = ranges.remove(&key) else {
+                cells.push(cell);
+                continue;
+            };
+            let both = match joined.remove(&key) {
+                None => Some(Joined::new(cell, range)),
+                Some(known) => known.add(cell, range),
+            };
+            let Some(both) = both else { return refuse(&name, too_many(&range::in_words(&key))) };
+            joined.insert(key, both);
+        }
         for of_shard in results.declared {
             let same = |known: &&mut Declared| known.is_of_same(&of_shard);
             match declared.iter_mut().find(same) {
@@ -82,6 +58,10 @@ pub fn merge(shards: Vec<(String, Results)>) -> Result<Results> {
             curves.entry(place(&settings, &kernel, op, dtype)).or_default().merge(points);
         }
     }
+    for (key, joined) in joined {
+        let whole = joined.into_cell();
+        cells.push(whole.ok_or_else(|| Error::usage(too_many(&range::in_words(&key))))?);
+    }
     cells.sort_by_cached_key(|cell: &Cell| {
         let family = settings.families.iter().position(|family| *family == cell.family);
         (place(&settings, &cell.kernel, cell.op, cell.dtype), family)
@@ -92,7 +72,94 @@ pub fn merge(shards: Vec<(String, Results)>) -> Result<Results> {
         Some(Curve { kernel: kernel.clone(), op: *op, dtype: *dtype, points: points.into_points() })
     };
     let curves = curves.into_iter().filter_map(curve).collect();
-    Ok(Results { schema, complete: true, settings, provenance, declared, cells, findings, curves, shard: None })
+    let merged =
+        Results { schema, complete: true, settings, provenance, declared, cells, findings, curves, shard: None };
+    // Each shard's counts were, which does not go for all of them together.
+    merged.check_counts().map_err(|reason| Error::usage(format!("the shards together: {reason}")))?;
+    Ok(merged)
+}
+
+/// The results of a shard, checked by themselves.
+struct Read {
+    /// By which messages call it.
+    name: String,
+    results: Results,
+    /// Its own part, without the ranges.
+    part: Part,
+    ranges: BTreeMap<CellName, CellRange>,
+}
+
+fn refuse<T>(name: &str, reason: String) -> Result<T> {
+    Err(Error::usage(format!("{name}: {reason}")))
+}
+
+fn too_many(cell: &str) -> String {
+    format!("the counts of {cell} in all shards do not add up to a number of 64 bits; was a file edited?")
+}
+
+/// Holds the results of all shards against each other: they are of one campaign, and all of it.
+fn read(shards: Vec<(String, Results)>) -> Result<Vec<Read>> {
+    let mut parts: Vec<Read> = Vec::new();
+    for (name, mut results) in shards {
+        let Some(mut part) = results.shard.take() else {
+            return refuse(&name, "these are the results of no shard; merge what ran with --shard K/N".into());
+        };
+        if !results.complete {
+            return refuse(&name, format!("shard {} was interrupted; run it again", part.shard));
+        }
+        let ranges = match range::checked(&results, &mut part) {
+            Ok(ranges) => ranges,
+            Err(reason) => return refuse(&name, format!("{reason}; was it edited?")),
+        };
+        if let Some(Read { name: other, results: first, .. }) = parts.first()
+            && let Some(difference) = difference(first, &results)
+        {
+            return refuse(&name, format!("it is of another campaign than {other}: {difference}"));
+        }
+        if let Some(other) = parts.iter().find(|known| known.part.shard.of != part.shard.of) {
+            return refuse(&name, format!("it is one of {} shards, {} is not", part.shard.of, other.name));
+        }
+        if let Some(other) = parts.iter().find(|known| known.part.split != part.split) {
+            return refuse(
+                &name,
+                format!("its cells are split into other ranges of rows than those of {}", other.name),
+            );
+        }
+        if let Some(other) = parts.iter().find(|known| known.part.shard == part.shard) {
+            return refuse(&name, format!("shard {} is there a second time, first in {}", part.shard, other.name));
+        }
+        parts.push(Read { name, results, part, ranges });
+    }
+    let Some(Read { name, part, .. }) = parts.first() else { return Ok(parts) };
+    let present: BTreeSet<usize> = parts.iter().map(|read| read.part.shard.number).collect();
+    let of = part.shard.of;
+    let missing: Vec<usize> = (1..=of).filter(|number| !present.contains(number)).collect();
+    if !missing.is_empty() {
+        let named = missing.iter().take(MISSING_SHOWN).map(|&number| Shard { number, of }.to_string());
+        let mut named = named.collect::<Vec<_>>().join(", ");
+        if missing.len() > MISSING_SHOWN {
+            named += &format!(" and {} more", missing.len() - MISSING_SHOWN);
+        }
+        return refuse(name, format!("shards are missing beside it: {named}"));
+    }
+    if let Some((name, reason)) = missing_range(&parts) {
+        return refuse(name, reason);
+    }
+    Ok(parts)
+}
+
+/// The first shard without the rows of a cell that are its own, and that others have rows of.
+fn missing_range(parts: &[Read]) -> Option<(&str, String)> {
+    let all: BTreeSet<&CellName> = parts.iter().flat_map(|read| read.ranges.keys()).collect();
+    parts.iter().find_map(|Read { name, results, part, ranges }| {
+        let shares = part.shares(&results.settings);
+        let missing = all.iter().filter(|key| !ranges.contains_key(**key)).find_map(|key| {
+            let own = part.owned(&results.settings, &shares, key.2.name(), &key.3)?;
+            let cell = range::in_words(key);
+            Some(format!("it has no cell {cell}, of which rows {}..{} are its own; was it edited?", own.start, own.end))
+        });
+        missing.map(|reason| (name.as_str(), reason))
+    })
 }
 
 /// The indices of kernel, op and dtype in the settings; past the end for what is not there.
@@ -128,22 +195,6 @@ fn difference(one: &Results, other: &Results) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::Shard;
-
-    #[test]
-    fn shares_are_even_and_each_unit_has_one_owner() {
-        for units in [1, 2, 21, 88, 100] {
-            for of in 1..=units {
-                let mut counts = vec![0; of];
-                for unit in 0..units {
-                    let owners: Vec<usize> = (1..=of).filter(|&number| Shard { number, of }.owns(unit)).collect();
-                    assert_eq!(owners.len(), 1, "{unit} of {units}");
-                    counts[owners[0] - 1] += 1;
-                }
-                let (least, most) = (counts.iter().min().unwrap(), counts.iter().max().unwrap());
-                assert!(*least > 0 && most - least <= 1, "{units} units, {of} shards: {counts:?}");
-            }
-        }
-    }
 
     #[test]
     fn text() {

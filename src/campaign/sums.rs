@@ -12,14 +12,15 @@
 //! not run.
 
 use super::counts::Counts;
-use super::plan::{Plan, Planned, Source};
+use super::plan::{OwnRows, Plan, Planned};
 use crate::case::Case;
 use crate::error::{Error, Result};
 use crate::judge::{Judgement, Verdict};
 use crate::kernel::{Claims, Declaration, Fault};
-use crate::results::{Cell, Curve, CurvePoints, Declared, Shape};
+use crate::results::{Cell, CellRange, Curve, CurvePoints, Declared, Shape};
 use crate::special::RowClass;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
 /// Crashes and hangs of a kernel in one cell after which the rest of the cell is not run.
@@ -32,7 +33,7 @@ pub(super) const MOST_FAULTS: u64 = u64::MAX;
 /// on for them.
 const MOST_HANGS: u64 = 3 * 8;
 
-/// Indices into the plan: kernel, op, dtype, source.
+/// Indices into the plan: kernel, op, dtype, family (the source of the rows, or the search).
 pub(super) type CellKey = (usize, usize, usize, usize);
 
 /// One distinct failure: kernel, op, dtype, verdict, shape of the row.
@@ -80,17 +81,13 @@ impl CellSum {
     }
 }
 
-/// Every cell of this shard, in the order of the results.
-fn keys(plan: &Plan, planned: &[Vec<Planned>]) -> Vec<CellKey> {
-    let mut keys: Vec<CellKey> = Vec::new();
-    for (dtype, planned) in planned.iter().enumerate() {
-        for function in planned {
-            let sources = (0..plan.sources.len()).filter(|&source| plan.owns(dtype, source));
-            keys.extend(sources.map(|source| (function.kernel, function.op, dtype, source)));
-        }
-    }
-    keys.sort_unstable();
-    keys
+/// Every cell of which this shard has rows, in the order of the results, with these rows.
+fn keys<'a>(planned: &[Vec<Planned>], own: &'a OwnRows) -> BTreeMap<CellKey, &'a Range<u64>> {
+    let of_unit = |(&(dtype, source), rows): (&(usize, usize), &'a Range<u64>)| {
+        let functions = planned.get(dtype).into_iter().flatten();
+        functions.map(move |function| ((function.kernel, function.op, dtype, source), rows))
+    };
+    own.iter().flat_map(of_unit).collect()
 }
 
 /// A sum for each cell.
@@ -124,14 +121,14 @@ impl Sums {
     ///
     /// # Errors
     /// They do not add up: cases were lost on the way, and nothing that was measured can be relied on.
-    pub fn check(&self, plan: &Plan, planned: &[Vec<Planned>], complete: bool) -> Result<()> {
+    pub fn check(&self, plan: &Plan, planned: &[Vec<Planned>], own: &OwnRows, complete: bool) -> Result<()> {
         let nothing = Counts::default();
-        for key in keys(plan, planned) {
+        for (key, rows) in keys(planned, own) {
             let (kernel, op, dtype, source) = key;
             let counts = self.by_cell.get(&key).map_or(&nothing, |sum| &sum.counts);
-            let selected = plan.sources[source].rows(plan.cases);
+            let selected = rows.end - rows.start;
             // A search makes its rows itself, and may end before it has made all.
-            let is_search = matches!(plan.sources[source], Source::Search(_));
+            let is_search = plan.search_place() == Some(source);
             let seen = if is_search { counts.rows } else { self.seen.get(&key).copied().unwrap_or(0) };
             let judged: u64 = counts.verdicts.iter().sum();
             let may_be_given_up = plan.kernels[kernel].supervised().is_some();
@@ -146,7 +143,7 @@ impl Sums {
                     plan.kernels[kernel].name(),
                     plan.ops[op],
                     plan.dtypes[dtype],
-                    plan.sources[source].name(),
+                    plan.family(source),
                     counts.cases,
                     counts.without
                 )));
@@ -173,18 +170,18 @@ impl Sums {
         first
     }
 
-    pub fn cells(&self, plan: &Plan, planned: &[Vec<Planned>]) -> Vec<Cell> {
+    pub fn cells(&self, plan: &Plan, planned: &[Vec<Planned>], own: &OwnRows) -> Vec<Cell> {
         let empty = Counts::default();
-        let cell = |key: CellKey| {
+        let cell = |(key, rows): (CellKey, &Range<u64>)| {
             let (kernel, op, dtype, source) = key;
             let counts = self.by_cell.get(&key).map_or(&empty, |sum| &sum.counts);
             Cell {
                 kernel: plan.kernels[kernel].name().to_owned(),
                 op: plan.ops[op],
                 dtype: plan.dtypes[dtype],
-                family: plan.sources[source].name().to_owned(),
+                family: plan.family(source).to_owned(),
                 cases: counts.cases,
-                not_run: plan.sources[source].rows(plan.cases) - counts.rows,
+                not_run: rows.end - rows.start - counts.rows,
                 outputs: counts.outputs,
                 verdicts: counts.verdict_counts(),
                 first_failing: counts.first_failing,
@@ -196,7 +193,34 @@ impl Sums {
                 worst: counts.worst_text(),
             }
         };
-        keys(plan, planned).into_iter().map(cell).collect()
+        keys(planned, own).into_iter().map(cell).collect()
+    }
+
+    /// Of each cell of which other shards have rows, too, those that are this one's, and what its figures do not show.
+    pub fn ranges(
+        &self,
+        plan: &Plan,
+        planned: &[Vec<Planned>],
+        own: &OwnRows,
+        split: &BTreeMap<String, u64>,
+    ) -> Vec<CellRange> {
+        let empty = Counts::default();
+        let range = |(key, rows): (CellKey, &Range<u64>)| {
+            let (kernel, op, dtype, source) = key;
+            let counts = self.by_cell.get(&key).map_or(&empty, |sum| &sum.counts);
+            CellRange {
+                kernel: plan.kernels[kernel].name().to_owned(),
+                op: plan.ops[op],
+                dtype: plan.dtypes[dtype],
+                family: plan.family(source).to_owned(),
+                from: rows.start,
+                until: rows.end,
+                signed_sum: counts.signed_sum,
+                worst: counts.worst_case(),
+            }
+        };
+        let is_split = |(key, _): &(CellKey, &Range<u64>)| split.contains_key(plan.family(key.3));
+        keys(planned, own).into_iter().filter(is_split).map(range).collect()
     }
 
     /// What the kernels declare, where it is more than nothing, with the passes that needed it.
@@ -209,7 +233,7 @@ impl Sums {
                 if declaration == Declaration::of_claims(Claims::default()) {
                     continue;
                 }
-                let cells = (0..plan.sources.len()).map(|source| (function.kernel, function.op, dtype, source));
+                let cells = (0..plan.families().count()).map(|source| (function.kernel, function.op, dtype, source));
                 let needed = cells.filter_map(|cell| self.by_cell.get(&cell)).map(|sum| sum.counts.needed).sum();
                 let kernel = kernel.name().to_owned();
                 let place = (function.kernel, function.op, dtype);
@@ -347,7 +371,7 @@ mod tests {
             (counts.rows, counts.without, counts.cases) = (rows, without, cases);
             counts.verdicts[Verdict::Pass as usize] = verdicts;
             sums.see(cell, seen);
-            sums.check(&plan, &planned, complete)
+            sums.check(&plan, &planned, &plan.own_rows(), complete)
         };
         assert!(check(10, 2, 8, 8, 10, true).is_ok());
         assert!(check(7, 2, 5, 5, 7, false).is_ok());
@@ -364,6 +388,6 @@ mod tests {
                 "{error}"
             );
         }
-        assert!(Sums::default().check(&plan, &planned, true).is_err(), "nothing at all");
+        assert!(Sums::default().check(&plan, &planned, &plan.own_rows(), true).is_err(), "nothing at all");
     }
 }

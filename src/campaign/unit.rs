@@ -6,7 +6,7 @@ use super::sums::{CellKey, PieceSums, Queue, Sums};
 use crate::case::Case;
 use crate::dtype::exponent;
 use crate::error::Result;
-use crate::generate;
+use crate::generate::{self, Row};
 use crate::kernel::{self, Outcome};
 use crate::op::Op;
 use crate::oracle::Oracle;
@@ -49,12 +49,12 @@ impl Unit<'_> {
     }
 
     fn row(&self, index: u64) -> Result<RowCases> {
-        let (plan, source) = (self.plan, &self.plan.sources[self.source]);
+        let (plan, source) = (self.plan, self.plan.sources[self.source].as_ref());
         let dtype = plan.dtypes[self.dtype];
         if self.planned.is_empty() {
             return Ok(RowCases { index, logits: Arc::new([]), cases: Vec::new() });
         }
-        let (logits, target) = source.row(plan, dtype, index);
+        let Row { logits, target } = source.row(dtype, plan.seed, index, plan.max_len);
         let logits: Arc<[f64]> = logits.into();
         let case = |(place, &op): (usize, &Op)| {
             if !self.planned.iter().any(|function| function.op == place) {
@@ -172,7 +172,7 @@ impl<'a> Pieces<'a> {
     pub fn new(units: &'a [UnitRows], size: u64) -> Self {
         let mut end = 0;
         let ends = units.iter().map(|unit| {
-            end += unit.rows.div_ceil(size);
+            end += unit.len().div_ceil(size);
             end
         });
         Self { units, ends: ends.collect(), size }
@@ -184,12 +184,12 @@ impl<'a> Pieces<'a> {
     }
 
     /// The unit and the rows of a piece.
-    pub fn get(&self, piece: u64) -> (UnitRows, Range<u64>) {
+    pub fn get(&self, piece: u64) -> (&'a UnitRows, Range<u64>) {
         let place = self.ends.partition_point(|&end| end <= piece);
-        let unit = self.units[place];
+        let unit = &self.units[place];
         let before = if place == 0 { 0 } else { self.ends[place - 1] };
-        let from = (piece - before) * self.size;
-        (unit, from..unit.rows.min(from + self.size))
+        let from = unit.rows.start + (piece - before) * self.size;
+        (unit, from..unit.rows.end.min(from + self.size))
     }
 }
 
@@ -200,15 +200,21 @@ mod tests {
     #[test]
     fn pieces_cover_every_row_once() {
         const PIECE: u64 = 8;
-        let units = [(0, 0, 2 * PIECE + 1), (0, 1, 0), (0, 2, PIECE), (1, 0, 1), (1, 1, u64::MAX / 2)];
+        let units = [
+            (0, 0, 0..2 * PIECE + 1),
+            (0, 1, 0..0),
+            (0, 2, 0..PIECE),
+            (1, 0, 5..6),
+            (1, 1, 3 * PIECE + 1..u64::MAX / 2),
+        ];
         let units = units.map(|(dtype, source, rows)| UnitRows { dtype, source, rows });
         let pieces = Pieces::new(&units, PIECE);
         // The first four units have 3, 0, 1 and 1 pieces.
-        for &unit in &units[..4] {
+        for unit in &units[..4] {
             let mine = (0..5).map(|piece| pieces.get(piece)).filter(|piece| piece.0 == unit);
-            assert_eq!(mine.flat_map(|piece| piece.1).collect::<Vec<_>>(), (0..unit.rows).collect::<Vec<_>>());
+            assert_eq!(mine.flat_map(|piece| piece.1).collect::<Vec<_>>(), unit.rows.clone().collect::<Vec<_>>());
         }
-        assert_eq!(pieces.get(5), (units[4], 0..PIECE));
+        assert_eq!(pieces.get(5), (&units[4], 3 * PIECE + 1..4 * PIECE + 1));
         let (.., last) = pieces.get(pieces.len() - 1);
         assert_eq!(last.end, u64::MAX / 2);
     }

@@ -170,24 +170,26 @@ impl Gate {
         let prunes = comparison
             .worse()
             .any(|(cell, regressions)| regressions[0].reason == Reason::Missing && is_gone(&cell.name));
-        let proposal = match comparison.passes() {
+        // A shard with some rows only of a cell has nothing to propose: what is accepted is merged first.
+        let is_whole = !results.cells.iter().any(|cell| results.has_ranges_of(&cell.family));
+        let proposal = match comparison.passes() || !is_whole {
             true => None,
             false => Some(proposal(baseline, &path, &results, prunes)?.text()?),
         };
         let gate = report::Gate { comparison: &comparison, proposal: proposal.as_deref() };
         self.measurement.write(&results, info.as_ref(), Some(gate))?;
-        self.show(&comparison, &results, prunes)?;
+        self.show(&comparison, &results, prunes, proposal.is_some())?;
         Ok(if comparison.passes() { 0 } else { FAILED })
     }
 
-    fn show(&self, comparison: &Comparison, results: &Results, prunes: bool) -> Result<()> {
+    fn show(&self, comparison: &Comparison, results: &Results, prunes: bool, is_proposed: bool) -> Result<()> {
         if self.format == Format::Json {
             return print(&report::gate::json(comparison)?);
         }
         let out = &self.measurement.out;
         let mut text = report::gate::text(comparison);
         text += &format!("\nreport: {}\n", outside::path(&out.join(report::PAGE_FILE)));
-        if !comparison.passes() {
+        if is_proposed {
             text +=
                 &format!("to accept: logitfuzz accept --from {}", outside::quoted(&out.join(report::PROPOSAL_FILE)));
             if let Some(path) = &self.measurement.baseline {

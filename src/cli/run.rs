@@ -2,7 +2,7 @@
 
 use super::select::{Kernels, Policy, Work};
 use super::{Exit, print, render};
-use crate::campaign::{self, Control, Plan, Source};
+use crate::campaign::{self, Control, Plan};
 use crate::error::Error;
 use crate::files;
 use crate::report;
@@ -56,9 +56,7 @@ static STOP: AtomicBool = AtomicBool::new(false);
 impl Run {
     pub fn main(self) -> Exit {
         let mut plan = self.work.plan(&self.kernels, &self.policy)?;
-        if self.search > 0 {
-            plan.sources.push(Source::Search(self.search));
-        }
+        plan.search = self.search;
         // Before the work, so that a report that cannot be written costs no time.
         let folder = report::prepare(&self.out)?;
         let (results, info) = measure(&plan)?;

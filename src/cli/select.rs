@@ -180,7 +180,7 @@ impl Work {
             _ => None,
         };
         let mut plan = Plan::new(kernels.resolve(only)?);
-        let mut sources: Vec<Source> = Vec::new();
+        let mut sources: Vec<Arc<dyn Source>> = Vec::new();
         let mut is_slow = false;
         for pattern in &self.families {
             if pattern == FILE_FAMILY {
@@ -210,7 +210,7 @@ impl Work {
             for family in found {
                 is_slow |= family.is_slow();
                 if !sources.iter().any(|source| source.name() == family.name()) {
-                    sources.push(Source::Family(family));
+                    sources.push(Arc::new(family));
                 }
             }
         }
@@ -218,7 +218,7 @@ impl Work {
             plan.sources = sources;
         }
         if let Some(path) = &self.logits {
-            let file = Source::File(Arc::new(Rows::read(path, self.targets.as_deref())?));
+            let file = Arc::new(Rows::read(path, self.targets.as_deref())?);
             if self.families.is_empty() {
                 // They alone were asked for.
                 plan.sources.clear();
@@ -248,7 +248,7 @@ impl Work {
                 plan.cases
             )));
         }
-        if plan.cases == 0 && plan.sources.iter().any(|source| matches!(source, Source::Family(_))) {
+        if plan.cases == 0 && plan.sources.iter().any(|source| source.rows(plan.cases) == 0) {
             return Err(Error::nothing_selected("nothing to run: --cases is 0; write 1 or more"));
         }
         let has_work = |kernel: &Arc<dyn Kernel>| {

@@ -6,7 +6,6 @@
 
 use crate::error::Result;
 use crate::json::{cannot_write, check_schema, line, place, schema_of};
-use crate::judge::HISTOGRAM_BINS;
 use crate::outside::{self, LONGEST_TEXT};
 use crate::results::{Finding, Part, Results, RunInfo, SCHEMA, Written};
 use serde::Serialize;
@@ -28,9 +27,13 @@ pub fn text(results: &Results) -> Result<String> {
     curves.sort_by_key(|curve| (&curve.kernel, curve.op, curve.dtype));
     let shard = match &results.shard {
         None => String::new(),
-        Some(Part { shard, failures, curves }) => format!(
-            ",\n\"shard\": {{\"shard\": {},\n\"failures\": {},\n\"curves\": {}}}",
+        Some(Part { shard, split, ranges, failures, curves }) => format!(
+            ",\n\"shard\": {{\"shard\": {},\n{}\"failures\": {},\n\"curves\": {}}}",
             line(shard)?,
+            match split.is_empty() {
+                true => String::new(),
+                false => format!("\"split\": {},\n\"ranges\": {},\n", line(split)?, lines(ranges)?),
+            },
             lines(failures)?,
             lines(curves)?
         ),
@@ -74,7 +77,7 @@ pub(crate) fn parse(bytes: &[u8]) -> std::result::Result<Results, String> {
     let mut results: Results =
         serde_json::from_slice(bytes).map_err(|error| format!("not valid results: {}", place(&error)))?;
     check_names(&results)?;
-    check_counts(&results)?;
+    results.check_counts()?;
     tidy(&mut results);
     Ok(results)
 }
@@ -97,48 +100,9 @@ fn check_names(results: &Results) -> std::result::Result<(), String> {
     names.extend(findings.iter().flat_map(|finding| [finding.kernel.as_str(), &finding.family]));
     names.extend(curves.iter().map(|curve| curve.kernel.as_str()));
     names.extend(shard.iter().flat_map(Part::names));
-    names.into_iter().try_for_each(|name| outside::check_recorded_name(name).map_err(|reason| edited(&reason)))
-}
-
-/// Refuses counts that nothing has counted: those that cannot be added up, and histograms with more bins than there are.
-fn check_counts(results: &Results) -> std::result::Result<(), String> {
-    // Every sum that a report makes is of a part of one of these.
-    let mut sums = [0u64; 6];
-    for cell in &results.cells {
-        if cell.ulp_histogram.len() > HISTOGRAM_BINS {
-            return Err(edited(&format!(
-                "the histogram of {} {} {} has {} bins, of at most {HISTOGRAM_BINS}",
-                cell.kernel,
-                cell.op,
-                cell.dtype,
-                cell.ulp_histogram.len()
-            )));
-        }
-        let of_cell = [
-            Some(cell.cases),
-            Some(cell.not_run),
-            Some(cell.outputs),
-            sum(cell.verdicts.values()),
-            sum(cell.grades.values()),
-            sum(cell.ulp_histogram.iter()),
-        ];
-        for (sum, count) in sums.iter_mut().zip(of_cell) {
-            let Some(next) = count.and_then(|count| sum.checked_add(count)) else {
-                return Err(edited("its counts do not add up to a number of 64 bits"));
-            };
-            *sum = next;
-        }
-    }
-    Ok(())
-}
-
-/// The sum of counts, unless it has more than 64 bits.
-fn sum<'a>(mut counts: impl Iterator<Item = &'a u64>) -> Option<u64> {
-    counts.try_fold(0u64, |sum, &count| sum.checked_add(count))
-}
-
-fn edited(reason: &str) -> String {
-    format!("{reason}; was the file edited?")
+    names.into_iter().try_for_each(|name| {
+        outside::check_recorded_name(name).map_err(|reason| format!("{reason}; was the file edited?"))
+    })
 }
 
 /// Makes every text of results a harmless line but for replay commands and what selects a kernel, which must stay what they are;
