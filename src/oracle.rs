@@ -22,7 +22,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use tier::exactly::Exactly;
 
+mod ball;
 mod exp;
+mod interval;
 mod prepared;
 mod question;
 mod rounded;

@@ -93,6 +93,49 @@ fn named<'a>(code: &'a str, prefix: &str) -> BTreeSet<&'a str> {
     names
 }
 
+/// The paths that follow this prefix, segment by segment: of `super::a::{b, c::d}` they are a::b and a::c::d.
+fn chains(code: &str, prefix: &str) -> Vec<Vec<String>> {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let (mut found, mut open) = (Vec::new(), Vec::new());
+    for (at, _) in code.match_indices(prefix) {
+        let before = &code[..at];
+        if !(before.ends_with("super::") || before.ends_with('$') || before.ends_with(is_name)) {
+            open.push((Vec::<String>::new(), &code[at + prefix.len()..]));
+        }
+    }
+    while let Some((mut chain, mut rest)) = open.pop() {
+        while let end = rest.find(|c: char| !is_name(c)).unwrap_or(rest.len())
+            && end > 0
+        {
+            chain.push(rest[..end].to_owned());
+            match rest[end..].strip_prefix("::") {
+                Some(further) => rest = further,
+                None => break,
+            }
+        }
+        if let Some(list) = rest.strip_prefix('{') {
+            let (mut depth, mut start) = (0usize, 0);
+            for (place, c) in list.char_indices() {
+                match c {
+                    '{' => depth += 1,
+                    ',' | '}' if depth == 0 => {
+                        open.push((chain.clone(), list[start..place].trim()));
+                        start = place + 1;
+                        if c == '}' {
+                            break;
+                        }
+                    }
+                    '}' => depth -= 1,
+                    _ => {}
+                }
+            }
+        } else {
+            found.push(chain);
+        }
+    }
+    found
+}
+
 /// The room of a file: `judge` of `judge.rs` and of `judge/bound.rs`.
 fn room(path: &Path) -> String {
     let first = path.components().next().expect("a path").as_os_str().to_string_lossy();
@@ -141,8 +184,21 @@ fn no_circle_among_the_files_of_a_room() {
     let mut uses: BTreeMap<&Path, BTreeSet<PathBuf>> = BTreeMap::new();
     for (path, code) in &files {
         let folder = path.parent().expect("a folder");
-        let siblings = named(code, "super::").into_iter().map(|name| folder.join(format!("{name}.rs")));
-        uses.insert(path, siblings.filter(|sibling| sibling != path && files.contains_key(sibling)).collect());
+        let own = PathBuf::from(room(path));
+        let by_crate = format!("crate::{}::", own.display());
+        let above = folder.parent().unwrap_or(folder);
+        let used = [
+            (folder, chains(code, "super::")),
+            (above, chains(code, "super::super::")),
+            (&own, chains(code, &by_crate)),
+        ];
+        let used = used.into_iter().flat_map(|(from, chains)| chains.into_iter().map(move |chain| (from, chain)));
+        // The longest part of a path that is a file: `super::tier::ball::Ball` is of tier/ball.rs.
+        let file_of = |(from, chain): (&Path, Vec<String>)| {
+            let file = |n: usize| from.join(chain[..n].join("/")).with_extension("rs");
+            (1..=chain.len()).rev().map(file).find(|file| files.contains_key(file))
+        };
+        uses.insert(path, used.filter_map(file_of).filter(|file| file != path).collect());
     }
     assert!(uses.values().map(BTreeSet::len).sum::<usize>() > 40, "no siblings are found any more");
     for start in files.keys() {

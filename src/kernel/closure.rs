@@ -24,6 +24,9 @@ pub struct Closure {
 
 type Call = dyn Fn(&Case, usize) -> Outcome + Send + Sync;
 
+/// Whether a closure takes inputs of these extents besides the logits.
+type Fits = fn(&[Extent]) -> bool;
+
 impl Closure {
     /// A kernel called `name` that computes `op` with `function`; the dtype is that of the function's slices.
     ///
@@ -39,7 +42,7 @@ impl Closure {
         if let Err(reason) = check_name(&name) {
             panic!("{reason}");
         }
-        let (call, fits): (Box<Call>, fn(&[Extent]) -> bool) = function.into_call();
+        let (call, fits) = function.into_call();
         let extents: Vec<Extent> = op.others().iter().map(|input| input.role.extent()).collect();
         assert!(fits(&extents), "kernel `{name}`: the closure's arguments are not those of {op}");
         let lengths = 0..=usize::MAX;
@@ -113,7 +116,7 @@ impl Kernel for Closure {
 pub trait IntoClosure<T, Arguments> {
     /// The call on a case, and the shapes of ops that it fits.
     #[doc(hidden)]
-    fn into_call(self) -> (Box<Call>, fn(&[Extent]) -> bool);
+    fn into_call(self) -> (Box<Call>, Fits);
 }
 
 fn read<T: Element>(values: &[f64]) -> Vec<T> {
@@ -130,7 +133,7 @@ fn outputs<T: Element>(n: usize, write: impl FnOnce(&mut [T])) -> Outcome {
 }
 
 impl<T: Element, F: Fn(&[T], &mut [T]) + Send + Sync + 'static> IntoClosure<T, fn(&[T], &mut [T])> for F {
-    fn into_call(self) -> (Box<Call>, fn(&[Extent]) -> bool) {
+    fn into_call(self) -> (Box<Call>, Fits) {
         let call = move |case: &Case, n: usize| {
             let logits = read::<T>(case.logits());
             outputs(n, |out| self(&logits, out))
@@ -142,7 +145,7 @@ impl<T: Element, F: Fn(&[T], &mut [T]) + Send + Sync + 'static> IntoClosure<T, f
 impl<T: Element, F: Fn(&[T], usize, T, &mut [T]) + Send + Sync + 'static> IntoClosure<T, fn(&[T], usize, T, &mut [T])>
     for F
 {
-    fn into_call(self) -> (Box<Call>, fn(&[Extent]) -> bool) {
+    fn into_call(self) -> (Box<Call>, Fits) {
         let call = move |case: &Case, n: usize| {
             let (logits, (target, smoothing)) = (read::<T>(case.logits()), case.target().unwrap_or((0, 0.0)));
             outputs(n, |out| self(&logits, target, T::from_f64(smoothing), out))
@@ -152,7 +155,7 @@ impl<T: Element, F: Fn(&[T], usize, T, &mut [T]) + Send + Sync + 'static> IntoCl
 }
 
 impl<T: Element, F: Fn(&[T], &[T], &mut [T]) + Send + Sync + 'static> IntoClosure<T, fn(&[T], &[T], &mut [T])> for F {
-    fn into_call(self) -> (Box<Call>, fn(&[Extent]) -> bool) {
+    fn into_call(self) -> (Box<Call>, Fits) {
         let call = move |case: &Case, n: usize| {
             let (logits, direction) = (read::<T>(case.logits()), read::<T>(case.direction().unwrap_or(&[])));
             outputs(n, |out| self(&logits, &direction, out))

@@ -4,10 +4,10 @@
 //! For the products: `mean_g` is the mean of the cotangent over group g, `c = sum p_i g_i`. Since the probabilities sum to 1,
 //! `g_j - c = (g_j - mean_0) + (1/S) sum over g >= 1 of w_g (m_g mean_0 - sum_g)`, which is a rational number and a remainder.
 
+use super::ball::{Ball, with_remainder};
+use super::interval::Interval;
 use super::rounded::SHOWN_BITS;
 use super::row::{Enclosures, MASKED, PRECISIONS, PreparedRow};
-use super::tier::ball::{Ball, with_remainder};
-use super::tier::interval::Interval;
 use crate::case::Case;
 use crate::dtype::{exponent, ldexp, two_sum};
 use crate::magnitude::Magnitude;

@@ -5,12 +5,12 @@
 //! tier ends, at its cap at the latest: weights that are exact powers of one another can cancel to any depth.
 
 use super::Due;
+use super::interval::Interval;
 use super::prepared::Prepared;
 use super::rounded::Rounded;
 use super::row::{PRECISIONS, PreparedRow};
 use super::tier::exactly::{self, Exactly};
-use super::tier::interval::{self, Interval};
-use super::tier::{ball, vanishing};
+use super::tier::{ball, interval, vanishing};
 use crate::case::Case;
 use crate::magnitude::Magnitude;
 use crate::op::Visitor;

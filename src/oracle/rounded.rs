@@ -4,8 +4,8 @@
 //! lies in (which fixes its ulp), and its distance from the rounded number to [`SHOWN_BITS`] bits behind the binary point of
 //! an ulp figure.
 
-use super::tier::ball::Ball;
-use super::tier::interval::Interval;
+use super::ball::Ball;
+use super::interval::Interval;
 use crate::dtype::{Format, exponent, ldexp};
 use crate::magnitude::Magnitude;
 use rug::{Float, Integer, Rational, float::Round};

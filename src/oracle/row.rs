@@ -4,9 +4,9 @@
 //! `w` over all other groups, `S = m_0 + sigma`, `s = S - 1` the sum without one maximum, `log S = log1p(s)`. RowSums are made of
 //! positive terms only, so nothing cancels.
 
+use super::ball::Ball;
 use super::exp::{self, exp_of_minus};
-use super::tier::ball::Ball;
-use super::tier::interval::Interval;
+use super::interval::Interval;
 use crate::dtype::{Dtype, ldexp, two_sum};
 use crate::magnitude::Magnitude;
 use crate::op::Anatomy;

@@ -5,10 +5,10 @@
 //! logits are unknown. The same evaluation, with other probabilities, gives the limits at infinite logits and the values of a row
 //! without weight.
 
-use super::super::prepared::{Prepared, exact, exact_sum, target_mass};
-use super::super::row::MASKED;
 use crate::case::Case;
 use crate::op::tier::{ElementTier, RowTier};
+use crate::oracle::prepared::{Prepared, exact, exact_sum, target_mass};
+use crate::oracle::row::MASKED;
 use rug::Rational;
 use std::cell::OnceCell;
 use std::cmp::Ordering;

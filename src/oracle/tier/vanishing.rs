@@ -1,10 +1,10 @@
 //! The second tier: outputs that are a product with a weight so small that no exponential was computed for it. Nothing of them
 //! matters but their sign: they are far below the least number of the dtype.
 
-use super::super::prepared::Prepared;
-use super::super::row;
 use crate::dtype::Dtype;
 use crate::op::tier::{ElementTier, RowTier};
+use crate::oracle::prepared::Prepared;
+use crate::oracle::row;
 use std::ops::{Add, Mul, Neg, Sub};
 
 /// What is known of the size of a number.
