@@ -6,7 +6,7 @@
 use crate::error::Error;
 use crate::outside;
 use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -33,6 +33,13 @@ const FAILED: u8 = 1;
 
 /// Exit code of wrong usage.
 const USAGE: u8 = 2;
+
+/// What a command prints.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Printed {
+    Human,
+    Json,
+}
 
 #[derive(Parser)]
 #[command(

@@ -77,7 +77,7 @@ pub struct Target {
 
 /// The input of an execution: any bytes, as a case. It is a type so that `cargo fuzz fmt` shows it as a case.
 #[derive(Clone, PartialEq)]
-pub struct Input(pub Case);
+pub struct FuzzInput(pub Case);
 
 /// What the kernels of a target did on a case.
 struct Execution {
@@ -137,7 +137,7 @@ impl Target {
     /// # Panics
     /// Where a kernel fails, with the finding: the shrunk input in decimal and in hex, the truth, what was returned, why, and how
     /// to replay it.
-    pub fn execute(&mut self, input: &Input) -> bool {
+    pub fn execute(&mut self, input: &FuzzInput) -> bool {
         let _standard = Standard::enter();
         let Some(execution) = self.judge(&input.0) else { return false };
         if execution.judgement.verdict.is_failure() {
@@ -241,13 +241,13 @@ impl Target {
     }
 }
 
-impl<'a> Arbitrary<'a> for Input {
+impl<'a> Arbitrary<'a> for FuzzInput {
     fn arbitrary(u: &mut Unstructured<'a>) -> arbitrary::Result<Self> {
         Ok(Self(Case::decode(u.bytes(u.len())?)))
     }
 }
 
-impl fmt::Debug for Input {
+impl fmt::Debug for FuzzInput {
     /// The case in decimal and in hex, and how to replay it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(case) = self;
@@ -309,7 +309,7 @@ macro_rules! fuzz_target {
         ::libfuzzer_sys::fuzz_target!(
             // Here the program may still end with a line on what is wrong; later libFuzzer would take that for a crash.
             init: drop(target()),
-            |input: $crate::fuzz::Input| -> ::libfuzzer_sys::Corpus {
+            |input: $crate::fuzz::FuzzInput| -> ::libfuzzer_sys::Corpus {
                 if target().execute(&input) { ::libfuzzer_sys::Corpus::Keep } else { ::libfuzzer_sys::Corpus::Reject }
             }
         );

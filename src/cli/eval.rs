@@ -1,7 +1,7 @@
 //! `logitfuzz eval`: one input, in words. Every kernel's output beside the truth; exits 0 whatever the verdict.
 
 use super::select::{Kernels, Policy};
-use super::{Exit, print, render};
+use super::{Exit, Printed, print, render};
 use crate::case::{self, Case, parse_class, parse_values};
 use crate::diagnosis::DIGITS;
 use crate::dtype::{Dtype, text};
@@ -13,7 +13,7 @@ use crate::op::{Input, Op};
 use crate::oracle::Oracle;
 use crate::quiet::quietly;
 use crate::trial::Trial;
-use clap::{ArgMatches, ValueEnum};
+use clap::ArgMatches;
 use serde_json::{Map, Value, json};
 
 #[derive(clap::Args)]
@@ -39,17 +39,11 @@ pub(super) struct Eval {
     #[command(flatten)]
     others: Others,
     /// What to print
-    #[arg(long, value_enum, default_value_t = Format::Human)]
-    format: Format,
+    #[arg(long, value_enum, default_value_t = Printed::Human)]
+    format: Printed,
     /// The logits: decimals, hex floats (0x1.8p+3), inf, -inf, nan; value*count repeats one. Write -- before them
     #[arg(value_name = "LOGIT")]
     logits: Vec<String>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    Human,
-    Json,
 }
 
 impl Eval {
@@ -95,8 +89,8 @@ impl Eval {
             }
         }
         match self.format {
-            Format::Human => print(&render::eval(&case, &rows, &whole))?,
-            Format::Json => print(&format!("{}\n", json(&rows, &whole)))?,
+            Printed::Human => print(&render::eval(&case, &rows, &whole))?,
+            Printed::Json => print(&format!("{}\n", json(&rows, &whole)))?,
         }
         Ok(0)
     }

@@ -38,12 +38,12 @@ pub(super) struct Gate {
     slack: f64,
     /// What to print: a summary for people, gate.json, or the summary with annotations of GitHub Actions (then
     /// $GITHUB_STEP_SUMMARY gets the summary in Markdown)
-    #[arg(long, value_enum, default_value_t = Format::Human)]
-    format: Format,
+    #[arg(long, value_enum, default_value_t = GatePrinted::Human)]
+    format: GatePrinted,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
+enum GatePrinted {
     Human,
     Json,
     Github,
@@ -183,7 +183,7 @@ impl Gate {
     }
 
     fn show(&self, comparison: &Comparison, results: &Results, prunes: bool, is_proposed: bool) -> Result<()> {
-        if self.format == Format::Json {
+        if self.format == GatePrinted::Json {
             return print(&report::gate::json(comparison)?);
         }
         let out = &self.measurement.out;
@@ -197,7 +197,7 @@ impl Gate {
             }
             text += if prunes { " --prune\n" } else { "\n" };
         }
-        if self.format == Format::Github {
+        if self.format == GatePrinted::Github {
             text += &github::annotations(comparison);
             if let Some(file) = std::env::var_os("GITHUB_STEP_SUMMARY") {
                 append_summary(Path::new(&file), &report::markdown::summary(results, None, Some(comparison)))?;

@@ -13,15 +13,15 @@ pub(super) struct Report {
     #[arg(value_name = "RESULTS", default_value = "reports/latest")]
     results: PathBuf,
     /// What to print
-    #[arg(long, value_enum, default_value_t = Format::Markdown)]
-    format: Format,
+    #[arg(long, value_enum, default_value_t = ReportKind::Markdown)]
+    format: ReportKind,
     /// Write all formats into this folder instead
     #[arg(short, long, value_name = "DIR")]
     out: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
+enum ReportKind {
     Markdown,
     Html,
     Json,
@@ -39,11 +39,11 @@ impl Report {
             return Ok(0);
         }
         print(&match self.format {
-            Format::Markdown => report::markdown::summary(&results, run.as_ref(), None),
-            Format::Html => report::html::page(&results, run.as_ref(), None),
-            Format::Json => report::json::text(&results)?,
-            Format::Junit => report::junit::text(&judge_cells(&results, None, DEFAULT_SLACK))?,
-            Format::Sarif => report::sarif::text(&judge_cells(&results, None, DEFAULT_SLACK))?,
+            ReportKind::Markdown => report::markdown::summary(&results, run.as_ref(), None),
+            ReportKind::Html => report::html::page(&results, run.as_ref(), None),
+            ReportKind::Json => report::json::text(&results)?,
+            ReportKind::Junit => report::junit::text(&judge_cells(&results, None, DEFAULT_SLACK))?,
+            ReportKind::Sarif => report::sarif::text(&judge_cells(&results, None, DEFAULT_SLACK))?,
         })?;
         Ok(0)
     }

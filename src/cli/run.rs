@@ -1,13 +1,12 @@
 //! `logitfuzz run`: a survey. It fuzzes kernels, writes a report and exits 0 whatever it finds.
 
 use super::select::{Kernels, Policy, Work};
-use super::{Exit, print, render};
+use super::{Exit, Printed, print, render};
 use crate::campaign::{self, Control, Plan};
 use crate::error::Error;
 use crate::files;
 use crate::report;
 use crate::results::{Results, RunInfo};
-use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -40,14 +39,8 @@ pub(super) struct Run {
     #[arg(short, long, value_name = "DIR", default_value = "reports/latest")]
     out: PathBuf,
     /// What to print: a summary for people, or results.json
-    #[arg(long, value_enum, default_value_t = Format::Human)]
-    format: Format,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    Human,
-    Json,
+    #[arg(long, value_enum, default_value_t = Printed::Human)]
+    format: Printed,
 }
 
 /// Set by Ctrl-C: finish the rows that are under way, then report what was done.
@@ -66,8 +59,8 @@ impl Run {
             return Err(incomplete(&error, &self.out));
         }
         match self.format {
-            Format::Json => print(&report::json::text(&results)?)?,
-            Format::Human => print(&render::summary(&results, &info, &self.out))?,
+            Printed::Json => print(&report::json::text(&results)?)?,
+            Printed::Human => print(&render::summary(&results, &info, &self.out))?,
         }
         Ok(0)
     }

@@ -1,6 +1,6 @@
 //! The ordinary program that a fuzz target is where no fuzzer is built: it runs the files that it is given.
 
-use super::{Input, Target};
+use super::{FuzzInput, Target};
 use crate::case::Case;
 use crate::error::{Error, Result};
 use crate::judge::Verdict;
@@ -38,7 +38,7 @@ pub(super) fn replay(target: &mut Target, arguments: impl Iterator<Item = OsStri
         return Err(Error::nothing_selected(format!(
             "none of the {} files is a case of this target; the first reads:\n{:?}",
             files.len(),
-            Input(Case::decode(&read(&files[0])?))
+            FuzzInput(Case::decode(&read(&files[0])?))
         )));
     }
     text += &format!(

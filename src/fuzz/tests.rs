@@ -42,7 +42,7 @@ fn leave(_: &mut [u8], size: usize, _: usize) -> usize {
 
 /// The message of the panic of an execution; none if it passes.
 fn panic_of(target: &mut Target, text: &str) -> Option<String> {
-    let input = Input(Case::parse(text).unwrap());
+    let input = FuzzInput(Case::parse(text).unwrap());
     let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| target.execute(&input)));
     result.err().map(|payload| payload.downcast_ref::<String>().unwrap().clone())
 }
@@ -85,15 +85,15 @@ fn a_failure_is_a_finding_that_stands_alone() {
 fn clean_kernels_pass_and_foreign_cases_are_refused() {
     let mut target = of("shifted,log1p", &[Op::SOFTMAX]);
     for (_, Examples { exposing, .. }) in defects().filter(|(_, examples)| examples.exposing.starts_with("softmax ")) {
-        assert!(target.execute(&Input(Case::parse(exposing).unwrap())), "{exposing}");
+        assert!(target.execute(&FuzzInput(Case::parse(exposing).unwrap())), "{exposing}");
     }
-    assert!(!target.execute(&Input(Case::parse("logsumexp f32 [1]").unwrap())));
+    assert!(!target.execute(&FuzzInput(Case::parse("logsumexp f32 [1]").unwrap())));
     let mut halves = Target::function("halves", Op::LOGSUMEXP, |z: &[half::f16], out: &mut [half::f16]| {
         out[0] = z.first().copied().unwrap_or(half::f16::NEG_INFINITY);
     })
     .unwrap();
-    assert!(!halves.execute(&Input(Case::parse("logsumexp f32 [1]").unwrap())));
-    assert!(halves.execute(&Input(Case::parse("logsumexp f16 [1]").unwrap())));
+    assert!(!halves.execute(&FuzzInput(Case::parse("logsumexp f32 [1]").unwrap())));
+    assert!(halves.execute(&FuzzInput(Case::parse("logsumexp f16 [1]").unwrap())));
     // A kernel of one's own is no name on the command line: a test replays it.
     let message = panic_of(&mut halves, "logsumexp f16 [0, 0]").unwrap();
     assert!(message.contains(".replay(\"logsumexp f16 [0x0p+0, 0x0p+0]\")"), "{message}");
@@ -226,9 +226,9 @@ fn an_input_beyond_the_cap_is_cut() {
 fn an_input_prints_as_a_case() {
     let case = Case::parse("cross_entropy f32 [0.1, -inf] target=0 label_smoothing=0.5").unwrap();
     let mut u = Unstructured::new(&[]);
-    assert_eq!(Input::arbitrary(&mut u).unwrap().0.logits().len(), 0);
+    assert_eq!(FuzzInput::arbitrary(&mut u).unwrap().0.logits().len(), 0);
     let bytes = case.encode();
-    let input = Input::arbitrary_take_rest(Unstructured::new(&bytes)).unwrap();
+    let input = FuzzInput::arbitrary_take_rest(Unstructured::new(&bytes)).unwrap();
     assert_eq!(
         format!("{input:?}"),
         format!(

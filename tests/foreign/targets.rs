@@ -2,7 +2,7 @@
 
 use crate::support::foreign::CKernel;
 use crate::support::place::LOGITFUZZ;
-use logitfuzz::fuzz::{Input, Target};
+use logitfuzz::fuzz::{FuzzInput, Target};
 use logitfuzz::{Case, Op};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -20,7 +20,7 @@ fn as_a_target() {
         Ok(target) => target,
         Err(error) => return println!("refused: {error}"),
     };
-    let input = Input(Case::parse(&case).expect("a case"));
+    let input = FuzzInput(Case::parse(&case).expect("a case"));
     match catch_unwind(AssertUnwindSafe(|| target.execute(&input))) {
         Ok(kept) => println!("passes: {kept}"),
         Err(finding) => println!("fails: {}", finding.downcast_ref::<String>().expect("a finding")),
