@@ -58,7 +58,7 @@ pub(crate) struct RowFacts {
     pub uses_deviations: bool,
     pub cancels: Cancels,
     pub error: fn(&RowTerms, usize, Magnitude) -> Magnitude,
-    pub overflows: fn(&RowTerms) -> bool,
+    pub overflows: fn(&RowTerms, &dyn Fn(f64) -> bool) -> bool,
     pub undetermined: fn(&Inputs, usize) -> (f64, f64),
 }
 

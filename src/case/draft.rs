@@ -6,7 +6,7 @@ use super::{Case, Value};
 use crate::dtype::Dtype;
 use crate::error::Result;
 use crate::op::Op;
-use crate::op::signature::Role;
+use crate::op::signature::{Extent, Input, Role};
 use std::sync::Arc;
 
 /// A case whose inputs can be changed. It need not be valid until it is made into a case.
@@ -27,15 +27,21 @@ pub(crate) enum DraftValue {
     Index(usize),
 }
 
+impl DraftValue {
+    /// A value, to be changed.
+    pub fn of(value: &Value) -> Self {
+        match value {
+            Value::Row(values) => Self::Row(values.to_vec()),
+            Value::Number(x) => Self::Number(*x),
+            Value::Index(index) => Self::Index(*index),
+        }
+    }
+}
+
 impl Draft {
     /// The parts of a case.
     pub fn of(case: &Case) -> Self {
-        let part = |value: &Value| match value {
-            Value::Row(values) => DraftValue::Row(values.to_vec()),
-            Value::Number(x) => DraftValue::Number(*x),
-            Value::Index(index) => DraftValue::Index(*index),
-        };
-        let others = case.others.iter().map(part).collect();
+        let others = case.others.iter().map(DraftValue::of).collect();
         Self { op: case.op, dtype: case.dtype, logits: case.logits.to_vec(), others }
     }
 
@@ -108,17 +114,33 @@ impl Draft {
         rows.into_iter().flatten().chain(numbers)
     }
 
+    /// The draft as an op takes it: what has a role in both stays, and any other input of the op is zero.
+    pub fn taken_by(mut self, op: Op) -> Self {
+        let len = self.len();
+        let zero = |role: Role| match role.extent() {
+            Extent::Row => DraftValue::Row(vec![0.0; len]),
+            Extent::Number => DraftValue::Number(0.0),
+            Extent::Index => DraftValue::Index(0),
+        };
+        let part = |input: &Input| self.part_mut(input.role).map_or_else(|| zero(input.role), |part| part.clone());
+        let others = op.others().iter().map(part).collect();
+        Self { op, others, ..self }
+    }
+
+    /// Makes the rows those of the terms at `indices`, in that order; the true class stays the place that it is.
+    pub fn take(&mut self, indices: &[usize]) {
+        self.rows_mut().for_each(|row| *row = indices.iter().filter_map(|&index| row.get(index).copied()).collect());
+    }
+
     /// The draft with the logits at `indices` only, in that order, and with them their values of every other row; none if the true
     /// class is not among them.
     pub fn select(&self, indices: &[usize]) -> Option<Draft> {
-        let pick = |values: &[f64]| indices.iter().filter_map(|&index| values.get(index).copied()).collect();
-        let part = |part: &DraftValue| match part {
-            DraftValue::Row(values) => Some(DraftValue::Row(pick(values))),
-            DraftValue::Number(x) => Some(DraftValue::Number(*x)),
-            DraftValue::Index(class) => Some(DraftValue::Index(indices.iter().position(|index| index == class)?)),
-        };
-        let others = self.others.iter().map(part).collect::<Option<Vec<DraftValue>>>()?;
-        Some(Self { logits: pick(&self.logits), others, ..*self })
+        let mut selected = self.clone();
+        selected.take(indices);
+        if let Some(class) = selected.class_mut() {
+            *class = indices.iter().position(|index| index == class)?;
+        }
+        Some(selected)
     }
 
     /// Puts `count` logits of this value at a place, with zeros in every other row; the true class stays where it is.

@@ -126,10 +126,7 @@ impl CLibrary {
         // Rounded here, whatever the compiler would like: in the environment of the function a subnormal number may become 0.
         let smoothing_f32 = black_box(smoothing as f32);
         let smoothing_half = black_box(if dtype.bytes() == 2 { dtype.to_bits(smoothing) as u16 } else { 0 });
-        let extents = extents_of(op);
-        if !has_c_type(&extents) {
-            return None;
-        }
+        let arguments = Arguments::of(op)?;
         let outer = (self.environment != Env::STANDARD).then(Watch::begin);
         if outer.is_some() {
             self.environment.set();
@@ -138,22 +135,20 @@ impl CLibrary {
         // SAFETY: the contract of `c:` is that the symbol of an op and a dtype has the arguments that belong to them. The pointers
         // are those of buffers with n values, and of an output with as many as the op has.
         unsafe {
-            match (&extents[..], dtype) {
-                ([], _) => transmute::<AnyFunction, LogitsFunction>(function)(logits, n, out),
-                ([Extent::Row], _) => {
+            match (arguments, dtype) {
+                (Arguments::Logits, _) => transmute::<AnyFunction, LogitsFunction>(function)(logits, n, out),
+                (Arguments::Direction, _) => {
                     transmute::<AnyFunction, DirectionFunction>(function)(logits, direction, n, out);
                 }
-                ([Extent::Index, Extent::Number], Dtype::F64) => {
+                (Arguments::Target, Dtype::F64) => {
                     transmute::<AnyFunction, TargetF64>(function)(logits, n, target, smoothing, out);
                 }
-                ([Extent::Index, Extent::Number], Dtype::F32) => {
+                (Arguments::Target, Dtype::F32) => {
                     transmute::<AnyFunction, TargetF32>(function)(logits, n, target, smoothing_f32, out);
                 }
-                ([Extent::Index, Extent::Number], Dtype::F16 | Dtype::Bf16) => {
+                (Arguments::Target, Dtype::F16 | Dtype::Bf16) => {
                     transmute::<AnyFunction, TargetHalf>(function)(logits, n, target, smoothing_half, out);
                 }
-                // Arguments that no C type above has; a test holds that every op has one.
-                _ => return None,
             }
         }
         let changed = watch.end();
@@ -162,14 +157,28 @@ impl CLibrary {
     }
 }
 
-/// What an op takes besides the logits, as C sees it: arrays first, then what is no array.
-fn extents_of(op: Op) -> Vec<Extent> {
-    op.others().iter().map(|input| input.role.extent()).collect()
+/// The arguments of a function between the logits and the output, each a C type above.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Arguments {
+    /// None but the length.
+    Logits,
+    /// Another row.
+    Direction,
+    /// A true class and a label smoothing.
+    Target,
 }
 
-/// Whether one of the C types above has these arguments.
-fn has_c_type(extents: &[Extent]) -> bool {
-    matches!(extents, [] | [Extent::Row] | [Extent::Index, Extent::Number])
+impl Arguments {
+    /// Those of an op; none where no C type has them, and a test holds that every op has one.
+    fn of(op: Op) -> Option<Self> {
+        let extents: Vec<Extent> = op.others().iter().map(|input| input.role.extent()).collect();
+        match &extents[..] {
+            [] => Some(Self::Logits),
+            [Extent::Row] => Some(Self::Direction),
+            [Extent::Index, Extent::Number] => Some(Self::Target),
+            _ => None,
+        }
+    }
 }
 
 impl Kernel for CLibrary {
@@ -432,6 +441,6 @@ mod tests {
 
     #[test]
     fn every_op_has_a_c_type() {
-        assert!(Op::ALL.iter().all(|&op| has_c_type(&extents_of(op))));
+        assert_eq!(Op::ALL.iter().find(|&&op| Arguments::of(op).is_none()), None);
     }
 }

@@ -6,13 +6,14 @@
 //!
 //! All randomness comes from one [`Draw`], so a step is named by its seed. Nothing here knows a kernel or a fuzzer.
 //!
-//! A *term* is a logit with its value of the cotangent or tangent: whatever moves the one moves the other.
+//! A *term* is a logit with its value of every other row: whatever moves the one moves the others. The true class is a place in the
+//! row, and stays that place whatever moves.
 
 use super::draw::Draw;
 use super::families::finite_value;
 use super::solve::{self, Edge};
 use super::{any_row, extras};
-use crate::case::{Case, Value, largest_direction};
+use crate::case::{Case, Draft, DraftValue, largest_direction};
 use crate::dtype::{Dtype, Format, exponent, ldexp};
 use crate::op::Op;
 use crate::op::signature::Role;
@@ -24,20 +25,13 @@ const MOST_STEPS: usize = 5;
 /// Mutations that are tried until one changes the case. Many leave a short row as it is (sorting one logit, say).
 const TRIES: usize = 8;
 
-/// A logit, and its value of the other row (0 where the op takes none).
-type Term = [f64; 2];
-
 /// A case that is being changed.
 struct Mutation<'a> {
     draw: &'a mut Draw,
-    op: Op,
-    dtype: Dtype,
+    draft: Draft,
     format: Format,
     /// The most terms that the case may have in the end; at least 1.
     max_len: usize,
-    terms: Vec<Term>,
-    class: usize,
-    smoothing: f64,
 }
 
 /// A step, with how often it is taken relative to the others.
@@ -49,7 +43,7 @@ static STEPS: [Step; 22] = [
     (3, tie_some),
     (2, tie_within_ulps),
     (2, swap),
-    (1, |c| c.range_of_terms().reverse()),
+    (1, reverse),
     (1, sort),
     (1, rotate),
     (1, shuffle),
@@ -73,7 +67,7 @@ static STEPS: [Step; 22] = [
 static FIRST_STEPS: [Step; 2] = [(2, insert), (1, family_row)];
 
 /// The steps on what else the op takes; an op that takes nothing has none.
-static TARGET_STEPS: [Step; 4] = [(3, class), (2, new_others), (3, change_smoothing), (1, |c| c.smoothing = 0.0)];
+static TARGET_STEPS: [Step; 4] = [(3, class), (2, new_others), (3, change_smoothing), (1, no_smoothing)];
 static DIRECTION_STEPS: [Step; 4] = [(2, new_others), (6, change_direction), (2, flip_direction), (1, scale_direction)];
 
 /// One step on what the op takes besides the logits for so many on the logits.
@@ -100,26 +94,28 @@ pub(crate) fn mutate(case: &Case, draw: &mut Draw, max_len: usize) -> Case {
 /// A case with the op and the dtype of `first` and terms of both: a piece of `second` inserted into the row, put over a part of
 /// it, or put in place of its tail.
 pub(crate) fn crossover(first: &Case, second: &Case, draw: &mut Draw, max_len: usize) -> Case {
-    let other = Mutation::of(second, draw, usize::MAX);
-    let (other_terms, other_class, other_smoothing) = (other.terms, other.class, other.smoothing);
+    let second = Draft::of(second).taken_by(first.op());
     let mut mutation = Mutation::of(first, draw, max_len);
-    let (from, to) = range(mutation.draw, other_terms.len());
-    let piece = &other_terms[from..to];
-    let at = mutation.draw.index(mutation.terms.len() + 1);
-    match mutation.draw.below(3) {
-        0 => drop(mutation.terms.splice(at..at, piece.iter().copied())),
-        1 => {
-            for (term, &new) in mutation.terms[at..].iter_mut().zip(piece) {
-                *term = new;
+    let (from, to) = range(mutation.draw, second.len());
+    let at = mutation.draw.index(mutation.draft.len() + 1);
+    let way = mutation.draw.below(3);
+    for (row, other) in mutation.draft.rows_mut().zip(second.rows()) {
+        let piece = &other[from..to];
+        match way {
+            0 => drop(row.splice(at..at, piece.iter().copied())),
+            1 => row[at..].iter_mut().zip(piece).for_each(|(value, &new)| *value = new),
+            _ => {
+                row.truncate(at);
+                row.extend(piece);
             }
-        }
-        _ => {
-            mutation.terms.truncate(at);
-            mutation.terms.extend(piece);
         }
     }
     if mutation.draw.chance(2) {
-        (mutation.class, mutation.smoothing) = (other_class, other_smoothing);
+        for (part, other) in mutation.draft.others.iter_mut().zip(&second.others) {
+            if !matches!(part, DraftValue::Row(_)) {
+                part.clone_from(other);
+            }
+        }
     }
     mutation.into_case()
 }
@@ -131,9 +127,9 @@ pub(crate) fn recast(case: &Case, op: Op, dtype: Dtype, draw: &mut Draw, max_len
     let mut mutation = Mutation::of(case, draw, max_len);
     let roles = |op: Op| op.others().iter().map(|input| input.role).collect::<Vec<Role>>();
     let keeps = roles(case.op()) == roles(op) && !op.others().is_empty();
-    (mutation.op, mutation.dtype, mutation.format) = (op, dtype, dtype.format());
+    mutation.draft = Draft { dtype, ..mutation.draft.taken_by(op) };
+    mutation.format = dtype.format();
     if !keeps {
-        mutation.settle_terms();
         new_others(&mut mutation);
     }
     mutation.into_case()
@@ -175,23 +171,11 @@ fn range(draw: &mut Draw, len: usize) -> (usize, usize) {
 
 impl<'a> Mutation<'a> {
     fn of(case: &Case, draw: &'a mut Draw, max_len: usize) -> Self {
-        let direction = case.direction();
-        let term = |(j, &z): (usize, &f64)| [z, direction.map_or(0.0, |direction| direction[j])];
-        let (class, smoothing) = case.target().unwrap_or((0, 0.0));
-        Self {
-            draw,
-            op: case.op(),
-            dtype: case.dtype(),
-            format: case.dtype().format(),
-            max_len: max_len.max(1),
-            terms: case.logits().iter().enumerate().map(term).collect(),
-            class,
-            smoothing,
-        }
+        Self { draw, draft: Draft::of(case), format: case.dtype().format(), max_len: max_len.max(1) }
     }
 
     fn step(&mut self) {
-        let steps: &[Step] = if self.terms.is_empty() {
+        let steps: &[Step] = if self.draft.logits.is_empty() {
             &FIRST_STEPS
         } else {
             match self.steps_on_others() {
@@ -210,7 +194,7 @@ impl<'a> Mutation<'a> {
 
     /// The steps on what else the op takes, if it takes anything.
     fn steps_on_others(&self) -> Option<&'static [Step]> {
-        self.op.others().iter().find_map(|input| match input.role {
+        self.draft.op.others().iter().find_map(|input| match input.role {
             Role::Class => Some(&TARGET_STEPS[..]),
             Role::Direction => Some(&DIRECTION_STEPS[..]),
             // It comes with a class; another row of logits moves with the first.
@@ -220,58 +204,76 @@ impl<'a> Mutation<'a> {
 
     /// Every logit a value of the dtype, and as many as there may be.
     fn settle_terms(&mut self) {
-        self.terms.truncate(self.max_len);
-        if self.terms.is_empty() && self.op.takes_class() {
-            self.terms.push([0.0; 2]);
+        let none = self.draft.logits.is_empty() && self.draft.op.takes_class();
+        for row in self.draft.rows_mut() {
+            row.truncate(self.max_len);
+            row.extend(none.then_some(0.0));
         }
-        for [z, _] in &mut self.terms {
-            *z = finite_value(self.dtype, *z);
-        }
+        let dtype = self.draft.dtype;
+        self.draft.logits.iter_mut().for_each(|z| *z = finite_value(dtype, *z));
     }
 
     fn into_case(mut self) -> Case {
         self.settle_terms();
-        let limit = largest_direction(self.dtype, self.terms.len());
-        let direction = |&[_, g]: &Term| {
-            if g.is_nan() { 0.0 } else { finite_value(self.dtype, g.clamp(-limit, limit)) }
+        let (op, dtype, len) = (self.draft.op, self.draft.dtype, self.draft.len());
+        let limit = largest_direction(dtype, len);
+        let settle = |role: Role, x: f64| match role {
+            Role::Logits => finite_value(dtype, x),
+            Role::Direction if x.is_nan() => 0.0,
+            Role::Direction => finite_value(dtype, x.clamp(-limit, limit)),
+            Role::Smoothing => Some(dtype.round(x.abs())).filter(|x| (0.0..=1.0).contains(x)).unwrap_or(0.0),
+            Role::Class => x,
         };
-        let other = |role: Role| match role {
-            Role::Class => Value::Index(self.class % self.terms.len()),
-            Role::Smoothing => {
-                let rounded = self.dtype.round(self.smoothing.abs());
-                Value::Number(if (0.0..=1.0).contains(&rounded) { rounded } else { 0.0 })
+        for (input, part) in op.others().iter().zip(&mut self.draft.others) {
+            match part {
+                DraftValue::Row(values) => values.iter_mut().for_each(|x| *x = settle(input.role, *x)),
+                DraftValue::Number(x) => *x = settle(input.role, *x),
+                DraftValue::Index(index) => *index %= len,
             }
-            Role::Direction => self.terms.iter().map(direction).collect::<Vec<f64>>().into(),
-            Role::Logits => self.terms.iter().map(|&[_, z]| finite_value(self.dtype, z)).collect::<Vec<f64>>().into(),
-        };
-        let others: Vec<Value> = self.op.others().iter().map(|input| other(input.role)).collect();
-        let logits: Vec<f64> = self.terms.iter().map(|&[z, _]| z).collect();
-        match Case::new(self.op, self.dtype, logits, others) {
+        }
+        match self.draft.into_case() {
             Ok(case) => case,
             Err(error) => unreachable!("a mutated case is valid: {error}"),
         }
     }
 
-    fn max(&self) -> f64 {
-        self.terms.iter().map(|&[z, _]| z).filter(|z| z.is_finite()).fold(f64::NEG_INFINITY, f64::max)
+    fn len(&self) -> usize {
+        self.draft.len()
     }
 
-    fn logits(&self) -> Vec<f64> {
-        self.terms.iter().map(|&[z, _]| z).collect()
+    fn dtype(&self) -> Dtype {
+        self.draft.dtype
+    }
+
+    /// The largest finite logit; -inf where there is none.
+    fn max(&self) -> f64 {
+        self.draft.logits.iter().filter(|z| z.is_finite()).fold(f64::NEG_INFINITY, |max, &z| max.max(z))
+    }
+
+    /// The logits that are numbers, to be changed.
+    fn finite(&mut self) -> impl Iterator<Item = &mut f64> {
+        self.draft.logits.iter_mut().filter(|z| z.is_finite())
+    }
+
+    /// The direction, which the steps on it know to be there.
+    fn direction(&mut self) -> &mut [f64] {
+        match self.draft.part_mut(Role::Direction) {
+            Some(DraftValue::Row(values)) => values,
+            _ => &mut [],
+        }
     }
 
     fn index(&mut self) -> usize {
-        self.draw.index(self.terms.len())
+        self.draw.index(self.draft.len())
     }
 
-    fn range_of_terms(&mut self) -> &mut [Term] {
-        let (from, to) = range(self.draw, self.terms.len());
-        &mut self.terms[from..to]
+    fn range(&mut self) -> (usize, usize) {
+        range(self.draw, self.draft.len())
     }
 
     /// An edge of exp in the dtype or in its accumulator, within some ulps.
     fn edge(&mut self) -> f64 {
-        let edge = self.draw.choose(edges(self.dtype));
+        let edge = self.draw.choose(edges(self.dtype()));
         self.format.step(edge, self.draw.between(-3, 3))
     }
 
@@ -291,7 +293,7 @@ impl<'a> Mutation<'a> {
             return self.fresh();
         }
         // A part whose product is above may have left a number that the dtype has not.
-        let x = finite_value(self.dtype, x);
+        let x = finite_value(self.dtype(), x);
         let bits = self.format.precision as u64 - 1;
         match self.draw.below(8) {
             0 => self.format.step(x, self.draw.between(-4, 4)),
@@ -311,123 +313,136 @@ impl<'a> Mutation<'a> {
 
 /// Moves one logit, or all that are equal to it, or each of a range.
 fn change_some(c: &mut Mutation) {
-    if c.terms.is_empty() {
+    if c.draft.logits.is_empty() {
         return;
     }
     let at = c.index();
-    let old = c.terms[at][0];
+    let old = c.draft.logits[at];
     match c.draw.below(4) {
         0 => {
             let new = c.near(old);
-            c.terms.iter_mut().filter(|[z, _]| *z == old).for_each(|[z, _]| *z = new);
+            c.draft.logits.iter_mut().filter(|z| **z == old).for_each(|z| *z = new);
         }
         1 => {
-            let (from, to) = range(c.draw, c.terms.len());
+            let (from, to) = c.range();
             for j in from..to {
-                c.terms[j][0] = c.near(c.terms[j][0]);
+                c.draft.logits[j] = c.near(c.draft.logits[j]);
             }
         }
-        _ => c.terms[at][0] = c.near(old),
+        _ => c.draft.logits[at] = c.near(old),
     }
 }
 
 /// Makes a range of logits equal to one of the row.
 fn tie_some(c: &mut Mutation) {
-    if !c.terms.is_empty() {
+    if !c.draft.logits.is_empty() {
         let at = c.index();
-        let value = c.terms[at][0];
-        c.range_of_terms().iter_mut().for_each(|[z, _]| *z = value);
+        let value = c.draft.logits[at];
+        let (from, to) = c.range();
+        c.draft.logits[from..to].fill(value);
     }
 }
 
 /// Makes one logit equal to another, but for an ulp or two.
 fn tie_within_ulps(c: &mut Mutation) {
-    if !c.terms.is_empty() {
+    if !c.draft.logits.is_empty() {
         let (from, to) = (c.index(), c.index());
-        let value = finite_value(c.dtype, c.terms[from][0]);
-        c.terms[to][0] = c.format.step(value, c.draw.between(-2, 2));
+        let value = finite_value(c.dtype(), c.draft.logits[from]);
+        c.draft.logits[to] = c.format.step(value, c.draw.between(-2, 2));
     }
 }
 
 fn swap(c: &mut Mutation) {
-    if !c.terms.is_empty() {
+    if !c.draft.logits.is_empty() {
         let (a, b) = (c.index(), c.index());
-        c.terms.swap(a, b);
+        c.draft.rows_mut().for_each(|row| row.swap(a, b));
     }
+}
+
+fn reverse(c: &mut Mutation) {
+    let (from, to) = c.range();
+    c.draft.rows_mut().for_each(|row| row[from..to].reverse());
 }
 
 fn sort(c: &mut Mutation) {
     let descending = c.draw.chance(2);
-    c.terms.sort_by(|a, b| if descending { b[0].total_cmp(&a[0]) } else { a[0].total_cmp(&b[0]) });
+    let mut order: Vec<usize> = (0..c.len()).collect();
+    let logits = &c.draft.logits;
+    order.sort_by(|&i, &j| if descending { logits[j].total_cmp(&logits[i]) } else { logits[i].total_cmp(&logits[j]) });
+    c.draft.take(&order);
 }
 
 fn rotate(c: &mut Mutation) {
-    if !c.terms.is_empty() {
+    if !c.draft.logits.is_empty() {
         let by = c.index();
-        c.terms.rotate_left(by);
+        c.draft.rows_mut().for_each(|row| row.rotate_left(by));
     }
 }
 
 fn shuffle(c: &mut Mutation) {
-    let (from, to) = range(c.draw, c.terms.len());
-    c.draw.shuffle(&mut c.terms[from..to]);
+    let (from, to) = c.range();
+    let mut order: Vec<usize> = (0..c.len()).collect();
+    c.draw.shuffle(&mut order[from..to]);
+    c.draft.take(&order);
 }
 
 fn remove(c: &mut Mutation) {
-    let (from, to) = range(c.draw, c.terms.len());
-    c.terms.drain(from..to);
+    let (from, to) = c.range();
+    c.draft.rows_mut().for_each(|row| drop(row.drain(from..to)));
 }
 
 fn truncate(c: &mut Mutation) {
-    let len = c.draw.index(c.terms.len() + 1);
-    c.terms.truncate(len);
+    let len = c.draw.index(c.len() + 1);
+    c.draft.rows_mut().for_each(|row| row.truncate(len));
 }
 
 /// A copy of a range, anywhere in the row.
 fn duplicate(c: &mut Mutation) {
-    let (from, to) = range(c.draw, c.terms.len());
-    let piece = c.terms[from..to].to_vec();
-    let at = c.draw.index(c.terms.len() + 1);
-    c.terms.splice(at..at, piece);
+    let (from, to) = c.range();
+    let at = c.draw.index(c.len() + 1);
+    for row in c.draft.rows_mut() {
+        let piece = row[from..to].to_vec();
+        row.splice(at..at, piece);
+    }
 }
 
+/// A new logit, with the first term's values of the other rows.
 fn insert(c: &mut Mutation) {
-    let at = c.draw.index(c.terms.len() + 1);
+    let at = c.draw.index(c.len() + 1);
     let value = c.fresh();
-    let direction = c.terms.first().map_or(0.0, |&[_, g]| g);
-    c.terms.insert(at, [value, direction]);
+    c.draft.rows_mut().for_each(|row| row.insert(at, row.first().copied().unwrap_or(0.0)));
+    c.draft.logits[at] = value;
 }
 
 /// One term many times over, up to a power of two or one past it: sums of equal terms stop growing there.
 fn repeat(c: &mut Mutation) {
-    if c.terms.is_empty() {
+    if c.draft.logits.is_empty() {
         return;
     }
     let at = c.index();
-    let term = c.terms[at];
     let most = u64::from(usize::BITS - c.max_len.leading_zeros());
     let wanted = (1usize << c.draw.below(most)) + c.draw.index(2);
-    let count = wanted.min(c.max_len).saturating_sub(c.terms.len());
-    c.terms.splice(at..at, std::iter::repeat_n(term, count));
+    let count = wanted.min(c.max_len).saturating_sub(c.len());
+    c.draft.rows_mut().for_each(|row| drop(row.splice(at..at, vec![row[at]; count])));
 }
 
 /// -inf at one place, at the front, at the end, in a range, or everywhere.
 fn mask(c: &mut Mutation) {
-    let (mut from, mut to) = range(c.draw, c.terms.len());
+    let (mut from, mut to) = c.range();
     match c.draw.below(8) {
-        0 | 1 => to = (from + 1).min(c.terms.len()),
+        0 | 1 => to = (from + 1).min(c.len()),
         2 | 3 => (from, to) = (0, to - from),
-        4 | 5 => to = c.terms.len(),
-        6 => (from, to) = (0, c.terms.len()),
+        4 | 5 => to = c.len(),
+        6 => (from, to) = (0, c.len()),
         _ => {}
     }
-    c.terms[from..to].iter_mut().for_each(|[z, _]| *z = f64::NEG_INFINITY);
+    c.draft.logits[from..to].fill(f64::NEG_INFINITY);
 }
 
 /// A number in place of everything that is none.
 fn unmask(c: &mut Mutation) {
     let value = c.fresh();
-    c.terms.iter_mut().filter(|[z, _]| !z.is_finite()).for_each(|[z, _]| *z = value);
+    c.draft.logits.iter_mut().filter(|z| !z.is_finite()).for_each(|z| *z = value);
 }
 
 /// Adds one number to all finite logits: one that takes the maximum to 0 or to an edge, a power of two, or any.
@@ -442,14 +457,14 @@ fn shift(c: &mut Mutation) {
         2 => c.draw.sign() * ldexp(1.0, c.draw.between(-4, i64::from(c.format.emax.min(40))) as i32),
         _ => c.fresh(),
     };
-    c.terms.iter_mut().filter(|[z, _]| z.is_finite()).for_each(|[z, _]| *z += by);
+    c.finite().for_each(|z| *z += by);
 }
 
 /// Multiplies all logits by a power of two, which keeps all their digits, or by -1.
 fn scale(c: &mut Mutation) {
     let by = c.draw.between(-6, 6) as i32;
     let sign = if by == 0 { -1.0 } else { 1.0 };
-    c.terms.iter_mut().filter(|[z, _]| z.is_finite()).for_each(|[z, _]| *z = sign * ldexp(*z, by));
+    c.finite().for_each(|z| *z = sign * ldexp(*z, by));
 }
 
 /// Puts one logit, or all but the largest, an edge of exp below the maximum.
@@ -460,110 +475,117 @@ fn gap_at_edge(c: &mut Mutation) {
     }
     let value = max - c.edge().abs();
     if c.draw.chance(2) {
-        c.terms.iter_mut().filter(|[z, _]| z.is_finite() && *z != max).for_each(|[z, _]| *z = value);
+        c.finite().filter(|z| **z != max).for_each(|z| *z = value);
     } else {
         let at = c.index();
-        c.terms[at][0] = value;
+        c.draft.logits[at] = value;
     }
 }
 
 /// Shifts the row so that its log-sum-exp is near 0.
 fn normalize(c: &mut Mutation) {
-    let logits: Vec<f64> = c.logits().into_iter().filter(|z| z.is_finite()).collect();
-    if logits.is_empty() || logits.len() > solve::LONGEST {
-        return;
-    }
     // Below the maximum, or exp overflows any arithmetic.
     let max = c.max();
-    let below: Vec<f64> = logits.iter().map(|z| z - max).collect();
+    let below: Vec<f64> = c.finite().map(|z| *z - max).collect();
+    if below.is_empty() || below.len() > solve::LONGEST {
+        return;
+    }
     let by = -max - solve::ln(solve::sum_of_exp(&below).to_f64());
-    c.terms.iter_mut().filter(|[z, _]| z.is_finite()).for_each(|[z, _]| *z += by);
+    c.finite().for_each(|z| *z += by);
 }
 
 /// Puts one logit where the exponentials add up to 1, within some ulps, if the others leave room.
 fn fill_to_one(c: &mut Mutation) {
-    if c.terms.is_empty() || c.terms.len() > solve::LONGEST {
+    if c.draft.logits.is_empty() || c.len() > solve::LONGEST {
         return;
     }
     let at = c.index();
-    let mut others = c.logits();
+    let mut others = c.draft.logits.clone();
     others.swap_remove(at);
     // The exponential of anything larger is above 1 by itself.
     if others.iter().any(|&z| z.is_nan() || z > 0.0) {
         return;
     }
     if let Some(value) = solve::fill_to_one(&solve::sum_of_exp(&others)) {
-        c.terms[at][0] = c.format.step(finite_value(c.dtype, value), c.draw.between(-2, 2));
+        c.draft.logits[at] = c.format.step(finite_value(c.dtype(), value), c.draw.between(-2, 2));
     }
 }
 
 /// One of the values that code forgets.
 fn special(c: &mut Mutation) {
-    if !c.terms.is_empty() {
+    if !c.draft.logits.is_empty() {
         let (at, format) = (c.index(), c.format);
         let size = c.draw.choose(&[0.0, format.least(), format.least_normal(), format.largest(), f64::INFINITY]);
-        c.terms[at][0] = if c.draw.chance(8) { f64::NAN } else { c.draw.sign() * size };
+        c.draft.logits[at] = if c.draw.chance(8) { f64::NAN } else { c.draw.sign() * size };
     }
 }
 
-/// A new row of any family; what the op takes besides stays.
+/// A new row of any family; what the op takes besides stays, and begins anew where the row goes on.
 fn family_row(c: &mut Mutation) {
-    let (_, row) = any_row(c.draw, c.dtype, c.max_len);
-    let directions: Vec<f64> = c.terms.iter().map(|&[_, g]| g).collect();
-    let direction = |j: usize| directions.get(j % directions.len().max(1)).copied().unwrap_or(0.0);
-    c.terms = row.into_iter().enumerate().map(|(j, z)| [z, direction(j)]).collect();
+    let (_, row) = any_row(c.draw, c.dtype(), c.max_len);
+    for other in c.draft.rows_mut().skip(1) {
+        let old = std::mem::take(other);
+        other.extend(old.iter().copied().cycle().chain(std::iter::repeat(0.0)).take(row.len()));
+    }
+    c.draft.logits = row;
 }
 
 /// Another class: the one with the largest logit, or any.
 fn class(c: &mut Mutation) {
-    c.class = c.index();
+    let mut class = c.index();
     if c.draw.chance(3) {
         let max = c.max();
-        c.class = c.terms.iter().position(|&[z, _]| z == max).unwrap_or(c.class);
+        class = c.draft.logits.iter().position(|&z| z == max).unwrap_or(class);
     }
+    c.draft.class_mut().into_iter().for_each(|own| *own = class);
 }
 
 fn change_smoothing(c: &mut Mutation) {
-    c.smoothing = c.near(c.smoothing);
+    if let Some(&mut DraftValue::Number(old)) = c.draft.part_mut(Role::Smoothing) {
+        let new = c.near(old);
+        c.draft.part_mut(Role::Smoothing).into_iter().for_each(|part| *part = DraftValue::Number(new));
+    }
+}
+
+fn no_smoothing(c: &mut Mutation) {
+    c.draft.part_mut(Role::Smoothing).into_iter().for_each(|part| *part = DraftValue::Number(0.0));
 }
 
 /// All that the op takes besides the logits, as the generators draw it.
 fn new_others(c: &mut Mutation) {
     c.settle_terms();
-    let logits = c.logits();
     // No family, so no preference.
-    for value in extras::others(c.draw, c.op, c.dtype, "", &logits, None).unwrap_or_default() {
-        match value {
-            Value::Index(class) => c.class = class,
-            Value::Number(x) => c.smoothing = x,
-            Value::Row(values) => c.terms.iter_mut().zip(values.iter()).for_each(|([_, own], &new)| *own = new),
-        }
+    let drawn = extras::others(c.draw, c.draft.op, c.draft.dtype, "", &c.draft.logits, None);
+    if let Some(drawn) = drawn {
+        c.draft.others = drawn.iter().map(DraftValue::of).collect();
     }
 }
 
 fn change_direction(c: &mut Mutation) {
-    if !c.terms.is_empty() {
+    if !c.draft.logits.is_empty() {
         let (at, from) = (c.index(), c.index());
-        let old = c.terms[at][1];
+        let (old, other) = (c.direction()[at], c.direction()[from]);
         // The value of another term, or its negative, makes sums cancel.
-        c.terms[at][1] = match c.draw.below(4) {
-            0 => c.terms[from][1],
-            1 => -c.terms[from][1],
+        c.direction()[at] = match c.draw.below(4) {
+            0 => other,
+            1 => -other,
             _ => c.near(old),
         };
     }
 }
 
 fn flip_direction(c: &mut Mutation) {
-    c.range_of_terms().iter_mut().for_each(|[_, g]| *g = -*g);
+    let (from, to) = c.range();
+    c.direction()[from..to].iter_mut().for_each(|g| *g = -*g);
 }
 
 fn scale_direction(c: &mut Mutation) {
     let by = c.draw.between(-8, 8) as i32;
-    c.terms.iter_mut().for_each(|[_, g]| *g = ldexp(*g, by));
+    let direction = c.direction();
+    direction.iter_mut().for_each(|g| *g = ldexp(*g, by));
     // A value of everyday size comes back from the ends of the range.
-    if c.terms.iter().all(|&[_, g]| g == 0.0 || exponent(g).abs() > 40) {
-        c.terms.iter_mut().for_each(|[_, g]| *g = g.signum());
+    if direction.iter().all(|&g| g == 0.0 || exponent(g).abs() > 40) {
+        direction.iter_mut().for_each(|g| *g = g.signum());
     }
 }
 

@@ -257,9 +257,8 @@ impl<'a> RowErrors<'a> {
 
     /// Whether the textbook overflows where the value is finite.
     fn gaps_overflow(&self) -> bool {
-        (self.facts.overflows)(
-            &self.terms(self.h, LogForm::Textbook, &|x| self.accumulator().round(x, 0.0).is_infinite()),
-        )
+        let overflows = |x: f64| self.accumulator().round(x, 0.0).is_infinite();
+        (self.facts.overflows)(&self.terms(self.h, LogForm::Textbook), &overflows)
     }
 
     fn accumulator(&self) -> Format {
@@ -276,7 +275,7 @@ impl<'a> RowErrors<'a> {
     }
 
     /// The terms of the bounds with a relative summation error of `h`.
-    fn terms<'b>(&'b self, h: f64, form: LogForm, overflows: &'b dyn Fn(f64) -> bool) -> RowTerms<'b> {
+    fn terms(&self, h: f64, form: LogForm) -> RowTerms<'_> {
         let RowErrors { case, truth, claims, u, eta, flushed, .. } = *self;
         let anatomy = &truth.anatomy;
         let count_eta = Magnitude::from(case.logits().len() as f64) * eta;
@@ -303,7 +302,6 @@ impl<'a> RowErrors<'a> {
             rho: &self.rho,
             total_error,
             log_error,
-            overflows,
             mean_error: OnceCell::new(),
             direction_sums: OnceCell::new(),
         }
@@ -311,7 +309,7 @@ impl<'a> RowErrors<'a> {
 
     /// The bounds of all outputs with a relative summation error of `h`.
     fn bounds(&self, h: f64, form: LogForm) -> Vec<Magnitude> {
-        let terms = self.terms(h, form, &|_| false);
+        let terms = self.terms(h, form);
         let n = self.case.logits().len();
         let finish = Finish { case: self.case, second_order: 1.0 + 4.0 * (h + 10.0 * self.u), operations: 8 * n };
         let bound = |j: usize| match value(self.truth, j) {

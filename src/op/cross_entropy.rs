@@ -48,7 +48,7 @@ impl RowDefinition for CrossEntropy {
     }
 
     /// Whether `fl(d_t)`, or `fl(sum d_i)`, overflows the accumulator.
-    fn overflows(t: &RowTerms) -> bool {
+    fn overflows(t: &RowTerms, overflows: &dyn Fn(f64) -> bool) -> bool {
         if !t.is_ordinary {
             return false;
         }
@@ -57,7 +57,7 @@ impl RowDefinition for CrossEntropy {
         // A rounded sum of positive terms exceeds the exact one by a factor of at most 1 + h, one rounding more for its terms.
         let sum: f64 = logits.iter().map(|&z| gap(z)).sum();
         let sum = sum * (1.0 + t.h + 4.0 * t.u);
-        (smoothing < 1.0 && (t.overflows)(gap(logits[target]))) || (smoothing > 0.0 && (t.overflows)(sum))
+        (smoothing < 1.0 && overflows(gap(logits[target]))) || (smoothing > 0.0 && overflows(sum))
     }
 
     fn undetermined(_: &Inputs, _: usize) -> (f64, f64) {

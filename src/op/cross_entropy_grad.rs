@@ -48,7 +48,7 @@ impl RowDefinition for CrossEntropyGrad {
         t.probability_error(j) + Magnitude::from(3.0 * t.u * q) + t.own_rounding(size) + flushed
     }
 
-    fn overflows(_: &RowTerms) -> bool {
+    fn overflows(_: &RowTerms, _: &dyn Fn(f64) -> bool) -> bool {
         false
     }
 

@@ -57,7 +57,8 @@ pub(crate) trait RowDefinition: Definition {
     fn error(terms: &RowTerms, j: usize, size: Magnitude) -> Magnitude;
 
     /// Whether the textbook overflows although the value is finite, besides the sums of a direction: then +inf is forgiven.
-    fn overflows(terms: &RowTerms) -> bool;
+    /// `overflows` says whether a number overflows the accumulator when it is rounded to it.
+    fn overflows(terms: &RowTerms, overflows: &dyn Fn(f64) -> bool) -> bool;
 
     /// What output `j` can be where several logits are +inf and it has no limit: the least and the largest number.
     fn undetermined(inputs: &Inputs, j: usize) -> (f64, f64);

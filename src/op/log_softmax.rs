@@ -38,7 +38,7 @@ impl RowDefinition for LogSoftmax {
         t.own_rounding(size) + Magnitude::from(t.rho[j]) + t.log_error
     }
 
-    fn overflows(_: &RowTerms) -> bool {
+    fn overflows(_: &RowTerms, _: &dyn Fn(f64) -> bool) -> bool {
         false
     }
 

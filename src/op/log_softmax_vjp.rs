@@ -51,7 +51,7 @@ impl RowDefinition for LogSoftmaxVjp {
         t.probability_error(j) * sum + t.probability(j) * rounded_sum + t.own_rounding(size) + underflow
     }
 
-    fn overflows(_: &RowTerms) -> bool {
+    fn overflows(_: &RowTerms, _: &dyn Fn(f64) -> bool) -> bool {
         false
     }
 

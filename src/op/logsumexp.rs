@@ -38,7 +38,7 @@ impl RowDefinition for LogSumExp {
         t.own_rounding(size) + t.log_error
     }
 
-    fn overflows(_: &RowTerms) -> bool {
+    fn overflows(_: &RowTerms, _: &dyn Fn(f64) -> bool) -> bool {
         false
     }
 

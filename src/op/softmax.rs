@@ -39,7 +39,7 @@ impl RowDefinition for Softmax {
         t.probability_error(j)
     }
 
-    fn overflows(_: &RowTerms) -> bool {
+    fn overflows(_: &RowTerms, _: &dyn Fn(f64) -> bool) -> bool {
         false
     }
 

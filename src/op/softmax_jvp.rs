@@ -39,8 +39,8 @@ impl RowDefinition for SoftmaxJvp {
         SoftmaxVjp::error(t, j, size)
     }
 
-    fn overflows(t: &RowTerms) -> bool {
-        SoftmaxVjp::overflows(t)
+    fn overflows(t: &RowTerms, overflows: &dyn Fn(f64) -> bool) -> bool {
+        SoftmaxVjp::overflows(t, overflows)
     }
 
     fn undetermined(inputs: &Inputs, j: usize) -> (f64, f64) {

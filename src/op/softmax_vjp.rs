@@ -43,7 +43,7 @@ impl RowDefinition for SoftmaxVjp {
         t.probability_error(j) * deviation + t.probability(j) * rounded_deviation + t.own_rounding(size) + t.eta
     }
 
-    fn overflows(_: &RowTerms) -> bool {
+    fn overflows(_: &RowTerms, _: &dyn Fn(f64) -> bool) -> bool {
         false
     }
 

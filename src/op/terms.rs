@@ -46,8 +46,6 @@ pub(crate) struct RowTerms<'a> {
     pub total_error: f64,
     /// The absolute error of `log S`.
     pub log_error: Magnitude,
-    /// Whether a number overflows the accumulator when it is rounded to it.
-    pub overflows: &'a dyn Fn(f64) -> bool,
     /// Of `sum p_i g_i`.
     pub mean_error: OnceCell<Magnitude>,
     /// `|sum g_i|` and `sum |g_i|`.
