@@ -16,6 +16,7 @@ mod bound;
 mod consistency;
 mod error;
 mod relation;
+pub(crate) mod screen;
 mod verdict;
 
 pub use bound::Bounds;
@@ -56,7 +57,7 @@ pub struct Judgement {
     pub max_ulp: f64,
     /// The largest ratio of error to bound; infinite where a special value or a finite one is missed altogether.
     pub max_ratio: f64,
-    /// The sum of the signed errors of `measured` outputs, in units of `2^-32` ulp.
+    /// The sum of the signed errors of `measured` outputs, each rounded to a unit of `2^-10` ulp.
     pub signed_sum: i128,
     /// The outputs that have a finite error.
     pub measured: u64,
@@ -393,7 +394,7 @@ impl Judgement {
         if let Some(ulps) = judged.ulps {
             self.measured += 1;
             self.max_ulp = self.max_ulp.max(ulps.abs());
-            self.signed_sum += fixed_point(ulps);
+            self.signed_sum += i128::from(fixed_point(ulps));
             self.histogram[histogram_bin(ulps.abs())] += 1;
         }
         self.max_ratio = self.max_ratio.max(judged.ratio);
@@ -408,16 +409,20 @@ impl Judgement {
     }
 }
 
-/// An error in units of `2^-32` ulp, limited to `2^60` ulp, so that sums of `2^30` of them are exact in an `i128` whatever
-/// their order.
-fn fixed_point(ulps: f64) -> i128 {
-    let limit = (1u64 << 60) as f64;
-    (ulps.clamp(-limit, limit) * (1u64 << 32) as f64) as i128
+/// Units of [`Judgement::signed_sum`] in an ulp: coarse enough that a number near the error is nearly always rounded as it is, and a mean
+/// of many errors has digits to spare.
+const UNITS_PER_ULP: f64 = (1u64 << 10) as f64;
+
+/// An error in units of `2^-10` ulp, rounded to nearest, limited to `2^52` ulp, so that sums of any number of them are exact in an
+/// `i128` whatever their order.
+fn fixed_point(ulps: f64) -> i64 {
+    let limit = (1u64 << 52) as f64;
+    (ulps.clamp(-limit, limit) * UNITS_PER_ULP).round() as i64
 }
 
 /// The mean that belongs to a sum of [`Judgement::signed_sum`].
 pub fn mean_of_fixed_point(sum: i128, count: u64) -> f64 {
-    if count == 0 { 0.0 } else { sum as f64 / (1u64 << 32) as f64 / count as f64 }
+    if count == 0 { 0.0 } else { sum as f64 / UNITS_PER_ULP / count as f64 }
 }
 
 fn histogram_bin(ulps: f64) -> usize {

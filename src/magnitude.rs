@@ -143,6 +143,102 @@ impl PartialOrd for Magnitude {
     }
 }
 
+/// The size of an error in the numbers that a bound is computed in: any non-negative number, or, where no number can leave the range of
+/// `f64`, an `f64`. Bounds of one formula in both differ by roundings, which [`Size::inflated`] covers.
+pub(crate) trait Size: Copy + PartialOrd + Add<Output = Self> + Mul<Output = Self> + Div<Output = Self> {
+    /// Zero.
+    const ZERO: Self;
+    /// Infinity.
+    const INFINITY: Self;
+    /// `|x|`. `x` must not be NaN.
+    fn of(x: f64) -> Self;
+    /// `2^exponent`, for an exponent of a normal `f64`.
+    fn power_of_two(exponent: i32) -> Self;
+    /// The number times `2^shift`.
+    fn shifted(self, shift: i32) -> Self;
+    /// A little more than the number, see [`Magnitude::inflated`].
+    fn inflated(self, operations: usize) -> Self;
+    /// Whether this is zero.
+    fn is_zero(self) -> bool;
+    /// `floor(log2)` of a non-zero number.
+    fn exponent(self) -> i32;
+    /// The nearest `f64`.
+    fn to_f64(self) -> f64;
+}
+
+impl Size for Magnitude {
+    const ZERO: Self = Magnitude::ZERO;
+    const INFINITY: Self = Magnitude::INFINITY;
+
+    fn of(x: f64) -> Self {
+        Self::from(x)
+    }
+
+    fn power_of_two(exponent: i32) -> Self {
+        Self::power_of_two(exponent)
+    }
+
+    fn shifted(self, shift: i32) -> Self {
+        Magnitude::shifted(self, shift)
+    }
+
+    fn inflated(self, operations: usize) -> Self {
+        Magnitude::inflated(self, operations)
+    }
+
+    fn is_zero(self) -> bool {
+        Magnitude::is_zero(self)
+    }
+
+    fn exponent(self) -> i32 {
+        Magnitude::exponent(self)
+    }
+
+    fn to_f64(self) -> f64 {
+        Magnitude::to_f64(self)
+    }
+}
+
+impl Size for f64 {
+    const ZERO: Self = 0.0;
+    const INFINITY: Self = f64::INFINITY;
+
+    #[inline]
+    fn of(x: f64) -> Self {
+        x.abs()
+    }
+
+    #[inline]
+    fn power_of_two(exponent: i32) -> Self {
+        ldexp(1.0, exponent)
+    }
+
+    #[inline]
+    fn shifted(self, shift: i32) -> Self {
+        ldexp(self, shift)
+    }
+
+    #[inline]
+    fn inflated(self, operations: usize) -> Self {
+        self * (1.0 + (operations as f64 + 64.0) * f64::EPSILON)
+    }
+
+    #[inline]
+    fn is_zero(self) -> bool {
+        self == 0.0
+    }
+
+    #[inline]
+    fn exponent(self) -> i32 {
+        exponent(self)
+    }
+
+    #[inline]
+    fn to_f64(self) -> f64 {
+        self
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use signature::{Extent, Outputs, Role};
 use std::fmt;
 use std::str::FromStr;
-use terms::{ElementTerms, RowTerms};
+use terms::{ElementTerms, OverflowTerms, RowTerms};
 
 pub(crate) mod definition;
 pub(crate) mod inputs;
@@ -57,15 +57,15 @@ pub(crate) struct RowFacts {
     pub limit_only: bool,
     pub uses_deviations: bool,
     pub cancels: Cancels,
-    pub error: fn(&RowTerms, usize, Magnitude) -> Magnitude,
-    pub overflows: fn(&RowTerms, &dyn Fn(f64) -> bool) -> bool,
+    pub error: fn(&RowTerms<Magnitude>, usize, Magnitude) -> Magnitude,
+    pub overflows: fn(&OverflowTerms, &dyn Fn(f64) -> bool) -> bool,
     pub undetermined: fn(&Inputs, usize) -> (f64, f64),
 }
 
 /// See [`ElementDefinition`], whose words these are.
 pub(crate) struct ElementFacts {
     pub domain: (f64, f64),
-    pub error: fn(&ElementTerms, f64, Magnitude, Magnitude) -> Magnitude,
+    pub error: fn(&ElementTerms<Magnitude>, f64, Magnitude, Magnitude) -> Magnitude,
 }
 
 impl Facts {

@@ -25,6 +25,7 @@ use tier::exactly::Exactly;
 mod ball;
 mod exp;
 mod interval;
+mod near;
 mod prepared;
 mod question;
 mod rounded;
@@ -32,6 +33,7 @@ mod row;
 mod special;
 mod tier;
 
+pub(crate) use near::{Near, NearCase, NearRow, SLACK};
 pub use rounded::Rounded;
 pub(crate) use rounded::SHOWN_BITS;
 
@@ -39,6 +41,7 @@ pub(crate) use rounded::SHOWN_BITS;
 #[derive(Default)]
 pub struct Oracle {
     row: Option<PreparedRow>,
+    near: Option<Arc<NearRow>>,
 }
 
 /// What an output must be.
@@ -200,6 +203,17 @@ impl Oracle {
             }
         };
         outputs.iter().enumerate().map(describe).collect()
+    }
+
+    /// The case in plain numbers, on the last row, if it is the same; none where they are not enough.
+    pub(crate) fn near(&mut self, case: &Case) -> Option<NearCase> {
+        if !NearCase::takes(case, RowClass::of(case.op(), case.logits())) {
+            return None;
+        }
+        let _standard = Standard::enter();
+        self.near = self.near.take().filter(|row| row.is_of(case.shared_logits()));
+        let row = self.near.get_or_insert_with(|| Arc::new(NearRow::new(case.shared_logits().clone())));
+        Some(NearCase::on(row.clone(), case))
     }
 
     /// The prepared row of a case: the last one, if it is the same.

@@ -8,11 +8,13 @@
 //! each set of claims, and what was said of each answer, since many kernels answer alike.
 
 use crate::case::Case;
+use crate::fenv::Standard;
 #[cfg(feature = "cli")]
 use crate::judge::OutputJudgement;
+use crate::judge::screen::{Kept, screen};
 use crate::judge::{self, Bounds, Judgement, Relation, Verdict};
 use crate::kernel::{self, Claims, Kernel, Outcome};
-use crate::oracle::{Oracle, Truth};
+use crate::oracle::{NearCase, Oracle, Truth};
 use crate::quiet::without_panic_message;
 use crate::special::Special;
 
@@ -21,6 +23,17 @@ pub(crate) struct Trial<'a> {
     case: &'a Case,
     truths: Vec<(Special, Truth)>,
     terms: Vec<Terms>,
+    /// The case in plain numbers, if they are enough for it; none before it is asked for.
+    near: Option<Option<NearCase>>,
+    screens: Vec<Screen>,
+    /// For each set of claims the cases whose answers they relate to this one; made when a kernel first passes.
+    related: Vec<(Claims, Vec<(Relation, Case)>)>,
+}
+
+/// What a case is screened by under some claims.
+struct Screen {
+    claims: Claims,
+    bounds: Bounds<f64>,
 }
 
 /// What a case is judged by under some claims.
@@ -29,8 +42,6 @@ struct Terms {
     /// The place of the truth for the preset of the claims.
     truth: usize,
     bounds: Bounds,
-    /// The cases whose answers the claims relate to this one; made when a kernel first passes.
-    related: Option<Vec<(Relation, Case)>>,
     /// The answers so far, bit for bit, and what was said of them.
     judged: Vec<(Vec<f64>, Judgement)>,
 }
@@ -41,7 +52,7 @@ const MOST_REMEMBERED: usize = 16;
 impl<'a> Trial<'a> {
     /// A trial of this case, with nothing computed yet.
     pub fn new(case: &'a Case) -> Self {
-        Self { case, truths: Vec::new(), terms: Vec::new() }
+        Self { case, truths: Vec::new(), terms: Vec::new(), near: None, screens: Vec::new(), related: Vec::new() }
     }
 
     /// The case.
@@ -62,9 +73,14 @@ impl<'a> Trial<'a> {
 
     /// Runs a kernel and judges what it returns: that, and the judgement.
     pub fn run(&mut self, oracle: &mut Oracle, kernel: &dyn Kernel, claims: &Claims) -> (Outcome, Judgement) {
-        let outcome = without_panic_message(|| kernel::run(kernel, self.case));
+        let outcome = self.outcome(kernel);
         let judgement = self.judge_outcome(oracle, kernel, claims, &outcome);
         (outcome, judgement)
+    }
+
+    /// Runs a kernel.
+    pub fn outcome(&self, kernel: &dyn Kernel) -> Outcome {
+        without_panic_message(|| kernel::run(kernel, self.case))
     }
 
     /// Judges what a kernel returned. Where it passes, the kernel is run on other forms of the row.
@@ -75,24 +91,93 @@ impl<'a> Trial<'a> {
         claims: &Claims,
         outcome: &Outcome,
     ) -> Judgement {
-        let place = self.place_of_terms(oracle, claims);
-        let (case, terms) = (self.case, &mut self.terms[place]);
-        let truth = &self.truths[terms.truth].1;
-        let mut judgement = terms.judge(case, outcome, truth);
-        if judgement.verdict == Verdict::Pass {
-            let related = terms.related.get_or_insert_with(|| judge::related(case, claims));
-            let elsewhere = without_panic_message(|| {
-                judge::broken_relation(kernel, case, outcome, claims, related)
-                    .or_else(|| judge::inconsistency(kernel, case, outcome, truth))
-            });
-            if let Some(found) = elsewhere {
-                judgement.add_elsewhere(found);
+        self.judge_within(oracle, kernel, claims, outcome, None)
+    }
+
+    /// The same, where only what goes beyond the figures kept so far has to be exact: of an answer that passes within them, the
+    /// counts are those of [`Trial::judge_outcome`], and the largest error, the largest ratio and the worst output are left out.
+    pub fn judge_within(
+        &mut self,
+        oracle: &mut Oracle,
+        kernel: &dyn Kernel,
+        claims: &Claims,
+        outcome: &Outcome,
+        kept: Option<Kept>,
+    ) -> Judgement {
+        let screened = kept.and_then(|kept| self.screen(oracle, claims, outcome, kept));
+        let is_screened = screened.is_some();
+        let mut judgement = screened.unwrap_or_else(|| self.judge_exactly(oracle, claims, outcome));
+        if judgement.verdict == Verdict::Pass
+            && let Some(found) = self.elsewhere(oracle, kernel, claims, outcome, is_screened)
+        {
+            if is_screened {
+                judgement = self.judge_exactly(oracle, claims, outcome);
             }
+            judgement.add_elsewhere(found);
         }
-        if judgement.verdict == Verdict::Pass && claims.forgive_more(case.dtype()) {
+        if judgement.verdict == Verdict::Pass && !is_screened && claims.forgive_more(self.case.dtype()) {
+            let place = self.place_of_terms(oracle, claims);
             judgement.needs_claims = self.needs_claims(oracle, place, outcome, &judgement);
         }
         judgement
+    }
+
+    /// What is said of an answer by itself from plain numbers, if they decide it: also that it needs no claims.
+    fn screen(&mut self, oracle: &mut Oracle, claims: &Claims, outcome: &Outcome, kept: Kept) -> Option<Judgement> {
+        let Outcome::Outputs(outputs) = outcome else { return None };
+        let case = self.case;
+        self.near.get_or_insert_with(|| oracle.near(case)).as_ref()?;
+        let judgement = self.screen_under(claims, outputs, kept)?;
+        if claims.forgive_more(case.dtype()) {
+            // Under the plain claims no figure is kept, so none is too large.
+            let any = Kept { ulp: f64::INFINITY, ratio: f64::INFINITY };
+            self.screen_under(&claims.plain(), outputs, any)?;
+        }
+        Some(judgement)
+    }
+
+    fn screen_under(&mut self, claims: &Claims, outputs: &[f64], kept: Kept) -> Option<Judgement> {
+        let near = self.near.as_ref()?.as_ref()?;
+        let _standard = Standard::enter();
+        let found = self.screens.iter().position(|known| known.claims == *claims);
+        let place = found.unwrap_or_else(|| {
+            let bounds = Bounds::of_near(self.case, near, claims);
+            self.screens.push(Screen { claims: claims.clone(), bounds });
+            self.screens.len() - 1
+        });
+        screen(self.case, near, &self.screens[place].bounds, claims, outputs, kept)
+    }
+
+    /// What is said of an answer by itself.
+    fn judge_exactly(&mut self, oracle: &mut Oracle, claims: &Claims, outcome: &Outcome) -> Judgement {
+        let place = self.place_of_terms(oracle, claims);
+        let (case, terms) = (self.case, &mut self.terms[place]);
+        terms.judge(case, outcome, &self.truths[terms.truth].1)
+    }
+
+    /// What a kernel whose answer passes does on other forms of the row. A row that plain numbers are enough for is ordinary, and has
+    /// no other form of its class.
+    fn elsewhere(
+        &mut self,
+        oracle: &mut Oracle,
+        kernel: &dyn Kernel,
+        claims: &Claims,
+        outcome: &Outcome,
+        is_screened: bool,
+    ) -> Option<judge::Elsewhere> {
+        let case = self.case;
+        let found = self.related.iter().position(|(known, _)| known == claims);
+        let place = found.unwrap_or_else(|| {
+            self.related.push((claims.clone(), judge::related(case, claims)));
+            self.related.len() - 1
+        });
+        let related = &self.related[place].1;
+        let broken = without_panic_message(|| judge::broken_relation(kernel, case, outcome, claims, related));
+        if broken.is_some() || is_screened {
+            return broken;
+        }
+        let truth = self.truth(oracle, claims.special);
+        without_panic_message(|| judge::inconsistency(kernel, case, outcome, truth))
     }
 
     /// What is said of one output by itself under some claims.
@@ -116,7 +201,7 @@ impl<'a> Trial<'a> {
         found.unwrap_or_else(|| {
             let truth = self.place_of_truth(oracle, claims.special);
             let bounds = Bounds::new(self.case, &self.truths[truth].1, claims);
-            self.terms.push(Terms { claims: claims.clone(), truth, bounds, related: None, judged: Vec::new() });
+            self.terms.push(Terms { claims: claims.clone(), truth, bounds, judged: Vec::new() });
             self.terms.len() - 1
         })
     }

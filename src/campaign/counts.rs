@@ -2,6 +2,7 @@
 //! numbers in whatever order and on however many threads they were run.
 
 use crate::case::Case;
+use crate::judge::screen::Kept;
 use crate::judge::{Grade, HISTOGRAM_BINS, Judgement, Verdict, mean_of_fixed_point};
 use crate::results::{CurvePoints, Highest, WorstCase};
 use std::collections::BTreeMap;
@@ -80,6 +81,12 @@ impl Counts {
         {
             self.worst = Some(Worst { ratio: judgement.max_ratio, index, case: case.clone() });
         }
+    }
+
+    /// The figures that a case of so many logits must go beyond to change the largest ones.
+    pub fn kept(&self, len: usize) -> Kept {
+        let worst = self.worst.as_ref().map_or(0.0, |worst| worst.ratio);
+        Kept { ulp: self.max_ulp, ratio: if len <= LONGEST_KEPT { worst } else { self.max_ratio } }
     }
 
     /// Adds the counts of other cases of the same cell.

@@ -42,6 +42,8 @@ pub struct Plan {
     pub max_len: usize,
     /// Threads; 0 for as many as there are cores. There are never more than pieces of work.
     pub jobs: usize,
+    /// Whether plain numbers are asked before the oracle's tiers ([`crate::judge`]). The results are the same either way.
+    pub screen: bool,
     /// The preset of special values for all kernels; otherwise each kernel's own.
     pub special: Option<Special>,
     /// Claims for all kernels, on top of each kernel's own, as `--claims` takes them.
@@ -64,6 +66,7 @@ impl Plan {
             cases: 200,
             max_len: DEFAULT_MAX_LEN,
             jobs: 0,
+            screen: true,
             special: None,
             claims: None,
             shard: None,

@@ -15,6 +15,7 @@ use super::counts::Counts;
 use super::plan::{OwnRows, Plan, Planned};
 use crate::case::Case;
 use crate::error::{Error, Result};
+use crate::judge::screen::Kept;
 use crate::judge::{Judgement, Verdict};
 use crate::kernel::{Claims, Declaration, Fault};
 use crate::results::{Cell, CellRange, Curve, CurvePoints, Declared, Shape};
@@ -68,6 +69,13 @@ impl CellSum {
         if self.failures.get(&kind).is_none_or(|kept| index < kept.0) {
             self.failures.insert(kind, (index, case.clone(), seen));
         }
+    }
+
+    /// The figures that a case of so many logits, of this size of row, must go beyond to change what is kept of the largest ones.
+    pub fn kept(&self, len: usize, size: Option<i32>) -> Kept {
+        let Kept { ulp, ratio } = self.counts.kept(len);
+        let point = size.map_or(f64::INFINITY, |size| self.curve.highest_ratio(size));
+        Kept { ulp, ratio: ratio.min(point) }
     }
 
     fn merge(&mut self, other: CellSum) {

@@ -118,22 +118,24 @@ impl Unit<'_> {
                 let cell = self.cell(function);
                 let is_supervised = kernel.supervised().is_some();
                 let trial = trial.as_mut().filter(|trial| kernel::accepts(kernel, trial.case()));
-                let judgement = match (trial, is_supervised) {
+                let outcome = match (&trial, is_supervised) {
                     // The kernel has no case here.
-                    (None, _) => None,
-                    (Some(trial), false) => Some((trial.judge(oracle, kernel, &function.claims), trial)),
-                    (Some(trial), true) => match answers[place].take() {
+                    (None, _) => Outcome::NotRun,
+                    (Some(trial), false) => trial.outcome(kernel),
+                    (Some(_), true) => match answers[place].take() {
                         // Given up on: not a row of the cell.
                         None | Some(Outcome::NotRun) => continue,
-                        Some(outcome) => Some((trial.judge_outcome(oracle, kernel, &function.claims, &outcome), trial)),
+                        Some(outcome) => outcome,
                     },
                 };
                 let sum = if is_supervised { piece.current(cell) } else { sums.sum(cell) };
                 sum.counts.rows += 1;
-                let Some((judgement, trial)) = judgement else {
+                let Some(trial) = trial else {
                     sum.counts.without += 1;
                     continue;
                 };
+                let kept = self.plan.screen.then(|| sum.kept(row.logits.len(), size));
+                let judgement = trial.judge_within(oracle, kernel, &function.claims, &outcome, kept);
                 sum.counts.add(row.index, trial.case(), &judgement);
                 if let Some(size) = size {
                     counts::add_to_curve(&mut sum.curve, size, &judgement);

@@ -68,7 +68,7 @@ pub(super) struct Measurement {
     #[arg(
         long,
         value_name = "RESULTS",
-        conflicts_with_all = ["kernels", "ops", "dtypes", "families", "logits", "targets", "cases", "seed", "max_len", "jobs", "special", "claims", "shard"]
+        conflicts_with_all = ["kernels", "ops", "dtypes", "families", "logits", "targets", "cases", "seed", "max_len", "jobs", "no_screen", "special", "claims", "shard"]
     )]
     pub from: Option<PathBuf>,
     /// The folder of the report, from before the measurement until it is written.

@@ -85,6 +85,9 @@ pub(super) struct Work {
     /// Threads; 0 for as many as there are cores
     #[arg(short, long, value_name = "N", default_value_t = 0, value_parser = super::whole::<usize>, allow_hyphen_values = true)]
     jobs: usize,
+    /// Ask the oracle about every output, also where plain numbers decide all that is kept; slower, and the same results
+    #[arg(long)]
+    no_screen: bool,
     /// Do only the K-th of N shares of the work; `logitfuzz merge` puts the results of all together
     #[arg(long, value_name = "K/N")]
     shard: Option<Shard>,
@@ -235,6 +238,7 @@ impl Work {
         plan.cases = self.cases.unwrap_or(plan.cases);
         plan.max_len = self.max_len.unwrap_or(if is_slow { SLOW_MAX_LEN } else { DEFAULT_MAX_LEN });
         plan.jobs = self.jobs;
+        plan.screen = !self.no_screen;
         plan.shard = self.shard;
         plan.special = policy.special;
         plan.claims.clone_from(&policy.claims);

@@ -23,26 +23,27 @@
 //! `v_j - c`, and `2 eta` to `p_j - q_j` where `e > 0` (of `e / n` and of the difference).
 
 use crate::case::Case;
-use crate::dtype::{Format, ldexp, two_difference};
+use crate::dtype::{Dtype, Format, ldexp, two_difference};
 use crate::fenv::Standard;
 use crate::kernel::Claims;
-use crate::magnitude::Magnitude;
-use crate::op::definition::Sum;
-use crate::op::terms::{ElementTerms, RowTerms};
-use crate::op::{ElementFacts, Kind, RowFacts};
-use crate::oracle::{Due, Rounded, SHOWN_BITS, Truth};
+use crate::magnitude::{Magnitude, Size};
+use crate::op::definition::{ElementDefinition, RowDefinition, Sum};
+use crate::op::terms::{ElementTerms, OverflowTerms, RowTerms};
+use crate::op::{ElementFacts, Kind, RowFacts, Visitor};
+use crate::oracle::{Due, NearCase, Rounded, SHOWN_BITS, Truth};
 use std::cell::OnceCell;
 
-/// The error that is forgiven to each output, in absolute terms.
+/// The error that is forgiven to each output, in absolute terms. On ordinary rows of a dtype narrower than f64 it is computed in
+/// plain `f64`, from the numbers of [`NearCase`], and every machine computes the same bits; elsewhere in [`Magnitude`].
 #[derive(Debug, Clone, PartialEq)]
-pub struct Bounds {
+pub struct Bounds<S = Magnitude> {
     /// For each output the bound of the textbook algorithm: beyond it a result is worse than the textbook. Of a kernel that claims
     /// to be tight, the tight bound.
-    pub textbook: Vec<Magnitude>,
+    pub textbook: Vec<S>,
     /// For each output the bound that a kernel earns by using log1p, for the ops that have one.
-    pub tight: Option<Vec<Magnitude>>,
+    pub tight: Option<Vec<S>>,
     /// For each output the textbook bound of a sum that keeps half of its digits, where the row is so long that it matters.
-    pub half_digits: Option<Vec<Magnitude>>,
+    pub half_digits: Option<Vec<S>>,
     /// Whether an overflow is forgiven that the textbook has although the value is finite: +inf for a loss where a gap, or the
     /// sum of the gaps, overflows the accumulator; anything not finite for a product whose cotangent or tangent is so large
     /// that its sums or differences may overflow.
@@ -56,26 +57,31 @@ impl Bounds {
     pub fn new(case: &Case, truth: &Truth, claims: &Claims) -> Self {
         let _standard = Standard::enter();
         match &case.op().facts().kind {
-            Kind::Row(facts) => Self::of_row(case, truth, claims, facts),
+            Kind::Row(facts) => match NearCase::of(case, truth.class) {
+                Some(near) => Bounds::of_near(case, &near, claims).widened(),
+                None => Self::of_row(case, truth, claims, facts),
+            },
             Kind::Elements(facts) => Self::of_elements(case, truth, claims, facts),
         }
     }
 
     fn of_row(case: &Case, truth: &Truth, claims: &Claims, facts: &RowFacts) -> Self {
-        let row = RowErrors::new(case, truth, claims, facts);
-        let h = row.h;
-        let half_digits = h > row.u.sqrt();
-        let form = if claims.tight { LogForm::Tight } else { LogForm::Textbook };
-        let textbook = row.bounds(h, form);
-        Self {
-            tight: facts.has_log_total.then(|| row.bounds(h, LogForm::Tight)),
-            half_digits: half_digits.then(|| row.bounds(row.u.sqrt(), form)),
-            textbook,
-            overflow_is_forgiven: row.gaps_overflow() || row.direction_overflows(),
-            sum: facts.sum.map_or(0.0, |sum| sum_bound(case, claims, sum, h, row.rescaling)),
-        }
+        let anatomy = &truth.anatomy;
+        let row = RowErrors::new(RowSizes {
+            case,
+            claims,
+            is_ordinary: truth.class.is_ordinary(),
+            max: anatomy.max,
+            weights: &anatomy.weights,
+            total: Magnitude::from(anatomy.total),
+            others: anatomy.others,
+            log_total: anatomy.log_total,
+            deviations: &truth.deviations,
+        });
+        let format = case.dtype().format();
+        let size = |j: usize| value(truth, j).map(|value| value.magnitude(format));
+        row.all(facts, &size, facts.error)
     }
-
     /// Every element has the same bound whatever the row; that of the textbook is the tight one.
     fn of_elements(case: &Case, truth: &Truth, claims: &Claims, facts: &ElementFacts) -> Self {
         let accumulator = claims.accumulator(case.dtype()).format();
@@ -91,8 +97,11 @@ impl Bounds {
             flushed: if claims.flush_to_zero { eta } else { Magnitude::ZERO },
         };
         let finish = Finish { case, second_order: 1.0 + 4.0 * (11.0 * u), operations: 8 };
+        let format = case.dtype().format();
         let bound = |(j, &z): (usize, &f64)| match value(truth, j).filter(|_| z.is_finite()) {
-            Some(rounded) => finish.bound(rounded, |size| (facts.error)(&terms, z, truth.anatomy.weights[j], size)),
+            Some(rounded) => {
+                finish.bound(rounded.magnitude(format), |size| (facts.error)(&terms, z, truth.anatomy.weights[j], size))
+            }
             // Outside of the domain, but for what may be flushed into it.
             None if z != 0.0 && Magnitude::from(if z.is_finite() { z } else { 1.0 }) < terms.flushed => {
                 Magnitude::INFINITY
@@ -104,9 +113,61 @@ impl Bounds {
     }
 }
 
+impl Bounds<f64> {
+    /// The bounds of a row op on a row that plain numbers are enough for.
+    pub(crate) fn of_near(case: &Case, near: &NearCase, claims: &Claims) -> Self {
+        case.op().visit(OfNear { case, near, claims })
+    }
+
+    /// The same as magnitudes.
+    fn widened(self) -> Bounds {
+        let widened = |bounds: Vec<f64>| bounds.into_iter().map(Magnitude::from).collect::<Vec<Magnitude>>();
+        Bounds {
+            textbook: widened(self.textbook),
+            tight: self.tight.map(widened),
+            half_digits: self.half_digits.map(widened),
+            overflow_is_forgiven: self.overflow_is_forgiven,
+            sum: self.sum,
+        }
+    }
+}
+
+/// The bounds in plain numbers, with the formula of the op in the loop.
+struct OfNear<'a> {
+    case: &'a Case,
+    near: &'a NearCase,
+    claims: &'a Claims,
+}
+
+impl Visitor for OfNear<'_> {
+    type Output = Bounds<f64>;
+
+    fn row<D: RowDefinition>(self) -> Bounds<f64> {
+        let OfNear { case, near, claims } = self;
+        let row = RowErrors::new(RowSizes {
+            case,
+            claims,
+            is_ordinary: true,
+            max: near.row.max,
+            weights: &near.row.weights,
+            total: near.row.total_bound(),
+            others: near.row.others_bound(),
+            log_total: near.row.log_total_bound(),
+            deviations: &near.deviations,
+        });
+        let size = |j: usize| Some(near.outputs[j].bound()).filter(|size| size.is_finite());
+        let Kind::Row(facts) = &case.op().facts().kind else { unreachable!("{} is made of the whole row", D::NAME) };
+        row.all(facts, &size, D::error::<f64>)
+    }
+
+    fn elements<D: ElementDefinition>(self) -> Bounds<f64> {
+        unreachable!("the bounds of {} are those of its elements", D::NAME)
+    }
+}
+
 /// The least number of an accumulator that is not lost to underflow, under these claims.
-fn least(claims: &Claims, accumulator: Format) -> Magnitude {
-    Magnitude::from(if claims.flush_to_zero { accumulator.least_normal() } else { accumulator.least() })
+fn least<S: Size>(claims: &Claims, accumulator: Format) -> S {
+    S::of(if claims.flush_to_zero { accumulator.least_normal() } else { accumulator.least() })
 }
 
 /// How the bound of an output is made of the errors of the algorithm.
@@ -119,19 +180,18 @@ struct Finish<'a> {
 }
 
 impl Finish<'_> {
-    /// The bound of an output of this value; `error` is the error of the algorithm where the value has this size.
-    fn bound(&self, value: &Rounded, error: impl Fn(Magnitude) -> Magnitude) -> Magnitude {
+    /// The bound of an output of this size; `error` is the error of the algorithm where the value has this size.
+    fn bound<S: Size>(&self, size: S, error: impl Fn(S) -> S) -> S {
         // The oracle tells the error to 2^-SHOWN_BITS ulp; the bound is half an ulp at least, of a binade no lower than one below.
         let residual_slack = 1.0 + ldexp(1.0, 3 - SHOWN_BITS);
         let format = self.case.dtype().format();
-        let size = value.magnitude(format);
-        let error = error(size) * Magnitude::from(self.second_order);
-        if error.is_zero() && value.is_zero() {
-            return Magnitude::ZERO;
+        let error = error(size) * S::of(self.second_order);
+        if error.is_zero() && size.is_zero() {
+            return S::ZERO;
         }
         // Half an ulp where the computed value may lie, which is the next binade for a value just below a power of two.
-        let half_ulp = Magnitude::power_of_two(format.ulp_exponent((size + error).exponent().min(format.emax)) - 1);
-        (error + half_ulp).inflated(self.operations) * Magnitude::from(residual_slack)
+        let half_ulp = S::power_of_two(format.ulp_exponent((size + error).exponent().min(format.emax)) - 1);
+        (error + half_ulp).inflated(self.operations) * S::of(residual_slack)
     }
 }
 
@@ -178,75 +238,81 @@ enum LogForm {
     Textbook,
 }
 
-/// What all outputs of a case share.
-struct RowErrors<'a> {
+/// What the bounds are computed from: the row in numbers of one kind, as upper bounds, and whose error is forgiven.
+#[derive(Clone, Copy)]
+struct RowSizes<'a, S> {
     case: &'a Case,
-    truth: &'a Truth,
     claims: &'a Claims,
-    facts: &'a RowFacts,
+    is_ordinary: bool,
+    /// The largest logit.
+    max: f64,
+    /// For each logit its weight.
+    weights: &'a [S],
+    /// The sum of the weights, and that without one maximum.
+    total: S,
+    others: S,
+    /// The logarithm of the sum.
+    log_total: S,
+    /// `|g_j - c|`, for the ops that use them.
+    deviations: &'a [S],
+}
+
+/// What all outputs of a case share.
+struct RowErrors<'a, S> {
+    row: RowSizes<'a, S>,
     u: f64,
-    eta: Magnitude,
+    eta: S,
     /// What reading a number, or adding two, may lose to underflow: nothing, or `eta` where it is flushed to zero.
-    flushed: Magnitude,
+    flushed: S,
     h: f64,
     /// For each logit the rounding error of `z - a`, absolute.
     rho: Vec<f64>,
     /// `(1/S) sum w_i (rho_i + c_e u)`, with what an online kernel adds.
     weight_error: f64,
     /// The same without one maximum.
-    other_weight_error: Magnitude,
+    other_weight_error: S,
     /// What an online kernel's rescaled weights may differ from those that it divides, relative to `S`; else 0.
     rescaling: f64,
 }
 
-impl<'a> RowErrors<'a> {
-    fn new(case: &'a Case, truth: &'a Truth, claims: &'a Claims, facts: &'a RowFacts) -> Self {
+impl<'a, S: Size> RowErrors<'a, S> {
+    fn new(row: RowSizes<'a, S>) -> Self {
+        let RowSizes { case, claims, is_ordinary, max, weights, total, .. } = row;
         let accumulator = claims.accumulator(case.dtype()).format();
         let u = accumulator.unit_roundoff();
         let eta = least(claims, accumulator);
-        let anatomy = &truth.anatomy;
-        let ordinary = truth.class.is_ordinary();
         let logits = case.logits();
-        let rho: Vec<f64> = if ordinary {
-            let shift_error = |&z: &f64| {
-                let (high, low) = two_difference(z, anatomy.max);
-                let rounded = accumulator.round(high, low);
-                if rounded.is_finite() { ((high - rounded) + low).abs() } else { 0.0 }
-            };
-            logits.iter().map(shift_error).collect()
+        let rho: Vec<f64> = if is_ordinary {
+            logits.iter().map(|&z| shift_error(z, max, accumulator)).collect()
         } else {
             vec![0.0; logits.len()]
         };
-        let rises = if claims.online && ordinary { rises_after(logits) } else { Vec::new() };
-        let top = logits.iter().position(|&z| z == anatomy.max);
-        let (mut all, mut others, mut rescaled) = (Magnitude::ZERO, Magnitude::ZERO, Magnitude::ZERO);
-        for (i, &weight) in anatomy.weights.iter().enumerate() {
+        let rises = if claims.online && is_ordinary { rises_after(logits) } else { Vec::new() };
+        let top = logits.iter().position(|&z| z == max);
+        let (mut all, mut others, mut rescaled) = (S::ZERO, S::ZERO, S::ZERO);
+        for (i, &weight) in weights.iter().enumerate() {
             if weight.is_zero() {
                 continue;
             }
             let mut relative = rho[i] + claims.exp * u;
             if let Some(&rises) = rises.get(i).filter(|&&rises| rises > 0) {
                 // Milakov and Gimelshein's rescaling: one exp and one product for each rise, whose gaps add up to d_i at most.
-                let rescaling = f64::from(rises) * (claims.exp + 1.0) * u + u * (anatomy.max - logits[i]);
+                let rescaling = f64::from(rises) * (claims.exp + 1.0) * u + u * (max - logits[i]);
                 // A weight that was never rescaled errs as the one that is divided; one that was errs by itself.
-                rescaled = rescaled + weight * Magnitude::from(rescaling + 2.0 * claims.exp * u + rho[i]);
+                rescaled = rescaled + weight * S::of(rescaling + 2.0 * claims.exp * u + rho[i]);
                 relative += rescaling;
             }
-            let error = weight * Magnitude::from(relative);
+            let error = weight * S::of(relative);
             all = all + error;
             if Some(i) != top {
                 others = others + error;
             }
         }
-        let total = Magnitude::from(anatomy.total);
         Self {
-            case,
-            truth,
-            claims,
-            facts,
+            row,
             u,
             eta,
-            flushed: if claims.flush_to_zero { eta } else { Magnitude::ZERO },
+            flushed: if claims.flush_to_zero { eta } else { S::ZERO },
             h: sum_error(claims, case),
             rho,
             weight_error: (all / total).to_f64(),
@@ -255,45 +321,65 @@ impl<'a> RowErrors<'a> {
         }
     }
 
+    /// The bounds of all outputs, whose sizes are told by `size` (none where there is no finite value).
+    fn all(
+        &self,
+        facts: &RowFacts,
+        size: &impl Fn(usize) -> Option<S>,
+        error: impl Fn(&RowTerms<S>, usize, S) -> S,
+    ) -> Bounds<S> {
+        let RowSizes { case, claims, .. } = self.row;
+        let form = if claims.tight { LogForm::Tight } else { LogForm::Textbook };
+        let root = self.u.sqrt();
+        Bounds {
+            tight: facts.has_log_total.then(|| self.bounds(self.h, LogForm::Tight, size, &error)),
+            half_digits: (self.h > root).then(|| self.bounds(root, form, size, &error)),
+            textbook: self.bounds(self.h, form, size, &error),
+            overflow_is_forgiven: self.gaps_overflow(facts) || self.direction_overflows(),
+            sum: facts.sum.map_or(0.0, |sum| sum_bound(case, claims, sum, self.h, self.rescaling)),
+        }
+    }
+
     /// Whether the textbook overflows where the value is finite.
-    fn gaps_overflow(&self) -> bool {
+    fn gaps_overflow(&self, facts: &RowFacts) -> bool {
+        let RowSizes { case, is_ordinary, max, .. } = self.row;
         let overflows = |x: f64| self.accumulator().round(x, 0.0).is_infinite();
-        (self.facts.overflows)(&self.terms(self.h, LogForm::Textbook), &overflows)
+        let terms = OverflowTerms { inputs: case.inputs(), max, h: self.h, u: self.u };
+        is_ordinary && (facts.overflows)(&terms, &overflows)
     }
 
     fn accumulator(&self) -> Format {
-        self.claims.accumulator(self.case.dtype()).format()
+        self.row.claims.accumulator(self.row.case.dtype()).format()
     }
 
     /// Whether sums of the cotangent or tangent, or differences of two of its values, may overflow the accumulator.
     fn direction_overflows(&self) -> bool {
         let format = self.accumulator();
-        let size =
-            self.case.direction().unwrap_or(&[]).iter().fold(Magnitude::ZERO, |sum, &g| sum + Magnitude::from(g));
+        let direction = self.row.case.direction().unwrap_or(&[]);
+        let size = direction.iter().fold(Magnitude::ZERO, |sum, &g| sum + Magnitude::from(g));
         // Half of the range is left for the roundings of the sum.
         size.shifted(1) > Magnitude::from(format.largest())
     }
 
     /// The terms of the bounds with a relative summation error of `h`.
-    fn terms(&self, h: f64, form: LogForm) -> RowTerms<'_> {
-        let RowErrors { case, truth, claims, u, eta, flushed, .. } = *self;
-        let anatomy = &truth.anatomy;
-        let count_eta = Magnitude::from(case.logits().len() as f64) * eta;
-        let total = Magnitude::from(anatomy.total);
+    fn terms(&self, h: f64, form: LogForm) -> RowTerms<'_, S> {
+        let RowErrors { row, u, eta, flushed, .. } = *self;
+        let RowSizes { case, claims, is_ordinary, max, weights, total, others, log_total, deviations } = row;
+        let count_eta = S::of(case.logits().len() as f64) * eta;
         let total_error = self.weight_error + h + count_eta.to_f64();
         let log_error = match form {
             LogForm::Tight => {
-                Magnitude::from(claims.log1p * u) * anatomy.log_total
-                    + self.other_weight_error
-                    + (anatomy.others * Magnitude::from(h) + count_eta) / total
+                S::of(claims.log1p * u) * log_total + self.other_weight_error + (others * S::of(h) + count_eta) / total
             }
-            LogForm::Textbook => Magnitude::from(claims.log * u) * anatomy.log_total + Magnitude::from(total_error),
+            LogForm::Textbook => S::of(claims.log * u) * log_total + S::of(total_error),
         };
         RowTerms {
             inputs: case.inputs(),
-            is_ordinary: truth.class.is_ordinary(),
-            anatomy,
-            deviations: &truth.deviations,
+            is_ordinary,
+            max,
+            weights,
+            total,
+            deviations,
             u,
             exp_error: claims.exp * u,
             eta,
@@ -308,16 +394,33 @@ impl<'a> RowErrors<'a> {
     }
 
     /// The bounds of all outputs with a relative summation error of `h`.
-    fn bounds(&self, h: f64, form: LogForm) -> Vec<Magnitude> {
+    fn bounds(
+        &self,
+        h: f64,
+        form: LogForm,
+        size: &impl Fn(usize) -> Option<S>,
+        error: &impl Fn(&RowTerms<S>, usize, S) -> S,
+    ) -> Vec<S> {
         let terms = self.terms(h, form);
-        let n = self.case.logits().len();
-        let finish = Finish { case: self.case, second_order: 1.0 + 4.0 * (h + 10.0 * self.u), operations: 8 * n };
-        let bound = |j: usize| match value(self.truth, j) {
-            Some(value) => finish.bound(value, |size| (self.facts.error)(&terms, j, size)),
-            None => Magnitude::ZERO,
+        let case = self.row.case;
+        let n = case.logits().len();
+        let finish = Finish { case, second_order: 1.0 + 4.0 * (h + 10.0 * self.u), operations: 8 * n };
+        let bound = |j: usize| match size(j) {
+            Some(size) => finish.bound(size, |size| error(&terms, j, size)),
+            None => S::ZERO,
         };
-        (0..self.case.op().outputs(n)).map(bound).collect()
+        (0..case.op().outputs(n)).map(bound).collect()
     }
+}
+
+/// `|fl(z - max) - (z - max)|` in the accumulator; 0 where that overflows.
+#[inline]
+fn shift_error(z: f64, max: f64, accumulator: Format) -> f64 {
+    let (high, low) = two_difference(z, max);
+    // Where the difference is a tie, either neighbour is as far.
+    let rounded =
+        if accumulator == Dtype::F32.format() { f64::from(high as f32) } else { accumulator.round(high, low) };
+    if rounded.is_finite() { ((high - rounded) + low).abs() } else { 0.0 }
 }
 
 /// The finite value that is due, if there is one.

@@ -6,14 +6,18 @@
 
 use crate::dtype::{Format, ldexp};
 use crate::magnitude::Magnitude;
-use crate::oracle::{Rounded, SHOWN_BITS};
+use crate::oracle::Rounded;
+
+/// An error below this, in ulps, is none. The oracle tells an error to `2^-32` ulp ([`SHOWN_BITS`](crate::oracle::SHOWN_BITS)), and
+/// plain numbers tell it nearly as well (`screen`), so either way the same errors are none.
+pub(crate) const RESOLUTION: f64 = 1.0 / (1u64 << 20) as f64;
 
 /// The error of one finite or infinite output.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct OutputError {
     /// `|got - exact|`.
     pub absolute: Magnitude,
-    /// `(got - exact) / ulp(exact)`, between `-f64::MAX` and `f64::MAX`; 0, or at least `2^-32`, the oracle's resolution.
+    /// `(got - exact) / ulp(exact)`, between `-f64::MAX` and `f64::MAX`; 0, or at least `2^-20`.
     pub signed_ulps: f64,
 }
 
@@ -33,10 +37,7 @@ impl OutputError {
             if far { (half(got) - half(exact.rounded), exact.unit - 1) } else { (got - exact.rounded, exact.unit) };
         // Close to the exact value the difference is exact, far from it the residual is of no account.
         let ulps = ldexp(difference, -unit) - exact.residual;
-        // The oracle decides to this resolution; a smaller error is rounded up to it rather than shown with digits that nobody
-        // computed.
-        let resolution = ldexp(1.0, -SHOWN_BITS);
-        let ulps = if ulps != 0.0 && ulps.abs() < resolution { resolution.copysign(ulps) } else { ulps };
+        let ulps = if ulps.abs() < RESOLUTION { 0.0 } else { ulps };
         if ulps.abs() <= f64::MAX {
             return Self { absolute: Magnitude::scaled(ulps, exact.unit), signed_ulps: ulps };
         }
@@ -91,6 +92,6 @@ mod tests {
         assert_eq!(OutputError::of(f64::INFINITY, &largest, format).signed_ulps, 1.0);
         assert_eq!(OutputError::of(-f64::MAX, &largest, format).signed_ulps, -(ldexp(1.0, 54) - 2.0));
         let tiny = Rounded { rounded: 0.0, residual: 1e-200, unit: -1074 };
-        assert_eq!(OutputError::of(0.0, &tiny, format).signed_ulps, -ldexp(1.0, -SHOWN_BITS));
+        assert_eq!(OutputError::of(0.0, &tiny, format).signed_ulps, 0.0);
     }
 }

@@ -3,9 +3,9 @@
 use super::definition::{Cancels, Definition, RowDefinition, Shift, Sum};
 use super::inputs::Inputs;
 use super::signature::{Input, Outputs};
-use super::terms::RowTerms;
+use super::terms::{OverflowTerms, RowTerms};
 use super::tier::RowTier;
-use crate::magnitude::Magnitude;
+use crate::magnitude::Size;
 
 pub(super) struct CrossEntropy;
 
@@ -34,26 +34,23 @@ impl RowDefinition for CrossEntropy {
         t.number(t.expected_gap()) + t.log_total()
     }
 
-    fn error(t: &RowTerms, _: usize, size: Magnitude) -> Magnitude {
+    fn error<S: Size>(t: &RowTerms<S>, _: usize, size: S) -> S {
         let Inputs { logits, target, smoothing, .. } = t.inputs;
-        let rounding = Magnitude::from(t.h + 6.0 * t.u);
-        let error = rounding * size + t.log_error + Magnitude::from((1.0 - smoothing) * t.rho[target]);
+        let rounding = S::of(t.h + 6.0 * t.u);
+        let error = rounding * size + t.log_error + S::of((1.0 - smoothing) * t.rho[target]);
         if !(smoothing > 0.0 && t.is_ordinary) {
             return error;
         }
         // e / n may underflow, by half of the least number (or be flushed), and multiplies the sum of the gaps.
-        let spread = Magnitude::from(smoothing / t.count() as f64);
-        let gaps = t.sum_over(&|i| Magnitude::from((t.anatomy.max - logits[i]).min(f64::MAX)));
-        error + t.sum_over(&|i| spread * Magnitude::from(t.rho[i])) + (t.eta.shifted(-1) + t.flushed) * gaps
+        let spread = S::of(smoothing / t.count() as f64);
+        let gaps = t.sum_over(&|i| S::of((t.max - logits[i]).min(f64::MAX)));
+        error + t.sum_over(&|i| spread * S::of(t.rho[i])) + (t.eta.shifted(-1) + t.flushed) * gaps
     }
 
     /// Whether `fl(d_t)`, or `fl(sum d_i)`, overflows the accumulator.
-    fn overflows(t: &RowTerms, overflows: &dyn Fn(f64) -> bool) -> bool {
-        if !t.is_ordinary {
-            return false;
-        }
+    fn overflows(t: &OverflowTerms, overflows: &dyn Fn(f64) -> bool) -> bool {
         let Inputs { logits, target, smoothing, .. } = t.inputs;
-        let gap = |z: f64| t.anatomy.max - z;
+        let gap = |z: f64| t.max - z;
         // A rounded sum of positive terms exceeds the exact one by a factor of at most 1 + h, one rounding more for its terms.
         let sum: f64 = logits.iter().map(|&z| gap(z)).sum();
         let sum = sum * (1.0 + t.h + 4.0 * t.u);

@@ -3,9 +3,9 @@
 use super::definition::{Cancels, Definition, RowDefinition, Shift, Sum};
 use super::inputs::Inputs;
 use super::signature::{Input, Outputs};
-use super::terms::RowTerms;
+use super::terms::{OverflowTerms, RowTerms};
 use super::tier::RowTier;
-use crate::magnitude::Magnitude;
+use crate::magnitude::Size;
 
 pub(super) struct CrossEntropyGrad;
 
@@ -41,14 +41,14 @@ impl RowDefinition for CrossEntropyGrad {
         }
     }
 
-    fn error(t: &RowTerms, j: usize, size: Magnitude) -> Magnitude {
+    fn error<S: Size>(t: &RowTerms<S>, j: usize, size: S) -> S {
         let Inputs { target, smoothing, .. } = t.inputs;
         let q = smoothing / t.count() as f64 + if j == target { 1.0 - smoothing } else { 0.0 };
-        let flushed = if smoothing > 0.0 { t.flushed.shifted(1) } else { Magnitude::ZERO };
-        t.probability_error(j) + Magnitude::from(3.0 * t.u * q) + t.own_rounding(size) + flushed
+        let flushed = if smoothing > 0.0 { t.flushed.shifted(1) } else { S::ZERO };
+        t.probability_error(j) + S::of(3.0 * t.u * q) + t.own_rounding(size) + flushed
     }
 
-    fn overflows(_: &RowTerms, _: &dyn Fn(f64) -> bool) -> bool {
+    fn overflows(_: &OverflowTerms, _: &dyn Fn(f64) -> bool) -> bool {
         false
     }
 

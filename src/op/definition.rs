@@ -6,9 +6,9 @@
 
 use super::inputs::Inputs;
 use super::signature::{Input, Outputs};
-use super::terms::{ElementTerms, RowTerms};
+use super::terms::{ElementTerms, OverflowTerms, RowTerms};
 use super::tier::{ElementTier, RowTier};
-use crate::magnitude::Magnitude;
+use crate::magnitude::Size;
 
 /// What is said of every op. `z` are the logits, `p = softmax(z)`, `n` their number.
 pub(crate) trait Definition: 'static {
@@ -54,11 +54,11 @@ pub(crate) trait RowDefinition: Definition {
 
     /// The error of output `j` of the textbook algorithm before it is rounded to the output dtype, where the exact value has this
     /// size. The formulas are derived in `judge::bound`.
-    fn error(terms: &RowTerms, j: usize, size: Magnitude) -> Magnitude;
+    fn error<S: Size>(terms: &RowTerms<S>, j: usize, size: S) -> S;
 
-    /// Whether the textbook overflows although the value is finite, besides the sums of a direction: then +inf is forgiven.
+    /// Whether the textbook overflows on an ordinary row although the value is finite, besides the sums of a direction: then +inf is forgiven.
     /// `overflows` says whether a number overflows the accumulator when it is rounded to it.
-    fn overflows(terms: &RowTerms, overflows: &dyn Fn(f64) -> bool) -> bool;
+    fn overflows(terms: &OverflowTerms, overflows: &dyn Fn(f64) -> bool) -> bool;
 
     /// What output `j` can be where several logits are +inf and it has no limit: the least and the largest number.
     fn undetermined(inputs: &Inputs, j: usize) -> (f64, f64);
@@ -74,7 +74,7 @@ pub(crate) trait ElementDefinition: Definition {
 
     /// The error of the textbook algorithm, as [`RowDefinition::error`]; `x` is finite, and `weight` is an upper bound of
     /// `exp(-|x|)`.
-    fn error(terms: &ElementTerms, x: f64, weight: Magnitude, size: Magnitude) -> Magnitude;
+    fn error<S: Size>(terms: &ElementTerms<S>, x: f64, weight: S, size: S) -> S;
 }
 
 /// What a common shift of the logits does.

@@ -7,7 +7,7 @@ use super::definition::{Definition, ElementDefinition};
 use super::signature::{Input, Outputs};
 use super::terms::ElementTerms;
 use super::tier::ElementTier;
-use crate::magnitude::Magnitude;
+use crate::magnitude::Size;
 
 pub(super) struct Log1mExp;
 
@@ -30,20 +30,20 @@ impl ElementDefinition for Log1mExp {
     /// With `a = -x` and `w = exp(-a)`: through expm1 and log, `c_l u |y| + c_m u`; through exp and log1p,
     /// `c_1p u |y| + w / (1 - w) c_e u + eta / (1 - w)`, since the derivative of `log(1 - w)` is `-1 / (1 - w)`. A kernel may change
     /// from one to the other anywhere from `a = 1/2` to `a = 1`, so there the larger is forgiven.
-    fn error(t: &ElementTerms, x: f64, weight: Magnitude, size: Magnitude) -> Magnitude {
+    fn error<S: Size>(t: &ElementTerms<S>, x: f64, weight: S, size: S) -> S {
         let a = -x;
         // A number that is flushed to zero has an infinite logarithm.
-        if !t.flushed.is_zero() && Magnitude::from(a) < t.flushed {
-            return Magnitude::INFINITY;
+        if !t.flushed.is_zero() && S::of(a) < t.flushed {
+            return S::INFINITY;
         }
-        let through_log = Magnitude::from(t.log * t.u) * size + Magnitude::from(t.expm1 * t.u);
+        let through_log = S::of(t.log * t.u) * size + S::of(t.expm1 * t.u);
         if a < 0.5 {
             return through_log;
         }
         let w = weight.to_f64();
         // a is 1/2 at least, so w is 0.61 at most.
-        let rest = Magnitude::from(1.0 / (1.0 - w));
-        let through_log1p = Magnitude::from(t.log1p * t.u) * size + weight * rest * Magnitude::from(t.exp * t.u) + t.eta * rest;
+        let rest = S::of(1.0 / (1.0 - w));
+        let through_log1p = S::of(t.log1p * t.u) * size + weight * rest * S::of(t.exp * t.u) + t.eta * rest;
         if a > 1.0 || through_log1p > through_log { through_log1p } else { through_log }
     }
 }

@@ -3,9 +3,9 @@
 use super::definition::{Cancels, Definition, RowDefinition, Shift, Sum};
 use super::inputs::Inputs;
 use super::signature::{Input, Outputs};
-use super::terms::RowTerms;
+use super::terms::{OverflowTerms, RowTerms};
 use super::tier::RowTier;
-use crate::magnitude::Magnitude;
+use crate::magnitude::Size;
 
 pub(super) struct LogSoftmax;
 
@@ -34,11 +34,11 @@ impl RowDefinition for LogSoftmax {
         -t.beside(t.gap(j), t.log_total(), 1.0)
     }
 
-    fn error(t: &RowTerms, j: usize, size: Magnitude) -> Magnitude {
-        t.own_rounding(size) + Magnitude::from(t.rho[j]) + t.log_error
+    fn error<S: Size>(t: &RowTerms<S>, j: usize, size: S) -> S {
+        t.own_rounding(size) + S::of(t.rho[j]) + t.log_error
     }
 
-    fn overflows(_: &RowTerms, _: &dyn Fn(f64) -> bool) -> bool {
+    fn overflows(_: &OverflowTerms, _: &dyn Fn(f64) -> bool) -> bool {
         false
     }
 

@@ -3,10 +3,10 @@
 use super::definition::{Cancels, Definition, RowDefinition, Shift, Sum};
 use super::inputs::Inputs;
 use super::signature::{Input, Outputs};
-use super::terms::RowTerms;
+use super::terms::{OverflowTerms, RowTerms};
 use super::tier::RowTier;
 use crate::dtype::two_difference;
-use crate::magnitude::Magnitude;
+use crate::magnitude::Size;
 
 pub(super) struct LogSoftmaxJvp;
 
@@ -35,11 +35,11 @@ impl RowDefinition for LogSoftmaxJvp {
         t.deviation(j)
     }
 
-    fn error(t: &RowTerms, _: usize, size: Magnitude) -> Magnitude {
+    fn error<S: Size>(t: &RowTerms<S>, _: usize, size: S) -> S {
         t.mean_error() + t.own_rounding(size) + t.eta + t.flushed
     }
 
-    fn overflows(_: &RowTerms, _: &dyn Fn(f64) -> bool) -> bool {
+    fn overflows(_: &OverflowTerms, _: &dyn Fn(f64) -> bool) -> bool {
         false
     }
 

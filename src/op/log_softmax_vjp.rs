@@ -3,9 +3,9 @@
 use super::definition::{Cancels, Definition, RowDefinition, Shift, Sum};
 use super::inputs::Inputs;
 use super::signature::{Input, Outputs};
-use super::terms::RowTerms;
+use super::terms::{OverflowTerms, RowTerms};
 use super::tier::RowTier;
-use crate::magnitude::Magnitude;
+use crate::magnitude::Size;
 
 pub(super) struct LogSoftmaxVjp;
 
@@ -42,16 +42,16 @@ impl RowDefinition for LogSoftmaxVjp {
         }
     }
 
-    fn error(t: &RowTerms, j: usize, size: Magnitude) -> Magnitude {
+    fn error<S: Size>(t: &RowTerms<S>, j: usize, size: S) -> S {
         let (sum, sum_of_sizes) = t.direction_sums();
-        let rounded_sum = Magnitude::from(t.u) * sum
-            + Magnitude::from(t.h) * sum_of_sizes
-            + Magnitude::from(2.0 * t.count() as f64) * t.flushed;
+        let rounded_sum = S::of(t.u) * sum
+            + S::of(t.h) * sum_of_sizes
+            + S::of(2.0 * t.count() as f64) * t.flushed;
         let underflow = t.eta + t.flushed.shifted(1);
         t.probability_error(j) * sum + t.probability(j) * rounded_sum + t.own_rounding(size) + underflow
     }
 
-    fn overflows(_: &RowTerms, _: &dyn Fn(f64) -> bool) -> bool {
+    fn overflows(_: &OverflowTerms, _: &dyn Fn(f64) -> bool) -> bool {
         false
     }
 

@@ -3,9 +3,9 @@
 use super::definition::{Cancels, Definition, RowDefinition, Shift, Sum};
 use super::inputs::Inputs;
 use super::signature::{Input, Outputs};
-use super::terms::RowTerms;
+use super::terms::{OverflowTerms, RowTerms};
 use super::tier::RowTier;
-use crate::magnitude::Magnitude;
+use crate::magnitude::Size;
 
 pub(super) struct Softmax;
 
@@ -35,11 +35,11 @@ impl RowDefinition for Softmax {
         t.probability(j)
     }
 
-    fn error(t: &RowTerms, j: usize, _: Magnitude) -> Magnitude {
+    fn error<S: Size>(t: &RowTerms<S>, j: usize, _: S) -> S {
         t.probability_error(j)
     }
 
-    fn overflows(_: &RowTerms, _: &dyn Fn(f64) -> bool) -> bool {
+    fn overflows(_: &OverflowTerms, _: &dyn Fn(f64) -> bool) -> bool {
         false
     }
 

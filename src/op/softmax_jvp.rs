@@ -4,9 +4,9 @@ use super::definition::{Cancels, Definition, RowDefinition, Shift, Sum};
 use super::inputs::Inputs;
 use super::signature::{Input, Outputs};
 use super::softmax_vjp::SoftmaxVjp;
-use super::terms::RowTerms;
+use super::terms::{OverflowTerms, RowTerms};
 use super::tier::RowTier;
-use crate::magnitude::Magnitude;
+use crate::magnitude::Size;
 
 pub(super) struct SoftmaxJvp;
 
@@ -35,11 +35,11 @@ impl RowDefinition for SoftmaxJvp {
         SoftmaxVjp::output(t, j)
     }
 
-    fn error(t: &RowTerms, j: usize, size: Magnitude) -> Magnitude {
+    fn error<S: Size>(t: &RowTerms<S>, j: usize, size: S) -> S {
         SoftmaxVjp::error(t, j, size)
     }
 
-    fn overflows(t: &RowTerms, overflows: &dyn Fn(f64) -> bool) -> bool {
+    fn overflows(t: &OverflowTerms, overflows: &dyn Fn(f64) -> bool) -> bool {
         SoftmaxVjp::overflows(t, overflows)
     }
 

@@ -3,9 +3,9 @@
 use super::definition::{Cancels, Definition, RowDefinition, Shift, Sum};
 use super::inputs::Inputs;
 use super::signature::{Input, Outputs};
-use super::terms::RowTerms;
+use super::terms::{OverflowTerms, RowTerms};
 use super::tier::RowTier;
-use crate::magnitude::Magnitude;
+use crate::magnitude::Size;
 
 pub(super) struct SoftmaxVjp;
 
@@ -34,16 +34,16 @@ impl RowDefinition for SoftmaxVjp {
         t.weighted_deviation(j)
     }
 
-    fn error(t: &RowTerms, j: usize, size: Magnitude) -> Magnitude {
-        if t.anatomy.weights[j].is_zero() {
-            return Magnitude::ZERO;
+    fn error<S: Size>(t: &RowTerms<S>, j: usize, size: S) -> S {
+        if t.weights[j].is_zero() {
+            return S::ZERO;
         }
         let deviation = t.deviation(j);
-        let rounded_deviation = Magnitude::from(t.u) * deviation + t.mean_error() + t.flushed.shifted(1);
+        let rounded_deviation = S::of(t.u) * deviation + t.mean_error() + t.flushed.shifted(1);
         t.probability_error(j) * deviation + t.probability(j) * rounded_deviation + t.own_rounding(size) + t.eta
     }
 
-    fn overflows(_: &RowTerms, _: &dyn Fn(f64) -> bool) -> bool {
+    fn overflows(_: &OverflowTerms, _: &dyn Fn(f64) -> bool) -> bool {
         false
     }
 

@@ -2,7 +2,7 @@
 //! the terms.
 
 use super::inputs::Inputs;
-use crate::magnitude::Magnitude;
+use crate::magnitude::{Magnitude, Size};
 use std::cell::OnceCell;
 
 /// What the error bounds need of an ordinary row. Upper bounds, within `2^-40` relative or of no account.
@@ -21,23 +21,27 @@ pub struct Anatomy {
 }
 
 /// The terms of a row under a kernel's claims, with one relative error of a sum.
-pub(crate) struct RowTerms<'a> {
+pub(crate) struct RowTerms<'a, S> {
     /// The inputs of the case.
     pub inputs: Inputs<'a>,
     /// Whether the row is finite but for some -inf.
     pub is_ordinary: bool,
-    /// The row.
-    pub anatomy: &'a Anatomy,
+    /// The largest logit.
+    pub max: f64,
+    /// For each logit its weight `exp(z - max)`; 0 at -inf.
+    pub weights: &'a [S],
+    /// `S`, the sum of the weights.
+    pub total: S,
     /// `|g_j - c|`, for the ops that say that they use them.
-    pub deviations: &'a [Magnitude],
+    pub deviations: &'a [S],
     /// The unit roundoff of the accumulator.
     pub u: f64,
     /// `c_e u`.
     pub exp_error: f64,
     /// The least number of the accumulator that is not lost to underflow.
-    pub eta: Magnitude,
+    pub eta: S,
     /// What reading a number, or adding two, may lose to underflow: nothing, or `eta` where it is flushed to zero.
-    pub flushed: Magnitude,
+    pub flushed: S,
     /// The relative error of a sum.
     pub h: f64,
     /// For each logit the rounding error of `z - a`, absolute.
@@ -45,88 +49,95 @@ pub(crate) struct RowTerms<'a> {
     /// `E_S`, the relative error of `S`.
     pub total_error: f64,
     /// The absolute error of `log S`.
-    pub log_error: Magnitude,
+    pub log_error: S,
     /// Of `sum p_i g_i`.
-    pub mean_error: OnceCell<Magnitude>,
+    pub mean_error: OnceCell<S>,
     /// `|sum g_i|` and `sum |g_i|`.
-    pub direction_sums: OnceCell<(Magnitude, Magnitude)>,
+    pub direction_sums: OnceCell<(S, S)>,
 }
 
-impl RowTerms<'_> {
+impl<S: Size> RowTerms<'_, S> {
     /// The number of logits.
     pub fn count(&self) -> usize {
         self.inputs.logits.len()
     }
 
     /// `n eta`.
-    pub fn count_eta(&self) -> Magnitude {
-        Magnitude::from(self.count() as f64) * self.eta
+    pub fn count_eta(&self) -> S {
+        S::of(self.count() as f64) * self.eta
     }
 
     /// `u |y|` of a result of this size.
-    pub fn own_rounding(&self, size: Magnitude) -> Magnitude {
-        Magnitude::from(self.u) * size
-    }
-
-    /// `S`.
-    pub fn total(&self) -> Magnitude {
-        Magnitude::from(self.anatomy.total)
+    pub fn own_rounding(&self, size: S) -> S {
+        S::of(self.u) * size
     }
 
     /// `p_j`.
-    pub fn probability(&self, j: usize) -> Magnitude {
-        self.anatomy.weights[j] / self.total()
+    pub fn probability(&self, j: usize) -> S {
+        self.weights[j] / self.total
     }
 
     /// `A_j`, the absolute error of `p_j`. A masked class has weight exactly 0, and its p is exactly 0.
-    pub fn probability_error(&self, j: usize) -> Magnitude {
-        if self.anatomy.weights[j].is_zero() {
-            return Magnitude::ZERO;
+    pub fn probability_error(&self, j: usize) -> S {
+        if self.weights[j].is_zero() {
+            return S::ZERO;
         }
         let relative = self.rho[j] + self.exp_error + self.u + self.total_error;
-        self.probability(j) * Magnitude::from(relative) + self.eta + self.eta / self.total()
+        self.probability(j) * S::of(relative) + self.eta + self.eta / self.total
     }
 
     /// `|g_j|`.
-    pub fn direction(&self, j: usize) -> Magnitude {
-        Magnitude::from(self.inputs.direction.get(j).copied().unwrap_or(0.0))
+    pub fn direction(&self, j: usize) -> S {
+        S::of(self.inputs.direction.get(j).copied().unwrap_or(0.0))
     }
 
     /// `|g_j - c|`. An op that does not say that it uses them is told nothing less than infinity.
-    pub fn deviation(&self, j: usize) -> Magnitude {
-        self.deviations.get(j).copied().unwrap_or(Magnitude::INFINITY)
+    pub fn deviation(&self, j: usize) -> S {
+        self.deviations.get(j).copied().unwrap_or(S::INFINITY)
     }
 
     /// The sum of a term over all logits.
-    pub fn sum_over(&self, term: &dyn Fn(usize) -> Magnitude) -> Magnitude {
-        (0..self.count()).fold(Magnitude::ZERO, |sum, i| sum + term(i))
+    pub fn sum_over(&self, term: &dyn Fn(usize) -> S) -> S {
+        (0..self.count()).fold(S::ZERO, |sum, i| sum + term(i))
     }
 
     /// `D`, the absolute error of `c = sum p_i g_i`.
-    pub fn mean_error(&self) -> Magnitude {
+    pub fn mean_error(&self) -> S {
         *self.mean_error.get_or_init(|| {
-            let rounding = Magnitude::from(self.h + self.u);
+            let rounding = S::of(self.h + self.u);
             let term = |i: usize| self.direction(i) * (self.probability_error(i) + self.probability(i) * rounding);
-            let underflow = self.count_eta() + Magnitude::from(self.count() as f64 + 1.0) * self.flushed;
+            let underflow = self.count_eta() + S::of(self.count() as f64 + 1.0) * self.flushed;
             self.sum_over(&term) + underflow
         })
     }
 
     /// `|sum g_i|`, known to `2^-100` of the second, and `sum |g_i|`.
-    pub fn direction_sums(&self) -> (Magnitude, Magnitude) {
+    pub fn direction_sums(&self) -> (S, S) {
         *self.direction_sums.get_or_init(|| {
             let (sum, rest) = self.inputs.direction.iter().fold((0.0, 0.0), |(sum, rest), &g| {
                 let (sum, error) = crate::dtype::two_difference(sum, -g);
                 (sum, rest + error)
             });
             let size = self.sum_over(&|i| self.direction(i));
-            (Magnitude::from(sum + rest) + size.shifted(-100), size)
+            (S::of(sum + rest) + size.shifted(-100), size)
         })
     }
 }
 
+/// What an op needs to tell whether the textbook overflows on an ordinary row.
+pub(crate) struct OverflowTerms<'a> {
+    /// The inputs of the case.
+    pub inputs: Inputs<'a>,
+    /// The largest logit.
+    pub max: f64,
+    /// The relative error of a sum.
+    pub h: f64,
+    /// The unit roundoff of the accumulator.
+    pub u: f64,
+}
+
 /// The terms of an element under a kernel's claims.
-pub(crate) struct ElementTerms {
+pub(crate) struct ElementTerms<S> {
     /// The unit roundoff of the accumulator.
     pub u: f64,
     /// The constants of its functions, in units of `u`: `c_e` of exp, `c_m` of expm1, `c_l` of log, `c_1p` of log1p.
@@ -138,7 +149,7 @@ pub(crate) struct ElementTerms {
     /// See `exp`.
     pub log1p: f64,
     /// The least number of the accumulator that is not lost to underflow.
-    pub eta: Magnitude,
+    pub eta: S,
     /// What reading a number may lose to underflow: nothing, or `eta` where it is flushed to zero.
-    pub flushed: Magnitude,
+    pub flushed: S,
 }

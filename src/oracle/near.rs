@@ -1,0 +1,720 @@
+//! Rows in plain `f64`, each number with a proven radius: enough to say of most outputs of a dtype narrower than f64 how good they are,
+//! at a small part of what 128 bits cost. What it leaves open, the exact tiers decide.
+//!
+//! Every operation is an IEEE operation in a fixed order, without a fused multiply-add and without libm, so every machine computes
+//! the same bits. `U = 2^-53`.
+//!
+//! **A number** ([`Near`]) is `high + low` with a radius: the real number is within the radius, and [`SLACK`] more, of the exact sum.
+//! `low` need not be small; where the number is known beside another one (`1 - 10^-30`), `high` is that one and `low` the rest.
+//!
+//! **The weight** `exp(-d)`, `d = high + low` exactly, relative error below `2 U` ([`exp_of_minus`]). With `k` the integer nearest to
+//! `-high / ln 2` and `ln 2 = L1 + L2 + t`, where `L1` has 42 bits and `|t| < 2^-97`, `r = -high - k L1 - k L2 - low`. For `high <= 700`,
+//! `|k| <= 1010`: `k L1` has at most 52 bits and is exact, `-high - k L1` is exact (the two are multiples of `2^-54` or of
+//! `ulp(high)`, and their difference is below `0.36`, or `k = 0`), `k L2` errs by `2^-86`, and the rounding of the difference is kept,
+//! so `r = a + c` with an error below `2^-84`, `|a| < 0.3467` and `|c| <= U + |low| <= 2^-43`. Then `exp(r) = 1 + t`,
+//! `t = t0 + (c + c t0)`, `t0 = a + a^2 h`, `h = 1/2! + a/3! + ... + a^11/13!`:
+//! - what the series leaves out: `0.3467^14 / 14! < 0.05 U`;
+//! - `h` (about 1/2) errs by less than `0.7 U`, so with two products `a^2 h` errs by `3.5 U` of itself, `0.25 U` at most;
+//! - the sums `t0` and `t` round by `0.25 U` each, `c c / 2` and the products with `c` are below `0.01 U`;
+//! - `1 + t` rounds by `U` where it is at least 1, and by `U / 2` where it is below, but not below `0.707`.
+//!
+//! That is `1.8 U` relative on either side of 1. The power of two is exact.
+//!
+//! **The logarithm** `log(1 + s)` of `s = high + low >= 0`, relative error below `10 U` ([`ln_1p`]), from `log m = 2 atanh(t)`,
+//! `t = (m - 1) / (m + 1)`, `|t| < 0.172`, as `2 t (1 + t^2/3 + ... + t^22/23)`; the rest of the series is below `2^-64`. Below
+//! `sqrt 2 - 1`, `m = 1 + s`: `t` errs by `3 U`, the series by `1.2 U` and the product by `U`. Above, `1 + s = 2^k m`; `k ln 2` is at least
+//! `0.69` (or `k = 0` and `log m > 0.34`), what is added to it is below `0.35` and errs by `6 U` of itself, and there are two sums.
+//!
+//! **The row.** Sums are kept as double-doubles, so their own error is below `2^-90`: `sigma`, the sum of the weights below the maximum,
+//! has the error of its weights, `2 U`. `S = m_0 + sigma` is rounded once (`3 U`), `R = 1/S` once more (`4 U`), so `p = w R` has
+//! `2 + 4 + 1 = 7 U`, and the shortfall of a maximum, `sigma R / m_0`, `2 + 1 + 4 + 1 + 1 = 9 U`. `log S` has `2 + 10 = 12 U`.
+
+use crate::case::Case;
+use crate::dtype::{Dtype, exponent, ldexp, two_sum};
+use crate::op::Visitor;
+use crate::op::definition::{ElementDefinition, RowDefinition};
+use crate::op::tier::RowTier;
+use crate::special::RowClass;
+use std::ops::{Add, Mul, Neg, Sub};
+use std::sync::Arc;
+
+/// `2^-53`, the roundoff of `f64`.
+const U: f64 = f64::EPSILON / 2.0;
+
+/// What underflow may take from any number: weights below `exp(-700)`, of which no more is known than that they are positive, times a
+/// direction below `2^129`, from a row of `2^60` logits. It is far below any unit of a narrow dtype.
+pub(crate) const SLACK: f64 = 1e-240;
+
+/// `d` beyond which a weight is [`LEAST_WEIGHT`].
+const REACH: f64 = 700.0;
+
+/// The weight where the true one is below `exp(-700)`, about `1e-304`: positive, as the true one is.
+const LEAST_WEIGHT: f64 = 1e-304;
+
+/// Relative errors of the quantities of a row; see the head of the file.
+const PROBABILITY_ERROR: f64 = 7.5 * U;
+const SHORTFALL_ERROR: f64 = 9.5 * U;
+const LOG_ERROR: f64 = 12.5 * U;
+
+/// A real number: within `radius` (and [`SLACK`]) of `high + low`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Near {
+    pub high: f64,
+    pub low: f64,
+    pub radius: f64,
+}
+
+impl Near {
+    const ZERO: Near = Near { high: 0.0, low: 0.0, radius: 0.0 };
+
+    /// `x`, exactly.
+    #[inline]
+    fn exact(x: f64) -> Self {
+        Self { high: x, low: 0.0, radius: 0.0 }
+    }
+
+    /// `x` with a relative error.
+    #[inline]
+    fn relative(x: f64, error: f64) -> Self {
+        Self { high: x, low: 0.0, radius: x.abs() * error }
+    }
+
+    /// The number in one `f64`; it errs by its radius and `U` of itself.
+    #[inline]
+    fn value(self) -> f64 {
+        self.high + self.low
+    }
+
+    /// An upper bound of the absolute value, within a few `U` where the radius is.
+    #[inline]
+    pub fn bound(self) -> f64 {
+        self.value().abs() + self.radius
+    }
+}
+
+impl Add for Near {
+    type Output = Self;
+
+    #[inline]
+    fn add(self, other: Self) -> Self {
+        let (high, error) = two_sum(self.high, other.high);
+        let low = error + (self.low + other.low);
+        let rounded = (error.abs() + (self.low.abs() + other.low.abs())) * (2.0 * U);
+        Self { high, low, radius: self.radius + other.radius + rounded }
+    }
+}
+
+impl Neg for Near {
+    type Output = Self;
+
+    #[inline]
+    fn neg(self) -> Self {
+        Self { high: -self.high, low: -self.low, radius: self.radius }
+    }
+}
+
+impl Sub for Near {
+    type Output = Self;
+
+    #[inline]
+    fn sub(self, other: Self) -> Self {
+        self + -other
+    }
+}
+
+impl Mul for Near {
+    type Output = Self;
+
+    /// Two values rounded once each, and their product.
+    #[inline]
+    fn mul(self, other: Self) -> Self {
+        let (a, b) = (self.value(), other.value());
+        let product = a * b;
+        let spread = a.abs() * other.radius + (b.abs() + other.radius) * self.radius;
+        Self { high: product, low: 0.0, radius: spread * (1.0 + 8.0 * U) + product.abs() * (4.0 * U) }
+    }
+}
+
+/// A row that is finite but for some -inf, in plain numbers.
+#[derive(Debug)]
+pub(crate) struct NearRow {
+    logits: Arc<[f64]>,
+    /// The largest logit.
+    pub max: f64,
+    /// For each logit its weight; 0 at -inf.
+    pub weights: Vec<f64>,
+    /// The number of maxima, `m_0`.
+    tops: f64,
+    /// The sum of the other weights.
+    sigma: (f64, f64),
+    /// `S`, and `1 / S`.
+    total: f64,
+    reciprocal: f64,
+    log_total: f64,
+}
+
+impl NearRow {
+    /// The row of these logits: at least one finite, none NaN or +inf.
+    pub fn new(logits: Arc<[f64]>) -> Self {
+        let max = logits.iter().fold(f64::NEG_INFINITY, |max, &z| if z > max { z } else { max });
+        let weights: Vec<f64> = logits.iter().map(|&z| weight(max, z)).collect();
+        let mut tops = 0.0;
+        let mut sum = Sum::default();
+        for (chunk, logits) in weights.chunks(LANES).zip(logits.chunks(LANES)) {
+            for (lane, (&w, &z)) in chunk.iter().zip(logits).enumerate() {
+                let is_top = z == max;
+                tops += if is_top { 1.0 } else { 0.0 };
+                sum.add(lane, if is_top { 0.0 } else { w });
+            }
+        }
+        let sigma = sum.total();
+        let total = tops + sigma.0;
+        let (high, low) = two_sum(tops - 1.0, sigma.0);
+        let log_total = ln_1p(high, low + sigma.1);
+        Self { logits, max, weights, tops, sigma, total, reciprocal: 1.0 / total, log_total }
+    }
+
+    /// Whether it is the row of these logits.
+    pub fn is_of(&self, logits: &Arc<[f64]>) -> bool {
+        Arc::ptr_eq(&self.logits, logits)
+    }
+
+    /// An upper bound of `S`; of `S - 1`; of `log S`.
+    pub fn total_bound(&self) -> f64 {
+        self.total * (1.0 + 4.0 * U)
+    }
+
+    /// See [`NearRow::total_bound`].
+    pub fn others_bound(&self) -> f64 {
+        ((self.tops - 1.0) + self.sigma.0) * (1.0 + 4.0 * U)
+    }
+
+    /// See [`NearRow::total_bound`].
+    pub fn log_total_bound(&self) -> f64 {
+        self.log_total * (1.0 + 2.0 * LOG_ERROR)
+    }
+}
+
+/// Partial sums of a [`Sum`]. Fixed, so that every machine adds in one order.
+const LANES: usize = 8;
+
+/// A sum of many numbers with an error far below one rounding of it.
+#[derive(Default)]
+struct Sum {
+    high: [f64; LANES],
+    low: [f64; LANES],
+}
+
+impl Sum {
+    #[inline]
+    fn add(&mut self, lane: usize, x: f64) {
+        let (high, error) = two_sum(self.high[lane], x);
+        self.high[lane] = high;
+        self.low[lane] += error;
+    }
+
+    /// The sum, as its nearest `f64` and the rest.
+    fn total(&self) -> (f64, f64) {
+        let (mut high, mut low) = (0.0, 0.0);
+        for lane in 0..LANES {
+            let (sum, error) = two_sum(high, self.high[lane]);
+            high = sum;
+            low += error + self.low[lane];
+        }
+        two_sum(high, low)
+    }
+}
+
+/// The weight of a logit: `exp(z - max)`, 0 at -inf.
+#[inline]
+fn weight(max: f64, z: f64) -> f64 {
+    let (high, low) = two_sum(max, -z);
+    // Beyond the reach the difference may have no rest.
+    let is_near = high <= REACH;
+    let weight = exp_of_minus(if is_near { high } else { REACH }, if is_near { low } else { 0.0 });
+    let weight = if is_near { weight } else { LEAST_WEIGHT };
+    if z == f64::NEG_INFINITY { 0.0 } else { weight }
+}
+
+/// `exp(-(high + low))` for `0 <= high <= 700` and `|low| <= ulp(high) / 2`; see the head of the file.
+#[inline]
+fn exp_of_minus(high: f64, low: f64) -> f64 {
+    /// Adding it rounds to an integer, which is then in the low bits.
+    const ROUNDING: f64 = 6_755_399_441_055_744.0;
+    /// The leading 42 bits of ln 2, and the rest.
+    const L1: f64 = f64::from_bits(0x3fe6_2e42_fefa_3800);
+    const L2: f64 = f64::from_bits(0x3d2e_f357_93c7_6730);
+    let shifted = -high * std::f64::consts::LOG2_E + ROUNDING;
+    let k = shifted - ROUNDING;
+    let a = -high - k * L1;
+    let product = k * L2;
+    let reduced = a - product;
+    let rest = ((a - reduced) - product) - low;
+    let mut h = COEFFICIENTS[0];
+    for coefficient in &COEFFICIENTS[1..] {
+        h = h * reduced + coefficient;
+    }
+    let t = reduced + reduced * reduced * h;
+    let t = t + (rest + rest * t);
+    // k is in the low bits of `shifted`; its place is the exponent's.
+    f64::from_bits((1.0 + t).to_bits().wrapping_add(shifted.to_bits() << 52))
+}
+
+/// `1 / k!` for `k` from 13 down to 2.
+const COEFFICIENTS: [f64; 12] = {
+    let mut coefficients = [0.0; 12];
+    let (mut factorial, mut k) = (1.0, 2);
+    while k <= 13 {
+        factorial *= k as f64;
+        coefficients[13 - k] = 1.0 / factorial;
+        k += 1;
+    }
+    coefficients
+};
+
+/// `log(1 + high + low)` of a sum that is not negative, `low` at most an ulp of `high`; see the head of the file.
+fn ln_1p(high: f64, low: f64) -> f64 {
+    const L1: f64 = f64::from_bits(0x3fe6_2e42_fefa_3800);
+    const L2: f64 = f64::from_bits(0x3d2e_f357_93c7_6730);
+    const TERMS: i32 = 11;
+    let two_atanh = |t: f64| {
+        let square = t * t;
+        let mut sum = 0.0;
+        for k in (1..=TERMS).rev() {
+            sum = (sum + 1.0 / f64::from(2 * k + 1)) * square;
+        }
+        2.0 * t * (1.0 + sum)
+    };
+    let s = high + low;
+    if s < std::f64::consts::SQRT_2 - 1.0 {
+        return two_atanh(s / (2.0 + s));
+    }
+    let (sum, rest) = two_sum(1.0, high);
+    let rest = rest + low;
+    let e = exponent(sum);
+    let k = if ldexp(sum, -e) > std::f64::consts::SQRT_2 { e + 1 } else { e };
+    // The difference is exact.
+    let f = (ldexp(sum, -k) - 1.0) + ldexp(rest, -k);
+    let k = f64::from(k);
+    k * L1 + (k * L2 + two_atanh(f / (2.0 + f)))
+}
+
+/// A case of a row op whose outputs plain numbers tell.
+#[derive(Debug)]
+pub(crate) struct NearCase {
+    pub row: Arc<NearRow>,
+    /// The outputs; an infinite `high` where one is infinite.
+    pub outputs: Vec<Near>,
+    /// Upper bounds of `|g_j - c|`, for the ops whose bounds use them.
+    pub deviations: Vec<f64>,
+}
+
+impl NearCase {
+    /// The case in plain numbers; none where they are not enough: an f64, an elementwise op, a row that is not ordinary.
+    pub fn of(case: &Case, class: RowClass) -> Option<Self> {
+        Self::takes(case, class).then(|| Self::on(Arc::new(NearRow::new(case.shared_logits().clone())), case))
+    }
+
+    /// Whether plain numbers are enough for a case.
+    pub fn takes(case: &Case, class: RowClass) -> bool {
+        case.dtype() != Dtype::F64 && class.is_ordinary() && !case.op().is_elementwise()
+    }
+
+    /// A case that [`NearCase::takes`] says yes to, on its row.
+    pub fn on(row: Arc<NearRow>, case: &Case) -> Self {
+        let tier = OfRow::new(&row, case);
+        let outputs = case.op().visit(Outputs { tier: &tier, count: case.op().outputs(case.logits().len()) });
+        let uses_deviations = case.op().row().is_some_and(|facts| facts.uses_deviations);
+        let each = if uses_deviations { 0..case.logits().len() } else { 0..0 };
+        let deviations = each.map(|j| tier.deviation(j).bound()).collect();
+        Self { outputs, deviations, row }
+    }
+}
+
+struct Outputs<'a> {
+    tier: &'a OfRow<'a>,
+    count: usize,
+}
+
+impl Visitor for Outputs<'_> {
+    type Output = Vec<Near>;
+
+    fn row<D: RowDefinition>(self) -> Vec<Near> {
+        (0..self.count).map(|j| D::output(self.tier, j)).collect()
+    }
+
+    fn elements<D: ElementDefinition>(self) -> Vec<Near> {
+        unreachable!("{} is not made of the whole row", D::NAME)
+    }
+}
+
+/// The tier: the quantities of a case.
+struct OfRow<'a> {
+    row: &'a NearRow,
+    /// Whether the maxima have half of the weight or more, so that their probability is better known by what it lacks.
+    is_dominated: bool,
+    shortfall: Near,
+    log_total: Near,
+    target: usize,
+    smoothing: f64,
+    /// `e / n`.
+    spread: Near,
+    expected_gap: Near,
+    direction: &'a [f64],
+    total: Near,
+    /// The mean of the direction over the maxima, and that mean less `c`.
+    top_mean: Near,
+    remainder: Near,
+}
+
+impl<'a> OfRow<'a> {
+    fn new(row: &'a NearRow, case: &'a Case) -> Self {
+        let n = row.logits.len() as f64;
+        let shortfall = row.sigma.0 * row.reciprocal / row.tops;
+        let (target, smoothing) = case.target().unwrap_or((0, 0.0));
+        let spread = match smoothing {
+            0.0 => Near::ZERO,
+            smoothing => Near::relative(smoothing / n, U),
+        };
+        let mut tier = Self {
+            row,
+            is_dominated: row.tops >= row.sigma.0,
+            shortfall: Near::relative(shortfall, SHORTFALL_ERROR),
+            log_total: Near::relative(row.log_total, LOG_ERROR),
+            target,
+            smoothing,
+            spread,
+            expected_gap: Near::ZERO,
+            direction: case.direction().unwrap_or(&[]),
+            total: Near::ZERO,
+            top_mean: Near::ZERO,
+            remainder: Near::ZERO,
+        };
+        if case.target().is_some() {
+            tier.expected_gap = tier.expected_gap_of_row();
+        }
+        if !tier.direction.is_empty() {
+            tier.sum_direction();
+        }
+        tier
+    }
+
+    /// `(1 - e) d_t + e / n sum d_i`: an absent term has no infinity.
+    fn expected_gap_of_row(&self) -> Near {
+        let mut gap = Near::ZERO;
+        if self.smoothing < 1.0 {
+            gap = match self.smoothing {
+                0.0 => self.gap(self.target),
+                smoothing => Near::exact(1.0).minus(smoothing) * self.gap(self.target),
+            };
+        }
+        if self.smoothing > 0.0 {
+            let mut sum = Sum::default();
+            for (i, &z) in self.row.logits.iter().enumerate() {
+                let (high, low) = two_sum(self.row.max, -z);
+                sum.add(i % LANES, high);
+                sum.low[i % LANES] += low;
+            }
+            let (high, low) = sum.total();
+            // All gaps are positive: the rests are summed with an error far below U of the sum.
+            gap = gap + self.spread * Near { high, low, radius: high * U };
+        }
+        gap
+    }
+
+    /// The sum of the direction, its mean over the maxima, and how far that is from `c`.
+    fn sum_direction(&mut self) {
+        let (mut total, mut top, mut size) = (Sum::default(), Sum::default(), 0.0);
+        for (i, (&g, &z)) in self.direction.iter().zip(self.row.logits.iter()).enumerate() {
+            total.add(i % LANES, g);
+            top.add(i % LANES, if z == self.row.max { g } else { 0.0 });
+            size += g.abs();
+        }
+        let summed = |sum: &Sum| {
+            let (high, low) = sum.total();
+            // Each rest is rounded when it is added: n U^2 of the sizes, twice, for fewer than 2^20 logits a lane.
+            Near { high, low, radius: size * (U * U * (1 << 22) as f64) }
+        };
+        self.total = if size == 0.0 { Near::ZERO } else { summed(&total) };
+        self.top_mean = if size == 0.0 {
+            Near::ZERO
+        } else if self.row.tops == 1.0 {
+            Near::exact(top.total().0)
+        } else {
+            let sum = summed(&top);
+            let mean = sum.value() / self.row.tops;
+            Near { high: mean, low: 0.0, radius: sum.radius + mean.abs() * (2.0 * U) }
+        };
+        let (mut sum, mut error) = (Sum::default(), 0.0);
+        for (i, ((&g, &w), &z)) in self.direction.iter().zip(&self.row.weights).zip(self.row.logits.iter()).enumerate()
+        {
+            let difference = self.top_mean.high - g;
+            let term = if z == self.row.max { 0.0 } else { w * difference };
+            sum.add(i % LANES, term);
+            // Of the weight 2, of the difference 1, of the product 1; nothing is known where the weight is not.
+            let own = if w <= LEAST_WEIGHT { 2.0 } else { 4.5 * U };
+            error += term.abs() * own + if z == self.row.max { 0.0 } else { w * self.top_mean.radius };
+        }
+        let sum = sum.total().0;
+        // `S` errs by 4 U as a divisor, the sum and the product by U each.
+        let remainder = sum * self.row.reciprocal;
+        self.remainder = Near {
+            high: remainder,
+            low: 0.0,
+            radius: error * self.row.reciprocal * 1.001 + remainder.abs() * (6.5 * U),
+        };
+    }
+
+    /// `base + rest`, beside the base where that is exact and far above the rest.
+    #[inline]
+    fn together(base: Near, rest: Near) -> Near {
+        let low = base.low + rest.value();
+        let rounded = (base.low.abs() + rest.high.abs() + rest.low.abs()) * (2.0 * U);
+        // A rest alone, of a base that is 0 or a number, keeps its own precision.
+        let rounded = if base.low == 0.0 && rest.low == 0.0 { 0.0 } else { rounded };
+        Near { high: base.high, low, radius: base.radius + rest.radius + rounded }
+    }
+}
+
+impl Near {
+    /// The number less an `f64`.
+    #[inline]
+    fn minus(self, x: f64) -> Near {
+        self - Near::exact(x)
+    }
+}
+
+impl RowTier for OfRow<'_> {
+    type Number = Near;
+    type Rational = Near;
+
+    #[inline]
+    fn max(&self) -> Near {
+        Near::exact(self.row.max)
+    }
+
+    #[inline]
+    fn gap(&self, j: usize) -> Near {
+        let (high, low) = two_sum(self.row.max, -self.row.logits[j]);
+        Near { high, low: if high.is_finite() { low } else { 0.0 }, radius: 0.0 }
+    }
+
+    #[inline]
+    fn log_total(&self) -> Near {
+        self.log_total
+    }
+
+    #[inline]
+    fn is_top(&self, j: usize) -> bool {
+        self.row.logits[j] == self.row.max
+    }
+
+    #[inline]
+    fn top_share(&self) -> Near {
+        let share = 1.0 / self.row.tops;
+        // A quotient is exact where a power of two divides.
+        let is_exact = self.row.tops.to_bits() << 12 == 0;
+        Near::relative(share, if is_exact { 0.0 } else { U })
+    }
+
+    #[inline]
+    fn shortfall(&self) -> Near {
+        self.shortfall
+    }
+
+    #[inline]
+    fn probability(&self, j: usize) -> Near {
+        if self.is_dominated && self.is_top(j) {
+            return Self::together(self.top_share(), -self.shortfall);
+        }
+        Near::relative(self.row.weights[j] * self.row.reciprocal, PROBABILITY_ERROR)
+    }
+
+    #[inline]
+    fn target_mass(&self, j: usize) -> Near {
+        if j == self.target { Near::exact(1.0).minus(self.smoothing) + self.spread } else { self.spread }
+    }
+
+    #[inline]
+    fn expected_gap(&self) -> Near {
+        self.expected_gap
+    }
+
+    #[inline]
+    fn direction(&self, j: usize) -> Near {
+        Near::exact(self.direction[j])
+    }
+
+    #[inline]
+    fn direction_total(&self) -> Near {
+        self.total
+    }
+
+    #[inline]
+    fn deviation(&self, j: usize) -> Near {
+        if self.is_top(j) && self.row.tops == 1.0 {
+            return self.remainder;
+        }
+        Self::together(Near::exact(self.direction[j]) - self.top_mean, self.remainder)
+    }
+
+    #[inline]
+    fn zero(&self) -> Near {
+        Near::ZERO
+    }
+
+    #[inline]
+    fn minus(&self, a: &Near, b: &Near) -> Near {
+        *a - *b
+    }
+
+    #[inline]
+    fn times(&self, a: &Near, b: &Near) -> Near {
+        if *b == Near::exact(1.0) { *a } else { *a * *b }
+    }
+
+    #[inline]
+    fn sign(&self, _: &Near) -> f64 {
+        0.0
+    }
+
+    #[inline]
+    fn number(&self, x: Near) -> Near {
+        x
+    }
+
+    #[inline]
+    fn scaled(&self, a: &Near, x: Near) -> Near {
+        *a * x
+    }
+
+    #[inline]
+    fn beside(&self, base: Near, rest: Near, _: f64) -> Near {
+        Self::together(base, rest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Op;
+    use crate::generate::{self, Family};
+    use crate::oracle::prepared::Prepared;
+    use crate::oracle::question;
+    use crate::oracle::row::PreparedRow;
+    use proptest::prelude::*;
+    use rug::Float;
+    use std::collections::BTreeMap;
+
+    const BITS: u32 = 160;
+
+    /// The relative error of a number, in units of `U`.
+    fn error(near: f64, exact: &Float) -> f64 {
+        (Float::with_val(BITS, near - exact) / exact).abs().to_f64() / U
+    }
+
+    fn exp_error(high: f64, low: f64) -> f64 {
+        let exact = (-(Float::with_val(BITS, high) + low)).exp();
+        error(exp_of_minus(high, low), &exact)
+    }
+
+    /// A `d` of every size, spread evenly or by its exponent, as a sum of two.
+    fn differences() -> impl Strategy<Value = (f64, f64)> {
+        let high = prop_oneof![0.0..=REACH, 0.0..1.0f64, (-60.0..9.45f64).prop_map(f64::exp2)];
+        (high, -1.0..1.0f64).prop_map(|(high, place)| {
+            let low = place * high * U;
+            let (high, low) = two_sum(high, low);
+            (high.min(REACH), if high > REACH { 0.0 } else { low })
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(200_000))]
+
+        #[test]
+        fn exp_is_within_two_roundoffs((high, low) in differences()) {
+            prop_assert!(exp_error(high, low) < 2.0, "{high:e} {low:e}: {}", exp_error(high, low));
+        }
+
+        #[test]
+        fn the_logarithm_is_within_ten_roundoffs(s in prop_oneof![0.0..3.0f64, (-1000.0..60.0f64).prop_map(f64::exp2)], place in -1.0..1.0f64) {
+            let (high, low) = two_sum(s, place * s * U);
+            let exact = (Float::with_val(1200, high) + low).ln_1p();
+            prop_assert!(error(ln_1p(high, low), &Float::with_val(BITS, exact)) < 10.0, "{high:e} {low:e}");
+        }
+    }
+
+    /// The ends of every reduction interval, where the reduced argument is largest, and the ends of the range.
+    #[test]
+    fn exp_holds_where_the_reduced_argument_is_largest() {
+        let mut worst = 0.0f64;
+        for k in 0..=1009 {
+            let end = (f64::from(k) + 0.5) * std::f64::consts::LN_2;
+            for step in -2i64..=2 {
+                let high = f64::from_bits((end.to_bits() as i64 + step) as u64).min(REACH);
+                worst = worst.max(exp_error(high, 0.0)).max(exp_error(high, high * U * 0.9));
+            }
+        }
+        for high in [0.0, f64::from_bits(1), 1e-300, U, 2.0 * U, 699.999, REACH] {
+            worst = worst.max(exp_error(high, 0.0));
+        }
+        assert!(worst > 0.5 && worst < 2.0, "{worst}");
+        assert_eq!(
+            (exp_of_minus(0.0, 0.0), weight(3.0, f64::NEG_INFINITY), weight(0.0, -1e9)),
+            (1.0, 0.0, LEAST_WEIGHT)
+        );
+    }
+
+    /// Every f32 argument whose exponential may matter, a stride of them in turn: the numbers between are as the ones tried.
+    #[test]
+    fn exp_holds_on_arguments_of_f32() {
+        let mut worst = 0.0f64;
+        for bits in (0..(REACH as f32).to_bits()).step_by(2_999) {
+            worst = worst.max(exp_error(f64::from(f32::from_bits(bits)), 0.0));
+        }
+        assert!(worst < 2.0, "{worst}");
+    }
+
+    /// The exact output, from an interval of many bits, lies in the ball; and balls are narrow where nothing cancels.
+    #[test]
+    fn every_output_is_enclosed() {
+        let (mut counts, mut narrow): (BTreeMap<Op, u64>, u64) = Default::default();
+        for &family in Family::all().iter().filter(|family| !family.is_slow()) {
+            for dtype in [Dtype::F16, Dtype::Bf16, Dtype::F32] {
+                for index in 0..12 {
+                    let logits: Arc<[f64]> = generate::row(family, dtype, 23, index, 150).into();
+                    for &op in Op::ALL {
+                        let made = generate::case(op, dtype, family.name(), 23, index, logits.clone(), None).unwrap();
+                        let Some(case) = made else { continue };
+                        let Some(near) = NearCase::of(&case, RowClass::of(op, case.logits())) else { continue };
+                        let row = PreparedRow::new(dtype, case.shared_logits().clone());
+                        let question = question::of(&case, Some(&row));
+                        let prepared = Prepared::new(&row, &case);
+                        for (j, output) in near.outputs.iter().enumerate() {
+                            if !output.high.is_finite() {
+                                assert!(question.exactly(j).to_rational().is_none(), "{case} {j}");
+                                continue;
+                            }
+                            let centre = Float::with_val(600, output.high) + output.low;
+                            let reach = output.radius * (1.0 + 1e-9) + SLACK;
+                            let exact = question.interval(j, 2);
+                            // The interval may itself be the wider one, far below a power of two.
+                            let reach = Float::with_val(600, &exact.high - &exact.low) + reach;
+                            let (below, above) = (Float::with_val(600, &centre - &reach), centre + reach);
+                            assert!(exact.low >= below && exact.high <= above, "{case} {j}: {output:?} {exact:?}");
+                            *counts.entry(op).or_default() += 1;
+                            narrow += u64::from(output.radius <= output.bound() * 1e-14);
+                        }
+                        for (j, &deviation) in near.deviations.iter().enumerate() {
+                            let exact = prepared.deviation_magnitude(j).to_f64();
+                            assert!(deviation >= exact * (1.0 - 1e-12) - SLACK, "{case} {j}: {deviation:e} {exact:e}");
+                        }
+                    }
+                }
+            }
+        }
+        let all: u64 = counts.values().sum();
+        assert_eq!(counts.len(), Op::ALL.len() - 1);
+        assert!(counts.values().all(|&count| count > 300) && narrow * 10 > all * 8, "{narrow} of {counts:?}");
+    }
+}
