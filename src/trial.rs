@@ -11,12 +11,12 @@ use crate::case::Case;
 use crate::fenv::Standard;
 #[cfg(feature = "cli")]
 use crate::judge::OutputJudgement;
-use crate::judge::screen::{Kept, screen};
+use crate::judge::screen::{Largest, screen};
 use crate::judge::{self, Bounds, Judgement, Relation, Verdict};
 use crate::kernel::{self, Claims, Kernel, Outcome};
 use crate::oracle::{NearCase, Oracle, Truth};
 use crate::quiet::without_panic_message;
-use crate::special::Special;
+use crate::special::{RowClass, Special};
 
 /// A case on which kernels are judged.
 pub(crate) struct Trial<'a> {
@@ -60,6 +60,11 @@ impl<'a> Trial<'a> {
         self.case
     }
 
+    /// The class of its row.
+    pub fn class(&self) -> RowClass {
+        RowClass::of(self.case.op(), self.case.logits())
+    }
+
     /// The truth of the case, computed when first asked for.
     pub fn truth(&mut self, oracle: &mut Oracle, special: Special) -> &Truth {
         let place = self.place_of_truth(oracle, special);
@@ -91,52 +96,56 @@ impl<'a> Trial<'a> {
         claims: &Claims,
         outcome: &Outcome,
     ) -> Judgement {
-        self.judge_within(oracle, kernel, claims, outcome, None)
-    }
-
-    /// The same, where only what goes beyond the figures kept so far has to be exact: of an answer that passes within them, the
-    /// counts are those of [`Trial::judge_outcome`], and the largest error, the largest ratio and the worst output are left out.
-    pub fn judge_within(
-        &mut self,
-        oracle: &mut Oracle,
-        kernel: &dyn Kernel,
-        claims: &Claims,
-        outcome: &Outcome,
-        kept: Option<Kept>,
-    ) -> Judgement {
-        let screened = kept.and_then(|kept| self.screen(oracle, claims, outcome, kept));
-        let is_screened = screened.is_some();
-        let mut judgement = screened.unwrap_or_else(|| self.judge_exactly(oracle, claims, outcome));
+        let mut judgement = self.judge_exactly(oracle, claims, outcome);
         if judgement.verdict == Verdict::Pass
-            && let Some(found) = self.elsewhere(oracle, kernel, claims, outcome, is_screened)
+            && let Some(found) = self.elsewhere(oracle, kernel, claims, outcome)
         {
-            if is_screened {
-                judgement = self.judge_exactly(oracle, claims, outcome);
-            }
             judgement.add_elsewhere(found);
         }
-        if judgement.verdict == Verdict::Pass && !is_screened && claims.forgive_more(self.case.dtype()) {
+        if judgement.verdict == Verdict::Pass && claims.forgive_more(self.case.dtype()) {
             let place = self.place_of_terms(oracle, claims);
             judgement.needs_claims = self.needs_claims(oracle, place, outcome, &judgement);
         }
         judgement
     }
 
+    /// The same, but for the largest figures and the worst output where plain numbers decide all else: then these are left out, and the
+    /// intervals of the figures are told. [`Trial::judge_exactly`] tells the rest.
+    pub fn screen_outcome(
+        &mut self,
+        oracle: &mut Oracle,
+        kernel: &dyn Kernel,
+        claims: &Claims,
+        outcome: &Outcome,
+    ) -> (Judgement, Option<Largest>) {
+        let Some(screened) = self.screen(oracle, claims, outcome) else {
+            return (self.judge_outcome(oracle, kernel, claims, outcome), None);
+        };
+        // The kernel must not be asked twice: it may answer differently.
+        let Some(found) = self.elsewhere(oracle, kernel, claims, outcome) else { return screened };
+        let mut judgement = self.judge_exactly(oracle, claims, outcome);
+        judgement.add_elsewhere(found);
+        (judgement, None)
+    }
+
     /// What is said of an answer by itself from plain numbers, if they decide it: also that it needs no claims.
-    fn screen(&mut self, oracle: &mut Oracle, claims: &Claims, outcome: &Outcome, kept: Kept) -> Option<Judgement> {
+    fn screen(
+        &mut self,
+        oracle: &mut Oracle,
+        claims: &Claims,
+        outcome: &Outcome,
+    ) -> Option<(Judgement, Option<Largest>)> {
         let Outcome::Outputs(outputs) = outcome else { return None };
         let case = self.case;
         self.near.get_or_insert_with(|| oracle.near(case)).as_ref()?;
-        let judgement = self.screen_under(claims, outputs, kept)?;
+        let screened = self.screen_under(claims, outputs)?;
         if claims.forgive_more(case.dtype()) {
-            // Under the plain claims no figure is kept, so none is too large.
-            let any = Kept { ulp: f64::INFINITY, ratio: f64::INFINITY };
-            self.screen_under(&claims.plain(), outputs, any)?;
+            self.screen_under(&claims.plain(), outputs)?;
         }
-        Some(judgement)
+        Some(screened)
     }
 
-    fn screen_under(&mut self, claims: &Claims, outputs: &[f64], kept: Kept) -> Option<Judgement> {
+    fn screen_under(&mut self, claims: &Claims, outputs: &[f64]) -> Option<(Judgement, Option<Largest>)> {
         let near = self.near.as_ref()?.as_ref()?;
         let _standard = Standard::enter();
         let found = self.screens.iter().position(|known| known.claims == *claims);
@@ -145,25 +154,23 @@ impl<'a> Trial<'a> {
             self.screens.push(Screen { claims: claims.clone(), bounds });
             self.screens.len() - 1
         });
-        screen(self.case, near, &self.screens[place].bounds, claims, outputs, kept)
+        screen(self.case, near, &self.screens[place].bounds, claims, outputs)
     }
 
     /// What is said of an answer by itself.
-    fn judge_exactly(&mut self, oracle: &mut Oracle, claims: &Claims, outcome: &Outcome) -> Judgement {
+    pub fn judge_exactly(&mut self, oracle: &mut Oracle, claims: &Claims, outcome: &Outcome) -> Judgement {
         let place = self.place_of_terms(oracle, claims);
         let (case, terms) = (self.case, &mut self.terms[place]);
         terms.judge(case, outcome, &self.truths[terms.truth].1)
     }
 
-    /// What a kernel whose answer passes does on other forms of the row. A row that plain numbers are enough for is ordinary, and has
-    /// no other form of its class.
+    /// What a kernel whose answer passes does on other forms of the row.
     fn elsewhere(
         &mut self,
         oracle: &mut Oracle,
         kernel: &dyn Kernel,
         claims: &Claims,
         outcome: &Outcome,
-        is_screened: bool,
     ) -> Option<judge::Elsewhere> {
         let case = self.case;
         let found = self.related.iter().position(|(known, _)| known == claims);
@@ -173,7 +180,8 @@ impl<'a> Trial<'a> {
         });
         let related = &self.related[place].1;
         let broken = without_panic_message(|| judge::broken_relation(kernel, case, outcome, claims, related));
-        if broken.is_some() || is_screened {
+        // Only a row that is not ordinary has other forms of its class, and its truth costs little.
+        if broken.is_some() || self.class().is_ordinary() {
             return broken;
         }
         let truth = self.truth(oracle, claims.special);

@@ -2,13 +2,12 @@
 //! numbers in whatever order and on however many threads they were run.
 
 use crate::case::Case;
-use crate::judge::screen::Kept;
 use crate::judge::{Grade, HISTOGRAM_BINS, Judgement, Verdict, mean_of_fixed_point};
 use crate::results::{CurvePoints, Highest, WorstCase};
 use std::collections::BTreeMap;
 
 /// The longest case that is kept as the worst of its cell: longer ones are found again by their index.
-const LONGEST_KEPT: usize = 64;
+pub(super) const LONGEST_KEPT: usize = 64;
 
 /// What is counted for one (kernel, op, dtype, family).
 #[derive(Debug, Clone)]
@@ -73,20 +72,19 @@ impl Counts {
         }
         add_each(&mut self.grades, &judgement.grades);
         add_each(&mut self.histogram, &judgement.histogram);
-        self.max_ulp = self.max_ulp.max(judgement.max_ulp);
-        self.max_ratio = self.max_ratio.max(judgement.max_ratio);
         self.signed_sum += judgement.signed_sum;
         self.measured += judgement.measured;
+        self.raise(index, case, judgement);
+    }
+
+    /// Takes the largest figures of a judged case.
+    pub fn raise(&mut self, index: u64, case: &Case, judgement: &Judgement) {
+        self.max_ulp = self.max_ulp.max(judgement.max_ulp);
+        self.max_ratio = self.max_ratio.max(judgement.max_ratio);
         if judgement.max_ratio > 0.0 && case.logits().len() <= LONGEST_KEPT && self.is_worst(judgement.max_ratio, index)
         {
             self.worst = Some(Worst { ratio: judgement.max_ratio, index, case: case.clone() });
         }
-    }
-
-    /// The figures that a case of so many logits must go beyond to change the largest ones.
-    pub fn kept(&self, len: usize) -> Kept {
-        let worst = self.worst.as_ref().map_or(0.0, |worst| worst.ratio);
-        Kept { ulp: self.max_ulp, ratio: if len <= LONGEST_KEPT { worst } else { self.max_ratio } }
     }
 
     /// Adds the counts of other cases of the same cell.
@@ -107,6 +105,11 @@ impl Counts {
         if let Some(worst) = other.worst.filter(|worst| self.is_worst(worst.ratio, worst.index)) {
             self.worst = Some(worst);
         }
+    }
+
+    /// The largest error and ratio, and the ratio of the worst case that is kept.
+    pub fn highest(&self) -> (f64, f64, f64) {
+        (self.max_ulp, self.max_ratio, self.worst.as_ref().map_or(0.0, |worst| worst.ratio))
     }
 
     /// Whether a case with this ratio is worse than the one that is kept; of equal ones the first counts.

@@ -236,6 +236,28 @@ pub(super) struct Planned {
     pub claims: Claims,
 }
 
+/// The functions that run on the rows of one dtype and one source, each of which has a cell.
+#[derive(Clone, Copy)]
+pub(super) struct Cells<'a> {
+    pub planned: &'a [Planned],
+    pub dtype: usize,
+    pub source: usize,
+}
+
+impl Cells<'_> {
+    /// The cell of a function: kernel, op, dtype, source.
+    pub fn cell(&self, place: usize) -> (usize, usize, usize, usize) {
+        let (kernel, op, dtype) = self.function(place);
+        (kernel, op, dtype, self.source)
+    }
+
+    /// The kernel, the op and the dtype of a function.
+    pub fn function(&self, place: usize) -> (usize, usize, usize) {
+        let function = &self.planned[place];
+        (function.kernel, function.op, self.dtype)
+    }
+}
+
 impl Planned {
     /// For each dtype of the plan, the kernels that implement each op; by op, so that its truth is made once.
     pub fn all(plan: &Plan) -> Result<Vec<Vec<Planned>>> {

@@ -15,7 +15,6 @@ use super::counts::Counts;
 use super::plan::{OwnRows, Plan, Planned};
 use crate::case::Case;
 use crate::error::{Error, Result};
-use crate::judge::screen::Kept;
 use crate::judge::{Judgement, Verdict};
 use crate::kernel::{Claims, Declaration, Fault};
 use crate::results::{Cell, CellRange, Curve, CurvePoints, Declared, Shape};
@@ -71,13 +70,6 @@ impl CellSum {
         }
     }
 
-    /// The figures that a case of so many logits, of this size of row, must go beyond to change what is kept of the largest ones.
-    pub fn kept(&self, len: usize, size: Option<i32>) -> Kept {
-        let Kept { ulp, ratio } = self.counts.kept(len);
-        let point = size.map_or(f64::INFINITY, |size| self.curve.highest_ratio(size));
-        Kept { ulp, ratio: ratio.min(point) }
-    }
-
     fn merge(&mut self, other: CellSum) {
         self.counts.merge(other.counts);
         self.curve.merge(other.curve);
@@ -86,6 +78,24 @@ impl CellSum {
                 self.failures.insert(kind, failure);
             }
         }
+    }
+}
+
+/// Where the sum of a cell is.
+pub(super) trait CellSums {
+    /// The sum of a cell, to be added to.
+    fn sum(&mut self, cell: CellKey) -> &mut CellSum;
+}
+
+impl CellSums for Sums {
+    fn sum(&mut self, cell: CellKey) -> &mut CellSum {
+        self.sum(cell)
+    }
+}
+
+impl CellSums for PieceSums {
+    fn sum(&mut self, cell: CellKey) -> &mut CellSum {
+        self.current(cell)
     }
 }
 

@@ -1,8 +1,9 @@
 //! A unit of the work: the rows of one dtype and one source, which all kernels and ops share; and the pieces in which threads take them.
 
+use super::candidates::Waiting;
 use super::counts;
-use super::plan::{Plan, Planned, UnitRows};
-use super::sums::{CellKey, PieceSums, Queue, Sums};
+use super::plan::{Cells, Plan, Planned, UnitRows};
+use super::sums::{PieceSums, Queue, Sums};
 use crate::case::Case;
 use crate::dtype::exponent;
 use crate::error::Result;
@@ -18,11 +19,10 @@ use std::sync::Arc;
 const LOGITS_AT_A_TIME: usize = 1 << 14;
 
 /// What the rows of one dtype and one source have in common.
+#[derive(Clone, Copy)]
 pub(super) struct Unit<'a> {
     pub plan: &'a Plan,
-    pub planned: &'a [Planned],
-    pub dtype: usize,
-    pub source: usize,
+    pub cells: Cells<'a>,
 }
 
 /// A row with its cases.
@@ -49,15 +49,15 @@ impl Unit<'_> {
     }
 
     fn row(&self, index: u64) -> Result<RowCases> {
-        let (plan, source) = (self.plan, self.plan.sources[self.source].as_ref());
-        let dtype = plan.dtypes[self.dtype];
-        if self.planned.is_empty() {
+        let (plan, source) = (self.plan, self.plan.sources[self.cells.source].as_ref());
+        let dtype = plan.dtypes[self.cells.dtype];
+        if self.cells.planned.is_empty() {
             return Ok(RowCases { index, logits: Arc::new([]), cases: Vec::new() });
         }
         let Row { logits, target } = source.row(dtype, plan.seed, index, plan.max_len);
         let logits: Arc<[f64]> = logits.into();
         let case = |(place, &op): (usize, &Op)| {
-            if !self.planned.iter().any(|function| function.op == place) {
+            if !self.cells.planned.iter().any(|function| function.op == place) {
                 return Ok(None);
             }
             generate::case(op, dtype, source.name(), plan.seed, index, logits.clone(), target)
@@ -66,20 +66,16 @@ impl Unit<'_> {
         Ok(RowCases { index, logits, cases })
     }
 
-    /// The cell of a function in this unit.
-    pub fn cell(&self, function: &Planned) -> CellKey {
-        (function.kernel, function.op, self.dtype, self.source)
-    }
-
     /// Lets the kernels in processes of their own run all rows of a batch: for each row and function the outcome, where it is one
     /// of theirs and was not given up on.
     pub fn ask(&self, batch: &[RowCases], queue: &Queue) -> Vec<Vec<Option<Outcome>>> {
-        let mut answers: Vec<Vec<Option<Outcome>>> = batch.iter().map(|_| vec![None; self.planned.len()]).collect();
+        let mut answers: Vec<Vec<Option<Outcome>>> =
+            batch.iter().map(|_| vec![None; self.cells.planned.len()]).collect();
         for (index, kernel) in self.plan.kernels.iter().enumerate() {
             let Some(supervised) = kernel.supervised() else { continue };
-            let mine = self.planned.iter().enumerate().filter(|(_, function)| function.kernel == index);
+            let mine = self.cells.planned.iter().enumerate().filter(|(_, function)| function.kernel == index);
             let mine: Vec<(usize, &Planned)> =
-                mine.filter(|(_, function)| !queue.is_given_up(self.cell(function))).collect();
+                mine.filter(|&(place, _)| !queue.is_given_up(self.cells.cell(place))).collect();
             let (mut places, mut cases) = (Vec::new(), Vec::new());
             for (row_place, row) in batch.iter().enumerate() {
                 for &(function_place, function) in &mine {
@@ -108,14 +104,15 @@ impl Unit<'_> {
         oracle: &mut Oracle,
         sums: &mut Sums,
         piece: &mut PieceSums,
+        [waiting, waiting_piece]: [&mut Waiting<'_>; 2],
     ) {
         let size = row_size(&row.logits);
         let mut places = 0..;
-        for planned in self.planned.chunk_by(|a, b| a.op == b.op) {
+        for planned in self.cells.planned.chunk_by(|a, b| a.op == b.op) {
             let mut trial = row.cases[planned[0].op].as_ref().map(Trial::new);
             for (function, place) in planned.iter().zip(places.by_ref()) {
                 let kernel = self.plan.kernels[function.kernel].as_ref();
-                let cell = self.cell(function);
+                let cell = self.cells.cell(place);
                 let is_supervised = kernel.supervised().is_some();
                 let trial = trial.as_mut().filter(|trial| kernel::accepts(kernel, trial.case()));
                 let outcome = match (&trial, is_supervised) {
@@ -134,18 +131,31 @@ impl Unit<'_> {
                     sum.counts.without += 1;
                     continue;
                 };
-                let kept = self.plan.screen.then(|| sum.kept(row.logits.len(), size));
-                let judgement = trial.judge_within(oracle, kernel, &function.claims, &outcome, kept);
+                let claims = &function.claims;
+                let judgement = if self.plan.screen {
+                    let (mut judgement, largest) = trial.screen_outcome(oracle, kernel, claims, &outcome);
+                    if let Some(largest) = largest {
+                        let waiting = if is_supervised { &mut *waiting_piece } else { &mut *waiting };
+                        let row = (row.index, size, trial.case());
+                        if let Some(outcome) = waiting.take(place, row, outcome, largest, sum) {
+                            judgement = trial.judge_exactly(oracle, claims, &outcome);
+                        }
+                    }
+                    judgement
+                } else {
+                    trial.judge_outcome(oracle, kernel, claims, &outcome)
+                };
                 sum.counts.add(row.index, trial.case(), &judgement);
                 if let Some(size) = size {
                     counts::add_to_curve(&mut sum.curve, size, &judgement);
                 }
                 let fatal = judgement.verdict.fault().filter(|fault| is_supervised && fault.is_fatal());
                 if judgement.verdict.is_failure() {
-                    let class = trial.truth(oracle, function.claims.special).class;
-                    sum.fail(class, row.index, trial.case(), judgement);
+                    sum.fail(trial.class(), row.index, trial.case(), judgement);
                 }
                 if let Some(fault) = fatal {
+                    // What is settled must be of this sum, which may be thrown away.
+                    waiting_piece.settle(oracle, piece);
                     piece.close(cell, fault);
                 }
             }

@@ -1,10 +1,13 @@
 //! The screen: what can be said of an answer from plain numbers alone.
 //!
-//! The oracle's tiers tell every output to a hundred bits. Nearly always less is enough: an answer that passes, does not touch the
-//! largest error and ratio seen so far, and lies in the middle of its bin of the histogram is judged the same by any number near the
-//! truth. Here each output has an interval of its error, from the radius of [`Near`], and a bound that is the judge's own, bit for bit.
-//! Where the interval decides every figure that is kept, the [`Judgement`] is complete; where it leaves one open, there is none, and
-//! the exact way is taken. So the screen decides nothing differently, and what it says is never a failure.
+//! The oracle's tiers tell every output to a hundred bits. Nearly always less is enough: an answer that passes, and lies in the middle
+//! of its bin of the histogram, is counted the same by any number near the truth. Here each output has an interval of its error, from
+//! the radius of [`Near`], and a bound that is the judge's own, bit for bit. Where the intervals decide every count, they are the
+//! judgement; where one is left open, there is none, and the exact way is taken. So the screen decides nothing differently, and what it
+//! says is never a failure.
+//!
+//! The largest error and the largest ratio are known as intervals only ([`Largest`]). Whoever keeps the largest of many answers asks
+//! for the exact ones of those that may be it.
 
 use super::error::RESOLUTION;
 use super::{
@@ -16,13 +19,13 @@ use crate::dtype::{Format, exponent, ldexp, two_sum};
 use crate::kernel::Claims;
 use crate::oracle::{Near, NearCase, SHOWN_BITS, SLACK};
 
-/// The largest figures that were kept before an answer, which it must not touch if no exact number is to be computed.
+/// The largest figures of an answer: each between the first number and the second.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Kept {
-    /// The largest error in ulps.
-    pub ulp: f64,
-    /// The ratio that is kept, which a larger one, and only a larger one, would replace.
-    pub ratio: f64,
+pub(crate) struct Largest {
+    /// The error in ulps.
+    pub ulp: (f64, f64),
+    /// The ratio of error to bound.
+    pub ratio: (f64, f64),
 }
 
 /// More than the roundings of this file, relative to what they are roundings of.
@@ -37,15 +40,15 @@ struct Measured {
     unit: i32,
 }
 
-/// The judgement of an answer that passes; none where plain numbers do not decide it.
+/// The judgement of an answer that passes, without its largest figures and its worst output, and the intervals of the figures; none where
+/// plain numbers do not decide it. Where no output has an error, all of it is known, and there are no intervals.
 pub(crate) fn screen(
     case: &Case,
     near: &NearCase,
     bounds: &Bounds<f64>,
     claims: &Claims,
     outputs: &[f64],
-    kept: Kept,
-) -> Option<Judgement> {
+) -> Option<(Judgement, Option<Largest>)> {
     if outputs.len() != near.outputs.len() || bounds.half_digits.is_some() {
         return None;
     }
@@ -53,7 +56,7 @@ pub(crate) fn screen(
     let mut grades = [0; Grade::ALL.len()];
     let mut histogram = [0; HISTOGRAM_BINS];
     let (mut signed_sum, mut measured) = (0i128, 0);
-    let (mut largest_ulp, mut largest_ratio) = (0.0f64, 0.0f64);
+    let mut largest = Largest { ulp: (0.0, 0.0), ratio: (0.0, 0.0) };
     for (j, (&got, &near)) in outputs.iter().zip(&near.outputs).enumerate() {
         if near.high.is_infinite() {
             if got != near.high {
@@ -90,13 +93,11 @@ pub(crate) fn screen(
         grades[grade as usize] += 1;
         histogram[bin] += 1;
         signed_sum += i128::from(sum);
-        largest_ulp = largest_ulp.max(most);
-        largest_ratio = largest_ratio.max(most / bound);
+        let raise = |(low, high): (f64, f64), least: f64, most: f64| (low.max(least), high.max(most));
+        largest.ulp = raise(largest.ulp, least, most);
+        largest.ratio = raise(largest.ratio, least / bound / SAFE, most / bound * SAFE);
     }
-    let is_exact = largest_ratio == 0.0;
-    if !is_exact && (largest_ulp > kept.ulp || largest_ratio * SAFE >= kept.ratio) {
-        return None;
-    }
+    let is_exact = largest.ulp.1 == 0.0;
     if relation::broken_within(case, outputs, claims, bounds.sum).is_some() {
         return None;
     }
@@ -117,7 +118,7 @@ pub(crate) fn screen(
             },
         }
     });
-    Some(Judgement {
+    let judgement = Judgement {
         grade,
         worst,
         outputs: outputs.len() as u64,
@@ -126,7 +127,8 @@ pub(crate) fn screen(
         measured,
         histogram,
         ..Judgement::empty()
-    })
+    };
+    Some((judgement, (!is_exact).then_some(largest)))
 }
 
 /// The error of an output; none where not even the ulp of the exact value is certain, or where either is not finite.
