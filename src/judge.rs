@@ -5,7 +5,6 @@
 //! values are compared as such. A case has the worst verdict of its outputs.
 
 use crate::case::Case;
-use crate::dtype::Format;
 use crate::fenv::Standard;
 use crate::kernel::{Claims, Fault, Kernel, Outcome};
 use crate::magnitude::Magnitude;
@@ -413,11 +412,13 @@ impl Judgement {
 /// of many errors has digits to spare.
 const UNITS_PER_ULP: f64 = (1u64 << 10) as f64;
 
-/// An error in units of `2^-10` ulp, rounded to nearest, limited to `2^52` ulp, so that sums of any number of them are exact in an
+/// An error in units of `2^-10` ulp, rounded to nearest, limited to `2^40` ulp, so that sums of any number of them are exact in an
 /// `i128` whatever their order.
 fn fixed_point(ulps: f64) -> i64 {
-    let limit = (1u64 << 52) as f64;
-    (ulps.clamp(-limit, limit) * UNITS_PER_ULP).round() as i64
+    /// Adding it to a number below `2^51` rounds that to an integer.
+    const ROUNDING: f64 = 6_755_399_441_055_744.0;
+    let limit = (1u64 << 40) as f64;
+    ((ulps.clamp(-limit, limit) * UNITS_PER_ULP + ROUNDING) - ROUNDING) as i64
 }
 
 /// The mean that belongs to a sum of [`Judgement::signed_sum`].
@@ -429,8 +430,7 @@ fn histogram_bin(ulps: f64) -> usize {
     if ulps <= 0.5 {
         return 0;
     }
-    // 2^(k-2) < ulps <= 2^(k-1)
-    let e = crate::dtype::exponent(ulps);
-    let is_power = Format { precision: 1, emin: -1022, emax: 1023 }.round(ulps, 0.0) == ulps;
-    ((e + if is_power { 1 } else { 2 }) as usize).min(HISTOGRAM_BINS - 1)
+    // 2^(k-2) < ulps <= 2^(k-1): the number before it has the exponent k - 2.
+    let before = f64::from_bits(ulps.to_bits() - 1);
+    ((crate::dtype::exponent(before) + 2) as usize).min(HISTOGRAM_BINS - 1)
 }

@@ -34,7 +34,12 @@ pub(crate) struct Trial<'a> {
 struct Screen {
     claims: Claims,
     bounds: Bounds<f64>,
+    /// See [`Terms::judged`].
+    judged: Vec<(Vec<f64>, Option<Screened>)>,
 }
+
+/// What the screen says of an answer.
+type Screened = (Judgement, Option<Largest>);
 
 /// What a case is judged by under some claims.
 struct Terms {
@@ -117,7 +122,7 @@ impl<'a> Trial<'a> {
         kernel: &dyn Kernel,
         claims: &Claims,
         outcome: &Outcome,
-    ) -> (Judgement, Option<Largest>) {
+    ) -> Screened {
         let Some(screened) = self.screen(oracle, claims, outcome) else {
             return (self.judge_outcome(oracle, kernel, claims, outcome), None);
         };
@@ -129,12 +134,7 @@ impl<'a> Trial<'a> {
     }
 
     /// What is said of an answer by itself from plain numbers, if they decide it: also that it needs no claims.
-    fn screen(
-        &mut self,
-        oracle: &mut Oracle,
-        claims: &Claims,
-        outcome: &Outcome,
-    ) -> Option<(Judgement, Option<Largest>)> {
+    fn screen(&mut self, oracle: &mut Oracle, claims: &Claims, outcome: &Outcome) -> Option<Screened> {
         let Outcome::Outputs(outputs) = outcome else { return None };
         let case = self.case;
         self.near.get_or_insert_with(|| oracle.near(case)).as_ref()?;
@@ -145,16 +145,24 @@ impl<'a> Trial<'a> {
         Some(screened)
     }
 
-    fn screen_under(&mut self, claims: &Claims, outputs: &[f64]) -> Option<(Judgement, Option<Largest>)> {
+    fn screen_under(&mut self, claims: &Claims, outputs: &[f64]) -> Option<Screened> {
         let near = self.near.as_ref()?.as_ref()?;
         let _standard = Standard::enter();
         let found = self.screens.iter().position(|known| known.claims == *claims);
         let place = found.unwrap_or_else(|| {
             let bounds = Bounds::of_near(self.case, near, claims);
-            self.screens.push(Screen { claims: claims.clone(), bounds });
+            self.screens.push(Screen { claims: claims.clone(), bounds, judged: Vec::new() });
             self.screens.len() - 1
         });
-        screen(self.case, near, &self.screens[place].bounds, claims, outputs)
+        let Screen { bounds, judged, .. } = &mut self.screens[place];
+        if let Some((_, known)) = judged.iter().find(|(known, _)| is_same(known, outputs)) {
+            return known.clone();
+        }
+        let screened = screen(self.case, near, bounds, claims, outputs);
+        if judged.len() < MOST_REMEMBERED {
+            judged.push((outputs.to_vec(), screened.clone()));
+        }
+        screened
     }
 
     /// What is said of an answer by itself.
@@ -240,10 +248,7 @@ impl Terms {
         let Outcome::Outputs(outputs) = outcome else {
             return judge::judge(case, outcome, truth, &self.bounds, &self.claims);
         };
-        let is_same = |known: &[f64]| {
-            known.len() == outputs.len() && known.iter().zip(outputs).all(|(a, b)| a.to_bits() == b.to_bits())
-        };
-        if let Some((_, judgement)) = self.judged.iter().find(|(known, _)| is_same(known)) {
+        if let Some((_, judgement)) = self.judged.iter().find(|(known, _)| is_same(known, outputs)) {
             return judgement.clone();
         }
         let judgement = judge::judge(case, outcome, truth, &self.bounds, &self.claims);
@@ -252,4 +257,9 @@ impl Terms {
         }
         judgement
     }
+}
+
+/// Whether two answers are the same bit for bit.
+fn is_same(a: &[f64], b: &[f64]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits())
 }

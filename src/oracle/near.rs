@@ -203,6 +203,8 @@ const LANES: usize = 8;
 struct Sum {
     high: [f64; LANES],
     low: [f64; LANES],
+    /// The sizes of what was added to `low`: where nothing was, the sum is exact.
+    rests: f64,
 }
 
 impl Sum {
@@ -211,17 +213,25 @@ impl Sum {
         let (high, error) = two_sum(self.high[lane], x);
         self.high[lane] = high;
         self.low[lane] += error;
+        self.rests += error.abs();
     }
 
     /// The sum, as its nearest `f64` and the rest.
     fn total(&self) -> (f64, f64) {
-        let (mut high, mut low) = (0.0, 0.0);
+        let Near { high, low, .. } = self.near(0);
+        two_sum(high, low)
+    }
+
+    /// The sum of so many numbers with its own error: the rests are added with one rounding each, of their sizes at most.
+    fn near(&self, count: usize) -> Near {
+        let (mut high, mut low, mut rests) = (0.0, 0.0, self.rests);
         for lane in 0..LANES {
             let (sum, error) = two_sum(high, self.high[lane]);
             high = sum;
+            rests += error.abs();
             low += error + self.low[lane];
         }
-        two_sum(high, low)
+        Near { high, low, radius: rests * ((count + 2 * LANES) as f64 * (2.0 * U)) }
     }
 }
 
@@ -414,37 +424,27 @@ impl<'a> OfRow<'a> {
                 let (high, low) = two_sum(self.row.max, -z);
                 sum.add(i % LANES, high);
                 sum.low[i % LANES] += low;
+                sum.rests += low.abs();
             }
-            let (high, low) = sum.total();
-            // All gaps are positive: the rests are summed with an error far below U of the sum.
-            gap = gap + self.spread * Near { high, low, radius: high * U };
+            gap = gap + self.spread * sum.near(self.row.logits.len());
         }
         gap
     }
 
     /// The sum of the direction, its mean over the maxima, and how far that is from `c`.
     fn sum_direction(&mut self) {
-        let (mut total, mut top, mut size) = (Sum::default(), Sum::default(), 0.0);
+        let (mut total, mut top) = (Sum::default(), Sum::default());
         for (i, (&g, &z)) in self.direction.iter().zip(self.row.logits.iter()).enumerate() {
             total.add(i % LANES, g);
             top.add(i % LANES, if z == self.row.max { g } else { 0.0 });
-            size += g.abs();
         }
-        let summed = |sum: &Sum| {
-            let (high, low) = sum.total();
-            // Each rest is rounded when it is added: n U^2 of the sizes, twice, for fewer than 2^20 logits a lane.
-            Near { high, low, radius: size * (U * U * (1 << 22) as f64) }
-        };
-        self.total = if size == 0.0 { Near::ZERO } else { summed(&total) };
-        self.top_mean = if size == 0.0 {
-            Near::ZERO
-        } else if self.row.tops == 1.0 {
-            Near::exact(top.total().0)
-        } else {
-            let sum = summed(&top);
-            let mean = sum.value() / self.row.tops;
-            Near { high: mean, low: 0.0, radius: sum.radius + mean.abs() * (2.0 * U) }
-        };
+        self.total = total.near(self.direction.len());
+        let top = top.near(self.direction.len());
+        let mean = top.value() / self.row.tops;
+        // The sum of few numbers is often one; a division by 1, 2 or 4 is then exact.
+        let is_exact = top.low == 0.0 && top.radius == 0.0 && is_power_of_two(self.row.tops);
+        let radius = if is_exact { 0.0 } else { top.radius + mean.abs() * (2.0 * U) };
+        self.top_mean = Near { high: mean, low: 0.0, radius };
         let (mut sum, mut error) = (Sum::default(), 0.0);
         for (i, ((&g, &w), &z)) in self.direction.iter().zip(&self.row.weights).zip(self.row.logits.iter()).enumerate()
         {
@@ -474,6 +474,11 @@ impl<'a> OfRow<'a> {
         let rounded = if base.low == 0.0 && rest.low == 0.0 { 0.0 } else { rounded };
         Near { high: base.high, low, radius: base.radius + rest.radius + rounded }
     }
+}
+
+/// Whether a positive normal number is a power of two.
+fn is_power_of_two(x: f64) -> bool {
+    x.to_bits() << 12 == 0
 }
 
 impl Near {
@@ -513,7 +518,7 @@ impl RowTier for OfRow<'_> {
     fn top_share(&self) -> Near {
         let share = 1.0 / self.row.tops;
         // A quotient is exact where a power of two divides.
-        let is_exact = self.row.tops.to_bits() << 12 == 0;
+        let is_exact = is_power_of_two(self.row.tops);
         Near::relative(share, if is_exact { 0.0 } else { U })
     }
 
