@@ -51,7 +51,11 @@ impl Dtype {
 
     /// The nearest value of the dtype, ties to even; infinite on overflow.
     pub fn round(self, x: f64) -> f64 {
-        self.format().round(x, 0.0)
+        match self {
+            Dtype::F64 => x,
+            Dtype::F32 => f64::from(x as f32),
+            Dtype::F16 | Dtype::Bf16 => self.format().round(x, 0.0),
+        }
     }
 
     /// Whether `x` is a value of the dtype. NaN and the infinities are.

@@ -15,6 +15,7 @@ use super::solve::{self, Edge};
 use super::{any_row, extras};
 use crate::case::{Case, Draft, DraftValue, largest_direction};
 use crate::dtype::{Dtype, Format, exponent, ldexp};
+#[cfg(feature = "arbitrary")]
 use crate::op::Op;
 use crate::op::signature::Role;
 use std::sync::LazyLock;

@@ -155,7 +155,12 @@ impl Visitor for OfNear<'_> {
             log_total: near.row.log_total_bound(),
             deviations: &near.deviations,
         });
-        let size = |j: usize| Some(near.outputs[j].bound()).filter(|size| size.is_finite());
+        // As of a `Rounded`: a value that rounds away from 0 may lie in the binade of what it rounds to.
+        let size = |j: usize| {
+            let (size, rounded) = (near.outputs[j].bound(), case.dtype().round(near.outputs[j].bound()));
+            let overflow = ldexp(2.0, case.dtype().format().emax);
+            size.is_finite().then(|| if rounded.is_finite() { rounded + (size - rounded).abs() } else { overflow })
+        };
         let Kind::Row(facts) = &case.op().facts().kind else { unreachable!("{} is made of the whole row", D::NAME) };
         row.all(facts, &size, D::error::<f64>)
     }
