@@ -15,7 +15,6 @@ use crate::results::{Provenance, Shard};
 use piece::Judging;
 use rayon::ThreadPoolBuilder;
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -169,12 +168,6 @@ impl Job {
             None => Ok(done.into_inner() == total),
         }
     }
-}
-
-/// Whether a folder holds an exhaustive run, rather than the report of a campaign.
-pub(crate) fn is_here(path: &Path) -> bool {
-    let has = |name: &str| path.join(name).is_file();
-    path.is_dir() && (has(JOURNAL_FILE) || has(CERTIFICATE_FILE)) && !has("results.json")
 }
 
 /// The certificate that the journals of all shards make, each with the name by which messages call it. It is that of a run in one piece.

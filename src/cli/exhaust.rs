@@ -144,6 +144,12 @@ impl Exhaust {
     }
 }
 
+/// Whether a folder holds an exhaustive run, and no report of a campaign.
+pub(super) fn is_here(path: &Path) -> bool {
+    let has = |name: &str| path.join(name).is_file();
+    (has(JOURNAL_FILE) || has(CERTIFICATE_FILE)) && !has(report::RESULTS_FILE)
+}
+
 /// Prints a certificate, and where it is.
 fn tell(certificate: &Certificate, out: &Path, format: Printed) -> Result<()> {
     print(&match format {

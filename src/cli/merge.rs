@@ -2,7 +2,6 @@
 
 use super::{Exit, exhaust, print};
 use crate::campaign;
-use crate::exhaust::is_here;
 use crate::outside;
 use crate::report;
 use std::path::PathBuf;
@@ -25,7 +24,7 @@ pub(super) struct Merge {
 
 impl Merge {
     pub fn main(self) -> Exit {
-        if self.shards.iter().any(|path| is_here(path)) {
+        if self.shards.iter().any(|path| exhaust::is_here(path)) {
             return exhaust::merge(&self.shards, &self.out);
         }
         let read = |path: &PathBuf| Ok((path.display().to_string(), report::read(path)?));

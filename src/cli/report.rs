@@ -3,7 +3,6 @@
 use super::{Exit, exhaust, print};
 use crate::baseline::{DEFAULT_SLACK, judge_cells};
 use crate::error::Error;
-use crate::exhaust::is_here;
 use crate::outside;
 use crate::report;
 use clap::ValueEnum;
@@ -33,7 +32,7 @@ enum ReportKind {
 
 impl Report {
     pub fn main(self) -> Exit {
-        if is_here(&self.results) {
+        if exhaust::is_here(&self.results) {
             return self.certificate();
         }
         let results = report::read(&self.results)?;

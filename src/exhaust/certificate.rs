@@ -14,7 +14,7 @@ use crate::judge::{Grade, Verdict};
 use crate::kernel::Declaration;
 use crate::op::Op;
 use crate::outside;
-use crate::results::{Provenance, Shard, number};
+use crate::results::{Provenance, Shard, number, sum};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -112,6 +112,13 @@ pub(crate) struct Region {
     /// The inputs of these that do not pass, where they are not all: neighbours were joined.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failing: Option<u64>,
+}
+
+impl Region {
+    /// The inputs of it that do not pass.
+    pub fn failing(&self) -> u64 {
+        self.failing.unwrap_or(self.inputs)
+    }
 }
 
 /// Every value from one to another, both included.
@@ -226,6 +233,15 @@ impl Certificate {
         })
     }
 
+    /// The largest regions, so many at most, in the order of the list.
+    pub fn largest(&self, most: usize) -> Vec<&Region> {
+        let mut places: Vec<usize> = (0..self.regions.len()).collect();
+        places.sort_by_key(|&place| (std::cmp::Reverse(self.regions[place].failing()), place));
+        places.truncate(most);
+        places.sort_unstable();
+        places.into_iter().map(|place| &self.regions[place]).collect()
+    }
+
     /// Inputs that were judged and do not pass.
     pub fn failing(&self) -> u64 {
         self.judged - self.verdicts.get(&Verdict::Pass).copied().unwrap_or(0)
@@ -264,7 +280,7 @@ impl Certificate {
         json::check_schema(json::schema_of(bytes).map_err(wrong)?.as_deref(), SCHEMA)?;
         let mut read: Self = serde_json::from_slice(bytes).map_err(wrong)?;
         outside::check_recorded_name(&read.kernel)?;
-        let judged = read.verdicts.values().try_fold(0u64, |sum, &count| sum.checked_add(count));
+        let judged = sum(read.verdicts.values());
         let space = Space::new(read.op, read.dtype, read.domain).map_err(|error| error.to_string())?;
         if judged != Some(read.judged) || read.judged > read.inputs || read.inputs != space.inputs() {
             return Err("its counts contradict each other; was it edited?".to_owned());

@@ -38,14 +38,14 @@ impl Domain {
 /// Logits of a row of the domains of rows.
 const CLASSES: usize = 2;
 
-/// Inputs of a piece where a line is long. One of them is what `kill -9` can cost each thread: a second or so.
+/// Inputs of a piece of a large domain. One of them is what `kill -9` can cost each thread: a second or so.
 const LONG_PIECE: u64 = 1 << 16;
 
-/// Inputs of a piece where all inputs are few: there are pieces for many threads then, too.
+/// Inputs of a piece of a small domain: there are pieces for many threads then, too.
 const SHORT_PIECE: u64 = 1 << 10;
 
-/// A line of more inputs is long.
-const LONG_LINE: u64 = 1 << 20;
+/// A domain of so many inputs is small.
+const SMALL: u64 = 1 << 20;
 
 /// Every value of a dtype, by rank.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -200,8 +200,13 @@ impl Space {
         self.lines() * self.line_len()
     }
 
+    /// Whether there are so few inputs that everything can be kept of all of them.
+    pub fn is_small(&self) -> bool {
+        self.inputs() <= SMALL
+    }
+
     fn piece_len(&self) -> u64 {
-        if self.domain == Domain::Pairs || self.line_len() > LONG_LINE { LONG_PIECE } else { SHORT_PIECE }
+        if self.is_small() { SHORT_PIECE } else { LONG_PIECE }
     }
 
     fn pieces_of_line(&self) -> u64 {

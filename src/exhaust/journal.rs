@@ -108,6 +108,14 @@ pub(crate) struct Read {
     whole: u64,
 }
 
+impl Read {
+    /// What a journal with these records would hold.
+    #[cfg(test)]
+    pub fn of(head: Head, records: Vec<Record>) -> Self {
+        Self { head, records, whole: 0 }
+    }
+}
+
 /// Reads the journal in a folder; none where there is none, or none with a whole first line.
 ///
 /// # Errors

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::judge::{Grade, Judgement, OutputJudgement, Verdict};
 use crate::kernel::{self, Claims, Kernel, Outcome};
 use crate::oracle::Oracle;
-use crate::results::number;
+use crate::results::{number, sum};
 use crate::trial::Trial;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -27,7 +27,8 @@ const CASES_OF_ELEMENTS: u64 = 16;
 /// Crashes and hangs of a piece after which the rest of it is not run: each costs a new process, or a second of waiting.
 pub(crate) const MOST_FATAL: u64 = 8;
 
-/// Intervals that are kept of a piece; where there are more, neighbours are joined. A journal stays below a few hundred MB so.
+/// Intervals that are kept of a piece of a large domain; where there are more, neighbours are joined. A journal stays below a few hundred
+/// MB so.
 const MOST_INTERVALS: usize = 64;
 
 /// What was found on a piece.
@@ -78,10 +79,10 @@ impl Record {
             return false;
         }
         let piece = space.piece(self.piece);
-        let inputs = sum(self.verdicts.values().copied().chain([self.not_run]));
+        let inputs = sum(self.verdicts.values().chain([&self.not_run]));
         let pass = self.verdicts.get(&Verdict::Pass).copied().unwrap_or(0);
-        let failing = sum(self.intervals.iter().map(|interval| interval.failing));
-        let joined = sum(self.intervals.iter().map(|interval| interval.joined));
+        let failing = sum(self.intervals.iter().map(|interval| &interval.failing));
+        let joined = sum(self.intervals.iter().map(|interval| &interval.joined));
         let is_inside = |place: u64| piece.places.contains(&place);
         let extremes = [self.error, self.ratio].into_iter().flatten();
         let follows = self.intervals.windows(2).all(|pair| pair[0].last < pair[1].first);
@@ -98,19 +99,14 @@ impl Record {
                 }
         };
         inputs == Some(piece.len())
-            && failing.and_then(|failing| sum([failing, pass, self.not_run])) == inputs
+            && failing.and_then(|failing| sum(&[failing, pass, self.not_run])) == inputs
             && joined == Some(self.found)
             && self.outputs <= 2 * piece.len()
-            && sum(self.grades.values().copied()).is_some_and(|graded| graded <= self.outputs)
+            && sum(self.grades.values()).is_some_and(|graded| graded <= self.outputs)
             && follows
             && self.intervals.iter().all(is_whole)
             && extremes.into_iter().all(|extreme| is_inside(extreme.place) && extreme.value > 0.0)
     }
-}
-
-/// The sum, if it is a number of 64 bits.
-fn sum(counts: impl IntoIterator<Item = u64>) -> Option<u64> {
-    counts.into_iter().try_fold(0, u64::checked_add)
 }
 
 /// A kernel and what its answers are judged by.
@@ -150,7 +146,8 @@ impl Judging<'_> {
             }
             place = end;
         }
-        Ok(Some(tally.into_record(piece)))
+        let most = if self.space.is_small() { usize::MAX } else { MOST_INTERVALS };
+        Ok(Some(tally.into_record(piece, most)))
     }
 
     /// Elements that a case has here: kernels may take fewer.
@@ -345,7 +342,7 @@ impl Tally {
         true
     }
 
-    fn into_record(self, piece: &Piece) -> Record {
+    fn into_record(self, piece: &Piece, most: usize) -> Record {
         let verdicts = Verdict::ALL.into_iter().zip(self.verdicts).filter(|&(_, count)| count > 0).collect();
         let grades = Grade::ALL.into_iter().zip(self.grades).filter(|&(_, count)| count > 0).collect();
         Record {
@@ -357,7 +354,7 @@ impl Tally {
             error: self.error,
             ratio: self.ratio,
             found: self.intervals.len() as u64,
-            intervals: interval::join(self.intervals, MOST_INTERVALS),
+            intervals: interval::join(self.intervals, most),
         }
     }
 }

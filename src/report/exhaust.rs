@@ -44,7 +44,12 @@ pub(crate) fn headline(certificate: &Certificate, name: impl Fn(&str) -> String)
     let undecided = count_of(certificate, Verdict::Undecided);
     let all = if judged == certificate.inputs { "all " } else { "" };
     let mut text = if failing > 0 {
-        format!("{kernel} fails on {} of {all}{} of {op} in {dtype}", count(failing), plural_u64(judged, "input"))
+        let intervals = plural_u64(certificate.intervals, "interval");
+        format!(
+            "{kernel} fails on {} of the {} of {op} in {dtype}, in {intervals}",
+            count(failing),
+            plural_u64(judged, "input")
+        )
     } else {
         format!("{kernel} passes on {all}{} of {op} in {dtype}", plural_u64(judged - undecided, "input"))
     };
@@ -78,7 +83,7 @@ fn verdicts(certificate: &Certificate) -> String {
     each.collect::<Vec<_>>().join(", ")
 }
 
-/// A region in words: `[x], x = -0.1 to -0`.
+/// A region in words: `[0, -d], d = 104 to 65504`.
 fn region_in_words(region: &Region, domain: Domain) -> String {
     let values = region.values.in_words();
     let axes = match (&region.x, domain) {
@@ -86,7 +91,7 @@ fn region_in_words(region: &Region, domain: Domain) -> String {
         (None, Domain::Gaps) => format!("d = {values}"),
         (None, _) => format!("x = {values}"),
     };
-    format!("{} {axes}", region.layer)
+    format!("{}, {axes}", region.layer)
 }
 
 /// How many inputs a region has, and how many of them do not pass where these are not all.
@@ -135,19 +140,19 @@ pub(crate) fn words(certificate: &Certificate) -> String {
     if certificate.regions.is_empty() {
         return text;
     }
-    text += "where it does not pass:\n";
-    let shown =
-        certificate.regions.iter().take(REGIONS_SHOWN).map(|region| {
-            [region.verdict.to_string(), size_in_words(region), region_in_words(region, certificate.domain)]
-        });
+    text += &match certificate.regions.len() {
+        ..=REGIONS_SHOWN => "where it does not pass:\n".to_owned(),
+        more => format!("where it does not pass, the largest {REGIONS_SHOWN} of {}:\n", count(more as u64)),
+    };
+    let shown = certificate
+        .largest(REGIONS_SHOWN)
+        .into_iter()
+        .map(|region| [region.verdict.to_string(), size_in_words(region), region_in_words(region, certificate.domain)]);
     let shown: Vec<[String; 3]> = shown.collect();
     let width = |column: usize| shown.iter().map(|row| row[column].len()).max().unwrap_or(0);
     let (first, second) = (width(0), width(1));
     for [verdict, size, place] in &shown {
         put!(text, "  {verdict:first$}  {size:>second$}  {place}\n");
-    }
-    if certificate.regions.len() > REGIONS_SHOWN {
-        put!(text, "  and {} more in the certificate\n", count((certificate.regions.len() - REGIONS_SHOWN) as u64));
     }
     if let Some(left_out) = what_is_left_out(certificate) {
         put!(text, "  {left_out}\n");
@@ -184,12 +189,16 @@ pub(crate) fn summary(certificate: &Certificate) -> String {
         return out;
     }
     out += "\n| verdict | inputs | where |\n|---|---|---|\n";
-    for region in certificate.regions.iter().take(REGIONS_SHOWN) {
+    for region in certificate.largest(REGIONS_SHOWN) {
         let place = plain(&region_in_words(region, certificate.domain));
         put!(out, "| {} | {} | {place} |\n", region.verdict, size_in_words(region));
     }
     if certificate.regions.len() > REGIONS_SHOWN {
-        put!(out, "\n{} more are in {CERTIFICATE_FILE}.\n", count((certificate.regions.len() - REGIONS_SHOWN) as u64));
+        put!(
+            out,
+            "\nThese are the largest; all {} are in {CERTIFICATE_FILE}.\n",
+            count(certificate.regions.len() as u64)
+        );
     }
     if let Some(left_out) = what_is_left_out(certificate) {
         put!(out, "\nNot exact: {left_out}.\n");

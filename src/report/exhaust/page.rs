@@ -255,7 +255,7 @@ fn regions(out: &mut String, certificate: &Certificate) {
         put!(out, "<p>Not exact: {}.</p>\n", escape(&left_out));
     }
     out.push_str("<table class=declared><thead><tr><th>verdict<th>inputs<th>where<th>in hex</tr></thead><tbody>\n");
-    for region in certificate.regions.iter().take(REGIONS_SHOWN) {
+    for region in certificate.largest(REGIONS_SHOWN) {
         let spans = region.x.iter().chain([&region.values]);
         let hex: Vec<String> = spans.map(|span| format!("{} to {}", escape(&span.low), escape(&span.high))).collect();
         put!(
@@ -271,8 +271,8 @@ fn regions(out: &mut String, certificate: &Certificate) {
     if certificate.regions.len() > REGIONS_SHOWN {
         put!(
             out,
-            "<p class=soft>{} more are in certificate.json.</p>\n",
-            count((certificate.regions.len() - REGIONS_SHOWN) as u64)
+            "<p class=soft>These are the largest {REGIONS_SHOWN}; all {} are in certificate.json.</p>\n",
+            count(certificate.regions.len() as u64)
         );
     }
 }
