@@ -68,14 +68,16 @@ pub(crate) fn push(intervals: &mut Vec<Interval>, next: Interval) {
     }
 }
 
-/// Joins neighbours until there are at most `most`, those with the least between them first; of equal ones the first.
+/// Joins neighbours until there are at most `most`: those of one verdict, those with the least between them first, of equal ones the first.
+/// Neighbours of two verdicts are joined only where that is not enough.
 pub(crate) fn join(intervals: Vec<Interval>, most: usize) -> Vec<Interval> {
     let Some(too_many) = intervals.len().checked_sub(most.max(1)).filter(|&count| count > 0) else { return intervals };
-    let mut gaps: Vec<(u64, usize)> =
-        intervals.windows(2).enumerate().map(|(place, pair)| (pair[1].first - pair[0].last, place)).collect();
+    let gap =
+        |(place, pair): (usize, &[Interval])| (pair[0].verdict != pair[1].verdict, pair[1].first - pair[0].last, place);
+    let mut gaps: Vec<(bool, u64, usize)> = intervals.windows(2).enumerate().map(gap).collect();
     gaps.select_nth_unstable(too_many - 1);
     let mut closed = vec![false; intervals.len()];
-    gaps[..too_many].iter().for_each(|&(_, place)| closed[place + 1] = true);
+    gaps[..too_many].iter().for_each(|&(.., place)| closed[place + 1] = true);
     let mut joined: Vec<Interval> = Vec::with_capacity(most);
     for (interval, is_closed) in intervals.into_iter().zip(closed) {
         match joined.last_mut() {
@@ -110,11 +112,12 @@ mod tests {
         ];
         assert_eq!(intervals, exact);
         assert_eq!(join(intervals.clone(), 4), exact);
-        let first = Interval { first: 1, last: 3, verdict: Verdict::Nan, failing: 3, joined: 2 };
-        assert_eq!(join(intervals.clone(), 3), [first, exact[2], exact[3]]);
-        let more = Interval { first: 1, last: 5, verdict: Verdict::Nan, failing: 4, joined: 3 };
-        assert_eq!(join(intervals.clone(), 2), [more, exact[3]]);
-        assert_eq!(join(intervals.clone(), 1).len(), 1);
+        let near = Interval { first: 3, last: 5, verdict: Verdict::Inf, failing: 2, joined: 2 };
+        assert_eq!(join(intervals.clone(), 3), [exact[0], near, exact[3]]);
+        let far = Interval { first: 3, last: 9, verdict: Verdict::Inf, failing: 3, joined: 3 };
+        assert_eq!(join(intervals.clone(), 2), [exact[0], far]);
+        let all = Interval { first: 1, last: 9, verdict: Verdict::Nan, failing: 5, joined: 4 };
+        assert_eq!(join(intervals.clone(), 1), [all]);
         assert_eq!(join(join(intervals.clone(), 3), 2), join(intervals, 2));
     }
 }

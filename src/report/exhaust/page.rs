@@ -3,6 +3,7 @@
 
 use super::put;
 use super::{failing, headline, held_to, region_in_words, replay, size_in_words, verdicts, what_is_left_out};
+use crate::dtype::Dtype;
 use crate::exhaust::certificate::{MAP_CELLS, MAP_NONE, MAP_PASS, Map, Region, Worst};
 use crate::exhaust::{Certificate, Domain};
 use crate::judge::Verdict;
@@ -98,8 +99,8 @@ fn facts(out: &mut String, certificate: &Certificate) {
 /// The drawings, and what their colours mean.
 fn drawings(out: &mut String, certificate: &Certificate) {
     out.push_str(
-        "<p class=soft>Values are in their order, and each has the same room: from a power of two to the next it is as far as to any other. \
-         A column or cell has the worst verdict of its inputs.</p>\n",
+        "<p class=soft>Values are in their order, and each takes the same width, so that every binade does. A column or a cell has the worst \
+         verdict of its inputs.</p>\n",
     );
     if certificate.domain == Domain::Pairs {
         certificate.maps.iter().for_each(|map| plane(out, certificate, map));
@@ -113,6 +114,9 @@ fn drawings(out: &mut String, certificate: &Certificate) {
     out.push_str("<div class=legend>\n");
     for verdict in seen {
         put!(out, "<div><span>{}</span><span>{}</span></div>\n", pill(Some(verdict)), meaning(verdict));
+    }
+    if certificate.judged < certificate.inputs {
+        put!(out, "<div><span>{}</span><span>not judged yet, or of another shard</span></div>\n", pill(None));
     }
     out.push_str("</div>\n");
 }
@@ -190,15 +194,20 @@ fn place(certificate: &Certificate, region: &Region) -> Option<(u64, u64)> {
     (low <= high).then_some((low, high))
 }
 
-/// Values that are marked, with their places on a line.
+/// Values that are marked, with their places on a line: far enough apart for their words.
 fn marks(certificate: &Certificate) -> Vec<(&'static str, u64)> {
     let ranks = certificate.ranks();
-    let gaps = [("0", 0.0), ("2⁻¹⁰", f64::exp2(-10.0)), ("1", 1.0), ("2¹⁰", 1024.0), ("∞", f64::INFINITY)];
+    let (words, power) = match certificate.dtype {
+        Dtype::F16 => (["−2¹⁰", "−2⁻¹⁰", "2⁻¹⁰", "2¹⁰"], 10.0),
+        Dtype::Bf16 | Dtype::F32 | Dtype::F64 => (["−2⁶⁴", "−2⁻⁶⁴", "2⁻⁶⁴", "2⁶⁴"], 64.0),
+    };
+    let (large, small) = (f64::exp2(power), f64::exp2(-power));
+    let positive = [("0", 0.0), (words[2], small), ("1", 1.0), (words[3], large), ("∞", f64::INFINITY)];
     if certificate.domain == Domain::Gaps {
-        return gaps.into_iter().map(|(mark, x)| (mark, ranks.rank(x) - ranks.rank(0.0))).collect();
+        return positive.into_iter().map(|(mark, x)| (mark, ranks.rank(x) - ranks.rank(0.0))).collect();
     }
-    let below = [("−∞", f64::NEG_INFINITY), ("−2¹⁰", -1024.0), ("−1", -1.0), ("−2⁻¹⁰", -f64::exp2(-10.0))];
-    below.into_iter().chain(gaps).map(|(mark, x)| (mark, ranks.rank(x))).collect()
+    let negative = [("−∞", f64::NEG_INFINITY), (words[0], -large), ("−1", -1.0), (words[1], -small)];
+    negative.into_iter().chain(positive).map(|(mark, x)| (mark, ranks.rank(x))).collect()
 }
 
 /// Of pairs: the plane of a layer, the first logit downwards and the second across.
