@@ -151,9 +151,15 @@ impl Job {
                     Err(error) => return fail(error),
                     Ok(None) => break,
                     Ok(Some(record)) => {
-                        let written = (kept.lock().unwrap_or_else(PoisonError::into_inner).0)(&record);
-                        if let Err(error) = written {
-                            return fail(error);
+                        let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+                        // After a line that could not be written none follows: a torn one is the last.
+                        if kept.1.is_some() {
+                            break;
+                        }
+                        if let Err(error) = (kept.0)(&record) {
+                            kept.1 = Some(error);
+                            failed.store(true, Ordering::Relaxed);
+                            break;
                         }
                     }
                 }
