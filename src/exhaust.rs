@@ -22,6 +22,7 @@ pub(crate) mod certificate;
 mod domain;
 mod interval;
 mod journal;
+pub(crate) mod map;
 mod piece;
 
 pub(crate) use certificate::Certificate;

@@ -6,6 +6,7 @@
 use super::domain::{Domain, Ranks, Space};
 use super::interval::{self, Interval};
 use super::journal::{Head, Settings};
+use super::map::{self, MAP_CELLS, MAP_NONE};
 use super::piece::{Extreme, Record};
 use crate::dtype::{Dtype, text};
 use crate::error::Result;
@@ -23,15 +24,6 @@ pub(crate) const SCHEMA: &str = "logitfuzz.certificate/1";
 
 /// Regions that are listed.
 const MOST_REGIONS: usize = 4096;
-
-/// Cells of a map in each direction.
-pub(crate) const MAP_CELLS: u64 = 256;
-
-/// Stands in a map for cells of which every input passes.
-pub(crate) const MAP_PASS: char = '.';
-
-/// Stands in a map for cells of which no input was judged.
-pub(crate) const MAP_NONE: char = '-';
 
 /// What is known of a kernel on all inputs of a domain.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -163,14 +155,9 @@ pub(crate) struct Map {
     pub layer: String,
     /// What the characters mean.
     pub key: BTreeMap<char, Verdict>,
-    /// A line for each [`MAP_CELLS`]th of the first logits, in the order of their values, with a character for each of the second ones: `.`
+    /// A line for each [`MAP_CELLS`]th part of the first logits, in the order of their values, with a character for each of the second ones: `.`
     /// where all pass, the worst verdict where one does not, `-` where none was judged.
     pub rows: Vec<String>,
-}
-
-/// The character of a verdict in a map.
-fn letter(verdict: Verdict) -> char {
-    char::from(b'a' + verdict as u8)
 }
 
 impl Certificate {
@@ -422,38 +409,30 @@ impl Regions {
     }
 }
 
-/// The maps of the layers that have a failure. Where intervals were joined, a cell between them may show a verdict that none of its
-/// inputs has.
+/// The maps of the layers that have a failure.
 fn maps(space: &Space, records: &[Record]) -> Vec<Map> {
     let lines = space.lines_of_layer();
-    let cell_of_line = |line: u64| (line * MAP_CELLS / lines) as usize;
-    let cell_of_place = |place: u64| (place * MAP_CELLS / space.line_len()) as usize;
-    let layer_of = |record: &Record| space.piece(record.piece).line / lines;
+    let line_of = |record: &Record| space.piece(record.piece).line;
     let mut maps = Vec::new();
-    for of_layer in records.chunk_by(|a, b| layer_of(a) == layer_of(b)) {
+    for of_layer in records.chunk_by(|a, b| line_of(a) / lines == line_of(b) / lines) {
         if of_layer.iter().all(|record| record.intervals.is_empty()) {
             continue;
         }
         // No verdict where no line of a cell was judged.
-        let mut cells = vec![[None; MAP_CELLS as usize]; MAP_CELLS as usize];
+        let mut rows = vec![[None; MAP_CELLS as usize]; MAP_CELLS as usize];
         for record in of_layer {
-            let row = &mut cells[cell_of_line(space.piece(record.piece).line % lines)];
-            row.iter_mut().for_each(|cell| *cell = (*cell).max(Some(Verdict::Pass)));
-            for interval in &record.intervals {
-                let of_interval = &mut row[cell_of_place(interval.first)..=cell_of_place(interval.last)];
-                of_interval.iter_mut().for_each(|cell| *cell = (*cell).max(Some(interval.verdict)));
+            let row = &mut rows[map::cell(line_of(record) % lines, lines)];
+            let cells = record.cells.clone().unwrap_or_else(|| map::row(&record.intervals, space.line_len()));
+            for (cell, letter) in row.iter_mut().zip(cells.chars()) {
+                *cell = (*cell).max(map::verdict(letter));
             }
         }
-        let character = |cell: &Option<Verdict>| match *cell {
-            None => MAP_NONE,
-            Some(Verdict::Pass) => MAP_PASS,
-            Some(verdict) => letter(verdict),
-        };
-        let failing = cells.iter().flatten().copied().flatten().filter(|&verdict| verdict != Verdict::Pass);
+        let failing = rows.iter().flatten().copied().flatten().filter(|&verdict| verdict != Verdict::Pass);
+        let text = |row: &[Option<Verdict>]| row.iter().map(|cell| cell.map_or(MAP_NONE, map::letter)).collect();
         maps.push(Map {
-            layer: space.layer_name(layer_of(&of_layer[0])),
-            key: failing.map(|verdict| (letter(verdict), verdict)).collect(),
-            rows: cells.iter().map(|row| row.iter().map(character).collect()).collect(),
+            layer: space.layer_name(line_of(&of_layer[0]) / lines),
+            key: failing.map(|verdict| (map::letter(verdict), verdict)).collect(),
+            rows: rows.iter().map(|row| text(row)).collect(),
         });
     }
     maps

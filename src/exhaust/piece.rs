@@ -4,6 +4,7 @@
 
 use super::domain::{Domain, Piece, Space};
 use super::interval::{self, Interval};
+use super::map::{self, MAP_CELLS};
 use crate::case::Case;
 use crate::error::Result;
 use crate::judge::{Grade, Judgement, OutputJudgement, Verdict};
@@ -57,6 +58,9 @@ pub(crate) struct Record {
     /// These intervals.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub intervals: Vec<Interval>,
+    /// Of pairs whose intervals were joined: what the line is on the map, which intervals that were joined do not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cells: Option<String>,
 }
 
 fn is_zero(count: &u64) -> bool {
@@ -104,6 +108,9 @@ impl Record {
             && self.outputs <= 2 * piece.len()
             && sum(self.grades.values()).is_some_and(|graded| graded <= self.outputs)
             && follows
+            && self.cells.as_ref().is_none_or(|cells| {
+                cells.len() as u64 == MAP_CELLS && cells.chars().all(|letter| map::verdict(letter).is_some())
+            })
             && self.intervals.iter().all(is_whole)
             && extremes.into_iter().all(|extreme| is_inside(extreme.place) && extreme.value > 0.0)
     }
@@ -146,8 +153,7 @@ impl Judging<'_> {
             }
             place = end;
         }
-        let most = if self.space.is_small() { usize::MAX } else { MOST_INTERVALS };
-        Ok(Some(tally.into_record(piece, most)))
+        Ok(Some(tally.into_record(self.space, piece)))
     }
 
     /// Elements that a case has here: kernels may take fewer.
@@ -337,7 +343,9 @@ impl Tally {
         true
     }
 
-    fn into_record(self, piece: &Piece, most: usize) -> Record {
+    fn into_record(self, space: &Space, piece: &Piece) -> Record {
+        let most = if space.is_small() { usize::MAX } else { MOST_INTERVALS };
+        let has_map = space.domain == Domain::Pairs && self.intervals.len() > most;
         let verdicts = Verdict::ALL.into_iter().zip(self.verdicts).filter(|&(_, count)| count > 0).collect();
         let grades = Grade::ALL.into_iter().zip(self.grades).filter(|&(_, count)| count > 0).collect();
         Record {
@@ -349,6 +357,7 @@ impl Tally {
             error: self.error,
             ratio: self.ratio,
             found: self.intervals.len() as u64,
+            cells: has_map.then(|| map::row(&self.intervals, space.line_len())),
             intervals: interval::join(self.intervals, most),
         }
     }

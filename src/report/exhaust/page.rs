@@ -4,7 +4,8 @@
 use super::put;
 use super::{failing, headline, held_to, region_in_words, replay, size_in_words, verdicts, what_is_left_out};
 use crate::dtype::Dtype;
-use crate::exhaust::certificate::{MAP_CELLS, MAP_NONE, MAP_PASS, Map, Region, Worst};
+use crate::exhaust::certificate::{Map, Region, Worst};
+use crate::exhaust::map::{MAP_CELLS, MAP_NONE, MAP_PASS};
 use crate::exhaust::{Certificate, Domain};
 use crate::judge::Verdict;
 use crate::report::finding::meaning;
