@@ -245,6 +245,7 @@ fn wrong_usage_is_one_line() {
     std::fs::create_dir(place.path("odd")).expect("a folder");
     place.write("odd/exhaust.journal", "not a journal\nat all\n");
     place.refused(&["report", "odd"], 2, &["odd/exhaust.journal: line 1 is damaged"]);
+    std::fs::remove_file(place.path("odd/exhaust.journal")).expect("a file");
     place.write("odd/certificate.json", "{}");
     place.refused(&["report", "odd"], 2, &["odd/certificate.json: no `schema`"]);
 }

@@ -182,18 +182,20 @@ pub(super) fn merge(folders: &[PathBuf], out: &Path) -> Exit {
     Ok(0)
 }
 
-/// The certificate in a folder: the one that was written, or what the journal of a run says that is not at its end.
+/// The certificate in a folder: what its journal says, also of a run that is not at its end; where there is none, the one that was written.
 ///
 /// # Errors
 /// It cannot be read.
 pub(super) fn certificate(folder: &Path) -> Result<Certificate> {
+    if let Some(read) = exhaust::read(folder)? {
+        return Certificate::new(&read.head, &read.records);
+    }
     let path = folder.join(CERTIFICATE_FILE);
     match outside::read(&path, &outside::CERTIFICATE) {
         Ok(bytes) => Certificate::parse(&bytes).map_err(|reason| Error::file(&path, reason)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => match exhaust::read(folder)? {
-            Some(read) => Certificate::new(&read.head, &read.records),
-            None => Err(Error::file(&folder.join(JOURNAL_FILE), "nothing is in it yet")),
-        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(Error::file(&folder.join(JOURNAL_FILE), "nothing is in it yet"))
+        }
         Err(error) => Err(Error::file(&path, error)),
     }
 }
