@@ -75,17 +75,12 @@ fn facts(out: &mut String, certificate: &Certificate) {
     let grades = certificate.grades.iter().map(|(grade, &outputs)| format!("{grade} {}", count(outputs)));
     put!(out, "<dt>grades of outputs<dd>{}\n", grades.collect::<Vec<_>>().join(", "));
     put!(out, "<dt>held to<dd>{}\n", escape(&held_to(certificate)));
-    let mut worst = |what: &str, found: &Option<Worst>, show: &dyn Fn(f64) -> String, unit: &str| match found {
-        None => drop(write!(out, "<dt>{what}<dd>0\n")),
-        Some(Worst { value, case, decimal }) => {
-            put!(
-                out,
-                "<dt>{what}<dd>{}{unit} at <code>{}</code><br><code>{}</code>\n",
-                show(*value),
-                escape(decimal),
-                escape(&replay(certificate, case))
-            );
-        }
+    let mut worst = |what: &str, found: &Option<Worst>, show: &dyn Fn(f64) -> String, unit: &str| {
+        let words = found.as_ref().map_or("0".to_owned(), |Worst { value, case, decimal }| {
+            let again = escape(&replay(certificate, case));
+            format!("{}{unit} at <code>{}</code><br><code>{again}</code>", show(*value), escape(decimal))
+        });
+        put!(out, "<dt>{what}<dd>{words}\n");
     };
     worst("largest error", &certificate.worst_error, &short, " ulp");
     worst("largest error / bound", &certificate.worst_ratio, &ratio, "");
