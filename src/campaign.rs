@@ -48,7 +48,7 @@ const ROWS_AT_A_TIME_SUPERVISED: u64 = 256;
 const LEAST_PIECES: u64 = 4;
 
 /// The most threads, unless there are more cores: beyond, starting them is all that happens.
-const MOST_THREADS: usize = 1024;
+pub(crate) const MOST_THREADS: usize = 1024;
 
 /// How a campaign tells of its progress and is told to stop.
 #[derive(Default)]

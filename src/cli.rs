@@ -13,6 +13,7 @@ use std::process::ExitCode;
 mod accept;
 mod doctor;
 mod eval;
+mod exhaust;
 mod gate;
 #[cfg(unix)]
 mod library;
@@ -50,12 +51,13 @@ enum Printed {
 )]
 #[command(disable_help_subcommand = true)]
 #[command(after_help = "\
-Exit codes: 0 pass, 1 failed (gate, replay), 2 wrong usage, 3 could not load or write, 4 nothing selected
+Exit codes: 0 pass, 1 failed (gate, exhaust, replay), 2 wrong usage, 3 could not load or write, 4 nothing selected
 
 Examples:
   logitfuzz run                                       all stable and unstable built-in kernels, into reports/latest
   logitfuzz eval --op softmax -- 1000 0               one input on every kernel, beside the truth
   logitfuzz replay reports/latest --finding 0         the first finding again
+  logitfuzz exhaust --kernel naive --op softmax --dtype f16 --domain gaps    every row [0, -d] and [-d, 0], no sample
   logitfuzz run --kernel c:./libmine.so               softmax_f32 and its like of a C library
   logitfuzz run --kernel 'exec:python3 my_worker.py'  kernels in any language
   logitfuzz eval --help                               the flags of a subcommand")]
@@ -72,6 +74,8 @@ enum Command {
     Gate(gate::Gate),
     /// Write the baseline, from a measurement or from what a failed gate left
     Accept(accept::Accept),
+    /// Go through every input of a domain, and write a certificate; exits 1 if the kernel fails anywhere
+    Exhaust(exhaust::Exhaust),
     /// Put the results of all shards together
     Merge(merge::Merge),
     /// One input, in words: every kernel's output beside the truth
@@ -115,6 +119,7 @@ pub fn main() -> ExitCode {
         Command::Run(run) => run.main(),
         Command::Gate(gate) => gate.main(),
         Command::Accept(accept) => accept.main(),
+        Command::Exhaust(exhaust) => exhaust.main(),
         Command::Merge(merge) => merge.main(),
         Command::Eval(eval) => eval.main(),
         Command::Replay(replay) => replay.main(),

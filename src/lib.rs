@@ -72,6 +72,8 @@ pub mod cli;
 pub mod diagnosis;
 pub mod dtype;
 pub mod error;
+#[cfg(feature = "cli")]
+mod exhaust;
 mod fenv;
 #[cfg(feature = "oracle")]
 mod files;

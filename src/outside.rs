@@ -46,6 +46,12 @@ pub(crate) const RESULTS: FileKind = FileKind { what: "results", largest: 1 << 3
 /// The page of the zoo, or its data.
 #[cfg(feature = "cli")]
 pub(crate) const PAGE: FileKind = FileKind { what: "a page", largest: 1 << 24 };
+/// The journal of a domain that is gone through: some hundred bytes for each piece, some thousand where a kernel fails all over.
+#[cfg(feature = "cli")]
+pub(crate) const JOURNAL: FileKind = FileKind { what: "a journal", largest: 1 << 30 };
+/// A certificate.
+#[cfg(feature = "cli")]
+pub(crate) const CERTIFICATE: FileKind = FileKind { what: "a certificate", largest: 1 << 26 };
 /// What is known of a run.
 pub(crate) const RUN: FileKind = FileKind { what: "what is known of a run", largest: 1 << 24 };
 /// A user's own rows and targets.

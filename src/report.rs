@@ -11,7 +11,8 @@
 //! | `gate.json` | programs: what a gate found ([`gate`]) |
 //! | `baseline.new.json` | whoever accepts what a failed gate found ([`crate::baseline`]) |
 //!
-//! The last two are there after a gate only. `zoo` makes a page of its own, of planted defects.
+//! The last two are there after a gate only. `zoo` makes a page of its own, of planted defects; `exhaust` makes a certificate, a summary
+//! and a page of an exhaustive run.
 //!
 //! [`write()`] makes all of them before it touches the first, so that a failed run leaves the older report as it was. What both
 //! human forms count and sort alike is in `view`; the folder, which one run holds at a time, is `folder`.
@@ -25,6 +26,8 @@ use std::path::{Path, PathBuf};
 
 mod declared;
 mod escape;
+#[cfg(feature = "cli")]
+pub(crate) mod exhaust;
 pub(crate) mod finding;
 mod folder;
 pub mod gate;

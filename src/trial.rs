@@ -204,6 +204,16 @@ impl<'a> Trial<'a> {
         judge::judge_output(self.case, &self.truths[terms.truth].1, &terms.bounds, claims, index, got)
     }
 
+    /// What is said of each output by itself under some claims. There must be as many as the case is due.
+    #[cfg(feature = "cli")]
+    pub fn judge_outputs(&mut self, oracle: &mut Oracle, claims: &Claims, outputs: &[f64]) -> Vec<OutputJudgement> {
+        let place = self.place_of_terms(oracle, claims);
+        let terms = &self.terms[place];
+        let truth = &self.truths[terms.truth].1;
+        let judge = |(index, &got)| judge::judge_output(self.case, truth, &terms.bounds, claims, index, got);
+        outputs.iter().enumerate().map(judge).collect()
+    }
+
     fn place_of_truth(&mut self, oracle: &mut Oracle, special: Special) -> usize {
         let found = self.truths.iter().position(|(known, _)| *known == special);
         found.unwrap_or_else(|| {

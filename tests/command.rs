@@ -24,7 +24,7 @@ fn version_and_help() {
     let place = Place::new();
     assert_eq!(place.ok(&["--version"]), format!("logitfuzz {}\n", env!("CARGO_PKG_VERSION")));
     let help = place.ok(&["--help"]);
-    for name in ["run", "gate", "accept", "merge", "eval", "replay", "shrink", "report", "list", "doctor"] {
+    for name in ["run", "gate", "accept", "exhaust", "merge", "eval", "replay", "shrink", "report", "list", "doctor"] {
         assert!(help.contains(&format!("\n  {name} ")), "{name} is not in the help");
         let own = place.ok(&[name, "--help"]);
         assert!(own.contains(&format!("Usage: logitfuzz {name}")), "{own}");

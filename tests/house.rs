@@ -18,7 +18,7 @@ const FLOORS: [&[&str]; 18] = [
     &["foreign", "results", "trial", "worker"],
     &["diagnosis"],
     &["campaign", "select"],
-    &["baseline"],
+    &["baseline", "exhaust"],
     &["report"],
     &["check"],
     &["fuzz"],

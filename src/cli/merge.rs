@@ -1,6 +1,6 @@
-//! `logitfuzz merge`: the results of all shards, as if the campaign had run in one piece.
+//! `logitfuzz merge`: the results of all shards, as if the campaign had run in one piece. So of exhaustive runs.
 
-use super::{Exit, print};
+use super::{Exit, exhaust, print};
 use crate::campaign;
 use crate::outside;
 use crate::report;
@@ -9,11 +9,12 @@ use std::path::PathBuf;
 #[derive(clap::Args)]
 #[command(after_help = "\
 The merged results.json is the one that a run without --shard writes, byte for byte. `logitfuzz gate --from DIR` then compares it.
+Of folders that `logitfuzz exhaust --shard K/N` wrote it makes the certificate of a run without --shard, byte for byte.
 
 Example:
   logitfuzz merge shard-1 shard-2/results.json --out reports/merged")]
 pub(super) struct Merge {
-    /// The results.json of each shard, or its folder
+    /// The results.json of each shard, or its folder; of exhaustive runs their folders
     #[arg(value_name = "RESULTS", required = true)]
     shards: Vec<PathBuf>,
     /// The folder of the report; it and its parents are made if they do not exist
@@ -23,6 +24,9 @@ pub(super) struct Merge {
 
 impl Merge {
     pub fn main(self) -> Exit {
+        if self.shards.iter().any(|path| exhaust::is_here(path)) {
+            return exhaust::merge(&self.shards, &self.out);
+        }
         let read = |path: &PathBuf| Ok((path.display().to_string(), report::read(path)?));
         let shards = self.shards.iter().map(read).collect::<crate::error::Result<Vec<_>>>()?;
         let count = shards.len();

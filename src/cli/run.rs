@@ -46,6 +46,18 @@ pub(super) struct Run {
 /// Set by Ctrl-C: finish the rows that are under way, then report what was done.
 static STOP: AtomicBool = AtomicBool::new(false);
 
+/// From now on Ctrl-C asks to stop, and pressed again ends the program at once. What is set when it was pressed.
+pub(super) fn catch_ctrl_c() -> Result<&'static AtomicBool, Error> {
+    ctrlc::set_handler(|| {
+        // The second time, do not wait.
+        if STOP.swap(true, Ordering::Relaxed) {
+            files::exit_without_traces(130);
+        }
+    })
+    .map_err(|error| Error::harness(format!("cannot catch Ctrl-C: {error}")))?;
+    Ok(&STOP)
+}
+
 impl Run {
     pub fn main(self) -> Exit {
         let mut plan = self.work.plan(&self.kernels, &self.policy)?;
@@ -73,20 +85,14 @@ pub(super) fn incomplete(error: &Error, out: &Path) -> Error {
 
 /// Runs a plan with a bar on a terminal and a clean Ctrl-C, and says when, where and how long.
 pub(super) fn measure(plan: &Plan) -> Result<(Results, RunInfo), Error> {
-    ctrlc::set_handler(|| {
-        // The second time, do not wait.
-        if STOP.swap(true, Ordering::Relaxed) {
-            files::exit_without_traces(130);
-        }
-    })
-    .map_err(|error| Error::harness(format!("cannot catch Ctrl-C: {error}")))?;
-    let bar = progress_bar();
+    let stop = catch_ctrl_c()?;
+    let bar = progress_bar("rows");
     let show = |done: u64, total: u64| {
         bar.set_length(total);
         bar.set_position(done);
     };
     let (began, started) = (Instant::now(), SystemTime::now());
-    let results = campaign::run(plan, &Control { progress: Some(&show), stop: Some(&STOP) })?;
+    let results = campaign::run(plan, &Control { progress: Some(&show), stop: Some(stop) })?;
     bar.finish_and_clear();
     let jobs =
         if plan.jobs == 0 { std::thread::available_parallelism().map_or(1, std::num::NonZero::get) } else { plan.jobs };
@@ -101,17 +107,16 @@ pub(super) fn measure(plan: &Plan) -> Result<(Results, RunInfo), Error> {
     Ok((results, info))
 }
 
-/// A bar on a terminal, nothing in a pipe.
-fn progress_bar() -> ProgressBar {
+/// A bar on a terminal, nothing in a pipe; `what` is counted.
+pub(super) fn progress_bar(what: &str) -> ProgressBar {
     let target = if std::io::stderr().is_terminal() {
         ProgressDrawTarget::stderr_with_hz(10)
     } else {
         ProgressDrawTarget::hidden()
     };
     let bar = ProgressBar::with_draw_target(None, target);
-    if let Ok(style) =
-        ProgressStyle::with_template("{bar:40} {percent:>3}%  {human_pos} of {human_len} rows, {eta} left")
-    {
+    let template = format!("{{bar:40}} {{percent:>3}}%  {{human_pos}} of {{human_len}} {what}, {{eta}} left");
+    if let Ok(style) = ProgressStyle::with_template(&template) {
         bar.set_style(style);
     }
     bar

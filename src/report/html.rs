@@ -17,7 +17,7 @@ use std::fmt::Write as _;
 
 mod plot;
 
-const STYLE: &str = include_str!("html/page.css");
+pub(super) const STYLE: &str = include_str!("html/page.css");
 const SCRIPT: &str = include_str!("html/page.js");
 
 /// Findings shown for a kernel, the most telling first; the others are in `results.json`. They keep the page within 5 MB.
@@ -115,7 +115,7 @@ fn verdict_of_the_gate(out: &mut String, gate: &Comparison) {
 }
 
 /// Text for HTML, in elements and in quoted attributes.
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -134,7 +134,7 @@ fn escape(text: &str) -> String {
 }
 
 /// The style class and the sign of a verdict: colour never stands alone.
-const fn tone(verdict: Verdict) -> (&'static str, &'static str) {
+pub(super) const fn tone(verdict: Verdict) -> (&'static str, &'static str) {
     match verdict {
         Verdict::Pass => ("pass", "✓"),
         Verdict::Undecided => ("open", "?"),
@@ -161,7 +161,7 @@ fn words(verdict: Option<Verdict>) -> (&'static str, String) {
     }
 }
 
-fn pill(verdict: Option<Verdict>) -> String {
+pub(super) fn pill(verdict: Option<Verdict>) -> String {
     let (class, words) = words(verdict);
     format!("<span class=\"pill {class}\">{words}</span>")
 }
