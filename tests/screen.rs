@@ -6,9 +6,14 @@ use logitfuzz::kernel::builtin;
 use logitfuzz::{Dtype, Family, Kernel};
 use std::sync::Arc;
 
+/// Shares of the planted defects, whose findings cost most of the time: each seed has another one.
+const SHARES: usize = 3;
+
 fn plan(seed: u64, cases: u64, max_len: usize) -> Plan {
-    let kernels = builtin::all().iter().map(|kernel| Arc::new(kernel) as Arc<dyn Kernel>);
-    let mut plan = Plan::new(kernels.collect());
+    let mine = |place: usize| place % SHARES == seed as usize % SHARES;
+    let kernels = builtin::all().iter().enumerate();
+    let kernels = kernels.filter(|&(place, kernel)| kernel.defect().is_none() || mine(place));
+    let mut plan = Plan::new(kernels.map(|(_, kernel)| Arc::new(kernel) as Arc<dyn Kernel>).collect());
     (plan.seed, plan.cases, plan.max_len) = (seed, cases, max_len);
     plan
 }
@@ -35,16 +40,16 @@ fn assert_same(what: &str, plan: impl Fn() -> Plan) {
 #[test]
 fn three_seeds_over_everything_short() {
     for seed in [1, 2, 3] {
-        assert_same(&format!("seed {seed}"), || plan(seed, 4, 300));
+        assert_same(&format!("seed {seed}"), || plan(seed, 2, 200));
     }
 }
 
 #[test]
 fn many_rows_of_some_families() {
-    for family in ["ordinary", "cancellation", "ties", "dominant"] {
+    for family in ["ordinary", "cancellation", "dominant"] {
         let family = Family::all().iter().copied().find(|known| known.name() == family).expect("a family");
         let plan = || {
-            let mut plan = plan(9, 60, 600);
+            let mut plan = plan(9, 40, 500);
             plan.kernels.retain(|kernel| !kernel.name().starts_with("defect/"));
             plan.dtypes = vec![Dtype::F16, Dtype::F32];
             plan.sources = vec![Arc::new(family)];

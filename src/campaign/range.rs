@@ -222,7 +222,7 @@ mod tests {
     #[test]
     fn rows_of_shards_join_in_any_order() {
         let parts =
-            || [rows(9, 0.5, 3 << 32, vec![2, 1]), rows(4, 0.5, -1 << 32, vec![1]), rows(20, 0.25, 0, vec![0, 0, 2])];
+            || [rows(9, 0.5, 3 << 10, vec![2, 1]), rows(4, 0.5, -1 << 10, vec![1]), rows(20, 0.25, 0, vec![0, 0, 2])];
         for order in [[0, 1, 2], [2, 1, 0], [1, 2, 0]] {
             let mut parts = parts().map(Some);
             let mut next = order.iter().map(|&place: &usize| parts[place].take().unwrap());
