@@ -42,7 +42,7 @@ pub struct Plan {
     pub max_len: usize,
     /// Threads; 0 for as many as there are cores. There are never more than pieces of work.
     pub jobs: usize,
-    /// Whether plain numbers are asked before the oracle's tiers ([`crate::judge`]). The results are the same either way.
+    /// Whether plain numbers are asked before the oracle's tiers. The results are the same either way.
     pub screen: bool,
     /// The preset of special values for all kernels; otherwise each kernel's own.
     pub special: Option<Special>,
@@ -279,5 +279,52 @@ impl Planned {
                 Ok(planned)
             })
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::case::Case;
+    use crate::kernel::{Outcome, Supervised, builtin};
+
+    /// A kernel that may be given up on.
+    struct Outside;
+
+    impl Supervised for Outside {
+        fn run_batch(&self, cases: &[&Case]) -> Vec<Outcome> {
+            vec![Outcome::NotRun; cases.len()]
+        }
+    }
+
+    impl Kernel for Outside {
+        fn name(&self) -> &str {
+            "outside"
+        }
+
+        fn supports(&self, op: Op, _: Dtype) -> bool {
+            op == Op::SOFTMAX
+        }
+
+        fn claims(&self, _: Op, _: Dtype) -> Claims {
+            Claims::default()
+        }
+
+        fn run(&self, _: &Case) -> Outcome {
+            Outcome::NotRun
+        }
+
+        fn supervised(&self) -> Option<&dyn Supervised> {
+            Some(self)
+        }
+    }
+
+    /// Whether a kernel is given up on is decided by all cases of a cell before, so one such kernel keeps every cell of the plan whole.
+    #[test]
+    fn no_cell_is_split_where_a_kernel_may_be_given_up_on() {
+        let inside: Arc<dyn Kernel> = Arc::new(builtin::find("shifted").unwrap());
+        let plan = |kernels: Vec<Arc<dyn Kernel>>| Plan { cases: 100_000, ..Plan::new(kernels) };
+        assert_eq!(plan(vec![inside.clone()]).split(4).len(), Plan::new(Vec::new()).sources.len());
+        assert!(plan(vec![inside, Arc::new(Outside)]).split(4).is_empty());
     }
 }

@@ -34,7 +34,7 @@ use crate::oracle::{Due, NearCase, Rounded, SHOWN_BITS, Truth};
 use std::cell::OnceCell;
 
 /// The error that is forgiven to each output, in absolute terms. On ordinary rows of a dtype narrower than f64 it is computed in
-/// plain `f64`, from the numbers of [`NearCase`], and every machine computes the same bits; elsewhere in [`Magnitude`].
+/// plain `f64`, from numbers with a radius, and every machine computes the same bits; elsewhere in [`Magnitude`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Bounds<S = Magnitude> {
     /// For each output the bound of the textbook algorithm: beyond it a result is worse than the textbook. Of a kernel that claims
