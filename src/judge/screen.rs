@@ -44,7 +44,7 @@ struct Measured {
 
 impl Measured {
     /// Whether there is no error, as the judge shows it.
-    fn is_none(&self) -> bool {
+    fn is_negligible(&self) -> bool {
         self.ulps.abs() + self.doubt < RESOLUTION
     }
 }
@@ -74,13 +74,13 @@ pub(crate) fn screen(
             grades[Grade::Tight as usize] += 1;
             continue;
         }
-        let own = measure(got, near, format).filter(|own| own.is_certain || own.is_none())?;
+        let own = measure(got, near, format).filter(|own| own.is_certain || own.is_negligible())?;
         let Measured { ulps, doubt, unit, .. } = own;
         let (least, most) = (ulps.abs() - doubt, ulps.abs() + doubt);
         let scale = ldexp(1.0, -unit);
         let tight = bounds.tight.as_ref().map(|tight| tight[j] * scale);
         measured += 1;
-        if own.is_none() {
+        if own.is_negligible() {
             grades[if tight.is_some() { Grade::Tight } else { Grade::Textbook } as usize] += 1;
             histogram[0] += 1;
             continue;
@@ -279,7 +279,7 @@ mod tests {
         let near = |high: f64, low: f64, radius: f64| Near { high, low, radius };
         // Just below 1, and known to be: the ulp is that of the binade below.
         let below = measure(1.0, near(1.0, -1e-30, 1e-45), format).unwrap();
-        assert_eq!((below.unit, below.is_certain, below.is_none()), (-24, true, true));
+        assert_eq!((below.unit, below.is_certain, below.is_negligible()), (-24, true, true));
         let exact = measure(1.0, near(1.0, 0.0, 0.0), format).unwrap();
         assert_eq!((exact.unit, exact.is_certain, exact.ulps), (-23, true, 0.0));
         // On either side of 1.
@@ -288,7 +288,7 @@ mod tests {
         assert!(measure(1.0, near(1.0 - 1e-16, 0.0, 1e-15), format).is_none());
         // Overflow: infinite is right beyond half an ulp above the largest number, and nothing else is told there.
         let edge = format.largest() * (1.0 + f64::from(f32::EPSILON) / 4.0);
-        assert!(measure(f64::INFINITY, near(edge * 1.000001, 0.0, 0.0), format).unwrap().is_none());
+        assert!(measure(f64::INFINITY, near(edge * 1.000001, 0.0, 0.0), format).unwrap().is_negligible());
         assert!(measure(f64::NEG_INFINITY, near(edge * 1.000001, 0.0, 0.0), format).is_none());
         assert!(measure(f64::INFINITY, near(edge * 0.9999999, 0.0, 0.0), format).is_none());
         assert!(measure(f64::from(f32::MAX), near(edge, 0.0, 0.0), format).is_none());

@@ -248,14 +248,15 @@ fn weight(max: f64, z: f64) -> f64 {
     if z == f64::NEG_INFINITY { 0.0 } else { weight }
 }
 
+/// The leading 42 bits of ln 2, and the rest.
+const L1: f64 = f64::from_bits(0x3fe6_2e42_fefa_3800);
+const L2: f64 = f64::from_bits(0x3d2e_f357_93c7_6730);
+
 /// `exp(-(high + low))` for `0 <= high <= 700` and `|low| <= ulp(high) / 2`; see the head of the file.
 #[inline]
 fn exp_of_minus(high: f64, low: f64) -> f64 {
     /// Adding it rounds to an integer, which is then in the low bits.
     const ROUNDING: f64 = 6_755_399_441_055_744.0;
-    /// The leading 42 bits of ln 2, and the rest.
-    const L1: f64 = f64::from_bits(0x3fe6_2e42_fefa_3800);
-    const L2: f64 = f64::from_bits(0x3d2e_f357_93c7_6730);
     let shifted = -high * std::f64::consts::LOG2_E + ROUNDING;
     let k = shifted - ROUNDING;
     let a = -high - k * L1;
@@ -286,8 +287,6 @@ const COEFFICIENTS: [f64; 12] = {
 
 /// `log(1 + high + low)` of a sum that is not negative, `low` at most an ulp of `high`; see the head of the file.
 fn ln_1p(high: f64, low: f64) -> f64 {
-    const L1: f64 = f64::from_bits(0x3fe6_2e42_fefa_3800);
-    const L2: f64 = f64::from_bits(0x3d2e_f357_93c7_6730);
     const TERMS: i32 = 11;
     let two_atanh = |t: f64| {
         let square = t * t;
