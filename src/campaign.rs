@@ -204,7 +204,7 @@ impl<'a> Work<'a> {
             if let Err(error) = fenv::ensure_standard() {
                 halt(Some(error));
             }
-            let (mut oracle, mut sums, mut waiting) = (Oracle::new(), Sums::default(), Waiting::default());
+            let (mut oracle, mut sums, mut waiting) = (plan.oracle(), Sums::default(), Waiting::default());
             while !is_over() {
                 let number = next.fetch_add(1, Ordering::Relaxed);
                 if number >= pieces.len() {
@@ -263,7 +263,7 @@ impl<'a> Work<'a> {
             self.advance(if control.is_stopped() { sum.counts.rows } else { steps }, steps);
             ((function.kernel, function.op, dtype, family), sum)
         };
-        let found: Vec<_> = pool.install(|| self.searches.par_iter().map_init(Oracle::new, search).collect());
+        let found: Vec<_> = pool.install(|| self.searches.par_iter().map_init(|| plan.oracle(), search).collect());
         found.into_iter().for_each(|(cell, sum)| sums.take(cell, sum));
     }
 

@@ -19,9 +19,11 @@ pub(crate) mod screen;
 mod verdict;
 
 pub use bound::Bounds;
+use bound::OutputBounds;
 pub(crate) use bound::value_of as due_value;
 pub use error::OutputError;
 pub use relation::Relation;
+use screen::Told;
 pub use verdict::{Grade, Verdict};
 
 /// The number of bins of [`Judgement::histogram`].
@@ -93,19 +95,13 @@ pub struct WorstOutput {
 /// Judges an outcome of a case. `truth` must be that of the case, `bounds` those of the claims.
 pub fn judge(case: &Case, outcome: &Outcome, truth: &Truth, bounds: &Bounds, claims: &Claims) -> Judgement {
     let _standard = Standard::enter();
-    let outputs = match outcome {
-        Outcome::Outputs(outputs) => outputs,
-        Outcome::Failed(fault, message) => return Judgement::of_fault(*fault, message.clone()),
-        // Nothing was measured, so nothing is claimed.
-        Outcome::NotRun => return Judgement { verdict: Verdict::Undecided, ..Judgement::empty() },
+    let outputs = match answer(case, outcome) {
+        Ok(outputs) => outputs,
+        Err(judgement) => return judgement,
     };
-    let due = case.op().outputs(case.logits().len());
-    if outputs.len() != due {
-        return Judgement::of_fault(Fault::Unwritten, format!("{} outputs where {due} are due", outputs.len()));
-    }
-    let judging = Judging { case, truth, bounds, claims };
+    let judging = Judging { case, class: truth.class, claims };
     // An answer passes if it passes one of the alternatives; if it passes none, the first speaks.
-    let mut judgements = (0..truth.alternatives.len()).map(|alternative| judging.judge_outputs(outputs, alternative));
+    let mut judgements = truth.alternatives.iter().map(|due| judging.judge_outputs(outputs, due, bounds));
     // A truth without an alternative is none, and no pass.
     let Some(first) = judgements.next() else {
         return Judgement { verdict: Verdict::Undecided, ..Judgement::empty() };
@@ -116,14 +112,24 @@ pub fn judge(case: &Case, outcome: &Outcome, truth: &Truth, bounds: &Bounds, cla
         judgements.find(|judgement| judgement.verdict == Verdict::Pass).unwrap_or(first)
     };
     if judgement.verdict == Verdict::Pass {
-        judgement.relation = judging.broken_relation(outputs);
-        match judgement.relation {
-            None => {}
-            Some(Relation::Range) => judgement.verdict = Verdict::Range,
-            Some(_) => judgement.verdict = Verdict::Relation,
-        }
+        judgement.break_relation(judging.broken_relation(outputs, truth, bounds));
     }
     judgement
+}
+
+/// The outputs of an outcome, as many as are due; else what is said of it.
+pub(crate) fn answer<'a>(case: &Case, outcome: &'a Outcome) -> Result<&'a [f64], Judgement> {
+    let due = case.op().outputs(case.logits().len());
+    match outcome {
+        Outcome::Outputs(outputs) if outputs.len() == due => Ok(outputs),
+        Outcome::Outputs(outputs) => {
+            let message = format!("{} outputs where {due} are due", outputs.len());
+            Err(Judgement::of_fault(Fault::Unwritten, message))
+        }
+        Outcome::Failed(fault, message) => Err(Judgement::of_fault(*fault, message.clone())),
+        // Nothing was measured, so nothing is claimed.
+        Outcome::NotRun => Err(Judgement { verdict: Verdict::Undecided, ..Judgement::empty() }),
+    }
 }
 
 /// The cases whose answers a kernel's claims relate to that of this one, with the relation. None for kernels that claim no shape.
@@ -186,30 +192,29 @@ pub fn judge_output(
     got: f64,
 ) -> OutputJudgement {
     let _standard = Standard::enter();
-    Judging { case, truth, bounds, claims }.judge_best(index, got)
+    Judging { case, class: truth.class, claims }.judge_best(index, got, truth, &bounds.at(index))
 }
 
 /// What a judgement needs.
 struct Judging<'a> {
     case: &'a Case,
-    truth: &'a Truth,
-    bounds: &'a Bounds,
+    class: RowClass,
     claims: &'a Claims,
 }
 
 impl Judging<'_> {
-    fn judge_outputs(&self, outputs: &[f64], alternative: usize) -> Judgement {
+    fn judge_outputs(&self, outputs: &[f64], due: &[Due], bounds: &Bounds) -> Judgement {
         let mut judgement = Judgement { outputs: outputs.len() as u64, ..Judgement::empty() };
         for (index, &got) in outputs.iter().enumerate() {
-            let judged = self.judge_due(&self.truth.alternatives[alternative][index], index, got);
+            let judged = self.judge_due(&due[index], &bounds.at(index), got);
             judgement.add(index, got, judged);
         }
         judgement
     }
 
     /// The best that can be said of one output alone.
-    fn judge_best(&self, index: usize, got: f64) -> OutputJudgement {
-        let mut judged = self.truth.alternatives.iter().map(|outputs| self.judge_due(&outputs[index], index, got));
+    fn judge_best(&self, index: usize, got: f64, truth: &Truth, bounds: &OutputBounds) -> OutputJudgement {
+        let mut judged = truth.alternatives.iter().map(|outputs| self.judge_due(&outputs[index], bounds, got));
         let Some(first) = judged.next() else { return OutputJudgement::undecided() };
         if first.verdict == Verdict::Pass {
             first
@@ -218,26 +223,26 @@ impl Judging<'_> {
         }
     }
 
-    fn judge_due(&self, due: &Due, index: usize, got: f64) -> OutputJudgement {
+    fn judge_due(&self, due: &Due, bounds: &OutputBounds, got: f64) -> OutputJudgement {
         let is_nan_due = matches!(due, Due::OneOf(accepted) if accepted.contains(&Accepted::Nan));
         let is_known = matches!(due, Due::Value(real) if !real.rounded.is_nan()) && !got.is_nan();
-        if self.is_flushed(index) && (is_nan_due || is_known) {
+        if self.is_flushed(bounds) && (is_nan_due || is_known) {
             return OutputJudgement { grade: Some(Grade::Textbook), ..OutputJudgement::exact() };
         }
         match due {
-            Due::Value(real) => self.judge_real(real, index, got),
+            Due::Value(real) => self.judge_real(real, bounds, got),
             Due::Undecided => OutputJudgement::undecided(),
-            Due::OneOf(accepted) => self.judge_accepted(accepted, index, got),
+            Due::OneOf(accepted) => self.judge_accepted(accepted, bounds, got),
         }
     }
 
     /// Whether this is an element that the kernel may take for 0, as it claims: its value may be anything then, a logarithm of 0 too.
-    fn is_flushed(&self, index: usize) -> bool {
-        let is_claimed = self.truth.class == RowClass::Elements && self.claims.flush_to_zero;
-        is_claimed && self.bounds.textbook[index] == Magnitude::INFINITY
+    fn is_flushed(&self, bounds: &OutputBounds) -> bool {
+        let is_claimed = self.class == RowClass::Elements && self.claims.flush_to_zero;
+        is_claimed && bounds.textbook == Magnitude::INFINITY
     }
 
-    fn judge_accepted(&self, accepted: &[Accepted], index: usize, got: f64) -> OutputJudgement {
+    fn judge_accepted(&self, accepted: &[Accepted], bounds: &OutputBounds, got: f64) -> OutputJudgement {
         let mut value = None;
         let nan_is_accepted = accepted.contains(&Accepted::Nan);
         for accepted in accepted {
@@ -246,7 +251,7 @@ impl Judging<'_> {
                 Accepted::Infinity(x) if got == x => return OutputJudgement::exact(),
                 Accepted::Between(low, high) if low <= got && got <= high => return OutputJudgement::exact(),
                 Accepted::Value(real) => {
-                    let judged = self.judge_real(&real, index, got);
+                    let judged = self.judge_real(&real, bounds, got);
                     if judged.verdict == Verdict::Pass {
                         return judged;
                     }
@@ -269,16 +274,14 @@ impl Judging<'_> {
         OutputJudgement::wrong_kind(verdict)
     }
 
-    fn judge_real(&self, real: &Rounded, index: usize, got: f64) -> OutputJudgement {
+    fn judge_real(&self, real: &Rounded, bounds: &OutputBounds, got: f64) -> OutputJudgement {
         let format = self.case.dtype().format();
-        // A loss can only overflow upwards; a product can form inf - inf.
-        let forgiven = self.bounds.overflow_is_forgiven && (self.case.op().direction().is_some() || got > 0.0);
-        if forgiven && !got.is_finite() && real.rounded.is_finite() {
+        if self.is_forgiven_overflow(bounds.overflow_is_forgiven, got) && real.rounded.is_finite() {
             return OutputJudgement { grade: Some(Grade::Textbook), ..OutputJudgement::exact() };
         }
         // A zero that is due in a row without weight is due exactly.
-        let exact_zero = real.is_zero() && !self.truth.class.is_ordinary();
-        let textbook = if exact_zero { Magnitude::ZERO } else { self.bounds.textbook[index] };
+        let exact_zero = real.is_zero() && !self.class.is_ordinary();
+        let textbook = if exact_zero { Magnitude::ZERO } else { bounds.textbook };
         let bound_ulps = textbook.shifted(-real.unit).to_f64();
         let wrong_kind = |verdict| OutputJudgement { bound_ulps, ..OutputJudgement::wrong_kind(verdict) };
         if got.is_nan() {
@@ -287,14 +290,13 @@ impl Judging<'_> {
         if got.is_infinite() && got != real.rounded {
             return wrong_kind(if real.rounded.is_infinite() { Verdict::Swallowed } else { Verdict::Inf });
         }
-        let within =
-            |bounds: &Option<Vec<Magnitude>>, error: Magnitude| bounds.as_ref().map(|bounds| error <= bounds[index]);
         let error = OutputError::of(got, real, format);
         let ratio = (error.absolute / textbook).to_f64();
-        let half_digits = within(&self.bounds.half_digits, error.absolute);
+        let within = |bound: Option<Magnitude>| bound.map(|bound| error.absolute <= bound);
+        let half_digits = within(bounds.half_digits);
         let (verdict, grade) = if ratio > 1.0 || (self.claims.half_digits && half_digits == Some(false)) {
-            (self.failure(real, got), None)
-        } else if within(&self.bounds.tight, error.absolute) == Some(true) {
+            (self.failure(real.rounded, real.residual, got), None)
+        } else if within(bounds.tight) == Some(true) {
             (Verdict::Pass, Some(Grade::Tight))
         } else if half_digits == Some(false) {
             (Verdict::Pass, Some(Grade::LongSum))
@@ -304,12 +306,18 @@ impl Judging<'_> {
         OutputJudgement { verdict, grade, ulps: Some(error.signed_ulps), bound_ulps, ratio }
     }
 
-    /// The name of an error beyond the bound.
-    fn failure(&self, real: &Rounded, got: f64) -> Verdict {
-        let exact_sign = if real.rounded != 0.0 { real.rounded } else { real.residual };
-        if real.rounded.is_infinite() {
+    /// Whether this is an overflow that is forgiven where the value is finite: a loss can only overflow upwards, a product can form
+    /// inf - inf.
+    fn is_forgiven_overflow(&self, overflow_is_forgiven: bool, got: f64) -> bool {
+        overflow_is_forgiven && !got.is_finite() && (self.case.op().direction().is_some() || got > 0.0)
+    }
+
+    /// The name of an error beyond the bound, of a value that rounds to this and has this residual.
+    fn failure(&self, rounded: f64, residual: f64, got: f64) -> Verdict {
+        let exact_sign = if rounded != 0.0 { rounded } else { residual };
+        if rounded.is_infinite() {
             Verdict::Swallowed
-        } else if got == 0.0 && real.rounded != 0.0 {
+        } else if got == 0.0 && rounded != 0.0 {
             Verdict::Zero
         } else if relation::is_out_of_range(self.case.op(), got) {
             Verdict::Range
@@ -320,13 +328,13 @@ impl Judging<'_> {
         }
     }
 
-    fn broken_relation(&self, outputs: &[f64]) -> Option<Relation> {
-        if self.truth.class.is_ordinary() {
-            return relation::broken_within(self.case, outputs, self.claims, self.bounds.sum);
+    fn broken_relation(&self, outputs: &[f64], truth: &Truth, bounds: &Bounds) -> Option<Relation> {
+        if self.class.is_ordinary() {
+            return relation::broken_within(self.case, outputs, self.claims, bounds.sum);
         }
         // Several +inf: NaN, or a distribution.
-        let is_distribution = || (outputs.iter().sum::<f64>() - 1.0).abs() <= self.bounds.sum;
-        let numbers = self.truth.unit_sum && outputs.iter().all(|p| !p.is_nan());
+        let is_distribution = || (outputs.iter().sum::<f64>() - 1.0).abs() <= bounds.sum;
+        let numbers = truth.unit_sum && outputs.iter().all(|p| !p.is_nan());
         (numbers && !is_distribution()).then_some(Relation::SumsToOne)
     }
 }
@@ -362,6 +370,16 @@ impl Judgement {
         }
     }
 
+    /// Takes a relation that the outputs of an answer that passes otherwise break, if there is one.
+    fn break_relation(&mut self, broken: Option<Relation>) {
+        self.relation = broken;
+        match broken {
+            None => {}
+            Some(Relation::Range) => self.verdict = Verdict::Range,
+            Some(_) => self.verdict = Verdict::Relation,
+        }
+    }
+
     fn of_fault(fault: Fault, message: String) -> Self {
         Self { verdict: Verdict::of_fault(fault), message: Some(message), ..Self::empty() }
     }
@@ -385,24 +403,22 @@ impl Judgement {
         }
     }
 
+    /// Counts an output, and takes its figures.
     fn add(&mut self, index: usize, got: f64, judged: OutputJudgement) {
-        if let Some(grade) = judged.grade {
-            self.grades[grade as usize] += 1;
-            self.grade = self.grade.max(Some(grade));
-        }
-        if let Some(ulps) = judged.ulps {
-            self.measured += 1;
-            self.max_ulp = self.max_ulp.max(ulps.abs());
-            self.signed_sum += i128::from(fixed_point(ulps));
-            self.histogram[histogram_bin(ulps.abs())] += 1;
-        }
+        self.count(&Told::of(&judged));
+        self.verdict = self.verdict.max(judged.verdict);
+        self.raise(index, got, judged);
+    }
+
+    /// Takes the figures of an output, where they are the largest.
+    fn raise(&mut self, index: usize, got: f64, judged: OutputJudgement) {
+        self.max_ulp = self.max_ulp.max(judged.ulps.map_or(0.0, f64::abs));
         self.max_ratio = self.max_ratio.max(judged.ratio);
         let is_worse = match &self.worst {
             None => true,
             Some(worst) => (judged.verdict, judged.ratio) > (worst.judged.verdict, worst.judged.ratio),
         };
         if is_worse {
-            self.verdict = judged.verdict;
             self.worst = Some(WorstOutput { index, got, judged });
         }
     }

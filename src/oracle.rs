@@ -33,15 +33,48 @@ mod row;
 mod special;
 mod tier;
 
-pub(crate) use near::{Near, NearCase, NearRow, SLACK};
+use near::NearRow;
+pub(crate) use near::{Near, NearCase, SLACK};
 pub use rounded::Rounded;
 pub(crate) use rounded::SHOWN_BITS;
 
 /// The oracle. It keeps the last row, so cases of several ops on one row share one set of exponentials.
 #[derive(Default)]
 pub struct Oracle {
-    row: Option<PreparedRow>,
+    row: Option<Arc<PreparedRow>>,
     near: Option<Arc<NearRow>>,
+    is_asked_alone: bool,
+}
+
+/// The outputs of an ordinary case, each told when it is asked for.
+pub(crate) struct Dues<'a> {
+    question: Box<dyn Question + 'a>,
+    /// The row, where equal logits have equal outputs because the op adds nothing of its own to each.
+    shared: Option<Arc<PreparedRow>>,
+    /// By group of equal logits where these are shared, else by output.
+    known: Vec<Option<Due>>,
+    /// Masked logits are in no group.
+    masked: Option<Due>,
+}
+
+impl<'a> Dues<'a> {
+    fn new(case: &'a Case, row: Arc<PreparedRow>) -> Self {
+        let is_shared = case.op().others().is_empty() && !case.op().is_scalar() && row.groups() < row.finite;
+        let count = if is_shared { row.groups() } else { case.op().outputs(case.logits().len()) };
+        let shared = is_shared.then(|| row.clone());
+        Self { question: question::of(case, Some(row)), shared, known: vec![None; count], masked: None }
+    }
+
+    /// What output `j` must be.
+    pub fn get(&mut self, j: usize) -> &Due {
+        let Self { question, shared, known, masked } = self;
+        let place = match shared.as_ref().map(|row| row.group[j]) {
+            None => &mut known[j],
+            Some(MASKED) => masked,
+            Some(group) => &mut known[group as usize],
+        };
+        place.get_or_insert_with(|| question.due(j))
+    }
 }
 
 /// What an output must be.
@@ -144,6 +177,11 @@ impl Oracle {
         Self::default()
     }
 
+    /// One that no plain numbers go before: it is asked about every output.
+    pub(crate) fn asked_alone() -> Self {
+        Self { is_asked_alone: true, ..Self::default() }
+    }
+
     /// What each output of the case must be. For ordinary rows the preset of special values makes no difference.
     pub fn truth(&mut self, case: &Case, special: Special) -> Truth {
         let _standard = Standard::enter();
@@ -155,23 +193,11 @@ impl Oracle {
             return elements(case);
         }
         let row = self.row(case);
-        let question = question::of(case, Some(row));
-        let outputs = 0..case.op().outputs(case.logits().len());
-        // Equal logits have equal outputs where the op adds nothing of its own to each.
-        let shares = case.op().others().is_empty() && !case.op().is_scalar() && row.groups() < row.finite;
-        let outputs = if shares {
-            let mut by_group: Vec<Option<Due>> = vec![None; row.groups()];
-            let due = |j: usize| match row.group[j] {
-                MASKED => question.due(j),
-                group => by_group[group as usize].get_or_insert_with(|| question.due(j)).clone(),
-            };
-            outputs.map(due).collect()
-        } else {
-            outputs.map(|j| question.due(j)).collect()
-        };
+        let mut dues = Dues::new(case, row.clone());
+        let outputs = (0..case.op().outputs(case.logits().len())).map(|j| dues.get(j).clone()).collect();
         let uses_deviations = case.op().row().is_some_and(|facts| facts.uses_deviations);
         let each = if uses_deviations { 0..case.logits().len() } else { 0..0 };
-        let deviations = each.map(|j| question.deviation(j)).collect();
+        let deviations = each.map(|j| dues.question.deviation(j)).collect();
         Truth { alternatives: vec![outputs], unit_sum: false, class, anatomy: row.anatomy().clone(), deviations }
     }
 
@@ -205,19 +231,25 @@ impl Oracle {
         outputs.iter().enumerate().map(describe).collect()
     }
 
+    /// The outputs of an ordinary case of a row op, one by one.
+    pub(crate) fn dues<'a>(&mut self, case: &'a Case) -> Dues<'a> {
+        let _standard = Standard::enter();
+        Dues::new(case, self.row(case))
+    }
+
     /// The case in plain numbers, on the last row, if it is the same; none where they are not enough.
-    pub(crate) fn near(&mut self, case: &Case) -> Option<NearCase> {
-        if !NearCase::takes(case, RowClass::of(case.op(), case.logits())) {
+    pub(crate) fn near(&mut self, case: &Case, class: RowClass) -> Option<NearCase> {
+        if self.is_asked_alone || !NearCase::takes(case, class) {
             return None;
         }
         let _standard = Standard::enter();
         self.near = self.near.take().filter(|row| row.is_of(case.shared_logits()));
         let row = self.near.get_or_insert_with(|| Arc::new(NearRow::new(case.shared_logits().clone())));
-        Some(NearCase::on(row.clone(), case))
+        Some(NearCase::on(row.clone(), case, class))
     }
 
     /// The prepared row of a case: the last one, if it is the same.
-    fn row(&mut self, case: &Case) -> &PreparedRow {
+    fn row(&mut self, case: &Case) -> Arc<PreparedRow> {
         let same = self
             .row
             .as_ref()
@@ -225,7 +257,8 @@ impl Oracle {
         if !same {
             self.row = None;
         }
-        self.row.get_or_insert_with(|| PreparedRow::new(case.dtype(), case.shared_logits().clone()))
+        let row = || Arc::new(PreparedRow::new(case.dtype(), case.shared_logits().clone()));
+        self.row.get_or_insert_with(row).clone()
     }
 }
 

@@ -11,20 +11,23 @@ use crate::case::Case;
 use crate::fenv::Standard;
 #[cfg(feature = "cli")]
 use crate::judge::OutputJudgement;
-use crate::judge::screen::{Largest, screen};
+use crate::judge::screen::{Largest, Screened, Screening};
 use crate::judge::{self, Bounds, Judgement, Relation, Verdict};
 use crate::kernel::{self, Claims, Kernel, Outcome};
-use crate::oracle::{NearCase, Oracle, Truth};
+use crate::oracle::{Dues, NearCase, Oracle, Truth};
 use crate::quiet::without_panic_message;
 use crate::special::{RowClass, Special};
 
 /// A case on which kernels are judged.
 pub(crate) struct Trial<'a> {
     case: &'a Case,
+    class: RowClass,
     truths: Vec<(Special, Truth)>,
     terms: Vec<Terms>,
     /// The case in plain numbers, if they are enough for it; none before it is asked for.
     near: Option<Option<NearCase>>,
+    /// What plain numbers leave open; none before it is asked for.
+    dues: Option<Dues<'a>>,
     screens: Vec<Screen>,
     /// For each set of claims the cases whose answers they relate to this one; made when a kernel first passes.
     related: Vec<(Claims, Vec<(Relation, Case)>)>,
@@ -35,11 +38,8 @@ struct Screen {
     claims: Claims,
     bounds: Bounds<f64>,
     /// See [`Terms::judged`].
-    judged: Vec<(Vec<f64>, Option<Screened>)>,
+    judged: Vec<(Vec<f64>, Screened)>,
 }
-
-/// What the screen says of an answer.
-type Screened = (Judgement, Option<Largest>);
 
 /// What a case is judged by under some claims.
 struct Terms {
@@ -57,7 +57,9 @@ const MOST_REMEMBERED: usize = 16;
 impl<'a> Trial<'a> {
     /// A trial of this case, with nothing computed yet.
     pub fn new(case: &'a Case) -> Self {
-        Self { case, truths: Vec::new(), terms: Vec::new(), near: None, screens: Vec::new(), related: Vec::new() }
+        let class = RowClass::of(case.op(), case.logits());
+        let (truths, terms, screens, related) = Default::default();
+        Self { case, class, truths, terms, near: None, dues: None, screens, related }
     }
 
     /// The case.
@@ -67,7 +69,7 @@ impl<'a> Trial<'a> {
 
     /// The class of its row.
     pub fn class(&self) -> RowClass {
-        RowClass::of(self.case.op(), self.case.logits())
+        self.class
     }
 
     /// The truth of the case, computed when first asked for.
@@ -101,75 +103,81 @@ impl<'a> Trial<'a> {
         claims: &Claims,
         outcome: &Outcome,
     ) -> Judgement {
-        let mut judgement = self.judge_exactly(oracle, claims, outcome);
+        let mut judgement = self.judge_alone(oracle, claims, outcome);
         if judgement.verdict == Verdict::Pass
             && let Some(found) = self.elsewhere(oracle, kernel, claims, outcome)
         {
             judgement.add_elsewhere(found);
         }
-        if judgement.verdict == Verdict::Pass && claims.forgive_more(self.case.dtype()) {
-            let place = self.place_of_terms(oracle, claims);
-            judgement.needs_claims = self.needs_claims(oracle, place, outcome, &judgement);
-        }
+        judgement.needs_claims = judgement.verdict == Verdict::Pass && self.needs_claims(oracle, claims, outcome);
         judgement
     }
 
-    /// The same, but for the largest figures and the worst output where plain numbers decide all else: then these are left out, and the
-    /// intervals of the figures are told. [`Trial::judge_exactly`] tells the rest.
+    /// The same, but where plain numbers decide that an answer passes, its largest figures and its worst output are left out, and the
+    /// intervals of the figures are told. [`Trial::judge_alone`] tells the rest.
     pub fn screen_outcome(
         &mut self,
         oracle: &mut Oracle,
         kernel: &dyn Kernel,
         claims: &Claims,
         outcome: &Outcome,
-    ) -> Screened {
-        let Some(screened) = self.screen(oracle, claims, outcome) else {
+    ) -> (Judgement, Option<Largest>) {
+        let screened = judge::answer(self.case, outcome).ok().and_then(|outputs| self.screen(oracle, claims, outputs));
+        let passes = |(judgement, largest): &Screened| judgement.verdict == Verdict::Pass && !largest.is_nothing();
+        let Some((mut judgement, largest)) = screened.filter(passes) else {
             return (self.judge_outcome(oracle, kernel, claims, outcome), None);
         };
         // The kernel must not be asked twice: it may answer differently.
-        let Some(found) = self.elsewhere(oracle, kernel, claims, outcome) else { return screened };
-        let mut judgement = self.judge_exactly(oracle, claims, outcome);
-        judgement.add_elsewhere(found);
-        (judgement, None)
-    }
-
-    /// What is said of an answer by itself from plain numbers, if they decide it: also that it needs no claims.
-    fn screen(&mut self, oracle: &mut Oracle, claims: &Claims, outcome: &Outcome) -> Option<Screened> {
-        let Outcome::Outputs(outputs) = outcome else { return None };
-        let case = self.case;
-        self.near.get_or_insert_with(|| oracle.near(case)).as_ref()?;
-        let screened = self.screen_under(claims, outputs)?;
-        if claims.forgive_more(case.dtype()) {
-            self.screen_under(&claims.plain(), outputs)?;
+        if let Some(found) = self.elsewhere(oracle, kernel, claims, outcome) {
+            judgement = self.judge_alone(oracle, claims, outcome);
+            judgement.add_elsewhere(found);
+            return (judgement, None);
         }
-        Some(screened)
+        judgement.needs_claims = self.needs_claims(oracle, claims, outcome);
+        (judgement, Some(largest))
     }
 
-    fn screen_under(&mut self, claims: &Claims, outputs: &[f64]) -> Option<Screened> {
-        let near = self.near.as_ref()?.as_ref()?;
+    /// What is said of an answer by itself.
+    pub fn judge_alone(&mut self, oracle: &mut Oracle, claims: &Claims, outcome: &Outcome) -> Judgement {
+        let outputs = match judge::answer(self.case, outcome) {
+            Ok(outputs) => outputs,
+            Err(judgement) => return judgement,
+        };
+        let Some(screened) = self.screen(oracle, claims, outputs) else {
+            let place = self.place_of_terms(oracle, claims);
+            let (case, terms) = (self.case, &mut self.terms[place]);
+            return terms.judge(case, outcome, &self.truths[terms.truth].1);
+        };
+        let place = self.screens.iter().position(|known| known.claims == *claims);
+        let (Some(Some(near)), Some(place)) = (&self.near, place) else { return screened.0 };
+        let _standard = Standard::enter();
+        let (case, dues) = (self.case, &mut self.dues);
+        let due = |j: usize| dues.get_or_insert_with(|| oracle.dues(case)).get(j).clone();
+        Screening { case, near, bounds: &self.screens[place].bounds, claims }.settle(outputs, &screened, due)
+    }
+
+    /// What is said of an answer by itself from plain numbers first, if there are any for the case.
+    fn screen(&mut self, oracle: &mut Oracle, claims: &Claims, outputs: &[f64]) -> Option<Screened> {
+        let (case, class) = (self.case, self.class);
+        let near = self.near.get_or_insert_with(|| oracle.near(case, class)).as_ref()?;
         let _standard = Standard::enter();
         let found = self.screens.iter().position(|known| known.claims == *claims);
         let place = found.unwrap_or_else(|| {
-            let bounds = Bounds::of_near(self.case, near, claims);
+            let bounds = Bounds::of_near(case, near, claims);
             self.screens.push(Screen { claims: claims.clone(), bounds, judged: Vec::new() });
             self.screens.len() - 1
         });
         let Screen { bounds, judged, .. } = &mut self.screens[place];
         if let Some((_, known)) = judged.iter().find(|(known, _)| is_same(known, outputs)) {
-            return known.clone();
+            return Some(known.clone());
         }
-        let screened = screen(self.case, near, bounds, claims, outputs);
+        let dues = &mut self.dues;
+        let due = |j: usize| dues.get_or_insert_with(|| oracle.dues(case)).get(j).clone();
+        let screened = Screening { case, near, bounds, claims }.judge(outputs, due);
         if judged.len() < MOST_REMEMBERED {
             judged.push((outputs.to_vec(), screened.clone()));
         }
-        screened
-    }
-
-    /// What is said of an answer by itself.
-    pub fn judge_exactly(&mut self, oracle: &mut Oracle, claims: &Claims, outcome: &Outcome) -> Judgement {
-        let place = self.place_of_terms(oracle, claims);
-        let (case, terms) = (self.case, &mut self.terms[place]);
-        terms.judge(case, outcome, &self.truths[terms.truth].1)
+        Some(screened)
     }
 
     /// What a kernel whose answer passes does on other forms of the row.
@@ -232,23 +240,14 @@ impl<'a> Trial<'a> {
         })
     }
 
-    /// Whether an answer that passes under the terms at `place` would fail if the kernel claimed nothing.
-    fn needs_claims(&mut self, oracle: &mut Oracle, place: usize, outcome: &Outcome, judgement: &Judgement) -> bool {
-        let plain = self.terms[place].claims.plain();
-        let plain = self.place_of_terms(oracle, &plain);
-        let (with, without) = (&self.terms[place].bounds, &self.terms[plain].bounds);
-        // Most answers are so far within their bounds that no further look is needed.
-        let is_clear = with.sum <= without.sum
-            && with
-                .textbook
-                .iter()
-                .zip(&without.textbook)
-                .all(|(with, without)| with <= without || (*with / *without).to_f64() * judgement.max_ratio <= 1.0);
-        if is_clear {
+    /// Whether an answer that passes under these claims would fail if the kernel claimed nothing.
+    fn needs_claims(&mut self, oracle: &mut Oracle, claims: &Claims, outcome: &Outcome) -> bool {
+        if !claims.forgive_more(self.case.dtype()) {
             return false;
         }
-        let truth = &self.truths[self.terms[plain].truth].1;
-        self.terms[plain].judge(self.case, outcome, truth).verdict.is_failure()
+        let plain = claims.plain();
+        let screened = judge::answer(self.case, outcome).ok().and_then(|outputs| self.screen(oracle, &plain, outputs));
+        screened.map_or_else(|| self.judge_alone(oracle, &plain, outcome), |screened| screened.0).verdict.is_failure()
     }
 }
 

@@ -56,7 +56,7 @@ impl Certain {
     }
 
     fn raise(&mut self, candidate: &Candidate) {
-        let Largest { ulp, ratio } = candidate.largest;
+        let Largest { ulp, ratio, .. } = candidate.largest;
         self.ulp = self.ulp.max(ulp.0);
         self.ratio = self.ratio.max(ratio.0);
         if candidate.is_short() {
@@ -70,7 +70,7 @@ impl Certain {
 
     /// Whether a candidate may have a figure that is larger than what is certain, or as large.
     fn allows(&self, candidate: &Candidate) -> bool {
-        let Largest { ulp, ratio } = candidate.largest;
+        let Largest { ulp, ratio, .. } = candidate.largest;
         let point = |size: i32| self.points.get(&size).copied().unwrap_or(0.0);
         ulp.1 >= self.ulp
             || ratio.1 >= self.ratio
@@ -157,7 +157,7 @@ impl<'a> Waiting<'a> {
                 if !Certain::of(sum, Some(curve), one.size).allows(one) {
                     continue;
                 }
-                let judgement = trial.judge_exactly(oracle, &function.claims, &Outcome::Outputs(one.outputs.clone()));
+                let judgement = trial.judge_alone(oracle, &function.claims, &Outcome::Outputs(one.outputs.clone()));
                 sum.counts.raise(one.index, &one.case, &judgement);
                 if let Some(size) = one.size {
                     add_to_curve(&mut sum.curve, size, &judgement);

@@ -43,7 +43,7 @@ pub(super) fn all(
         finding.case_index = failure.index;
         Some(Kept { shape, finding })
     };
-    failures.par_iter().map_init(Oracle::new, kept).flatten().collect()
+    failures.par_iter().map_init(|| plan.oracle(), kept).flatten().collect()
 }
 
 /// The findings of a campaign: of each kind of failure the first, in the order of families and cases; of those with the same

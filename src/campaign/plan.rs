@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::generate::{self, Family, Source};
 use crate::kernel::{self, Claims, Kernel};
 use crate::op::Op;
+use crate::oracle::Oracle;
 use crate::outside;
 use crate::results::{self, FileRows, Provenance, Settings, Shard, Shares};
 use crate::special::Special;
@@ -71,6 +72,11 @@ impl Plan {
             claims: None,
             shard: None,
         }
+    }
+
+    /// An oracle to judge with.
+    pub(super) fn oracle(&self) -> Oracle {
+        if self.screen { Oracle::new() } else { Oracle::asked_alone() }
     }
 
     /// The claims of a kernel under this plan.

@@ -144,7 +144,7 @@ impl Search<'_> {
                     trial.judge_outcome(oracle, self.kernel, claims, &outcome)
                 }
             };
-            let class = trial.truth(oracle, claims.special).class;
+            let class = trial.class();
             self.sum.counts.add(index, case, &judgement);
             if let Some(size) = row_size(case.logits()) {
                 super::counts::add_to_curve(&mut self.sum.curve, size, &judgement);

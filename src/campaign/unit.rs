@@ -132,19 +132,14 @@ impl Unit<'_> {
                     continue;
                 };
                 let claims = &function.claims;
-                let judgement = if self.plan.screen {
-                    let (mut judgement, largest) = trial.screen_outcome(oracle, kernel, claims, &outcome);
-                    if let Some(largest) = largest {
-                        let waiting = if is_supervised { &mut *waiting_piece } else { &mut *waiting };
-                        let row = (row.index, size, trial.case());
-                        if let Some(outcome) = waiting.take(place, row, outcome, largest, sum) {
-                            judgement = trial.judge_exactly(oracle, claims, &outcome);
-                        }
+                let (mut judgement, largest) = trial.screen_outcome(oracle, kernel, claims, &outcome);
+                if let Some(largest) = largest {
+                    let waiting = if is_supervised { &mut *waiting_piece } else { &mut *waiting };
+                    let row = (row.index, size, trial.case());
+                    if let Some(outcome) = waiting.take(place, row, outcome, largest, sum) {
+                        judgement = trial.judge_alone(oracle, claims, &outcome);
                     }
-                    judgement
-                } else {
-                    trial.judge_outcome(oracle, kernel, claims, &outcome)
-                };
+                }
                 sum.counts.add(row.index, trial.case(), &judgement);
                 if let Some(size) = size {
                     counts::add_to_curve(&mut sum.curve, size, &judgement);

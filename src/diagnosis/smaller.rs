@@ -51,7 +51,7 @@ pub(super) fn shrink_until(
         let judgement = trial.judge(oracle, kernel, claims);
         // What only another form of the row does is no failure of this one.
         let fails = judgement.verdict == verdict && judgement.culprit.is_none() && verdict.is_failure();
-        fails.then(|| Shape::of(case, trial.truth(oracle, claims.special).class))
+        fails.then(|| Shape::of(case, trial.class()))
     };
     let Some(wanted) = kind(case) else { return case.clone() };
     let mut shrinker = Shrinker::new(case.clone(), budget);

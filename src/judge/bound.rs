@@ -22,6 +22,7 @@
 //! read, whose weights sum to 1), `2 eta` to `g_j - c`, `2 n eta` to `sum g_i`, `2 eta` to `g_j - p_j sum g_i`, `eta` to
 //! `v_j - c`, and `2 eta` to `p_j - q_j` where `e > 0` (of `e / n` and of the difference).
 
+use super::error::RESOLUTION;
 use crate::case::Case;
 use crate::dtype::{Dtype, Format, ldexp, two_difference};
 use crate::fenv::Standard;
@@ -30,7 +31,7 @@ use crate::magnitude::{Magnitude, Size};
 use crate::op::definition::{ElementDefinition, RowDefinition, Sum};
 use crate::op::terms::{ElementTerms, OverflowTerms, RowTerms};
 use crate::op::{ElementFacts, Kind, RowFacts, Visitor};
-use crate::oracle::{Due, NearCase, Rounded, SHOWN_BITS, Truth};
+use crate::oracle::{Due, NearCase, Rounded, Truth};
 use std::cell::OnceCell;
 
 /// The error that is forgiven to each output, in absolute terms. On ordinary rows of a dtype narrower than f64 it is computed in
@@ -50,6 +51,28 @@ pub struct Bounds<S = Magnitude> {
     pub overflow_is_forgiven: bool,
     /// How far the sum of the probabilities may be from 1, and that of the gradient from 0.
     pub sum: f64,
+}
+
+/// The bounds of one output; see [`Bounds`].
+#[derive(Debug, Clone, Copy)]
+pub(super) struct OutputBounds {
+    pub textbook: Magnitude,
+    pub tight: Option<Magnitude>,
+    pub half_digits: Option<Magnitude>,
+    pub overflow_is_forgiven: bool,
+}
+
+impl<S: Copy + Into<Magnitude>> Bounds<S> {
+    /// The bounds of output `j`.
+    pub(super) fn at(&self, j: usize) -> OutputBounds {
+        let of = |bounds: &Option<Vec<S>>| bounds.as_ref().map(|bounds| bounds[j].into());
+        OutputBounds {
+            textbook: self.textbook[j].into(),
+            tight: of(&self.tight),
+            half_digits: of(&self.half_digits),
+            overflow_is_forgiven: self.overflow_is_forgiven,
+        }
+    }
 }
 
 impl Bounds {
@@ -187,8 +210,9 @@ struct Finish<'a> {
 impl Finish<'_> {
     /// The bound of an output of this size; `error` is the error of the algorithm where the value has this size.
     fn bound<S: Size>(&self, size: S, error: impl Fn(S) -> S) -> S {
-        // The oracle tells the error to 2^-SHOWN_BITS ulp; the bound is half an ulp at least, of a binade no lower than one below.
-        let residual_slack = 1.0 + ldexp(1.0, 3 - SHOWN_BITS);
+        // An error is told to half of its resolution, and before that by the oracle to 2^-SHOWN_BITS ulp, which is less; the bound is half
+        // an ulp at least, of a binade no lower than one below.
+        let told_slack = 1.0 + 4.0 * RESOLUTION;
         let format = self.case.dtype().format();
         let error = error(size) * S::of(self.second_order);
         if error.is_zero() && size.is_zero() {
@@ -196,7 +220,7 @@ impl Finish<'_> {
         }
         // Half an ulp where the computed value may lie, which is the next binade for a value just below a power of two.
         let half_ulp = S::power_of_two(format.ulp_exponent((size + error).exponent().min(format.emax)) - 1);
-        (error + half_ulp).inflated(self.operations) * S::of(residual_slack)
+        (error + half_ulp).inflated(self.operations) * S::of(told_slack)
     }
 }
 

@@ -4,20 +4,32 @@
 //! "On the definition of ulp(x)", 2005); subnormal results and exact zeros are measured in units of the least subnormal. Where
 //! the exact value overflows, its infinity has error 0 and all else is measured from `2^(emax + 1)`.
 
-use crate::dtype::{Format, ldexp};
+use crate::dtype::{Format, exponent, ldexp};
 use crate::magnitude::Magnitude;
 use crate::oracle::Rounded;
 
-/// An error below this, in ulps, is none. The oracle tells an error to `2^-32` ulp ([`SHOWN_BITS`](crate::oracle::SHOWN_BITS)), and
-/// plain numbers tell it nearly as well (`screen`), so either way the same errors are none.
+/// An error is told as a multiple of this many ulps: the oracle tells it much better, and plain numbers nearly always (`screen`), so that
+/// both tell the same.
 pub(crate) const RESOLUTION: f64 = 1.0 / (1u64 << 20) as f64;
+
+/// An error in ulps as it is told: a multiple of [`RESOLUTION`], or, from `2^10` ulps on, with 31 significant bits.
+#[inline]
+pub(crate) fn figure(ulps: f64) -> f64 {
+    /// Adding it rounds to a multiple of [`RESOLUTION`].
+    const ROUNDING: f64 = 1.5 * (1u64 << 32) as f64;
+    if ulps.abs() < 1024.0 {
+        return (ulps + ROUNDING) - ROUNDING;
+    }
+    let unit = exponent(ulps) - 30;
+    ldexp(ldexp(ulps, -unit).round_ties_even(), unit).clamp(-f64::MAX, f64::MAX)
+}
 
 /// The error of one finite or infinite output.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct OutputError {
     /// `|got - exact|`.
     pub absolute: Magnitude,
-    /// `(got - exact) / ulp(exact)`, between `-f64::MAX` and `f64::MAX`; 0, or at least `2^-20`.
+    /// `(got - exact) / ulp(exact)`, between `-f64::MAX` and `f64::MAX`, as [`figure`] tells it.
     pub signed_ulps: f64,
 }
 
@@ -37,8 +49,8 @@ impl OutputError {
             if far { (half(got) - half(exact.rounded), exact.unit - 1) } else { (got - exact.rounded, exact.unit) };
         // Close to the exact value the difference is exact, far from it the residual is of no account.
         let ulps = ldexp(difference, -unit) - exact.residual;
-        let ulps = if ulps.abs() < RESOLUTION { 0.0 } else { ulps };
         if ulps.abs() <= f64::MAX {
+            let ulps = figure(ulps);
             return Self { absolute: Magnitude::scaled(ulps, exact.unit), signed_ulps: ulps };
         }
         if ulps.is_nan() {
@@ -73,6 +85,26 @@ mod tests {
     }
 
     #[test]
+    fn figures() {
+        for (ulps, told) in [
+            (0.0, 0.0),
+            (-0.4 * RESOLUTION, 0.0),
+            (0.6 * RESOLUTION, RESOLUTION),
+            (1.0 - 1e-9, 1.0),
+            (-1023.9999999, -1024.0),
+            (1024.0 + 0.4 * RESOLUTION, 1024.0),
+            (1e9 + 0.1, 1e9),
+            (f64::MAX, f64::MAX),
+            (-1e300, -1e300),
+        ] {
+            let found = figure(ulps);
+            let is_near = (found - told).abs() <= told.abs() * 2.0f64.powi(-31);
+            assert!(found.is_finite() && is_near && found.to_bits() != (-0.0f64).to_bits(), "{ulps}: {found}");
+            assert_eq!(figure(found), found);
+        }
+    }
+
+    #[test]
     fn overflow_is_measured_from_the_number_after_the_largest() {
         let overflow = Rounded { rounded: f64::INFINITY, residual: 0.0, unit: 104 };
         assert_eq!(OutputError::of(f64::INFINITY, &overflow, F32).signed_ulps, 0.0);
@@ -90,7 +122,7 @@ mod tests {
         assert_eq!((error.absolute.to_f64(), error.signed_ulps), (f64::MAX, f64::MAX));
         let largest = Rounded { rounded: f64::MAX, residual: 0.0, unit: 971 };
         assert_eq!(OutputError::of(f64::INFINITY, &largest, format).signed_ulps, 1.0);
-        assert_eq!(OutputError::of(-f64::MAX, &largest, format).signed_ulps, -(ldexp(1.0, 54) - 2.0));
+        assert_eq!(OutputError::of(-f64::MAX, &largest, format).signed_ulps, -ldexp(1.0, 54));
         let tiny = Rounded { rounded: 0.0, residual: 1e-200, unit: -1074 };
         assert_eq!(OutputError::of(0.0, &tiny, format).signed_ulps, 0.0);
     }

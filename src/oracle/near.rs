@@ -4,7 +4,8 @@
 //! Every operation is an IEEE operation in a fixed order, without a fused multiply-add and without libm, so every machine computes
 //! the same bits. `U = 2^-53`.
 //!
-//! **A number** ([`Near`]) is `high + low` with a radius: the real number is within the radius, and [`SLACK`] more, of the exact sum.
+//! **A number** ([`Near`]) is `high + low` with a radius: the real number is within the radius, and [`SLACK`] more, of the exact sum. A
+//! radius of 0 means that it is the exact sum, without slack.
 //! `low` need not be small; where the number is known beside another one (`1 - 10^-30`), `high` is that one and `low` the rest.
 //!
 //! **The weight** `exp(-d)`, `d = high + low` exactly, relative error below `2 U` ([`exp_of_minus`]). With `k` the integer nearest to
@@ -47,6 +48,9 @@ const U: f64 = f64::EPSILON / 2.0;
 /// direction below `2^129`, from a row of `2^60` logits. It is far below any unit of a narrow dtype.
 pub(crate) const SLACK: f64 = 1e-240;
 
+/// From here on, a product loses nothing to underflow, nor does its radius.
+const TINY: f64 = 1e-280;
+
 /// `d` beyond which a weight is [`LEAST_WEIGHT`].
 const REACH: f64 = 700.0;
 
@@ -58,7 +62,7 @@ const PROBABILITY_ERROR: f64 = 8.0 * U;
 const SHORTFALL_ERROR: f64 = 10.0 * U;
 const LOG_ERROR: f64 = 12.5 * U;
 
-/// A real number: within `radius` (and [`SLACK`]) of `high + low`.
+/// A real number: within `radius` (and [`SLACK`]) of `high + low`; that sum itself where the radius is 0.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Near {
     pub high: f64,
@@ -133,7 +137,9 @@ impl Mul for Near {
         let (a, b) = (self.value(), other.value());
         let product = a * b;
         let spread = a.abs() * other.radius + (b.abs() + other.radius) * self.radius;
-        Self { high: product, low: 0.0, radius: spread * (1.0 + 8.0 * U) + product.abs() * (4.0 * U) }
+        let is_zero = |value: f64, near: Self| value == 0.0 && near.radius == 0.0;
+        let lost = if product.abs() > TINY || is_zero(a, self) || is_zero(b, other) { 0.0 } else { f64::MIN_POSITIVE };
+        Self { high: product, low: 0.0, radius: spread * (1.0 + 8.0 * U) + product.abs() * (4.0 * U) + lost }
     }
 }
 
@@ -313,6 +319,8 @@ fn ln_1p(high: f64, low: f64) -> f64 {
 /// A case of a row op whose outputs plain numbers tell.
 #[derive(Debug)]
 pub(crate) struct NearCase {
+    /// The class of the row.
+    pub class: RowClass,
     pub row: Arc<NearRow>,
     /// The outputs; an infinite `high` where one is infinite.
     pub outputs: Vec<Near>,
@@ -323,7 +331,7 @@ pub(crate) struct NearCase {
 impl NearCase {
     /// The case in plain numbers; none where they are not enough: an f64, an elementwise op, a row that is not ordinary.
     pub fn of(case: &Case, class: RowClass) -> Option<Self> {
-        Self::takes(case, class).then(|| Self::on(Arc::new(NearRow::new(case.shared_logits().clone())), case))
+        Self::takes(case, class).then(|| Self::on(Arc::new(NearRow::new(case.shared_logits().clone())), case, class))
     }
 
     /// Whether plain numbers are enough for a case.
@@ -332,13 +340,13 @@ impl NearCase {
     }
 
     /// A case that [`NearCase::takes`] says yes to, on its row.
-    pub fn on(row: Arc<NearRow>, case: &Case) -> Self {
+    pub fn on(row: Arc<NearRow>, case: &Case, class: RowClass) -> Self {
         let tier = OfRow::new(&row, case);
         let outputs = case.op().visit(Outputs { tier: &tier, count: case.op().outputs(case.logits().len()) });
         let uses_deviations = case.op().row().is_some_and(|facts| facts.uses_deviations);
         let each = if uses_deviations { 0..case.logits().len() } else { 0..0 };
         let deviations = each.map(|j| tier.deviation(j).bound()).collect();
-        Self { outputs, deviations, row }
+        Self { class, outputs, deviations, row }
     }
 }
 
@@ -454,7 +462,8 @@ impl<'a> OfRow<'a> {
             sum.add(i % LANES, term);
             // Nothing is known of a weight that is not computed but its sign, and that it is smaller.
             let own = if w <= LEAST_WEIGHT { 2.0 } else { 4.5 * U };
-            error += term.abs() * own + if z == self.row.max { 0.0 } else { w * self.top_mean.radius };
+            let lost = if term.abs() > TINY || difference == 0.0 || w == 0.0 { 0.0 } else { f64::MIN_POSITIVE };
+            error += term.abs() * own + if z == self.row.max { 0.0 } else { w * self.top_mean.radius + lost };
         }
         let sum = sum.total().0;
         let remainder = sum * self.row.reciprocal;
@@ -692,9 +701,9 @@ mod tests {
                         let made = generate::case(op, dtype, family.name(), 23, index, logits.clone(), None).unwrap();
                         let Some(case) = made else { continue };
                         let Some(near) = NearCase::of(&case, RowClass::of(op, case.logits())) else { continue };
-                        let row = PreparedRow::new(dtype, case.shared_logits().clone());
-                        let question = question::of(&case, Some(&row));
-                        let prepared = Prepared::new(&row, &case);
+                        let row = Arc::new(PreparedRow::new(dtype, case.shared_logits().clone()));
+                        let question = question::of(&case, Some(row.clone()));
+                        let prepared = Prepared::new(row, &case);
                         for (j, output) in near.outputs.iter().enumerate() {
                             if !output.high.is_finite() {
                                 assert!(question.exactly(j).to_rational().is_none(), "{case} {j}");

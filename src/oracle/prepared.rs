@@ -13,10 +13,11 @@ use crate::dtype::{exponent, ldexp, two_sum};
 use crate::magnitude::Magnitude;
 use rug::{Float, Rational};
 use std::cell::OnceCell;
+use std::sync::Arc;
 
 /// A case on its row.
 pub(super) struct Prepared<'a> {
-    pub row: &'a PreparedRow,
+    pub row: Arc<PreparedRow>,
     pub case: &'a Case,
     pub smoothing: TargetMass,
     /// For the ops that take a direction.
@@ -62,9 +63,10 @@ pub(super) struct Deviations {
 }
 
 impl<'a> Prepared<'a> {
-    pub fn new(row: &'a PreparedRow, case: &'a Case) -> Self {
+    pub fn new(row: Arc<PreparedRow>, case: &'a Case) -> Self {
         let products = case.direction().map(Products::new);
-        Self { row, case, smoothing: TargetMass::new(row, case), products }
+        let smoothing = TargetMass::new(&row, case);
+        Self { row, case, smoothing, products }
     }
 
     /// `log2` of the unit in which balls are measured.
@@ -74,14 +76,14 @@ impl<'a> Prepared<'a> {
 
     /// `(1 - e) d_t + (e / n) sum d_i` as a ball: the loss without `log S`.
     pub fn gaps(&self) -> Ball {
-        *self.smoothing.gaps.get_or_init(|| gaps(self.row, self.smoothing.target, self.smoothing.smoothing))
+        *self.smoothing.gaps.get_or_init(|| gaps(&self.row, self.smoothing.target, self.smoothing.smoothing))
     }
 
     /// The same exactly.
     pub fn exact_gaps(&self) -> &Rational {
         self.smoothing.exact_gaps.get_or_init(|| {
             let TargetMass { target, smoothing, .. } = self.smoothing;
-            let row = self.row;
+            let row = &self.row;
             let mut gaps = Rational::new();
             if smoothing < 1.0 {
                 gaps += (Rational::from(1) - exact(smoothing)) * exact_difference(row.max, row.logits[target]);
@@ -123,12 +125,12 @@ impl<'a> Prepared<'a> {
     pub fn deviations(&self) -> Option<&Deviations> {
         let products = self.products.as_ref()?;
         let direction = self.case.direction().unwrap_or(&[]);
-        Some(products.deviations.get_or_init(|| Deviations::new(self.row, direction, products.scale)))
+        Some(products.deviations.get_or_init(|| Deviations::new(&self.row, direction, products.scale)))
     }
 
     /// For each group the exact sum of the direction over it.
     pub fn exact_sums<'b>(&self, deviations: &'b Deviations) -> &'b [Rational] {
-        deviations.exact_sums.get_or_init(|| exact_group_sums(self.row, self.case.direction().unwrap_or(&[])))
+        deviations.exact_sums.get_or_init(|| exact_group_sums(&self.row, self.case.direction().unwrap_or(&[])))
     }
 
     /// `g_j - c`.
@@ -138,7 +140,7 @@ impl<'a> Prepared<'a> {
 
     /// The same as an interval.
     pub fn deviation_interval(&self, j: usize, level: &Enclosures) -> Interval {
-        let (row, bits) = (self.row, level.bits);
+        let (row, bits) = (&*self.row, level.bits);
         let Some(deviations) = self.deviations() else { return Interval::zero(bits) };
         let shared = |coefficient: &dyn Fn(usize) -> Interval| {
             level.weighted_sum(row, coefficient, &Interval::zero(bits)).div_positive(&level.total)

@@ -16,6 +16,7 @@ use crate::magnitude::Magnitude;
 use crate::op::Visitor;
 use crate::op::definition::{ElementDefinition, RowDefinition};
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 /// The outputs of a case, as the tiers know them.
 pub(super) trait Question {
@@ -33,13 +34,13 @@ pub(super) trait Question {
 }
 
 /// The question that a case is; `row` is its row, if the op makes its outputs of the whole row.
-pub(super) fn of<'a>(case: &'a Case, row: Option<&'a PreparedRow>) -> Box<dyn Question + 'a> {
+pub(super) fn of<'a>(case: &'a Case, row: Option<Arc<PreparedRow>>) -> Box<dyn Question + 'a> {
     case.op().visit(Make { case, row })
 }
 
 struct Make<'a> {
     case: &'a Case,
-    row: Option<&'a PreparedRow>,
+    row: Option<Arc<PreparedRow>>,
 }
 
 impl<'a> Visitor for Make<'a> {
@@ -176,7 +177,6 @@ mod tests {
     use crate::special::RowClass;
     use crate::{Dtype, Op};
     use std::collections::BTreeMap;
-    use std::sync::Arc;
 
     /// Two words on one output agree: the same number, and the same distance from it as far as the judge shows it.
     fn agree(a: Rounded, b: Rounded) -> bool {
@@ -187,7 +187,7 @@ mod tests {
     /// Holds each tier against the ones after it. Called for every op by a visitor, since the tiers are generic.
     struct Compare<'a> {
         case: &'a Case,
-        row: Option<&'a PreparedRow>,
+        row: Option<Arc<PreparedRow>>,
     }
 
     impl Visitor for Compare<'_> {
@@ -264,8 +264,9 @@ mod tests {
                         if !RowClass::of(op, case.logits()).is_ordinary() {
                             continue;
                         }
-                        let row = (!op.is_elementwise()).then(|| PreparedRow::new(dtype, case.shared_logits().clone()));
-                        let found = op.visit(Compare { case: &case, row: row.as_ref() });
+                        let row = (!op.is_elementwise())
+                            .then(|| Arc::new(PreparedRow::new(dtype, case.shared_logits().clone())));
+                        let found = op.visit(Compare { case: &case, row });
                         let all = counts.entry((op, dtype)).or_default();
                         all.iter_mut().zip(found).for_each(|(all, found)| *all += found);
                     }

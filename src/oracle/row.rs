@@ -11,9 +11,8 @@ use crate::dtype::{Dtype, ldexp, two_sum};
 use crate::magnitude::Magnitude;
 use crate::op::Anatomy;
 use rug::{Assign, Float, float::Round};
-use std::cell::OnceCell;
 use std::cmp::Ordering;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// The precisions of Ziv's loop, in bits. The first is that of the exponentials that every row pays for; the last is the cap,
 /// after which an output is undecided.
@@ -49,11 +48,11 @@ pub(crate) struct PreparedRow {
     /// For each group the number of its logits.
     pub counts: Vec<u32>,
     // No exponential is computed before a tier, or a bound, asks for it.
-    weights: OnceCell<Vec<Weight>>,
-    sums: OnceCell<RowSums>,
-    probabilities: OnceCell<Vec<Ball>>,
-    levels: [OnceCell<Enclosures>; PRECISIONS.len()],
-    anatomy: OnceCell<Arc<Anatomy>>,
+    weights: OnceLock<Vec<Weight>>,
+    sums: OnceLock<RowSums>,
+    probabilities: OnceLock<Vec<Ball>>,
+    levels: [OnceLock<Enclosures>; PRECISIONS.len()],
+    anatomy: OnceLock<Arc<Anatomy>>,
 }
 
 /// The sums of a row, as balls.
@@ -89,7 +88,7 @@ pub(crate) struct Enclosures {
     pub weights: Vec<Interval>,
     pub sigma: Interval,
     pub total: Interval,
-    log_total: OnceCell<Interval>,
+    log_total: OnceLock<Interval>,
 }
 
 impl PreparedRow {
@@ -121,11 +120,11 @@ impl PreparedRow {
             group,
             values,
             counts,
-            weights: OnceCell::new(),
-            sums: OnceCell::new(),
-            probabilities: OnceCell::new(),
+            weights: OnceLock::new(),
+            sums: OnceLock::new(),
+            probabilities: OnceLock::new(),
             levels: Default::default(),
-            anatomy: OnceCell::new(),
+            anatomy: OnceLock::new(),
             logits,
         }
     }
@@ -400,7 +399,7 @@ impl Enclosures {
             }
         }
         let total = sigma.plus(&Interval::enclose(bits, row.counts[0]));
-        Self { index, bits, weights, sigma, total, log_total: OnceCell::new() }
+        Self { index, bits, weights, sigma, total, log_total: OnceLock::new() }
     }
 
     /// `log S`, computed when first asked for; half of the ops have no use for it.

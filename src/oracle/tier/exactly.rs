@@ -219,7 +219,7 @@ impl RowTier for OfRow<'_> {
     }
 
     fn expected_gap(&self) -> Exactly {
-        let (row, smoothing) = (self.0.row, &self.0.smoothing);
+        let (row, smoothing) = (&self.0.row, &self.0.smoothing);
         let has_mask = row.finite < row.logits.len();
         if (self.is_masked(smoothing.target) && smoothing.smoothing < 1.0) || (smoothing.smoothing > 0.0 && has_mask) {
             Exactly::Infinite(1.0)

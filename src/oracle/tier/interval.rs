@@ -68,7 +68,7 @@ impl OfRow<'_> {
                 - Rational::from(2) * &top * &top_count * prepared.row.counts[g]
         };
         let square = Interval::rational(bits, &-top.clone());
-        let numerator = level.weighted_sum(prepared.row, |g| Interval::rational(bits, &coefficient(g)), &square);
+        let numerator = level.weighted_sum(&prepared.row, |g| Interval::rational(bits, &coefficient(g)), &square);
         let scale = level.total.by(&Interval::rational(bits, &top_count));
         let limit = top / Rational::from(&top_count * &top_count);
         Interval::rational(bits, &limit).plus(&numerator.div_positive(&scale.by(&scale)))
@@ -88,7 +88,7 @@ impl RowTier for OfRow<'_> {
     }
 
     fn log_total(&self) -> Interval {
-        self.level.log_total(self.prepared.row).clone()
+        self.level.log_total(&self.prepared.row).clone()
     }
 
     fn is_top(&self, j: usize) -> bool {

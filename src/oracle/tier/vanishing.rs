@@ -105,7 +105,7 @@ impl RowTier for OfRow<'_> {
     }
 
     fn probability(&self, j: usize) -> Size {
-        let row = self.0.row;
+        let row = &self.0.row;
         let weight = row.weights().get(row.group[j] as usize);
         if weight.is_some_and(row::Weight::is_beyond_reach) { Size::Vanishing(1.0) } else { Size::Unknown }
     }
