@@ -293,15 +293,11 @@ mod tests {
                 vec![
                     "cross_entropy_grad f16 [3, 4, 5] target=0 label_smoothing=0",
                     "cross_entropy_grad f16 [1, 2, 3, -inf] target=0 label_smoothing=0",
-                    "cross_entropy_grad f16 [3, 2, 1] target=2 label_smoothing=0",
                 ],
             ),
             (
                 "softmax_vjp f64 [1, 0x1.0000000000001p+1] cotangent=[5, 6]",
-                vec![
-                    "softmax_vjp f64 [1, 0x1.0000000000001p+1, -inf] cotangent=[5, 6, 0]",
-                    "softmax_vjp f64 [0x1.0000000000001p+1, 1] cotangent=[6, 5]",
-                ],
+                vec!["softmax_vjp f64 [1, 0x1.0000000000001p+1, -inf] cotangent=[5, 6, 0]"],
             ),
             ("softmax f32 [1]", vec![]),
             ("softmax f32 [1, nan]", vec![]),
