@@ -108,6 +108,14 @@ impl Case {
         Self::new(op, dtype, logits, others)
     }
 
+    /// The case of these logits, with whatever else is made of what this one has. It must be what [`Case::new`] takes.
+    #[cfg(feature = "oracle")]
+    pub(crate) fn derived(&self, logits: Arc<[f64]>, other: impl FnMut(&Value) -> Value) -> Self {
+        let case = Self { op: self.op, dtype: self.dtype, logits, others: self.others.iter().map(other).collect() };
+        debug_assert!(Self::new(case.op, case.dtype, case.logits.clone(), case.others.clone()).is_ok(), "{case}");
+        case
+    }
+
     /// A case from inputs by name that may or may not be given, as in texts and in files. A label smoothing that is not given is 0.
     ///
     /// # Errors

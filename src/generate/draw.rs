@@ -55,18 +55,12 @@ impl Draw {
     }
 
     /// A uniform integer of `count` whole bytes, 1 to 8.
+    #[inline]
     fn word(&mut self, count: usize) -> u64 {
         match &mut self.source {
             Randomness::Stream(rng) => rng.next_u64() >> (64 - 8 * count),
             #[cfg(feature = "arbitrary")]
-            Randomness::Bytes { bytes, used } => {
-                let mut word = [0; 8];
-                for (slot, &byte) in word.iter_mut().zip(bytes.iter().skip(*used).take(count)) {
-                    *slot = byte;
-                }
-                *used += count;
-                u64::from_le_bytes(word)
-            }
+            Randomness::Bytes { bytes, used } => next_bytes(bytes, used, count),
         }
     }
 
@@ -142,6 +136,18 @@ impl Draw {
             values.swap(last, other);
         }
     }
+}
+
+/// The next `count` bytes, at most 8, as an integer; zeros past the last.
+#[cfg(feature = "arbitrary")]
+#[cold]
+fn next_bytes(bytes: &[u8], used: &mut usize, count: usize) -> u64 {
+    let mut word = [0; 8];
+    for (slot, &byte) in word.iter_mut().zip(bytes.iter().skip(*used).take(count)) {
+        *slot = byte;
+    }
+    *used += count;
+    u64::from_le_bytes(word)
 }
 
 /// The ChaCha key of a stream: four words that name it.

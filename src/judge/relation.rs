@@ -4,8 +4,8 @@
 //! kernels of a certain shape and are checked where a kernel claims that shape.
 
 use super::bound::{least_number, sum_error};
-use crate::case::{Case, Draft};
-use crate::dtype::two_sum;
+use crate::case::{Case, Value};
+use crate::dtype::{exponent, ldexp, two_sum};
 use crate::kernel::{Claims, Summation};
 use crate::op::Op;
 use crate::op::definition::Shift;
@@ -74,27 +74,55 @@ pub(super) fn broken_within(case: &Case, outputs: &[f64], claims: &Claims, sum_b
         return Some(if sum.value == 0.0 { Relation::SumsToZero } else { Relation::SumsToOne });
     }
     if claims.shifted {
-        let max = case.logits().iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        // Where subnormal numbers are flushed, the maximum itself may be.
-        let least = max - least_number(case, claims, 0.0);
-        let is_below_maximum = |x: f64| shift(case.op()) == Some(Shift::Follows) && x < least;
-        if outputs.iter().any(|&x| is_out_of_range(case.op(), x) || is_below_maximum(x)) {
+        let is_below_maximum = shift(case.op()) == Some(Shift::Follows) && {
+            let max = case.logits().iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            // Where subnormal numbers are flushed, the maximum itself may be.
+            let least = max - least_number(case, claims, 0.0);
+            outputs.iter().any(|&x| x < least)
+        };
+        if is_below_maximum || outputs.iter().any(|&x| is_out_of_range(case.op(), x)) {
             return Some(Relation::Range);
         }
     }
-    if claims.elementwise_monotone && facts.is_some_and(|facts| facts.is_monotone) {
-        let mut order: Vec<usize> = (0..outputs.len()).collect();
-        order.sort_by(|&i, &j| case.logits()[i].total_cmp(&case.logits()[j]));
-        // The largest output of all smaller logits, group by group of equal ones.
-        let mut below = f64::NEG_INFINITY;
-        for group in order.chunk_by(|&i, &j| case.logits()[i] == case.logits()[j]) {
-            if group.iter().any(|&j| outputs[j] < below) {
-                return Some(Relation::Order);
-            }
-            below = group.iter().fold(below, |below, &j| below.max(outputs[j]));
-        }
+    let is_order_due = claims.elementwise_monotone && facts.is_some_and(|facts| facts.is_monotone);
+    (is_order_due && !keeps_order(case.logits(), outputs)).then_some(Relation::Order)
+}
+
+/// Whether no output is smaller than that of a smaller logit. An output that is NaN is not compared.
+fn keeps_order(logits: &[f64], outputs: &[f64]) -> bool {
+    // What is NaN, or wider than an f32, has no key.
+    if logits.iter().chain(outputs).all(|&x| f64::from(x as f32) == x) {
+        let pair = |(&logit, &output): (&f64, &f64)| u64::from(ordered(logit)) << 32 | u64::from(ordered(output));
+        let mut pairs: Vec<u64> = logits.iter().zip(outputs).map(pair).collect();
+        // Integers are sorted three times as fast as places by their logits. Equal logits then have ascending outputs, so the
+        // largest output of all smaller logits is the one before.
+        pairs.sort_unstable();
+        pairs.is_sorted_by_key(|&pair| pair as u32)
+    } else {
+        keeps_order_of_any(logits, outputs)
     }
-    None
+}
+
+/// The same of any numbers.
+fn keeps_order_of_any(logits: &[f64], outputs: &[f64]) -> bool {
+    let mut order: Vec<usize> = (0..outputs.len()).collect();
+    order.sort_by(|&i, &j| logits[i].total_cmp(&logits[j]));
+    // The largest output of all smaller logits, group by group of equal ones.
+    let mut below = f64::NEG_INFINITY;
+    for group in order.chunk_by(|&i, &j| logits[i] == logits[j]) {
+        if group.iter().any(|&j| outputs[j] < below) {
+            return false;
+        }
+        below = group.iter().fold(below, |below, &j| below.max(outputs[j]));
+    }
+    true
+}
+
+/// An integer for a value of f32, ordered as the values are; zeros of both signs have one.
+fn ordered(x: f64) -> u32 {
+    const SIGN: u32 = 1 << 31;
+    let bits = (x as f32 + 0.0).to_bits();
+    if bits & SIGN == 0 { bits | SIGN } else { !bits }
 }
 
 /// What a common shift does to the outputs of an op; none where each element stands for itself.
@@ -119,32 +147,39 @@ pub(super) fn transformed(case: &Case, claims: &Claims) -> Vec<(Relation, Case)>
         return cases;
     }
     let dtype = case.dtype();
-    let mut push = |relation, draft: Draft| cases.extend(draft.into_case().ok().map(|case| (relation, case)));
     if claims.shifted && !case.op().is_elementwise() {
         // A shift by a power of two around the size of the row: exact often enough, and then a strong check.
         let size = logits.iter().filter(|z| z.is_finite()).fold(0.0f64, |size, z| size.max(z.abs()));
-        let shift = dtype.round(f64::powi(2.0, crate::dtype::exponent(size.max(1.0)).min(1000)));
-        let shifted: Vec<f64> =
-            logits.iter().map(|&z| if z.is_finite() { dtype.round(z + shift) } else { z }).collect();
-        let is_exact = logits
-            .iter()
-            .zip(&shifted)
-            .all(|(&z, &moved)| !z.is_finite() || (moved.is_finite() && moved - shift == z && moved - z == shift));
+        let shift = dtype.round(ldexp(1.0, exponent(size.max(1.0)).min(1000)));
+        let moved = |z: f64| if z.is_finite() { dtype.round(z + shift) } else { z };
+        let is_exact = logits.iter().all(|&z| {
+            let moved = moved(z);
+            !z.is_finite() || (moved.is_finite() && moved - shift == z && moved - z == shift)
+        });
         if is_exact {
-            push(Relation::Shift, Draft { logits: shifted, ..Draft::of(case) });
+            let shifted = logits.iter().map(|&z| moved(z)).collect();
+            cases.push((Relation::Shift, case.derived(shifted, Value::clone)));
         }
     }
     let smoothing = case.target().map_or(0.0, |(_, smoothing)| smoothing);
     if claims.sequential && claims.sum == Summation::Sequential && smoothing == 0.0 {
-        let mut longer = Draft::of(case);
-        longer.insert(n, 1, f64::NEG_INFINITY);
-        push(Relation::ExtraMask, longer);
+        let longer = |row: &[f64], last: f64| row.iter().copied().chain([last]).collect();
+        let other = |value: &Value| match value {
+            Value::Row(values) => Value::Row(longer(values, 0.0)),
+            Value::Number(_) | Value::Index(_) => value.clone(),
+        };
+        cases.push((Relation::ExtraMask, case.derived(longer(logits, f64::NEG_INFINITY), other)));
     }
     // An online kernel's rescaling depends on the order.
     let is_equivariant = case.op().row().is_some_and(|facts| facts.is_equivariant);
     if claims.elementwise_monotone && !claims.online && is_equivariant {
-        let reversed = Draft::of(case).select(&(0..n).rev().collect::<Vec<usize>>());
-        reversed.into_iter().for_each(|reversed| push(Relation::Permutation, reversed));
+        let reversed = |row: &[f64]| row.iter().rev().copied().collect();
+        let other = |value: &Value| match value {
+            Value::Row(values) => Value::Row(reversed(values)),
+            Value::Index(class) => Value::Index(n - 1 - class),
+            Value::Number(_) => value.clone(),
+        };
+        cases.push((Relation::Permutation, case.derived(reversed(logits), other)));
     }
     cases
 }
@@ -196,4 +231,80 @@ fn exact_sum(values: &[f64], start: f64) -> f64 {
         (sum, rest + error)
     });
     sum + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::generate::draw::Draw;
+
+    /// Both ways of telling whether order is kept, against every pair of logits.
+    #[test]
+    fn order_is_kept_where_no_pair_breaks_it() {
+        const INFINITY: f64 = f64::INFINITY;
+        let values = [
+            -INFINITY,
+            -2.0,
+            -f64::from(f32::MIN_POSITIVE),
+            -1e-45f32 as f64,
+            -0.0,
+            0.0,
+            1e-45f32 as f64,
+            1.5,
+            INFINITY,
+        ];
+        let mut draw = Draw::from_seed(1);
+        let mut counts = [0; 2];
+        for round in 0..20_000 {
+            let n = draw.index(7);
+            let logits: Vec<f64> = (0..n).map(|_| draw.choose(&values)).collect();
+            let mut outputs: Vec<f64> = logits.clone();
+            // Half of the rows keep their order but for one output.
+            let changed = if round % 2 == 0 { 0..n } else { 0..n.min(1) };
+            changed.for_each(|j| outputs[j] = draw.choose(&values));
+            if draw.chance(8) && n > 0 {
+                outputs[draw.index(n)] = f64::NAN;
+            }
+            let is_broken = |(i, j): (usize, usize)| logits[i] < logits[j] && outputs[j] < outputs[i];
+            let due = !(0..n).flat_map(|i| (0..n).map(move |j| (i, j))).any(is_broken);
+            assert_eq!(keeps_order(&logits, &outputs), due, "{logits:?} {outputs:?}");
+            assert_eq!(keeps_order_of_any(&logits, &outputs), due, "{logits:?} {outputs:?}");
+            counts[usize::from(due)] += 1;
+        }
+        assert!(counts.iter().all(|&count| count > 2_000), "{counts:?}");
+        // Wider than an f32, and apart by less than one tells.
+        let (low, high) = (1.0, 1.0 + f64::EPSILON);
+        assert!(keeps_order(&[low, high], &[low, high]));
+        assert!(!keeps_order(&[low, high], &[high, low]));
+        assert!(!keeps_order(&[1.0, 2.0], &[high, low]) && !keeps_order(&[low, high], &[2.0, 1.0]));
+    }
+
+    #[test]
+    fn transformed_cases_take_all_inputs_with_them() {
+        let mut claims = Claims::default();
+        claims.set("shifted,sequential,elementwise_monotone").unwrap();
+        for (text, due) in [
+            (
+                "softmax f32 [1, 2, -inf]",
+                vec!["softmax f32 [3, 4, -inf]", "softmax f32 [1, 2, -inf, -inf]", "softmax f32 [-inf, 2, 1]"],
+            ),
+            (
+                "cross_entropy_grad f16 [1, 2, 3] target=0 label_smoothing=0",
+                vec![
+                    "cross_entropy_grad f16 [3, 4, 5] target=0 label_smoothing=0",
+                    "cross_entropy_grad f16 [1, 2, 3, -inf] target=0 label_smoothing=0",
+                ],
+            ),
+            (
+                "softmax_vjp f64 [1, 0x1.0000000000001p+1] cotangent=[5, 6]",
+                vec!["softmax_vjp f64 [1, 0x1.0000000000001p+1, -inf] cotangent=[5, 6, 0]"],
+            ),
+            ("softmax f32 [1]", vec![]),
+            ("softmax f32 [1, nan]", vec![]),
+        ] {
+            let made = transformed(&Case::parse(text).unwrap(), &claims);
+            let due: Vec<Case> = due.into_iter().map(|text| Case::parse(text).unwrap()).collect();
+            assert_eq!(made.into_iter().map(|(_, case)| case).collect::<Vec<Case>>(), due, "{text}");
+        }
+    }
 }
