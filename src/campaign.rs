@@ -14,7 +14,6 @@ use crate::oracle::Oracle;
 use crate::outside;
 use crate::quiet::PanicHook;
 use crate::results::{self, Results};
-use candidates::Waiting;
 use plan::{Cells, OwnRows, Planned, UnitRows};
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
@@ -23,7 +22,6 @@ use std::sync::{Mutex, PoisonError};
 use sums::{PieceSums, Queue, Sums};
 use unit::{Pieces, Unit};
 
-mod candidates;
 mod counts;
 mod finding;
 mod plan;
@@ -204,7 +202,7 @@ impl<'a> Work<'a> {
             if let Err(error) = fenv::ensure_standard() {
                 halt(Some(error));
             }
-            let (mut oracle, mut sums, mut waiting) = (plan.oracle(), Sums::default(), Waiting::default());
+            let (mut oracle, mut sums) = (plan.oracle(), Sums::default());
             while !is_over() {
                 let number = next.fetch_add(1, Ordering::Relaxed);
                 if number >= pieces.len() {
@@ -214,10 +212,6 @@ impl<'a> Work<'a> {
                 let cells = Cells { planned: &planned[dtype], dtype, source };
                 let unit = Unit { plan, cells };
                 let mut piece = PieceSums::default();
-                // The sums of a piece may be thrown away, so what waits for them is settled with them.
-                let mut waiting_piece = Waiting::default();
-                waiting.enter(cells, &mut oracle, &mut sums);
-                waiting_piece.enter(cells, &mut oracle, &mut piece);
                 let (mut rows, mut seen) = (rows.peekable(), 0);
                 while rows.peek().is_some() && !is_over() {
                     let batch = match unit.next_batch(&mut rows) {
@@ -233,16 +227,13 @@ impl<'a> Work<'a> {
                     }
                     for (row, answers) in batch.iter().zip(answers) {
                         seen += 1;
-                        let lists = [&mut waiting, &mut waiting_piece];
-                        unit.judge(row, answers, &mut oracle, &mut sums, &mut piece, lists);
+                        unit.judge(row, answers, &mut oracle, &mut sums, &mut piece);
                         self.advance(1, 1);
                     }
                 }
-                waiting_piece.settle(&mut oracle, &mut piece);
                 queue.settle(number, piece);
                 (0..cells.planned.len()).for_each(|place| sums.see(cells.cell(place), seen));
             }
-            waiting.settle(&mut oracle, &mut sums);
             merged.lock().unwrap_or_else(PoisonError::into_inner).merge(sums);
         });
         if let Some(error) = fault.into_inner().unwrap_or_else(PoisonError::into_inner) {

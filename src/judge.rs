@@ -406,7 +406,6 @@ impl Judgement {
     /// Counts an output, and takes its figures.
     fn add(&mut self, index: usize, got: f64, judged: OutputJudgement) {
         self.count(&Told::of(&judged));
-        self.verdict = self.verdict.max(judged.verdict);
         self.raise(index, got, judged);
     }
 
@@ -416,7 +415,11 @@ impl Judgement {
         self.max_ratio = self.max_ratio.max(judged.ratio);
         let is_worse = match &self.worst {
             None => true,
-            Some(worst) => (judged.verdict, judged.ratio) > (worst.judged.verdict, worst.judged.ratio),
+            // Of equal ones the first.
+            Some(worst) => {
+                let (mine, known) = ((judged.verdict, judged.ratio), (worst.judged.verdict, worst.judged.ratio));
+                mine > known || (mine == known && index < worst.index)
+            }
         };
         if is_worse {
             self.worst = Some(WorstOutput { index, got, judged });

@@ -11,7 +11,7 @@ use crate::case::Case;
 use crate::fenv::Standard;
 #[cfg(feature = "cli")]
 use crate::judge::OutputJudgement;
-use crate::judge::screen::{Largest, Screened, Screening};
+use crate::judge::screen::Screening;
 use crate::judge::{self, Bounds, Judgement, Relation, Verdict};
 use crate::kernel::{self, Claims, Kernel, Outcome};
 use crate::oracle::{Dues, NearCase, Oracle, Truth};
@@ -38,7 +38,7 @@ struct Screen {
     claims: Claims,
     bounds: Bounds<f64>,
     /// See [`Terms::judged`].
-    judged: Vec<(Vec<f64>, Screened)>,
+    judged: Vec<(Vec<f64>, Judgement)>,
 }
 
 /// What a case is judged by under some claims.
@@ -109,32 +109,10 @@ impl<'a> Trial<'a> {
         {
             judgement.add_elsewhere(found);
         }
-        judgement.needs_claims = judgement.verdict == Verdict::Pass && self.needs_claims(oracle, claims, outcome);
-        judgement
-    }
-
-    /// The same, but where plain numbers decide that an answer passes, its largest figures and its worst output are left out, and the
-    /// intervals of the figures are told. [`Trial::judge_alone`] tells the rest.
-    pub fn screen_outcome(
-        &mut self,
-        oracle: &mut Oracle,
-        kernel: &dyn Kernel,
-        claims: &Claims,
-        outcome: &Outcome,
-    ) -> (Judgement, Option<Largest>) {
-        let screened = judge::answer(self.case, outcome).ok().and_then(|outputs| self.screen(oracle, claims, outputs));
-        let passes = |(judgement, largest): &Screened| judgement.verdict == Verdict::Pass && !largest.is_nothing();
-        let Some((mut judgement, largest)) = screened.filter(passes) else {
-            return (self.judge_outcome(oracle, kernel, claims, outcome), None);
-        };
-        // The kernel must not be asked twice: it may answer differently.
-        if let Some(found) = self.elsewhere(oracle, kernel, claims, outcome) {
-            judgement = self.judge_alone(oracle, claims, outcome);
-            judgement.add_elsewhere(found);
-            return (judgement, None);
+        if judgement.verdict == Verdict::Pass {
+            judgement.needs_claims = self.needs_claims(oracle, claims, outcome, judgement.max_ratio);
         }
-        judgement.needs_claims = self.needs_claims(oracle, claims, outcome);
-        (judgement, Some(largest))
+        judgement
     }
 
     /// What is said of an answer by itself.
@@ -143,41 +121,43 @@ impl<'a> Trial<'a> {
             Ok(outputs) => outputs,
             Err(judgement) => return judgement,
         };
-        let Some(screened) = self.screen(oracle, claims, outputs) else {
-            let place = self.place_of_terms(oracle, claims);
-            let (case, terms) = (self.case, &mut self.terms[place]);
-            return terms.judge(case, outcome, &self.truths[terms.truth].1);
-        };
-        let place = self.screens.iter().position(|known| known.claims == *claims);
-        let (Some(Some(near)), Some(place)) = (&self.near, place) else { return screened.0 };
-        let _standard = Standard::enter();
-        let (case, dues) = (self.case, &mut self.dues);
-        let due = |j: usize| dues.get_or_insert_with(|| oracle.dues(case)).get(j).clone();
-        Screening { case, near, bounds: &self.screens[place].bounds, claims }.settle(outputs, &screened, due)
+        if let Some(judgement) = self.screen(oracle, claims, outputs) {
+            return judgement;
+        }
+        let place = self.place_of_terms(oracle, claims);
+        let (case, terms) = (self.case, &mut self.terms[place]);
+        terms.judge(case, outcome, &self.truths[terms.truth].1)
     }
 
-    /// What is said of an answer by itself from plain numbers first, if there are any for the case.
-    fn screen(&mut self, oracle: &mut Oracle, claims: &Claims, outputs: &[f64]) -> Option<Screened> {
-        let (case, class) = (self.case, self.class);
-        let near = self.near.get_or_insert_with(|| oracle.near(case, class)).as_ref()?;
-        let _standard = Standard::enter();
-        let found = self.screens.iter().position(|known| known.claims == *claims);
-        let place = found.unwrap_or_else(|| {
-            let bounds = Bounds::of_near(case, near, claims);
-            self.screens.push(Screen { claims: claims.clone(), bounds, judged: Vec::new() });
-            self.screens.len() - 1
-        });
+    /// What is said of an answer by itself, from plain numbers where these decide it; none where there are none for the case.
+    fn screen(&mut self, oracle: &mut Oracle, claims: &Claims, outputs: &[f64]) -> Option<Judgement> {
+        let place = self.screen_under(oracle, claims)?;
+        let (case, near) = (self.case, self.near.as_ref()?.as_ref()?);
         let Screen { bounds, judged, .. } = &mut self.screens[place];
         if let Some((_, known)) = judged.iter().find(|(known, _)| is_same(known, outputs)) {
             return Some(known.clone());
         }
+        let _standard = Standard::enter();
         let dues = &mut self.dues;
         let due = |j: usize| dues.get_or_insert_with(|| oracle.dues(case)).get(j).clone();
-        let screened = Screening { case, near, bounds, claims }.judge(outputs, due);
+        let judgement = Screening { case, near, bounds, claims }.judge(outputs, due);
         if judged.len() < MOST_REMEMBERED {
-            judged.push((outputs.to_vec(), screened.clone()));
+            judged.push((outputs.to_vec(), judgement.clone()));
         }
-        Some(screened)
+        Some(judgement)
+    }
+
+    /// The place of what the case is screened by under some claims; none where there are no plain numbers for it.
+    fn screen_under(&mut self, oracle: &mut Oracle, claims: &Claims) -> Option<usize> {
+        let (case, class) = (self.case, self.class);
+        let near = self.near.get_or_insert_with(|| oracle.near(case, class)).as_ref()?;
+        if let Some(place) = self.screens.iter().position(|known| known.claims == *claims) {
+            return Some(place);
+        }
+        let _standard = Standard::enter();
+        let bounds = Bounds::of_near(case, near, claims);
+        self.screens.push(Screen { claims: claims.clone(), bounds, judged: Vec::new() });
+        Some(self.screens.len() - 1)
     }
 
     /// What a kernel whose answer passes does on other forms of the row.
@@ -240,14 +220,24 @@ impl<'a> Trial<'a> {
         })
     }
 
-    /// Whether an answer that passes under these claims would fail if the kernel claimed nothing.
-    fn needs_claims(&mut self, oracle: &mut Oracle, claims: &Claims, outcome: &Outcome) -> bool {
+    /// Whether an answer that passes under these claims, with this ratio, would fail if the kernel claimed nothing.
+    fn needs_claims(&mut self, oracle: &mut Oracle, claims: &Claims, outcome: &Outcome, max_ratio: f64) -> bool {
         if !claims.forgive_more(self.case.dtype()) {
             return false;
         }
         let plain = claims.plain();
-        let screened = judge::answer(self.case, outcome).ok().and_then(|outputs| self.screen(oracle, &plain, outputs));
-        screened.map_or_else(|| self.judge_alone(oracle, &plain, outcome), |screened| screened.0).verdict.is_failure()
+        // Most answers are so far within their bounds that no further look is needed.
+        let is_clear = self.gain(oracle, claims, &plain) * max_ratio <= 1.0;
+        !is_clear && self.judge_alone(oracle, &plain, outcome).verdict.is_failure()
+    }
+
+    /// How much larger a bound under some claims is than under others, at most; infinite where that is not all they forgive.
+    fn gain(&mut self, oracle: &mut Oracle, claims: &Claims, plain: &Claims) -> f64 {
+        if let (Some(with), Some(without)) = (self.screen_under(oracle, claims), self.screen_under(oracle, plain)) {
+            return self.screens[with].bounds.gain_over(&self.screens[without].bounds);
+        }
+        let (with, without) = (self.place_of_terms(oracle, claims), self.place_of_terms(oracle, plain));
+        self.terms[with].bounds.gain_over(&self.terms[without].bounds)
     }
 }
 

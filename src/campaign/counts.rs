@@ -7,7 +7,7 @@ use crate::results::{CurvePoints, Highest, WorstCase};
 use std::collections::BTreeMap;
 
 /// The longest case that is kept as the worst of its cell: longer ones are found again by their index.
-pub(super) const LONGEST_KEPT: usize = 64;
+const LONGEST_KEPT: usize = 64;
 
 /// What is counted for one (kernel, op, dtype, family).
 #[derive(Debug, Clone)]
@@ -74,11 +74,6 @@ impl Counts {
         add_each(&mut self.histogram, &judgement.histogram);
         self.signed_sum += judgement.signed_sum;
         self.measured += judgement.measured;
-        self.raise(index, case, judgement);
-    }
-
-    /// Takes the largest figures of a judged case.
-    pub fn raise(&mut self, index: u64, case: &Case, judgement: &Judgement) {
         self.max_ulp = self.max_ulp.max(judgement.max_ulp);
         self.max_ratio = self.max_ratio.max(judgement.max_ratio);
         if judgement.max_ratio > 0.0 && case.logits().len() <= LONGEST_KEPT && self.is_worst(judgement.max_ratio, index)
@@ -105,11 +100,6 @@ impl Counts {
         if let Some(worst) = other.worst.filter(|worst| self.is_worst(worst.ratio, worst.index)) {
             self.worst = Some(worst);
         }
-    }
-
-    /// The largest error and ratio, and the ratio of the worst case that is kept.
-    pub fn highest(&self) -> (f64, f64, f64) {
-        (self.max_ulp, self.max_ratio, self.worst.as_ref().map_or(0.0, |worst| worst.ratio))
     }
 
     /// Whether a case with this ratio is worse than the one that is kept; of equal ones the first counts.

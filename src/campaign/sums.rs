@@ -81,24 +81,6 @@ impl CellSum {
     }
 }
 
-/// Where the sum of a cell is.
-pub(super) trait CellSums {
-    /// The sum of a cell, to be added to.
-    fn sum(&mut self, cell: CellKey) -> &mut CellSum;
-}
-
-impl CellSums for Sums {
-    fn sum(&mut self, cell: CellKey) -> &mut CellSum {
-        self.sum(cell)
-    }
-}
-
-impl CellSums for PieceSums {
-    fn sum(&mut self, cell: CellKey) -> &mut CellSum {
-        self.current(cell)
-    }
-}
-
 /// Every cell of which this shard has rows, in the order of the results, with these rows.
 fn keys<'a>(planned: &[Vec<Planned>], own: &'a OwnRows) -> BTreeMap<CellKey, &'a Range<u64>> {
     let of_unit = |(&(dtype, source), rows): (&(usize, usize), &'a Range<u64>)| {

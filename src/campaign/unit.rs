@@ -1,6 +1,5 @@
 //! A unit of the work: the rows of one dtype and one source, which all kernels and ops share; and the pieces in which threads take them.
 
-use super::candidates::Waiting;
 use super::counts;
 use super::plan::{Cells, Plan, Planned, UnitRows};
 use super::sums::{PieceSums, Queue, Sums};
@@ -104,7 +103,6 @@ impl Unit<'_> {
         oracle: &mut Oracle,
         sums: &mut Sums,
         piece: &mut PieceSums,
-        [waiting, waiting_piece]: [&mut Waiting<'_>; 2],
     ) {
         let size = row_size(&row.logits);
         let mut places = 0..;
@@ -132,14 +130,7 @@ impl Unit<'_> {
                     continue;
                 };
                 let claims = &function.claims;
-                let (mut judgement, largest) = trial.screen_outcome(oracle, kernel, claims, &outcome);
-                if let Some(largest) = largest {
-                    let waiting = if is_supervised { &mut *waiting_piece } else { &mut *waiting };
-                    let row = (row.index, size, trial.case());
-                    if let Some(outcome) = waiting.take(place, row, outcome, largest, sum) {
-                        judgement = trial.judge_alone(oracle, claims, &outcome);
-                    }
-                }
+                let judgement = trial.judge_outcome(oracle, kernel, claims, &outcome);
                 sum.counts.add(row.index, trial.case(), &judgement);
                 if let Some(size) = size {
                     counts::add_to_curve(&mut sum.curve, size, &judgement);
@@ -149,8 +140,6 @@ impl Unit<'_> {
                     sum.fail(trial.class(), row.index, trial.case(), judgement);
                 }
                 if let Some(fault) = fatal {
-                    // What is settled must be of this sum, which may be thrown away.
-                    waiting_piece.settle(oracle, piece);
                     piece.close(cell, fault);
                 }
             }

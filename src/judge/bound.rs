@@ -63,6 +63,15 @@ pub(super) struct OutputBounds {
 }
 
 impl<S: Copy + Into<Magnitude>> Bounds<S> {
+    /// How much larger a bound is than that of other claims, at most; infinite where a sum is forgiven more.
+    pub(crate) fn gain_over(&self, other: &Self) -> f64 {
+        if self.sum > other.sum {
+            return f64::INFINITY;
+        }
+        let gain = |(&with, &without): (&S, &S)| (with.into() / without.into()).to_f64();
+        self.textbook.iter().zip(&other.textbook).map(gain).fold(1.0, f64::max)
+    }
+
     /// The bounds of output `j`.
     pub(super) fn at(&self, j: usize) -> OutputBounds {
         let of = |bounds: &Option<Vec<S>>| bounds.as_ref().map(|bounds| bounds[j].into());

@@ -249,11 +249,6 @@ impl CurvePoints {
         }
     }
 
-    /// The ratio of the point of a bin; 0 where it has none.
-    pub fn highest_ratio(&self, size: i32) -> f64 {
-        self.points.get(&size).map_or(0.0, |point| point.ratio)
-    }
-
     /// The points as a report shows them.
     pub fn into_points(self) -> Vec<Point> {
         self.points.into_iter().map(|(x, Highest { ulp, bound_ulp, .. })| Point { x, ulp, bound_ulp }).collect()
