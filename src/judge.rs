@@ -434,10 +434,16 @@ const UNITS_PER_ULP: f64 = (1u64 << 10) as f64;
 /// An error in units of `2^-10` ulp, rounded to nearest, limited to `2^40` ulp, so that sums of any number of them are exact in an
 /// `i128` whatever their order.
 fn fixed_point(ulps: f64) -> i64 {
-    /// Adding it to a number below `2^51` rounds that to an integer.
-    const ROUNDING: f64 = 6_755_399_441_055_744.0;
     let limit = (1u64 << 40) as f64;
-    ((ulps.clamp(-limit, limit) * UNITS_PER_ULP + ROUNDING) - ROUNDING) as i64
+    to_integer(ulps.clamp(-limit, limit) * UNITS_PER_ULP) as i64
+}
+
+/// The nearest integer to a number below `2^51`.
+#[inline]
+fn to_integer(x: f64) -> f64 {
+    /// Adding it rounds to an integer.
+    const ROUNDING: f64 = 6_755_399_441_055_744.0;
+    (x + ROUNDING) - ROUNDING
 }
 
 /// The mean that belongs to a sum of [`Judgement::signed_sum`].

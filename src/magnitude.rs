@@ -4,7 +4,7 @@
 //! non-negative numbers are added, multiplied and divided, so every operation has a relative error of at most `2^-52` and a
 //! bound is made safe by one factor at the end ([`Magnitude::inflated`]).
 
-use crate::dtype::{exponent, ldexp};
+use crate::dtype::{Format, exponent, ldexp};
 use std::cmp::Ordering;
 use std::ops::{Add, Div, Mul};
 
@@ -45,7 +45,7 @@ impl Magnitude {
 
     /// A little more than the number: enough to cover the rounding of `operations` operations of this type and of `f64`.
     pub fn inflated(self, operations: usize) -> Self {
-        self * Magnitude::from(1.0 + (operations as f64 + 64.0) * f64::EPSILON)
+        self * Magnitude::from(inflation(operations))
     }
 
     /// Whether this is zero.
@@ -78,6 +78,11 @@ impl Magnitude {
         let own = exponent(significand);
         Self { significand: ldexp(significand, -own), exponent: e + own }
     }
+}
+
+/// The factor that covers the rounding of so many operations.
+pub(crate) fn inflation(operations: usize) -> f64 {
+    1.0 + (operations as f64 + 64.0) * f64::EPSILON
 }
 
 impl From<f64> for Magnitude {
@@ -152,16 +157,13 @@ pub(crate) trait Size: Copy + PartialOrd + Add<Output = Self> + Mul<Output = Sel
     const INFINITY: Self;
     /// `|x|`. `x` must not be NaN.
     fn of(x: f64) -> Self;
-    /// `2^exponent`, for an exponent of a normal `f64`.
-    fn power_of_two(exponent: i32) -> Self;
+    /// Half an ulp of a number of this size in a format; from the last binade on, of that. The format must be narrower than an `f64` if
+    /// this is one.
+    fn half_ulp(self, format: Format) -> Self;
     /// The number times `2^shift`.
     fn shifted(self, shift: i32) -> Self;
-    /// A little more than the number, see [`Magnitude::inflated`].
-    fn inflated(self, operations: usize) -> Self;
     /// Whether this is zero.
     fn is_zero(self) -> bool;
-    /// `floor(log2)` of a non-zero number.
-    fn exponent(self) -> i32;
     /// The nearest `f64`.
     fn to_f64(self) -> f64;
 }
@@ -174,24 +176,17 @@ impl Size for Magnitude {
         Self::from(x)
     }
 
-    fn power_of_two(exponent: i32) -> Self {
-        Self::power_of_two(exponent)
+    fn half_ulp(self, format: Format) -> Self {
+        let binade = if self.is_zero() { format.emin } else { self.exponent.min(format.emax) };
+        Self::power_of_two(format.ulp_exponent(binade) - 1)
     }
 
     fn shifted(self, shift: i32) -> Self {
         Magnitude::shifted(self, shift)
     }
 
-    fn inflated(self, operations: usize) -> Self {
-        Magnitude::inflated(self, operations)
-    }
-
     fn is_zero(self) -> bool {
         Magnitude::is_zero(self)
-    }
-
-    fn exponent(self) -> i32 {
-        Magnitude::exponent(self)
     }
 
     fn to_f64(self) -> f64 {
@@ -209,8 +204,10 @@ impl Size for f64 {
     }
 
     #[inline]
-    fn power_of_two(exponent: i32) -> Self {
-        ldexp(1.0, exponent)
+    fn half_ulp(self, format: Format) -> Self {
+        const EXPONENT: u64 = 0x7ff << 52;
+        let within = self.max(format.least_normal()).min(format.largest());
+        f64::from_bits(within.to_bits() & EXPONENT) * ldexp(1.0, -(format.precision as i32))
     }
 
     #[inline]
@@ -219,18 +216,8 @@ impl Size for f64 {
     }
 
     #[inline]
-    fn inflated(self, operations: usize) -> Self {
-        self * (1.0 + (operations as f64 + 64.0) * f64::EPSILON)
-    }
-
-    #[inline]
     fn is_zero(self) -> bool {
         self == 0.0
-    }
-
-    #[inline]
-    fn exponent(self) -> i32 {
-        exponent(self)
     }
 
     #[inline]

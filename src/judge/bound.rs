@@ -27,7 +27,7 @@ use crate::case::Case;
 use crate::dtype::{Dtype, Format, ldexp, two_difference};
 use crate::fenv::Standard;
 use crate::kernel::Claims;
-use crate::magnitude::{Magnitude, Size};
+use crate::magnitude::{Magnitude, Size, inflation};
 use crate::op::definition::{ElementDefinition, RowDefinition, Sum};
 use crate::op::terms::{ElementTerms, OverflowTerms, RowTerms};
 use crate::op::{ElementFacts, Kind, RowFacts, Visitor};
@@ -128,7 +128,7 @@ impl Bounds {
             eta,
             flushed: if claims.flush_to_zero { eta } else { Magnitude::ZERO },
         };
-        let finish = Finish { case, second_order: 1.0 + 4.0 * (11.0 * u), operations: 8 };
+        let finish = Finish::new(case, 1.0 + 4.0 * (11.0 * u), 8);
         let format = case.dtype().format();
         let bound = |(j, &z): (usize, &f64)| match value(truth, j).filter(|_| z.is_finite()) {
             Some(rounded) => {
@@ -187,11 +187,9 @@ impl Visitor for OfNear<'_> {
             log_total: near.row.log_total_bound(),
             deviations: &near.deviations,
         });
-        // As of a `Rounded`: a value that rounds away from 0 may lie in the binade of what it rounds to.
         let size = |j: usize| {
-            let (size, rounded) = (near.outputs[j].bound(), case.dtype().round(near.outputs[j].bound()));
-            let overflow = ldexp(2.0, case.dtype().format().emax);
-            size.is_finite().then(|| if rounded.is_finite() { rounded + (size - rounded).abs() } else { overflow })
+            let size = near.outputs[j].bound();
+            size.is_finite().then(|| size_of(size, case.dtype()))
         };
         let Kind::Row(facts) = &case.op().facts().kind else { unreachable!("{} is made of the whole row", D::NAME) };
         row.all(facts, &size, D::error::<f64>)
@@ -200,6 +198,13 @@ impl Visitor for OfNear<'_> {
     fn elements<D: ElementDefinition>(self) -> Bounds<f64> {
         unreachable!("the bounds of {} are those of its elements", D::NAME)
     }
+}
+
+/// The size of a value as a [`Rounded`] tells it: one that rounds away from 0 may lie in the binade of what it rounds to.
+#[inline]
+fn size_of(value: f64, dtype: Dtype) -> f64 {
+    let rounded = if dtype == Dtype::F32 { f64::from(value as f32) } else { dtype.round(value) };
+    if rounded.is_finite() { rounded + (value - rounded).abs() } else { ldexp(2.0, dtype.format().emax) }
 }
 
 /// The least number of an accumulator that is not lost to underflow, under these claims.
@@ -212,24 +217,28 @@ struct Finish<'a> {
     case: &'a Case,
     /// What covers the errors of second order.
     second_order: f64,
-    /// Operations of which the bound is computed, whose own rounding it must cover.
-    operations: usize,
+    /// What covers the resolution of errors, and the rounding of the bound's own operations.
+    slack: f64,
 }
 
-impl Finish<'_> {
-    /// The bound of an output of this size; `error` is the error of the algorithm where the value has this size.
-    fn bound<S: Size>(&self, size: S, error: impl Fn(S) -> S) -> S {
+impl<'a> Finish<'a> {
+    /// For a bound that is computed in so many operations.
+    fn new(case: &'a Case, second_order: f64, operations: usize) -> Self {
         // An error is told to half of its resolution, and before that by the oracle to 2^-SHOWN_BITS ulp, which is less; the bound is half
         // an ulp at least, of a binade no lower than one below.
-        let told_slack = 1.0 + 4.0 * RESOLUTION;
-        let format = self.case.dtype().format();
+        let told = 1.0 + 4.0 * RESOLUTION;
+        Self { case, second_order, slack: told * inflation(operations) }
+    }
+
+    /// The bound of an output of this size; `error` is the error of the algorithm where the value has this size.
+    fn bound<S: Size>(&self, size: S, error: impl Fn(S) -> S) -> S {
         let error = error(size) * S::of(self.second_order);
         if error.is_zero() && size.is_zero() {
             return S::ZERO;
         }
         // Half an ulp where the computed value may lie, which is the next binade for a value just below a power of two.
-        let half_ulp = S::power_of_two(format.ulp_exponent((size + error).exponent().min(format.emax)) - 1);
-        (error + half_ulp).inflated(self.operations) * S::of(told_slack)
+        let half_ulp = (size + error).half_ulp(self.case.dtype().format());
+        (error + half_ulp) * S::of(self.slack)
     }
 }
 
@@ -442,7 +451,7 @@ impl<'a, S: Size> RowErrors<'a, S> {
         let terms = self.terms(h, form);
         let case = self.row.case;
         let n = case.logits().len();
-        let finish = Finish { case, second_order: 1.0 + 4.0 * (h + 10.0 * self.u), operations: 8 * n };
+        let finish = Finish::new(case, 1.0 + 4.0 * (h + 10.0 * self.u), 8 * n);
         let bound = |j: usize| match size(j) {
             Some(size) => finish.bound(size, |size| error(&terms, j, size)),
             None => S::ZERO,
