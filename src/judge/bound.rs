@@ -425,7 +425,7 @@ impl<'a, S: Size> RowErrors<'a, S> {
             is_ordinary,
             max,
             weights,
-            total,
+            reciprocal: S::of(1.0) / total,
             deviations,
             u,
             exp_error: claims.exp * u,

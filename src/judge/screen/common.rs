@@ -25,10 +25,12 @@ pub(crate) struct Scales {
 impl Scales {
     /// Those of outputs in a format.
     pub fn of(outputs: &[Near], format: Format) -> Self {
-        let (high, low) =
-            (outputs.iter().map(|near| near.high).collect(), outputs.iter().map(|near| near.low).collect());
-        let scale_and_doubt = |&near: &Near| scale_and_doubt(near, format);
-        let (scale, doubt) = outputs.iter().map(scale_and_doubt).unzip();
+        let [mut high, mut low, mut scale, mut doubt] = [(); 4].map(|()| vec![0.0; outputs.len()]);
+        let parts = high.iter_mut().zip(&mut low).zip(scale.iter_mut().zip(&mut doubt));
+        for (&near, ((high, low), (scale, doubt))) in outputs.iter().zip(parts) {
+            (*high, *low) = (near.high, near.low);
+            (*scale, *doubt) = scale_and_doubt(near, format);
+        }
         Self { high, low, scale, doubt }
     }
 
