@@ -97,7 +97,7 @@ pub fn judge(case: &Case, outcome: &Outcome, truth: &Truth, bounds: &Bounds, cla
     let _standard = Standard::enter();
     let outputs = match answer(case, outcome) {
         Ok(outputs) => outputs,
-        Err(judgement) => return judgement,
+        Err(judgement) => return *judgement,
     };
     let judging = Judging { case, class: truth.class, claims };
     // An answer passes if it passes one of the alternatives; if it passes none, the first speaks.
@@ -118,17 +118,17 @@ pub fn judge(case: &Case, outcome: &Outcome, truth: &Truth, bounds: &Bounds, cla
 }
 
 /// The outputs of an outcome, as many as are due; else what is said of it.
-pub(crate) fn answer<'a>(case: &Case, outcome: &'a Outcome) -> Result<&'a [f64], Judgement> {
+pub(crate) fn answer<'a>(case: &Case, outcome: &'a Outcome) -> Result<&'a [f64], Box<Judgement>> {
     let due = case.op().outputs(case.logits().len());
     match outcome {
         Outcome::Outputs(outputs) if outputs.len() == due => Ok(outputs),
         Outcome::Outputs(outputs) => {
             let message = format!("{} outputs where {due} are due", outputs.len());
-            Err(Judgement::of_fault(Fault::Unwritten, message))
+            Err(Box::new(Judgement::of_fault(Fault::Unwritten, message)))
         }
-        Outcome::Failed(fault, message) => Err(Judgement::of_fault(*fault, message.clone())),
+        Outcome::Failed(fault, message) => Err(Box::new(Judgement::of_fault(*fault, message.clone()))),
         // Nothing was measured, so nothing is claimed.
-        Outcome::NotRun => Err(Judgement { verdict: Verdict::Undecided, ..Judgement::empty() }),
+        Outcome::NotRun => Err(Box::new(Judgement { verdict: Verdict::Undecided, ..Judgement::empty() })),
     }
 }
 

@@ -119,7 +119,7 @@ impl<'a> Trial<'a> {
     pub fn judge_alone(&mut self, oracle: &mut Oracle, claims: &Claims, outcome: &Outcome) -> Judgement {
         let outputs = match judge::answer(self.case, outcome) {
             Ok(outputs) => outputs,
-            Err(judgement) => return judgement,
+            Err(judgement) => return *judgement,
         };
         if let Some(judgement) = self.screen(oracle, claims, outputs) {
             return judgement;

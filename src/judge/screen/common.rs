@@ -53,7 +53,7 @@ fn scale_and_doubt(near: Near, format: Format) -> (f64, f64) {
     let is_inside = size - floor > reach && floor - (size - floor) > reach;
     let is_certain = (is_below | is_inside) & (size + reach < format.largest());
     // 2^(precision - 1) / floor.
-    let bits = (2 * 1023 + u64::from(format.precision) - 1 << 52).wrapping_sub(floor.to_bits());
+    let bits = ((2 * 1023 + u64::from(format.precision) - 1) << 52).wrapping_sub(floor.to_bits());
     let scale = if is_certain { f64::from_bits(bits) } else { f64::NAN };
     let shown = if (near.radius == 0.0) & (near.low == 0.0) { 0.0 } else { SHOWN_DOUBT };
     (scale, radius * scale + shown)
