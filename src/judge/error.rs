@@ -38,7 +38,7 @@ pub(crate) fn figure(ulps: f64) -> f64 {
 pub struct OutputError {
     /// `|got - exact|`.
     pub absolute: Magnitude,
-    /// `(got - exact) / ulp(exact)`, between `-f64::MAX` and `f64::MAX`, as [`figure`] tells it.
+    /// `(got - exact) / ulp(exact)`, between `-f64::MAX` and `f64::MAX`, as a multiple of `2^-20`, from `2^10` on with 31 significant bits.
     pub signed_ulps: f64,
 }
 
