@@ -144,7 +144,7 @@ impl Format {
         self.nearest(hi, lo)
     }
 
-    /// [`Format::round`], compiled for each caller: where format and rest are constants, it is a third of the work.
+    /// [`Format::round`], compiled for each caller: format and rest are often constants.
     #[inline(always)]
     fn nearest(self, hi: f64, lo: f64) -> f64 {
         // Every f64 is a number of the format with its precision.

@@ -37,8 +37,7 @@ pub(crate) struct Trial<'a> {
 struct Screen {
     claims: Claims,
     bounds: Bounds<f64>,
-    /// See [`Terms::judged`].
-    judged: Vec<(Vec<f64>, Judgement)>,
+    judged: Judged,
 }
 
 /// What a case is judged by under some claims.
@@ -47,12 +46,28 @@ struct Terms {
     /// The place of the truth for the preset of the claims.
     truth: usize,
     bounds: Bounds,
-    /// The answers so far, bit for bit, and what was said of them.
-    judged: Vec<(Vec<f64>, Judgement)>,
+    judged: Judged,
 }
 
-/// Answers remembered for a case: kernels that are wrong are so in different ways.
-const MOST_REMEMBERED: usize = 16;
+/// The answers so far, bit for bit, and what was said of them: many kernels answer alike.
+#[derive(Default)]
+struct Judged(Vec<(Vec<f64>, Judgement)>);
+
+impl Judged {
+    /// Of the same answer the same again; of another one what `judge` says.
+    fn get_or_judge(&mut self, outputs: &[f64], judge: impl FnOnce() -> Judgement) -> Judgement {
+        /// Kernels that are wrong are so in different ways.
+        const MOST: usize = 16;
+        if let Some((_, judgement)) = self.0.iter().find(|(known, _)| is_same(known, outputs)) {
+            return judgement.clone();
+        }
+        let judgement = judge();
+        if self.0.len() < MOST {
+            self.0.push((outputs.to_vec(), judgement.clone()));
+        }
+        judgement
+    }
+}
 
 impl<'a> Trial<'a> {
     /// A trial of this case, with nothing computed yet.
@@ -125,8 +140,9 @@ impl<'a> Trial<'a> {
             return judgement;
         }
         let place = self.place_of_terms(oracle, claims);
-        let (case, terms) = (self.case, &mut self.terms[place]);
-        terms.judge(case, outcome, &self.truths[terms.truth].1)
+        let Terms { truth, bounds, judged, .. } = &mut self.terms[place];
+        let (case, truth) = (self.case, &self.truths[*truth].1);
+        judged.get_or_judge(outputs, || judge::judge(case, outcome, truth, bounds, claims))
     }
 
     /// What is said of an answer by itself, from plain numbers where these decide it; none where there are none for the case.
@@ -134,17 +150,12 @@ impl<'a> Trial<'a> {
         let place = self.screen_under(oracle, claims)?;
         let (case, (near, scales)) = (self.case, self.near.as_ref()?.as_ref()?);
         let Screen { bounds, judged, .. } = &mut self.screens[place];
-        if let Some((_, known)) = judged.iter().find(|(known, _)| is_same(known, outputs)) {
-            return Some(known.clone());
-        }
-        let _standard = Standard::enter();
         let dues = &mut self.dues;
-        let due = |j: usize| dues.get_or_insert_with(|| oracle.dues(case)).get(j).clone();
-        let judgement = Screening { case, near, scales, bounds, claims }.judge(outputs, due);
-        if judged.len() < MOST_REMEMBERED {
-            judged.push((outputs.to_vec(), judgement.clone()));
-        }
-        Some(judgement)
+        Some(judged.get_or_judge(outputs, || {
+            let _standard = Standard::enter();
+            let due = |j: usize| dues.get_or_insert_with(|| oracle.dues(case)).get(j).clone();
+            Screening { case, near, scales, bounds, claims }.judge(outputs, due)
+        }))
     }
 
     /// The place of what the case is screened by under some claims; none where there are no plain numbers for it.
@@ -160,7 +171,7 @@ impl<'a> Trial<'a> {
         }
         let _standard = Standard::enter();
         let bounds = Bounds::of_near(case, near, claims);
-        self.screens.push(Screen { claims: claims.clone(), bounds, judged: Vec::new() });
+        self.screens.push(Screen { claims: claims.clone(), bounds, judged: Judged::default() });
         Some(self.screens.len() - 1)
     }
 
@@ -219,7 +230,7 @@ impl<'a> Trial<'a> {
         found.unwrap_or_else(|| {
             let truth = self.place_of_truth(oracle, claims.special);
             let bounds = Bounds::new(self.case, &self.truths[truth].1, claims);
-            self.terms.push(Terms { claims: claims.clone(), truth, bounds, judged: Vec::new() });
+            self.terms.push(Terms { claims: claims.clone(), truth, bounds, judged: Judged::default() });
             self.terms.len() - 1
         })
     }
@@ -242,23 +253,6 @@ impl<'a> Trial<'a> {
         }
         let (with, without) = (self.place_of_terms(oracle, claims), self.place_of_terms(oracle, plain));
         self.terms[with].bounds.gain_over(&self.terms[without].bounds)
-    }
-}
-
-impl Terms {
-    /// What is said of an answer by itself: of the same answer the same again.
-    fn judge(&mut self, case: &Case, outcome: &Outcome, truth: &Truth) -> Judgement {
-        let Outcome::Outputs(outputs) = outcome else {
-            return judge::judge(case, outcome, truth, &self.bounds, &self.claims);
-        };
-        if let Some((_, judgement)) = self.judged.iter().find(|(known, _)| is_same(known, outputs)) {
-            return judgement.clone();
-        }
-        let judgement = judge::judge(case, outcome, truth, &self.bounds, &self.claims);
-        if self.judged.len() < MOST_REMEMBERED {
-            self.judged.push((outputs.clone(), judgement.clone()));
-        }
-        judgement
     }
 }
 

@@ -140,7 +140,7 @@ impl Draw {
 
 /// The next `count` bytes, at most 8, as an integer; zeros past the last.
 #[cfg(feature = "arbitrary")]
-#[cold]
+#[inline(never)]
 fn next_bytes(bytes: &[u8], used: &mut usize, count: usize) -> u64 {
     let mut word = [0; 8];
     for (slot, &byte) in word.iter_mut().zip(bytes.iter().skip(*used).take(count)) {

@@ -94,7 +94,7 @@ fn keeps_order(logits: &[f64], outputs: &[f64]) -> bool {
     if logits.iter().chain(outputs).all(|&x| f64::from(x as f32) == x) {
         let pair = |(&logit, &output): (&f64, &f64)| u64::from(ordered(logit)) << 32 | u64::from(ordered(output));
         let mut pairs: Vec<u64> = logits.iter().zip(outputs).map(pair).collect();
-        // Integers are sorted three times as fast as places by their logits. Equal logits then have ascending outputs, so the
+        // Integers are sorted faster than places by their logits. Equal logits then have ascending outputs, so the
         // largest output of all smaller logits is the one before.
         pairs.sort_unstable();
         pairs.is_sorted_by_key(|&pair| pair as u32)

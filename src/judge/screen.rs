@@ -154,7 +154,7 @@ impl Screening<'_> {
         OutputJudgement {
             verdict: Verdict::Pass,
             grade: Some(if is_tight { Grade::Tight } else { Grade::Textbook }),
-            ulps: Some(if ulp == 0.0 { 0.0 } else { ulp.copysign(distance(got, near, scale).0) }),
+            ulps: Some(if ulp == 0.0 { 0.0 } else { ulp.copysign(distance(got, near.high, near.low, scale, 0.0).0) }),
             bound_ulps: self.bounds.textbook[j] * scale,
             ratio,
         }
@@ -185,7 +185,7 @@ impl Screening<'_> {
         if !got.is_finite() {
             return self.tell_not_finite(got, bound).filter(|_| unit.is_certain);
         }
-        let (ulps, doubt) = distance(got, near, scale);
+        let (ulps, doubt) = distance(got, near.high, near.low, scale, unknown(near, scale));
         let (least, most) = (figure(ulps.abs() - doubt).max(0.0), figure(ulps.abs() + doubt));
         let ratio = if most == 0.0 { (0.0, 0.0) } else { (least / bound, most / bound) };
         // Whether the error is within a bound, where that is certain.
@@ -335,15 +335,22 @@ impl Unit {
     }
 }
 
-/// The error of a finite output in units of `1 / scale`, and how far from it the true error may be.
+/// What is not known of the exact value of an output, in units of `1 / scale`.
 #[inline]
-fn distance(got: f64, near: Near, scale: f64) -> (f64, f64) {
-    let (difference, error) = two_sum(got, -near.high);
-    let far = difference + (error - near.low);
-    let rounded = (error.abs() + near.low.abs()) * (2.0 * f64::EPSILON) + far.abs() * f64::EPSILON;
-    let is_exact = near.radius == 0.0 && near.low == 0.0 && error == 0.0;
-    let doubt = if is_exact { 0.0 } else { (near.reach() + rounded) * scale + SHOWN_DOUBT };
-    (far * scale, doubt)
+fn unknown(near: Near, scale: f64) -> f64 {
+    let shown = if (near.radius == 0.0) & (near.low == 0.0) { 0.0 } else { SHOWN_DOUBT };
+    near.reach() * scale + shown
+}
+
+/// The error of a finite output whose value is `high + low`, in units of `1 / scale`, and how far from it the true error may be where so
+/// much is [`unknown`] of the value.
+#[inline]
+fn distance(got: f64, high: f64, low: f64, scale: f64, unknown: f64) -> (f64, f64) {
+    let (difference, error) = two_sum(got, -high);
+    let far = difference + (error - low);
+    let rounded = (error.abs() + low.abs()) * (2.0 * f64::EPSILON) + far.abs() * f64::EPSILON;
+    let inexact = if error == 0.0 { 0.0 } else { SHOWN_DOUBT };
+    (far * scale, unknown + rounded * scale + inexact)
 }
 
 #[cfg(test)]
@@ -429,8 +436,10 @@ mod tests {
         assert_eq!(of(near(format.largest() * (1.0 - 1e-9), 0.0, 0.0)), Some((104, true)));
         assert_eq!(of(near(format.largest(), 0.0, 0.0)), None);
         // What is known exactly is told so, and else there is a doubt.
-        assert_eq!(distance(1.5, near(1.0, 0.0, 0.0), 4.0), (2.0, 0.0));
-        let (ulps, doubt) = distance(1.5, near(1.0, 1e-30, 1e-45), 4.0);
-        assert!(ulps == 2.0 && doubt > 0.0 && doubt < 1e-9, "{ulps} {doubt}");
+        let far = |near: Near| distance(1.5, near.high, near.low, 4.0, unknown(near, 4.0));
+        let (ulps, doubt) = far(near(1.0, 0.0, 0.0));
+        assert!(ulps == 2.0 && doubt < 1e-15, "{ulps} {doubt}");
+        let (ulps, doubt) = far(near(1.0, 1e-30, 1e-45));
+        assert!(ulps == 2.0 && doubt > 1e-10 && doubt < 1e-9, "{ulps} {doubt}");
     }
 }

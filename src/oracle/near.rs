@@ -689,6 +689,24 @@ mod tests {
         assert!(worst < 2.0, "{worst}");
     }
 
+    /// A number without a radius is exact, so what underflow takes from a product, or from a sum of products, needs one.
+    #[test]
+    fn what_underflows_has_a_radius() {
+        let least = "0x1p-149";
+        for (text, exact) in [
+            (format!("softmax_vjp f32 [0, -600] cotangent=[0, {least}]"), 0),
+            (format!("softmax_vjp f32 [0, -690] cotangent=[{least}, 0]"), 0),
+            (format!("log_softmax_vjp f32 [0, -690] cotangent=[0, {least}]"), 0),
+            (format!("softmax_jvp f32 [0, -690] tangent=[1, {least}]"), 0),
+            (format!("softmax_vjp f32 [0, -690] cotangent=[{least}, {least}]"), 2),
+        ] {
+            let case = Case::parse(&text).unwrap();
+            let near = NearCase::of(&case, RowClass::of(case.op(), case.logits())).unwrap();
+            let found = near.outputs.iter().filter(|output| output.radius == 0.0).count();
+            assert_eq!(found, exact, "{text}: {:?}", near.outputs);
+        }
+    }
+
     /// The exact output, from an interval of many bits, lies in the ball; and balls are narrow where nothing cancels.
     #[test]
     fn every_output_is_enclosed() {
@@ -710,7 +728,7 @@ mod tests {
                                 continue;
                             }
                             let centre = Float::with_val(600, output.high) + output.low;
-                            let reach = output.radius * (1.0 + 1e-9) + SLACK;
+                            let reach = if output.radius == 0.0 { 0.0 } else { output.radius * (1.0 + 1e-9) + SLACK };
                             let exact = question.interval(j, 2);
                             // The interval may itself be the wider one, far below a power of two.
                             let reach = Float::with_val(600, &exact.high - &exact.low) + reach;

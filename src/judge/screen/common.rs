@@ -2,11 +2,11 @@
 //! into vector instructions of whatever the machine has; IEEE operations only, so with the same results everywhere. What is left open
 //! here, [`Screening::tell`](super::Screening) is asked about: it decides the same, and more.
 
-use super::{SAFE, SHOWN_DOUBT};
+use super::{distance, unknown};
 use crate::dtype::{Format, two_sum};
 use crate::judge::error::{GRID_REACH, on_grid};
 use crate::judge::{UNITS_PER_ULP, to_integer};
-use crate::oracle::{Near, SLACK};
+use crate::oracle::Near;
 
 /// Outputs that are judged at once.
 pub(super) const CHUNK: usize = 64;
@@ -18,7 +18,7 @@ pub(crate) struct Scales {
     low: Vec<f64>,
     /// The reciprocal of the ulp of the exact value; NaN where that is not certain.
     scale: Vec<f64>,
-    /// What is not known of the exact value, in ulps.
+    /// See [`unknown`].
     doubt: Vec<f64>,
 }
 
@@ -45,8 +45,7 @@ impl Scales {
 fn scale_and_doubt(near: Near, format: Format) -> (f64, f64) {
     const EXPONENT: u64 = 0x7ff << 52;
     let (value, rest) = two_sum(near.high, near.low);
-    let radius = if near.radius == 0.0 { 0.0 } else { near.radius * SAFE + SLACK };
-    let (size, reach) = (value.abs(), rest.abs() + radius);
+    let (size, reach) = (value.abs(), rest.abs() + near.reach());
     let least_normal = format.least_normal();
     let floor = f64::from_bits(size.max(least_normal).to_bits() & EXPONENT);
     let is_below = size + reach < least_normal;
@@ -55,8 +54,7 @@ fn scale_and_doubt(near: Near, format: Format) -> (f64, f64) {
     // 2^(precision - 1) / floor.
     let bits = ((2 * 1023 + u64::from(format.precision) - 1) << 52).wrapping_sub(floor.to_bits());
     let scale = if is_certain { f64::from_bits(bits) } else { f64::NAN };
-    let shown = if (near.radius == 0.0) & (near.low == 0.0) { 0.0 } else { SHOWN_DOUBT };
-    (scale, radius * scale + shown)
+    (scale, unknown(near, scale))
 }
 
 /// What is said of the outputs of a chunk.
@@ -82,11 +80,7 @@ impl Scales {
         let mut chunk = Chunk { ulp: [f64::NAN; CHUNK], ratio: [0.0; CHUNK], signed_sum: 0, told: 0, tight: 0 };
         let (mut signed, mut told) = ([0.0; CHUNK], [0.0; CHUNK]);
         for i in 0..outputs.len().min(CHUNK) {
-            let (difference, error) = two_sum(outputs[i], -high[i]);
-            let far = difference + (error - low[i]);
-            let rounded = (error.abs() + low[i].abs()) * (2.0 * f64::EPSILON) + far.abs() * f64::EPSILON;
-            let inexact = if error == 0.0 { 0.0 } else { SHOWN_DOUBT };
-            let (ulps, doubt) = (far * scale[i], doubt[i] + rounded * scale[i] + inexact);
+            let (ulps, doubt) = distance(outputs[i], high[i], low[i], scale[i], doubt[i]);
             let (least, most) = (on_grid(ulps.abs() - doubt), on_grid(ulps.abs() + doubt));
             let bound = textbook[i] * scale[i];
             let ratio = if least == 0.0 { 0.0 } else { least / bound };
