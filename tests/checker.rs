@@ -333,6 +333,16 @@ fn ulp_in_units(exact: i64) -> i64 {
     1 << (exact.unsigned_abs().max(1).ilog2().max(14) - 10)
 }
 
+/// A difference as an error of it is told, in integers: to a multiple of `2^-20` ulp below `2^10` ulps, to 31 bits from there on, ties to
+/// even.
+fn as_told(difference: i64, ulp: i64) -> i64 {
+    let size = difference.abs();
+    let step = if size < ulp << 10 { (ulp >> 20).max(1) } else { 1 << size.ilog2().saturating_sub(30) };
+    let (quotient, rest) = (size / step, size % step);
+    let nearest = quotient + i64::from(2 * rest > step || (2 * rest == step && quotient % 2 != 0));
+    difference.signum() * nearest * step
+}
+
 #[test]
 fn ulps_agree_with_integers_around_every_power_of_two_of_f16() {
     let format = Dtype::F16.format();
@@ -341,7 +351,7 @@ fn ulps_agree_with_integers_around_every_power_of_two_of_f16() {
     let overflow = 1i64 << (16 + 28);
     let in_units = |x: f64| if x.is_infinite() { overflow * x.signum() as i64 } else { (x * UNITS) as i64 };
     let mut oracle = Oracle::new();
-    let mut checked = 0u64;
+    let (mut checked, mut rounded) = (0u64, 0u64);
     for (power, beside, sixteenths) in
         (-24..=16).flat_map(|e| (-2..=2).flat_map(move |s| (-16..=16).map(move |k| (e, s, k))))
     {
@@ -377,7 +387,8 @@ fn ulps_agree_with_integers_around_every_power_of_two_of_f16() {
             let neighbours = (-3..=3).map(|steps| format.step(sign * base, steps));
             let far = [0.0, -0.0, -sign * base, format.largest(), f64::INFINITY, f64::NEG_INFINITY, sign];
             for got in neighbours.chain(far) {
-                let difference = in_units(got) - measured;
+                let difference = as_told(in_units(got) - measured, unit);
+                rounded += u64::from(difference != in_units(got) - measured);
                 let error = OutputError::of(got, real, format);
                 // Both quotients are by powers of two, so exact.
                 let ulps = difference as f64 / unit as f64;
@@ -388,5 +399,5 @@ fn ulps_agree_with_integers_around_every_power_of_two_of_f16() {
             }
         }
     }
-    assert!(checked > 150_000, "{checked}");
+    assert!(checked > 150_000 && rounded > 100, "{checked} {rounded}");
 }
