@@ -128,8 +128,12 @@ impl Screening<'_> {
     #[inline]
     fn tell(&self, j: usize, got: f64) -> Option<Told> {
         let near = self.near.outputs[j];
-        if near.high.is_infinite() {
-            let is_due = got == near.high;
+        // An element that may be flushed to zero may have any output.
+        if self.bounds.textbook[j] == f64::INFINITY {
+            return None;
+        }
+        if !near.high.is_finite() {
+            let is_due = got == near.high || (got.is_nan() && near.high.is_nan());
             let verdict = if got.is_nan() { Verdict::Nan } else { Verdict::Swallowed };
             return Some(if is_due { Told::EXACT } else { Told::wrong_kind(verdict, 0.0) });
         }
