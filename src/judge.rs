@@ -97,7 +97,7 @@ pub fn judge(case: &Case, outcome: &Outcome, truth: &Truth, bounds: &Bounds, cla
     let _standard = Standard::enter();
     let outputs = match answer(case, outcome) {
         Ok(outputs) => outputs,
-        Err(judgement) => return judgement,
+        Err(judgement) => return *judgement,
     };
     let judging = Judging { case, class: truth.class, claims };
     // An answer passes if it passes one of the alternatives; if it passes none, the first speaks.
@@ -118,17 +118,17 @@ pub fn judge(case: &Case, outcome: &Outcome, truth: &Truth, bounds: &Bounds, cla
 }
 
 /// The outputs of an outcome, as many as are due; else what is said of it.
-pub(crate) fn answer<'a>(case: &Case, outcome: &'a Outcome) -> Result<&'a [f64], Judgement> {
+pub(crate) fn answer<'a>(case: &Case, outcome: &'a Outcome) -> Result<&'a [f64], Box<Judgement>> {
     let due = case.op().outputs(case.logits().len());
     match outcome {
         Outcome::Outputs(outputs) if outputs.len() == due => Ok(outputs),
         Outcome::Outputs(outputs) => {
             let message = format!("{} outputs where {due} are due", outputs.len());
-            Err(Judgement::of_fault(Fault::Unwritten, message))
+            Err(Box::new(Judgement::of_fault(Fault::Unwritten, message)))
         }
-        Outcome::Failed(fault, message) => Err(Judgement::of_fault(*fault, message.clone())),
+        Outcome::Failed(fault, message) => Err(Box::new(Judgement::of_fault(*fault, message.clone()))),
         // Nothing was measured, so nothing is claimed.
-        Outcome::NotRun => Err(Judgement { verdict: Verdict::Undecided, ..Judgement::empty() }),
+        Outcome::NotRun => Err(Box::new(Judgement { verdict: Verdict::Undecided, ..Judgement::empty() })),
     }
 }
 
@@ -434,10 +434,16 @@ const UNITS_PER_ULP: f64 = (1u64 << 10) as f64;
 /// An error in units of `2^-10` ulp, rounded to nearest, limited to `2^40` ulp, so that sums of any number of them are exact in an
 /// `i128` whatever their order.
 fn fixed_point(ulps: f64) -> i64 {
-    /// Adding it to a number below `2^51` rounds that to an integer.
-    const ROUNDING: f64 = 6_755_399_441_055_744.0;
     let limit = (1u64 << 40) as f64;
-    ((ulps.clamp(-limit, limit) * UNITS_PER_ULP + ROUNDING) - ROUNDING) as i64
+    to_integer(ulps.clamp(-limit, limit) * UNITS_PER_ULP) as i64
+}
+
+/// The nearest integer to a number below `2^51`.
+#[inline]
+fn to_integer(x: f64) -> f64 {
+    /// Adding it rounds to an integer.
+    const ROUNDING: f64 = 6_755_399_441_055_744.0;
+    (x + ROUNDING) - ROUNDING
 }
 
 /// The mean that belongs to a sum of [`Judgement::signed_sum`].

@@ -1,118 +1,136 @@
-//! Non-negative numbers with an `f64` significand and an exponent of 32 bits.
+//! Non-negative numbers with the precision of an `f64` and any exponent.
 //!
 //! Error bounds of one row span `2^-1074 * 2^-53` to `2^1024`, and their quotients span twice that, which no `f64` holds. Only
 //! non-negative numbers are added, multiplied and divided, so every operation has a relative error of at most `2^-52` and a
 //! bound is made safe by one factor at the end ([`Magnitude::inflated`]).
+//!
+//! Nearly all numbers of a bound lie in a range that one `f64` holds, so an exponent is kept only for windows of 512 binades: an
+//! operation is that of `f64`, and a look whether its result is still in the window.
 
-use crate::dtype::{exponent, ldexp};
+use crate::dtype::{Format, exponent, ldexp};
 use std::cmp::Ordering;
 use std::ops::{Add, Div, Mul};
 
-/// A non-negative number, `significand * 2^exponent` with the significand in [1, 2), or 0, or infinity.
+/// A non-negative number, `part * 2^(512 window)` with the part in `[2^-256, 2^256)`, or 0, or infinity, both in the window 0.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Magnitude {
-    significand: f64,
-    exponent: i32,
+    part: f64,
+    window: i32,
 }
+
+/// The binades of a window.
+const WINDOW: i32 = 512;
+
+/// The ends of the part, and the numbers from one window to the next.
+const LEAST: f64 = f64::from_bits((1023 - 256) << 52);
+const BEYOND: f64 = f64::from_bits((1023 + 256) << 52);
+const UP: f64 = f64::from_bits((1023 + 512) << 52);
+const DOWN: f64 = f64::from_bits((1023 - 512) << 52);
 
 impl Magnitude {
     /// Zero.
-    pub const ZERO: Magnitude = Magnitude { significand: 0.0, exponent: 0 };
+    pub const ZERO: Magnitude = Magnitude { part: 0.0, window: 0 };
     /// Infinity: a bound that forgives everything.
-    pub const INFINITY: Magnitude = Magnitude { significand: f64::INFINITY, exponent: 0 };
+    pub const INFINITY: Magnitude = Magnitude { part: f64::INFINITY, window: 0 };
 
     /// `|x| * 2^shift`. `x` must not be NaN.
     pub fn scaled(x: f64, shift: i32) -> Self {
-        if x == 0.0 {
-            Self::ZERO
-        } else if x.is_infinite() {
-            Self::INFINITY
-        } else {
-            let e = exponent(x);
-            Self { significand: ldexp(x.abs(), -e), exponent: e + shift }
-        }
+        Self::from(x).shifted(shift)
     }
 
     /// `2^exponent`.
     pub fn power_of_two(exponent: i32) -> Self {
-        Self { significand: 1.0, exponent }
+        Self { part: 1.0, window: 0 }.shifted(exponent)
     }
 
     /// The number times `2^shift`.
     pub fn shifted(self, shift: i32) -> Self {
-        Self { exponent: self.exponent + shift, ..self }
+        let part = self.part * ldexp(1.0, shift.rem_euclid(WINDOW));
+        Self::normalised(part, self.window + shift.div_euclid(WINDOW))
     }
 
     /// A little more than the number: enough to cover the rounding of `operations` operations of this type and of `f64`.
     pub fn inflated(self, operations: usize) -> Self {
-        self * Magnitude::from(1.0 + (operations as f64 + 64.0) * f64::EPSILON)
+        self * Magnitude::from(inflation(operations))
     }
 
     /// Whether this is zero.
+    #[inline]
     pub fn is_zero(self) -> bool {
-        self.significand == 0.0
+        self.part == 0.0
     }
 
     /// `floor(log2)` of a non-zero number.
     pub fn exponent(self) -> i32 {
-        self.exponent
+        exponent(self.part) + self.window * WINDOW
     }
 
     /// The nearest `f64`, or the largest finite one where the number is beyond it (infinity stays infinity).
     pub fn to_f64(self) -> f64 {
-        if self.significand.is_infinite() {
-            f64::INFINITY
-        } else {
-            ldexp(self.significand, self.exponent).min(f64::MAX)
-        }
+        if self.window == 0 { self.part } else { ldexp(self.part, self.window * WINDOW).min(f64::MAX) }
     }
 
-    /// From a significand that a few operations on significands in [1, 2) gave.
-    fn normalised(significand: f64, e: i32) -> Self {
-        if significand == 0.0 {
+    /// From a part that an operation on parts gave.
+    #[inline]
+    fn normalised(part: f64, window: i32) -> Self {
+        if (LEAST..BEYOND).contains(&part) { Self { part, window } } else { Self::into_window(part, window) }
+    }
+
+    #[cold]
+    fn into_window(mut part: f64, mut window: i32) -> Self {
+        if part == 0.0 {
             return Self::ZERO;
         }
-        if !significand.is_finite() {
+        if !part.is_finite() {
             return Self::INFINITY;
         }
-        let own = exponent(significand);
-        Self { significand: ldexp(significand, -own), exponent: e + own }
+        while part < LEAST {
+            (part, window) = (part * UP, window - 1);
+        }
+        while part >= BEYOND {
+            (part, window) = (part * DOWN, window + 1);
+        }
+        Self { part, window }
     }
+}
+
+/// The factor that covers the rounding of so many operations.
+pub(crate) fn inflation(operations: usize) -> f64 {
+    1.0 + (operations as f64 + 64.0) * f64::EPSILON
 }
 
 impl From<f64> for Magnitude {
     /// `|x|`, exactly. `x` must not be NaN.
+    #[inline]
     fn from(x: f64) -> Self {
-        Self::scaled(x, 0)
+        Self::normalised(x.abs(), 0)
     }
 }
 
 impl Add for Magnitude {
     type Output = Self;
 
+    #[inline]
     fn add(self, other: Self) -> Self {
-        if self.is_zero() {
-            return other;
+        if self.window == other.window {
+            return Self::normalised(self.part + other.part, self.window);
         }
-        if other.is_zero() {
-            return self;
-        }
-        let (big, small) = if self.exponent >= other.exponent { (self, other) } else { (other, self) };
-        let gap = big.exponent - small.exponent;
-        // What is shifted away here is below 2^-1000 of the sum, far below what `inflated` adds.
-        let rest = if gap > 1000 { 0.0 } else { ldexp(small.significand, -gap) };
-        Self::normalised(big.significand + rest, big.exponent)
+        let (big, small) = if self >= other { (self, other) } else { (other, self) };
+        // What lies two windows below is less than half an ulp of the sum, whatever it is.
+        let rest = if big.window - small.window == 1 { small.part * DOWN } else { 0.0 };
+        if small.is_zero() { big } else { Self::normalised(big.part + rest, big.window) }
     }
 }
 
 impl Mul for Magnitude {
     type Output = Self;
 
+    #[inline]
     fn mul(self, other: Self) -> Self {
         if self.is_zero() || other.is_zero() {
             return Self::ZERO; // also 0 * infinity: a term that is absent
         }
-        Self::normalised(self.significand * other.significand, self.exponent.saturating_add(other.exponent))
+        Self::normalised(self.part * other.part, self.window + other.window)
     }
 }
 
@@ -120,26 +138,25 @@ impl Div for Magnitude {
     type Output = Self;
 
     /// The quotient; 0/0 is 0 (no error where none is allowed is a ratio of 0), and x/0 is infinite.
+    #[inline]
     fn div(self, other: Self) -> Self {
         if self.is_zero() {
             return Self::ZERO;
         }
-        Self::normalised(self.significand / other.significand, self.exponent - other.exponent)
+        Self::normalised(self.part / other.part, self.window - other.window)
     }
 }
 
 impl PartialOrd for Magnitude {
+    #[inline]
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        let rank = |x: &Self| {
-            if x.is_zero() {
-                (0, 0)
-            } else if x.significand.is_infinite() {
-                (2, 0)
-            } else {
-                (1, x.exponent)
-            }
+        // Zero and infinity are in the window 0, but below and above all others.
+        let rank = |x: &Self| match x.part {
+            0.0 => i32::MIN,
+            f64::INFINITY => i32::MAX,
+            _ => x.window,
         };
-        Some(rank(self).cmp(&rank(other)).then(self.significand.total_cmp(&other.significand)))
+        Some(rank(self).cmp(&rank(other)).then(self.part.total_cmp(&other.part)))
     }
 }
 
@@ -152,16 +169,13 @@ pub(crate) trait Size: Copy + PartialOrd + Add<Output = Self> + Mul<Output = Sel
     const INFINITY: Self;
     /// `|x|`. `x` must not be NaN.
     fn of(x: f64) -> Self;
-    /// `2^exponent`, for an exponent of a normal `f64`.
-    fn power_of_two(exponent: i32) -> Self;
+    /// Half an ulp of a number of this size in a format; from the last binade on, of that. The format must be narrower than an `f64` if
+    /// this is one.
+    fn half_ulp(self, format: Format) -> Self;
     /// The number times `2^shift`.
     fn shifted(self, shift: i32) -> Self;
-    /// A little more than the number, see [`Magnitude::inflated`].
-    fn inflated(self, operations: usize) -> Self;
     /// Whether this is zero.
     fn is_zero(self) -> bool;
-    /// `floor(log2)` of a non-zero number.
-    fn exponent(self) -> i32;
     /// The nearest `f64`.
     fn to_f64(self) -> f64;
 }
@@ -174,24 +188,17 @@ impl Size for Magnitude {
         Self::from(x)
     }
 
-    fn power_of_two(exponent: i32) -> Self {
-        Self::power_of_two(exponent)
+    fn half_ulp(self, format: Format) -> Self {
+        let binade = if self.is_zero() { format.emin } else { Magnitude::exponent(self).min(format.emax) };
+        Self::power_of_two(format.ulp_exponent(binade) - 1)
     }
 
     fn shifted(self, shift: i32) -> Self {
         Magnitude::shifted(self, shift)
     }
 
-    fn inflated(self, operations: usize) -> Self {
-        Magnitude::inflated(self, operations)
-    }
-
     fn is_zero(self) -> bool {
         Magnitude::is_zero(self)
-    }
-
-    fn exponent(self) -> i32 {
-        Magnitude::exponent(self)
     }
 
     fn to_f64(self) -> f64 {
@@ -209,8 +216,10 @@ impl Size for f64 {
     }
 
     #[inline]
-    fn power_of_two(exponent: i32) -> Self {
-        ldexp(1.0, exponent)
+    fn half_ulp(self, format: Format) -> Self {
+        const EXPONENT: u64 = 0x7ff << 52;
+        let within = self.max(format.least_normal()).min(format.largest());
+        f64::from_bits(within.to_bits() & EXPONENT) * ldexp(1.0, -(format.precision as i32))
     }
 
     #[inline]
@@ -219,18 +228,8 @@ impl Size for f64 {
     }
 
     #[inline]
-    fn inflated(self, operations: usize) -> Self {
-        self * (1.0 + (operations as f64 + 64.0) * f64::EPSILON)
-    }
-
-    #[inline]
     fn is_zero(self) -> bool {
         self == 0.0
-    }
-
-    #[inline]
-    fn exponent(self) -> i32 {
-        exponent(self)
     }
 
     #[inline]

@@ -11,7 +11,7 @@ use crate::case::Case;
 use crate::fenv::Standard;
 #[cfg(feature = "cli")]
 use crate::judge::OutputJudgement;
-use crate::judge::screen::Screening;
+use crate::judge::screen::{Scales, Screening};
 use crate::judge::{self, Bounds, Judgement, Relation, Verdict};
 use crate::kernel::{self, Claims, Kernel, Outcome};
 use crate::oracle::{Dues, NearCase, Oracle, Truth};
@@ -25,7 +25,7 @@ pub(crate) struct Trial<'a> {
     truths: Vec<(Special, Truth)>,
     terms: Vec<Terms>,
     /// The case in plain numbers, if they are enough for it; none before it is asked for.
-    near: Option<Option<NearCase>>,
+    near: Option<Option<(NearCase, Scales)>>,
     /// What plain numbers leave open; none before it is asked for.
     dues: Option<Dues<'a>>,
     screens: Vec<Screen>,
@@ -119,7 +119,7 @@ impl<'a> Trial<'a> {
     pub fn judge_alone(&mut self, oracle: &mut Oracle, claims: &Claims, outcome: &Outcome) -> Judgement {
         let outputs = match judge::answer(self.case, outcome) {
             Ok(outputs) => outputs,
-            Err(judgement) => return judgement,
+            Err(judgement) => return *judgement,
         };
         if let Some(judgement) = self.screen(oracle, claims, outputs) {
             return judgement;
@@ -132,7 +132,7 @@ impl<'a> Trial<'a> {
     /// What is said of an answer by itself, from plain numbers where these decide it; none where there are none for the case.
     fn screen(&mut self, oracle: &mut Oracle, claims: &Claims, outputs: &[f64]) -> Option<Judgement> {
         let place = self.screen_under(oracle, claims)?;
-        let (case, near) = (self.case, self.near.as_ref()?.as_ref()?);
+        let (case, (near, scales)) = (self.case, self.near.as_ref()?.as_ref()?);
         let Screen { bounds, judged, .. } = &mut self.screens[place];
         if let Some((_, known)) = judged.iter().find(|(known, _)| is_same(known, outputs)) {
             return Some(known.clone());
@@ -140,7 +140,7 @@ impl<'a> Trial<'a> {
         let _standard = Standard::enter();
         let dues = &mut self.dues;
         let due = |j: usize| dues.get_or_insert_with(|| oracle.dues(case)).get(j).clone();
-        let judgement = Screening { case, near, bounds, claims }.judge(outputs, due);
+        let judgement = Screening { case, near, scales, bounds, claims }.judge(outputs, due);
         if judged.len() < MOST_REMEMBERED {
             judged.push((outputs.to_vec(), judgement.clone()));
         }
@@ -150,7 +150,11 @@ impl<'a> Trial<'a> {
     /// The place of what the case is screened by under some claims; none where there are no plain numbers for it.
     fn screen_under(&mut self, oracle: &mut Oracle, claims: &Claims) -> Option<usize> {
         let (case, class) = (self.case, self.class);
-        let near = self.near.get_or_insert_with(|| oracle.near(case, class)).as_ref()?;
+        let prepare = |near: NearCase| {
+            let scales = Scales::of(&near.outputs, case.dtype().format());
+            (near, scales)
+        };
+        let (near, _) = self.near.get_or_insert_with(|| oracle.near(case, class).map(prepare)).as_ref()?;
         if let Some(place) = self.screens.iter().position(|known| known.claims == *claims) {
             return Some(place);
         }
@@ -195,6 +199,13 @@ impl<'a> Trial<'a> {
     /// What is said of each output by itself under some claims. There must be as many as the case is due.
     #[cfg(feature = "cli")]
     pub fn judge_outputs(&mut self, oracle: &mut Oracle, claims: &Claims, outputs: &[f64]) -> Vec<OutputJudgement> {
+        if let Some(place) = self.screen_under(oracle, claims)
+            && let (case, Some(Some((near, scales)))) = (self.case, &self.near)
+        {
+            let (bounds, dues) = (&self.screens[place].bounds, &mut self.dues);
+            let due = |j: usize| dues.get_or_insert_with(|| oracle.dues(case)).get(j).clone();
+            return Screening { case, near, scales, bounds, claims }.judge_each(outputs, due);
+        }
         let place = self.place_of_terms(oracle, claims);
         let terms = &self.terms[place];
         let truth = &self.truths[terms.truth].1;

@@ -27,7 +27,7 @@ use crate::case::Case;
 use crate::dtype::{Dtype, Format, ldexp, two_difference};
 use crate::fenv::Standard;
 use crate::kernel::Claims;
-use crate::magnitude::{Magnitude, Size};
+use crate::magnitude::{Magnitude, Size, inflation};
 use crate::op::definition::{ElementDefinition, RowDefinition, Sum};
 use crate::op::terms::{ElementTerms, OverflowTerms, RowTerms};
 use crate::op::{Kind, RowFacts, Visitor};
@@ -147,13 +147,11 @@ struct OfNear<'a> {
 }
 
 impl OfNear<'_> {
-    /// The size of output `j`, if it is finite. As of a `Rounded`: a value that rounds away from 0 may lie in the binade of what it
-    /// rounds to.
+    /// The size of output `j`, if it is finite.
     #[inline]
     fn size(&self, j: usize) -> Option<f64> {
-        let (dtype, size) = (self.case.dtype(), self.near.outputs[j].bound());
-        let (rounded, overflow) = (dtype.round(size), ldexp(2.0, dtype.format().emax));
-        size.is_finite().then(|| if rounded.is_finite() { rounded + (size - rounded).abs() } else { overflow })
+        let size = self.near.outputs[j].bound();
+        size.is_finite().then(|| size_of(size, self.case.dtype()))
     }
 }
 
@@ -204,7 +202,7 @@ fn of_elements<S: Size>(
         eta,
         flushed: if claims.flush_to_zero { eta } else { S::ZERO },
     };
-    let finish = Finish { case, second_order: 1.0 + 4.0 * (11.0 * u), operations: 8 };
+    let finish = Finish::new(case, 1.0 + 4.0 * (11.0 * u), 8);
     let bound = |(j, &z): (usize, &f64)| match size(j).filter(|_| z.is_finite()) {
         Some(size) => finish.bound(size, |size| error(&terms, z, weights[j], size)),
         // Outside of the domain, but for what may be flushed into it.
@@ -213,6 +211,13 @@ fn of_elements<S: Size>(
     };
     let textbook: Vec<S> = case.logits().iter().enumerate().map(bound).collect();
     Bounds { tight: Some(textbook.clone()), half_digits: None, textbook, overflow_is_forgiven: false, sum: 0.0 }
+}
+
+/// The size of a value as a [`Rounded`] tells it: one that rounds away from 0 may lie in the binade of what it rounds to.
+#[inline]
+fn size_of(value: f64, dtype: Dtype) -> f64 {
+    let rounded = if dtype == Dtype::F32 { f64::from(value as f32) } else { dtype.round(value) };
+    if rounded.is_finite() { rounded + (value - rounded).abs() } else { ldexp(2.0, dtype.format().emax) }
 }
 
 /// The least number of an accumulator that is not lost to underflow, under these claims.
@@ -225,24 +230,28 @@ struct Finish<'a> {
     case: &'a Case,
     /// What covers the errors of second order.
     second_order: f64,
-    /// Operations of which the bound is computed, whose own rounding it must cover.
-    operations: usize,
+    /// What covers the resolution of errors, and the rounding of the bound's own operations.
+    slack: f64,
 }
 
-impl Finish<'_> {
-    /// The bound of an output of this size; `error` is the error of the algorithm where the value has this size.
-    fn bound<S: Size>(&self, size: S, error: impl Fn(S) -> S) -> S {
+impl<'a> Finish<'a> {
+    /// For a bound that is computed in so many operations.
+    fn new(case: &'a Case, second_order: f64, operations: usize) -> Self {
         // An error is told to half of its resolution, and before that by the oracle to 2^-SHOWN_BITS ulp, which is less; the bound is half
         // an ulp at least, of a binade no lower than one below.
-        let told_slack = 1.0 + 4.0 * RESOLUTION;
-        let format = self.case.dtype().format();
+        let told = 1.0 + 4.0 * RESOLUTION;
+        Self { case, second_order, slack: told * inflation(operations) }
+    }
+
+    /// The bound of an output of this size; `error` is the error of the algorithm where the value has this size.
+    fn bound<S: Size>(&self, size: S, error: impl Fn(S) -> S) -> S {
         let error = error(size) * S::of(self.second_order);
         if error.is_zero() && size.is_zero() {
             return S::ZERO;
         }
         // Half an ulp where the computed value may lie, which is the next binade for a value just below a power of two.
-        let half_ulp = S::power_of_two(format.ulp_exponent((size + error).exponent().min(format.emax)) - 1);
-        (error + half_ulp).inflated(self.operations) * S::of(told_slack)
+        let half_ulp = (size + error).half_ulp(self.case.dtype().format());
+        (error + half_ulp) * S::of(self.slack)
     }
 }
 
@@ -429,7 +438,7 @@ impl<'a, S: Size> RowErrors<'a, S> {
             is_ordinary,
             max,
             weights,
-            total,
+            reciprocal: S::of(1.0) / total,
             deviations,
             u,
             exp_error: claims.exp * u,
@@ -455,7 +464,7 @@ impl<'a, S: Size> RowErrors<'a, S> {
         let terms = self.terms(h, form);
         let case = self.row.case;
         let n = case.logits().len();
-        let finish = Finish { case, second_order: 1.0 + 4.0 * (h + 10.0 * self.u), operations: 8 * n };
+        let finish = Finish::new(case, 1.0 + 4.0 * (h + 10.0 * self.u), 8 * n);
         let bound = |j: usize| match size(j) {
             Some(size) => finish.bound(size, |size| error(&terms, j, size)),
             None => S::ZERO,

@@ -12,13 +12,22 @@ use crate::oracle::Rounded;
 /// both tell the same.
 pub(crate) const RESOLUTION: f64 = 1.0 / (1u64 << 20) as f64;
 
+/// From here on, an error is told by its significant bits.
+pub(super) const GRID_REACH: f64 = 1024.0;
+
+/// The nearest multiple of [`RESOLUTION`] to a number below [`GRID_REACH`]. It is 0 and not -0 where it is none.
+#[inline]
+pub(super) fn on_grid(ulps: f64) -> f64 {
+    /// Adding it rounds to such a multiple.
+    const ROUNDING: f64 = 1.5 * (1u64 << 32) as f64;
+    (ulps + ROUNDING) - ROUNDING
+}
+
 /// An error in ulps as it is told: a multiple of [`RESOLUTION`], or, from `2^10` ulps on, with 31 significant bits.
 #[inline]
 pub(crate) fn figure(ulps: f64) -> f64 {
-    /// Adding it rounds to a multiple of [`RESOLUTION`].
-    const ROUNDING: f64 = 1.5 * (1u64 << 32) as f64;
-    if ulps.abs() < 1024.0 {
-        return (ulps + ROUNDING) - ROUNDING;
+    if ulps.abs() < GRID_REACH {
+        return on_grid(ulps);
     }
     let unit = exponent(ulps) - 30;
     ldexp(ldexp(ulps, -unit).round_ties_even(), unit).clamp(-f64::MAX, f64::MAX)
@@ -29,7 +38,7 @@ pub(crate) fn figure(ulps: f64) -> f64 {
 pub struct OutputError {
     /// `|got - exact|`.
     pub absolute: Magnitude,
-    /// `(got - exact) / ulp(exact)`, between `-f64::MAX` and `f64::MAX`, as [`figure`] tells it.
+    /// `(got - exact) / ulp(exact)`, between `-f64::MAX` and `f64::MAX`, as a multiple of `2^-20`, from `2^10` on with 31 significant bits.
     pub signed_ulps: f64,
 }
 

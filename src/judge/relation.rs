@@ -226,9 +226,21 @@ pub(super) fn holds_between(
 
 /// `start + sum`, with an error far below one rounding of the result (compensated, of finite numbers).
 fn exact_sum(values: &[f64], start: f64) -> f64 {
-    let (sum, rest) = values.iter().fold((start, 0.0), |(sum, rest), &x| {
+    /// Sums side by side, in one order on every machine: one alone waits for itself.
+    const LANES: usize = 8;
+    let (mut sums, mut rests) = ([0.0; LANES], [0.0; LANES]);
+    let mut add = |lane: usize, x: f64| {
+        let (sum, error) = two_sum(sums[lane], x);
+        (sums[lane], rests[lane]) = (sum, rests[lane] + error);
+    };
+    let mut chunks = values.chunks_exact(LANES);
+    for chunk in chunks.by_ref() {
+        (0..LANES).for_each(|lane| add(lane, chunk[lane]));
+    }
+    chunks.remainder().iter().enumerate().for_each(|(lane, &x)| add(lane, x));
+    let (sum, rest) = sums.iter().zip(&rests).fold((start, 0.0), |(sum, rest), (&x, &rest_too)| {
         let (sum, error) = two_sum(sum, x);
-        (sum, rest + error)
+        (sum, rest + (error + rest_too))
     });
     sum + rest
 }

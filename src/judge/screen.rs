@@ -9,6 +9,8 @@
 //! the few others the oracle is asked about those that may have the largest error of the answer, or be its worst output.
 
 use super::error::figure;
+use common::{CHUNK, Chunk};
+
 use super::{
     Bounds, Grade, Judgement, Judging, OutputJudgement, Verdict, WorstOutput, fixed_point, histogram_bin, relation,
 };
@@ -17,12 +19,18 @@ use crate::dtype::{Format, exponent, ldexp, two_sum};
 use crate::kernel::Claims;
 use crate::oracle::{Due, Near, NearCase, SHOWN_BITS, SLACK};
 
+mod common;
+
+pub(crate) use common::Scales;
+
 /// What an answer is screened by. The row must be ordinary.
 pub(crate) struct Screening<'a> {
     /// The case.
     pub case: &'a Case,
     /// The case in plain numbers.
     pub near: &'a NearCase,
+    /// How the errors of its outputs are told.
+    pub scales: &'a Scales,
     /// The bounds under the claims.
     pub bounds: &'a Bounds<f64>,
     /// What the kernel claims.
@@ -54,6 +62,9 @@ struct Unit {
 
 /// More than the roundings of this file, relative to what they are roundings of.
 const SAFE: f64 = 1.0 + 1.0 / (1u64 << 40) as f64;
+
+/// The exact way tells the error of what is not known exactly to this many ulps.
+const SHOWN_DOUBT: f64 = 1.0 / (1u64 << SHOWN_BITS) as f64;
 
 impl Told {
     /// The special value that is due.
@@ -94,15 +105,35 @@ impl Screening<'_> {
     pub fn judge(&self, outputs: &[f64], mut due: impl FnMut(usize) -> Due) -> Judgement {
         let mut judgement = Judgement { outputs: outputs.len() as u64, ..Judgement::empty() };
         let mut open = Vec::new();
-        for (j, &got) in outputs.iter().enumerate() {
+        let mut judge_alone = |judgement: &mut Judgement, j: usize, due: &mut dyn FnMut(usize) -> Due| {
+            let got = outputs[j];
             let told = self.tell(j, got).unwrap_or_else(|| Told::of(&self.judge_exactly(j, got, &due(j))));
             judgement.count(&told);
-            if !judgement.may_be_raised(j, &told) {
+            if judgement.may_be_raised(j, &told) {
+                match told.whole() {
+                    Some(whole) => judgement.raise(j, got, whole),
+                    None => open.push((j, told)),
+                }
+            }
+        };
+        let Bounds { textbook, tight, half_digits, .. } = self.bounds;
+        for (place, chunk) in outputs.chunks(CHUNK).enumerate() {
+            let start = place * CHUNK;
+            if half_digits.is_some() {
+                (start..start + chunk.len()).for_each(|j| judge_alone(&mut judgement, j, &mut due));
                 continue;
             }
-            match told.whole() {
-                Some(whole) => judgement.raise(j, got, whole),
-                None => open.push((j, told)),
+            let told = self.scales.judge(start, chunk, textbook, tight.as_deref());
+            judgement.count_chunk(&told);
+            for (j, (&ulp, &ratio)) in (start..start + chunk.len()).zip(told.ulp.iter().zip(&told.ratio)) {
+                if ulp.is_nan() {
+                    judge_alone(&mut judgement, j, &mut due);
+                    continue;
+                }
+                judgement.histogram[histogram_bin(ulp)] += 1;
+                if ulp > judgement.max_ulp || ratio > judgement.max_ratio || judgement.worst.is_none() {
+                    judgement.raise(j, outputs[j], self.judge_plainly(j, outputs[j], (ulp, ratio)));
+                }
             }
         }
         for (j, told) in open {
@@ -114,6 +145,29 @@ impl Screening<'_> {
             judgement.break_relation(relation::broken_within(self.case, outputs, self.claims, self.bounds.sum));
         }
         judgement
+    }
+
+    /// Judges each output by itself.
+    #[cfg(feature = "cli")]
+    pub fn judge_each(&self, outputs: &[f64], mut due: impl FnMut(usize) -> Due) -> Vec<OutputJudgement> {
+        let judge = |(j, &got): (usize, &f64)| {
+            let told = self.tell(j, got).and_then(|told| told.whole());
+            told.unwrap_or_else(|| self.judge_exactly(j, got, &due(j)))
+        };
+        outputs.iter().enumerate().map(judge).collect()
+    }
+
+    /// An output that passes with this error and ratio.
+    fn judge_plainly(&self, j: usize, got: f64, (ulp, ratio): (f64, f64)) -> OutputJudgement {
+        let (near, scale) = (self.near.outputs[j], self.scales.scale(j));
+        let is_tight = self.bounds.tight.as_ref().is_some_and(|tight| ulp <= tight[j] * scale);
+        OutputJudgement {
+            verdict: Verdict::Pass,
+            grade: Some(if is_tight { Grade::Tight } else { Grade::Textbook }),
+            ulps: Some(if ulp == 0.0 { 0.0 } else { ulp.copysign(distance(got, near, scale).0) }),
+            bound_ulps: self.bounds.textbook[j] * scale,
+            ratio,
+        }
     }
 
     fn judge_exactly(&self, j: usize, got: f64, due: &Due) -> OutputJudgement {
@@ -225,6 +279,18 @@ impl Judgement {
         told.ulp.1 > self.max_ulp || told.ratio.1 > self.max_ratio || !is_behind
     }
 
+    /// Counts the outputs of a chunk that are told, but for the histogram.
+    fn count_chunk(&mut self, chunk: &Chunk) {
+        for (grade, count) in [(Grade::Tight, chunk.tight), (Grade::Textbook, chunk.told - chunk.tight)] {
+            self.grades[grade as usize] += count;
+            if count > 0 {
+                self.grade = self.grade.max(Some(grade));
+            }
+        }
+        self.measured += chunk.told;
+        self.signed_sum += i128::from(chunk.signed_sum);
+    }
+
     /// Counts an output.
     #[inline]
     pub(super) fn count(&mut self, told: &Told) {
@@ -289,9 +355,8 @@ fn distance(got: f64, near: Near, scale: f64) -> (f64, f64) {
     let (difference, error) = two_sum(got, -near.high);
     let far = difference + (error - near.low);
     let rounded = (error.abs() + near.low.abs()) * (2.0 * f64::EPSILON) + far.abs() * f64::EPSILON;
-    // The exact way tells the error of what is not known exactly to 2^-SHOWN_BITS ulp.
     let is_exact = near.radius == 0.0 && near.low == 0.0 && error == 0.0;
-    let doubt = if is_exact { 0.0 } else { (near.reach() + rounded) * scale + ldexp(1.0, -SHOWN_BITS) };
+    let doubt = if is_exact { 0.0 } else { (near.reach() + rounded) * scale + SHOWN_DOUBT };
     (far * scale, doubt)
 }
 
@@ -344,7 +409,8 @@ mod tests {
                     let bounds = Bounds::of_near(&case, &near, claims);
                     let widened = Bounds::new(&case, &truth, claims);
                     let judgement = judge(&case, &Outcome::Outputs(outputs.clone()), &truth, &widened, claims);
-                    let screening = Screening { case: &case, near: &near, bounds: &bounds, claims };
+                    let scales = Scales::of(&near.outputs, format);
+                    let screening = Screening { case: &case, near: &near, scales: &scales, bounds: &bounds, claims };
                     let screened = screening.judge(&outputs, |j| {
                         asked += 1;
                         truth.alternatives[0][j].clone()

@@ -30,8 +30,8 @@ pub(crate) struct RowTerms<'a, S> {
     pub max: f64,
     /// For each logit its weight `exp(z - max)`; 0 at -inf.
     pub weights: &'a [S],
-    /// `S`, the sum of the weights.
-    pub total: S,
+    /// `1 / S`, of the sum of the weights.
+    pub reciprocal: S,
     /// `|g_j - c|`, for the ops that say that they use them.
     pub deviations: &'a [S],
     /// The unit roundoff of the accumulator.
@@ -74,7 +74,7 @@ impl<S: Size> RowTerms<'_, S> {
 
     /// `p_j`.
     pub fn probability(&self, j: usize) -> S {
-        self.weights[j] / self.total
+        self.weights[j] * self.reciprocal
     }
 
     /// `A_j`, the absolute error of `p_j`. A masked class has weight exactly 0, and its p is exactly 0.
@@ -83,7 +83,7 @@ impl<S: Size> RowTerms<'_, S> {
             return S::ZERO;
         }
         let relative = self.rho[j] + self.exp_error + self.u + self.total_error;
-        self.probability(j) * S::of(relative) + self.eta + self.eta / self.total
+        self.probability(j) * S::of(relative) + (self.eta + self.eta * self.reciprocal)
     }
 
     /// `|g_j|`.

@@ -18,7 +18,7 @@
 //! `2 U w / ((1 - w) -log(1 - w))`, which falls from `4.0 U` at [`SMALL`] to `2.6 U` at -1, where `w = exp(x)`. Below -1 the same
 //! falls to `2 U` and is never more than `2.6 U`. The logarithm adds `10 U`.
 
-use super::{Near, NearCase, NearRow, Outputs, REACH, SLACK, U, exp_of_minus, ln, ln_1p, series};
+use super::{Near, NearCase, NearRow, REACH, SLACK, U, exp_of_minus, ln, ln_1p, series};
 use crate::case::Case;
 use crate::dtype::two_sum;
 use crate::op::Visitor;
@@ -74,6 +74,9 @@ impl ElementTier for OfElement {
 
     #[inline]
     fn log1p(&self, x: Near) -> Near {
+        if x == Near::exact(-1.0) {
+            return Near::exact(f64::NEG_INFINITY);
+        }
         let y = ln_1p(x.high, x.low);
         // The argument is -1 at least.
         let spread = (x.radius + SLACK) / (1.0 + x.value());
@@ -120,5 +123,113 @@ impl Visitor for Elements<'_> {
             if least <= x && x <= largest { D::output(&OfElement, x) } else { Near::exact(f64::NAN) }
         };
         self.0.iter().map(output).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Dtype, Op};
+    use proptest::prelude::*;
+    use rug::Float;
+
+    const BITS: u32 = 200;
+
+    /// The error of a number in units of `U` of itself: what it is, and what it is proven to be at most.
+    fn errors(near: Near, exact: &Float) -> (f64, f64) {
+        let error = (Float::with_val(BITS, near.high) + near.low - exact).abs();
+        let ulp = Float::with_val(BITS, exact.abs_ref()) * U;
+        ((error / &ulp).to_f64(), (Float::with_val(BITS, near.radius + SLACK) / ulp).to_f64())
+    }
+
+    /// The worst of these arguments: the errors of `expm1` and of `log(1 - exp)`, and the largest radius of the latter.
+    fn worst(arguments: impl Iterator<Item = f64>) -> [f64; 3] {
+        let mut worst = [0.0f64; 3];
+        for x in arguments {
+            let difference = Float::with_val(1400, x).exp_m1();
+            let (error, proven) = errors(OfElement.expm1(x), &difference);
+            assert!(error <= proven, "expm1({x:e}): {error} of {proven}");
+            worst[0] = worst[0].max(error);
+            let output = one(x);
+            let (error, proven) = errors(output, &(-difference).ln());
+            assert!(error <= proven && output.value() < 0.0, "{x:e}: {error} of {proven}");
+            (worst[1], worst[2]) = (worst[1].max(error), worst[2].max(proven));
+        }
+        worst
+    }
+
+    fn one(x: f64) -> Near {
+        Op::LOG1MEXP.visit(Elements(&[x]))[0]
+    }
+
+    fn assert_proven(worst: [f64; 3]) {
+        assert!(worst[0] < 5.0 && worst[1] < 8.0 && worst[2] < 14.0, "{worst:?}");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(100_000))]
+
+        #[test]
+        fn errors_are_below_the_proven_ones(size in prop_oneof![0.0..3.0f64, 0.0..500.0f64, (-149.0..9.0f64).prop_map(f64::exp2)]) {
+            assert_proven(worst(std::iter::once(-size).filter(|x| *x != 0.0)));
+        }
+    }
+
+    /// The ends of the reduction intervals of exp and of the logarithm, those of the series, and the ends of the range.
+    #[test]
+    fn errors_are_below_the_proven_ones_at_the_ends_of_intervals() {
+        let ends = (0..=720).map(|k| (f64::from(k) + 0.5) * std::f64::consts::LN_2);
+        let of_log = (0..=300).map(|k| -(-(SQRT_2 / 2.0) * 0.5f64.powi(k)).ln_1p());
+        let others = [-SMALL, 1.0, 0.292_893, 1.227_947, 499.9, f64::from_bits(1), 1e-300, U, 2.0f64.powi(-149)];
+        let near = |x: f64| (-3i64..=3).map(move |step| -f64::from_bits((x.to_bits() as i64 + step).max(1) as u64));
+        let arguments = ends.chain(of_log).chain(others).filter(|&x| x < 550.0).flat_map(near);
+        // Beside the least numbers the slack is not nothing.
+        let (tiny, usual): (Vec<f64>, Vec<f64>) = arguments.partition(|x| x.abs() < 1e-200);
+        assert_proven(worst(usual.into_iter()));
+        assert!(worst(tiny.into_iter())[1] < 8.0);
+    }
+
+    /// A stride over all arguments of f32: the numbers between are as the ones tried.
+    #[test]
+    fn errors_are_below_the_proven_ones_on_arguments_of_f32() {
+        let last = 500f32.to_bits();
+        let found = worst((1..=last).step_by(20_011).map(|bits| f64::from(-f32::from_bits(bits))));
+        println!("worst errors of expm1 and of the output, and largest radius, in units of 2^-53: {found:?}");
+        assert!(found[1] > 1.0);
+        assert_proven(found);
+    }
+
+    #[test]
+    fn what_no_number_is_due_of() {
+        assert_eq!((one(f64::NEG_INFINITY), one(0.0), one(-0.0)), {
+            let infinite = Near::exact(f64::NEG_INFINITY);
+            (Near::ZERO, infinite, infinite)
+        });
+        assert!([f64::NAN, 5e-324, f64::INFINITY].into_iter().all(|x| one(x).high.is_nan()));
+        // Below every number, but not 0.
+        let far = one(-1e30);
+        assert!(far.value() < 0.0 && far.value() > -SLACK && far.radius > 0.0, "{far:?}");
+    }
+
+    /// The functions where no op uses them.
+    #[test]
+    fn the_functions_are_whole() {
+        let of = |x: f64| Near::exact(x);
+        assert_eq!((OfElement.log(of(1.0)).high, OfElement.log1p(of(-1.0)).high), (0.0, f64::NEG_INFINITY));
+        assert_eq!(OfElement.expm1(0.0), Near::ZERO);
+        for x in [0.75, 0.999, 1.0 + U, 1.3, 1.5, 1e9] {
+            let exact = Float::with_val(BITS, x).ln();
+            if x != 1.0 {
+                let (error, proven) = errors(OfElement.log(of(x)), &exact);
+                assert!(error < proven && proven < 11.0, "{x}");
+            }
+            let (error, proven) = errors(OfElement.log1p(of(x)), &Float::with_val(BITS, x).ln_1p());
+            assert!(error < proven && proven < 11.0, "{x}");
+        }
+        // An argument of which nothing is known has a logarithm of which nothing is known.
+        assert_eq!(OfElement.log(Near { high: 1e-9, low: 0.0, radius: 1.0 }).radius, f64::INFINITY);
+        let case = Case::new(Op::LOG1MEXP, Dtype::F32, vec![-1.0, -700.0], Vec::new()).unwrap();
+        let near = NearCase::of_elements(&case);
+        assert!(near.row.weights.len() == 2 && near.outputs.len() == 2, "{}", crate::Op::LOG1MEXP);
     }
 }
