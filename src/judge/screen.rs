@@ -365,12 +365,14 @@ mod tests {
     use super::*;
     use crate::generate::draw::Draw;
     use crate::generate::{self, Family};
+    #[cfg(feature = "cli")]
+    use crate::judge::judge_output;
     use crate::judge::{due_value, judge};
     use crate::kernel::Outcome;
     use crate::oracle::Oracle;
     use crate::special::{RowClass, Special};
     use crate::{Dtype, Op};
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, BTreeSet};
     use std::sync::Arc;
 
     /// Answers near the truth, by steps that reach the edges of bounds and bins, and beyond: what the screen says of them, the exact way
@@ -384,7 +386,7 @@ mod tests {
         });
         const NEVER: u64 = u64::MAX;
         let (mut outputs_judged, mut asked) = (0u64, 0u64);
-        let mut verdicts: BTreeMap<Verdict, u64> = BTreeMap::new();
+        let (mut verdicts, mut ops): (BTreeMap<Verdict, u64>, BTreeSet<Op>) = Default::default();
         let mut oracle = Oracle::new();
         for (number, &family) in Family::all().iter().filter(|family| !family.is_slow()).enumerate() {
             for (dtype, index) in
@@ -416,11 +418,20 @@ mod tests {
                         truth.alternatives[0][j].clone()
                     });
                     assert_eq!(format!("{screened:?}"), format!("{judgement:?}"), "{case}");
+                    #[cfg(feature = "cli")]
+                    for (j, judged) in
+                        screening.judge_each(&outputs, |j| truth.alternatives[0][j].clone()).into_iter().enumerate()
+                    {
+                        let exactly = judge_output(&case, &truth, &widened, claims, j, outputs[j]);
+                        assert_eq!(judged, exactly, "{case} {j}");
+                    }
+                    ops.insert(op);
                     *verdicts.entry(judgement.verdict).or_default() += 1;
                     outputs_judged += outputs.len() as u64;
                 }
             }
         }
+        assert_eq!(ops.len(), Op::ALL.len());
         assert!(asked * 20 < outputs_judged, "{asked} of {outputs_judged}");
         let is_met = |verdict: &Verdict| verdicts.get(verdict).is_some_and(|&count| count > 10);
         let met = [Verdict::Pass, Verdict::Inaccurate, Verdict::Range, Verdict::Zero, Verdict::Inf, Verdict::Nan];
