@@ -323,14 +323,20 @@ fn ln(high: f64, low: f64) -> f64 {
 /// `2 atanh(t)` for `|t| < 0.172`.
 #[inline]
 fn two_atanh(t: f64) -> f64 {
-    const TERMS: i32 = 11;
     let square = t * t;
-    let mut sum = 0.0;
-    for k in (1..=TERMS).rev() {
-        sum = (sum + 1.0 / f64::from(2 * k + 1)) * square;
-    }
-    2.0 * t * (1.0 + sum)
+    2.0 * t * (1.0 + ODD.iter().fold(0.0, |sum, odd| (sum + odd) * square))
 }
+
+/// `1 / (2 k + 1)` for `k` from 11 down to 1.
+const ODD: [f64; 11] = {
+    let mut odd = [0.0; 11];
+    let mut k = 1;
+    while k <= 11 {
+        odd[11 - k] = 1.0 / (2 * k + 1) as f64;
+        k += 1;
+    }
+    odd
+};
 
 /// A case whose outputs plain numbers tell.
 #[derive(Debug)]
