@@ -49,29 +49,51 @@ pub struct Oracle {
 /// The outputs of an ordinary case, each told when it is asked for.
 pub(crate) struct Dues<'a> {
     question: Box<dyn Question + 'a>,
-    /// The row, where equal logits have equal outputs because the op adds nothing of its own to each.
-    shared: Option<Arc<PreparedRow>>,
+    shared: Shared<'a>,
     /// By group of equal logits where these are shared, else by output.
     known: Vec<Option<Due>>,
     /// Masked logits are in no group.
     masked: Option<Due>,
+    /// By the bits of an element.
+    of_elements: HashMap<u64, Due>,
+}
+
+/// Which outputs of a case are equal.
+enum Shared<'a> {
+    /// None that are known to be.
+    None,
+    /// Those of equal logits of this row, because the op adds nothing of its own to each.
+    Row(Arc<PreparedRow>),
+    /// Those of equal elements.
+    Elements(&'a [f64]),
 }
 
 impl<'a> Dues<'a> {
     fn new(case: &'a Case, row: Arc<PreparedRow>) -> Self {
         let is_shared = case.op().others().is_empty() && !case.op().is_scalar() && row.groups() < row.finite;
         let count = if is_shared { row.groups() } else { case.op().outputs(case.logits().len()) };
-        let shared = is_shared.then(|| row.clone());
-        Self { question: question::of(case, Some(row)), shared, known: vec![None; count], masked: None }
+        let shared = if is_shared { Shared::Row(row.clone()) } else { Shared::None };
+        Self::of(question::of(case, Some(row)), shared, count)
+    }
+
+    fn elements(case: &'a Case) -> Self {
+        Self::of(question::of(case, None), Shared::Elements(case.logits()), 0)
+    }
+
+    fn of(question: Box<dyn Question + 'a>, shared: Shared<'a>, count: usize) -> Self {
+        Self { question, shared, known: vec![None; count], masked: None, of_elements: HashMap::new() }
     }
 
     /// What output `j` must be.
     pub fn get(&mut self, j: usize) -> &Due {
-        let Self { question, shared, known, masked } = self;
-        let place = match shared.as_ref().map(|row| row.group[j]) {
-            None => &mut known[j],
-            Some(MASKED) => masked,
-            Some(group) => &mut known[group as usize],
+        let Self { question, shared, known, masked, of_elements } = self;
+        let place = match shared {
+            Shared::Elements(logits) => {
+                return of_elements.entry(logits[j].to_bits()).or_insert_with(|| question.due(j));
+            }
+            Shared::None => &mut known[j],
+            Shared::Row(row) if row.group[j] == MASKED => masked,
+            Shared::Row(row) => &mut known[row.group[j] as usize],
         };
         place.get_or_insert_with(|| question.due(j))
     }
@@ -231,10 +253,10 @@ impl Oracle {
         outputs.iter().enumerate().map(describe).collect()
     }
 
-    /// The outputs of an ordinary case of a row op, one by one.
+    /// The outputs of an ordinary case, one by one.
     pub(crate) fn dues<'a>(&mut self, case: &'a Case) -> Dues<'a> {
         let _standard = Standard::enter();
-        Dues::new(case, self.row(case))
+        if case.op().is_elementwise() { Dues::elements(case) } else { Dues::new(case, self.row(case)) }
     }
 
     /// The case in plain numbers, on the last row, if it is the same; none where they are not enough.
@@ -243,6 +265,9 @@ impl Oracle {
             return None;
         }
         let _standard = Standard::enter();
+        if case.op().is_elementwise() {
+            return Some(NearCase::of_elements(case));
+        }
         self.near = self.near.take().filter(|row| row.is_of(case.shared_logits()));
         let row = self.near.get_or_insert_with(|| Arc::new(NearRow::new(case.shared_logits().clone())));
         Some(NearCase::on(row.clone(), case, class))
@@ -271,10 +296,8 @@ fn anatomy_of_limit(logits: &[f64], class: RowClass) -> Anatomy {
 
 /// The truth of a case of an elementwise op: equal elements have equal outputs.
 fn elements(case: &Case) -> Truth {
-    let question = question::of(case, None);
-    let mut known: HashMap<u64, Due> = HashMap::new();
-    let due = |(j, z): (usize, &f64)| known.entry(z.to_bits()).or_insert_with(|| question.due(j)).clone();
-    let outputs = case.logits().iter().enumerate().map(due).collect();
+    let mut dues = Dues::elements(case);
+    let outputs = (0..case.logits().len()).map(|j| dues.get(j).clone()).collect();
     // exp(-|z|), which is what the bounds need of an element.
     let weight = |&z: &f64| match z.is_finite() {
         true => Weight::of_element(-z.abs(), case.dtype()).magnitude,

@@ -210,6 +210,13 @@ impl<'a> Trial<'a> {
     /// What is said of each output by itself under some claims. There must be as many as the case is due.
     #[cfg(feature = "cli")]
     pub fn judge_outputs(&mut self, oracle: &mut Oracle, claims: &Claims, outputs: &[f64]) -> Vec<OutputJudgement> {
+        if let Some(place) = self.screen_under(oracle, claims)
+            && let (case, Some(Some((near, scales)))) = (self.case, &self.near)
+        {
+            let (bounds, dues) = (&self.screens[place].bounds, &mut self.dues);
+            let due = |j: usize| dues.get_or_insert_with(|| oracle.dues(case)).get(j).clone();
+            return Screening { case, near, scales, bounds, claims }.judge_each(outputs, due);
+        }
         let place = self.place_of_terms(oracle, claims);
         let terms = &self.terms[place];
         let truth = &self.truths[terms.truth].1;

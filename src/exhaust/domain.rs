@@ -67,7 +67,8 @@ impl Ranks {
 
     /// The value of a rank.
     pub fn value(self, rank: u64) -> f64 {
-        let number = |ordinal: u64| self.dtype.format().from_ordinal(ordinal as i64);
+        // The places of the numbers that are not negative are their bits.
+        let number = |ordinal: u64| self.dtype.from_bits(ordinal);
         if rank <= self.top {
             -number(self.top - rank)
         } else if rank <= 2 * self.top + 1 {
@@ -229,7 +230,7 @@ impl Space {
     pub fn value(&self, place: u64) -> f64 {
         match self.domain {
             Domain::Elements | Domain::Pairs => self.ranks.value(place),
-            Domain::Gaps => self.dtype.format().from_ordinal(place as i64),
+            Domain::Gaps => self.dtype.from_bits(place),
         }
     }
 

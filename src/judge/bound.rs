@@ -30,7 +30,7 @@ use crate::kernel::Claims;
 use crate::magnitude::{Magnitude, Size, inflation};
 use crate::op::definition::{ElementDefinition, RowDefinition, Sum};
 use crate::op::terms::{ElementTerms, OverflowTerms, RowTerms};
-use crate::op::{ElementFacts, Kind, RowFacts, Visitor};
+use crate::op::{Kind, RowFacts, Visitor};
 use crate::oracle::{Due, NearCase, Rounded, Truth};
 use std::cell::OnceCell;
 
@@ -88,12 +88,16 @@ impl Bounds {
     /// The bounds of a case under a kernel's claims. `truth` must be the truth of the case.
     pub fn new(case: &Case, truth: &Truth, claims: &Claims) -> Self {
         let _standard = Standard::enter();
+        if let Some(near) = NearCase::of(case, truth.class) {
+            return Bounds::of_near(case, &near, claims).widened();
+        }
         match &case.op().facts().kind {
-            Kind::Row(facts) => match NearCase::of(case, truth.class) {
-                Some(near) => Bounds::of_near(case, &near, claims).widened(),
-                None => Self::of_row(case, truth, claims, facts),
-            },
-            Kind::Elements(facts) => Self::of_elements(case, truth, claims, facts),
+            Kind::Row(facts) => Self::of_row(case, truth, claims, facts),
+            Kind::Elements(facts) => {
+                let format = case.dtype().format();
+                let size = |j: usize| value(truth, j).map(|value| value.magnitude(format));
+                of_elements(case, claims, &truth.anatomy.weights, &size, facts.error)
+            }
         }
     }
 
@@ -114,39 +118,10 @@ impl Bounds {
         let size = |j: usize| value(truth, j).map(|value| value.magnitude(format));
         row.all(facts, &size, facts.error)
     }
-    /// Every element has the same bound whatever the row; that of the textbook is the tight one.
-    fn of_elements(case: &Case, truth: &Truth, claims: &Claims, facts: &ElementFacts) -> Self {
-        let accumulator = claims.accumulator(case.dtype()).format();
-        let u = accumulator.unit_roundoff();
-        let eta = least(claims, accumulator);
-        let terms = ElementTerms {
-            u,
-            exp: claims.exp,
-            expm1: claims.expm1,
-            log: claims.log,
-            log1p: claims.log1p,
-            eta,
-            flushed: if claims.flush_to_zero { eta } else { Magnitude::ZERO },
-        };
-        let finish = Finish::new(case, 1.0 + 4.0 * (11.0 * u), 8);
-        let format = case.dtype().format();
-        let bound = |(j, &z): (usize, &f64)| match value(truth, j).filter(|_| z.is_finite()) {
-            Some(rounded) => {
-                finish.bound(rounded.magnitude(format), |size| (facts.error)(&terms, z, truth.anatomy.weights[j], size))
-            }
-            // Outside of the domain, but for what may be flushed into it.
-            None if z != 0.0 && Magnitude::from(if z.is_finite() { z } else { 1.0 }) < terms.flushed => {
-                Magnitude::INFINITY
-            }
-            None => Magnitude::ZERO,
-        };
-        let textbook: Vec<Magnitude> = case.logits().iter().enumerate().map(bound).collect();
-        Self { tight: Some(textbook.clone()), half_digits: None, textbook, overflow_is_forgiven: false, sum: 0.0 }
-    }
 }
 
 impl Bounds<f64> {
-    /// The bounds of a row op on a row that plain numbers are enough for.
+    /// The bounds of a case that plain numbers are enough for.
     pub(crate) fn of_near(case: &Case, near: &NearCase, claims: &Claims) -> Self {
         case.op().visit(OfNear { case, near, claims })
     }
@@ -171,6 +146,15 @@ struct OfNear<'a> {
     claims: &'a Claims,
 }
 
+impl OfNear<'_> {
+    /// The size of output `j`, if it is finite.
+    #[inline]
+    fn size(&self, j: usize) -> Option<f64> {
+        let size = self.near.outputs[j].bound();
+        size.is_finite().then(|| size_of(size, self.case.dtype()))
+    }
+}
+
 impl Visitor for OfNear<'_> {
     type Output = Bounds<f64>;
 
@@ -187,17 +171,46 @@ impl Visitor for OfNear<'_> {
             log_total: near.row.log_total_bound(),
             deviations: &near.deviations,
         });
-        let size = |j: usize| {
-            let size = near.outputs[j].bound();
-            size.is_finite().then(|| size_of(size, case.dtype()))
-        };
+        let size = |j: usize| self.size(j);
         let Kind::Row(facts) = &case.op().facts().kind else { unreachable!("{} is made of the whole row", D::NAME) };
         row.all(facts, &size, D::error::<f64>)
     }
 
     fn elements<D: ElementDefinition>(self) -> Bounds<f64> {
-        unreachable!("the bounds of {} are those of its elements", D::NAME)
+        of_elements(self.case, self.claims, &self.near.row.weights, &|j| self.size(j), D::error::<f64>)
     }
+}
+
+/// Every element has the same bound whatever the row; that of the textbook is the tight one. `weights` are upper bounds of `exp(-|z|)`,
+/// and `size` tells the size of an output, none where there is no finite value.
+fn of_elements<S: Size>(
+    case: &Case,
+    claims: &Claims,
+    weights: &[S],
+    size: &impl Fn(usize) -> Option<S>,
+    error: impl Fn(&ElementTerms<S>, f64, S, S) -> S,
+) -> Bounds<S> {
+    let accumulator = claims.accumulator(case.dtype()).format();
+    let u = accumulator.unit_roundoff();
+    let eta = least(claims, accumulator);
+    let terms = ElementTerms {
+        u,
+        exp: claims.exp,
+        expm1: claims.expm1,
+        log: claims.log,
+        log1p: claims.log1p,
+        eta,
+        flushed: if claims.flush_to_zero { eta } else { S::ZERO },
+    };
+    let finish = Finish::new(case, 1.0 + 4.0 * (11.0 * u), 8);
+    let bound = |(j, &z): (usize, &f64)| match size(j).filter(|_| z.is_finite()) {
+        Some(size) => finish.bound(size, |size| error(&terms, z, weights[j], size)),
+        // Outside of the domain, but for what may be flushed into it.
+        None if z != 0.0 && S::of(if z.is_finite() { z } else { 1.0 }) < terms.flushed => S::INFINITY,
+        None => S::ZERO,
+    };
+    let textbook: Vec<S> = case.logits().iter().enumerate().map(bound).collect();
+    Bounds { tight: Some(textbook.clone()), half_digits: None, textbook, overflow_is_forgiven: false, sum: 0.0 }
 }
 
 /// The size of a value as a [`Rounded`] tells it: one that rounds away from 0 may lie in the binade of what it rounds to.

@@ -147,6 +147,16 @@ impl Screening<'_> {
         judgement
     }
 
+    /// Judges each output by itself.
+    #[cfg(feature = "cli")]
+    pub fn judge_each(&self, outputs: &[f64], mut due: impl FnMut(usize) -> Due) -> Vec<OutputJudgement> {
+        let judge = |(j, &got): (usize, &f64)| {
+            let told = self.tell(j, got).and_then(|told| told.whole());
+            told.unwrap_or_else(|| self.judge_exactly(j, got, &due(j)))
+        };
+        outputs.iter().enumerate().map(judge).collect()
+    }
+
     /// An output that passes with this error and ratio.
     fn judge_plainly(&self, j: usize, got: f64, (ulp, ratio): (f64, f64)) -> OutputJudgement {
         let (near, scale) = (self.near.outputs[j], self.scales.scale(j));
@@ -172,8 +182,12 @@ impl Screening<'_> {
     #[inline]
     fn tell(&self, j: usize, got: f64) -> Option<Told> {
         let near = self.near.outputs[j];
-        if near.high.is_infinite() {
-            let is_due = got == near.high;
+        // An element that may be flushed to zero may have any output.
+        if self.bounds.textbook[j] == f64::INFINITY {
+            return None;
+        }
+        if !near.high.is_finite() {
+            let is_due = got == near.high || (got.is_nan() && near.high.is_nan());
             let verdict = if got.is_nan() { Verdict::Nan } else { Verdict::Swallowed };
             return Some(if is_due { Told::EXACT } else { Told::wrong_kind(verdict, 0.0) });
         }
@@ -358,12 +372,14 @@ mod tests {
     use super::*;
     use crate::generate::draw::Draw;
     use crate::generate::{self, Family};
+    #[cfg(feature = "cli")]
+    use crate::judge::judge_output;
     use crate::judge::{due_value, judge};
     use crate::kernel::Outcome;
     use crate::oracle::Oracle;
     use crate::special::{RowClass, Special};
     use crate::{Dtype, Op};
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, BTreeSet};
     use std::sync::Arc;
 
     /// Answers near the truth, by steps that reach the edges of bounds and bins, and beyond: what the screen says of them, the exact way
@@ -377,7 +393,7 @@ mod tests {
         });
         const NEVER: u64 = u64::MAX;
         let (mut outputs_judged, mut asked) = (0u64, 0u64);
-        let mut verdicts: BTreeMap<Verdict, u64> = BTreeMap::new();
+        let (mut verdicts, mut ops): (BTreeMap<Verdict, u64>, BTreeSet<Op>) = Default::default();
         let mut oracle = Oracle::new();
         for (number, &family) in Family::all().iter().filter(|family| !family.is_slow()).enumerate() {
             for (dtype, index) in
@@ -409,11 +425,20 @@ mod tests {
                         truth.alternatives[0][j].clone()
                     });
                     assert_eq!(format!("{screened:?}"), format!("{judgement:?}"), "{case}");
+                    #[cfg(feature = "cli")]
+                    for (j, judged) in
+                        screening.judge_each(&outputs, |j| truth.alternatives[0][j].clone()).into_iter().enumerate()
+                    {
+                        let exactly = judge_output(&case, &truth, &widened, claims, j, outputs[j]);
+                        assert_eq!(judged, exactly, "{case} {j}");
+                    }
+                    ops.insert(op);
                     *verdicts.entry(judgement.verdict).or_default() += 1;
                     outputs_judged += outputs.len() as u64;
                 }
             }
         }
+        assert_eq!(ops.len(), Op::ALL.len());
         assert!(asked * 20 < outputs_judged, "{asked} of {outputs_judged}");
         let is_met = |verdict: &Verdict| verdicts.get(verdict).is_some_and(|&count| count > 10);
         let met = [Verdict::Pass, Verdict::Inaccurate, Verdict::Range, Verdict::Zero, Verdict::Inf, Verdict::Nan];

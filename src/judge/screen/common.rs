@@ -84,7 +84,8 @@ impl Scales {
             let (least, most) = (on_grid(ulps.abs() - doubt), on_grid(ulps.abs() + doubt));
             let bound = textbook[i] * scale[i];
             let ratio = if least == 0.0 { 0.0 } else { least / bound };
-            let is_told = (least == most) & (most < GRID_REACH) & (ratio <= 1.0);
+            // What may be flushed to zero has no finite bound, and is forgiven more than an error.
+            let is_told = (least == most) & (most < GRID_REACH) & (ratio <= 1.0) & (bound < f64::INFINITY);
             chunk.ulp[i] = if is_told { least } else { f64::NAN };
             chunk.ratio[i] = ratio;
             signed[i] = if is_told { to_integer(least.copysign(ulps) * UNITS_PER_ULP) } else { 0.0 };

@@ -1,0 +1,234 @@
+//! Elements in plain `f64`: the functions of an element, each with a proven error, and a case in them. `U = 2^-53`; what is said here
+//! continues the head of `near`.
+//!
+//! **`exp(x)`**, `x <= 0`: [`exp_of_minus`], below `2 U`; below `exp(-700)` it is `exp(-700)`, which is as far below [`SLACK`] as what it
+//! stands for, and positive as that is.
+//!
+//! **`exp(x) - 1`**, `x <= 0`. From [`SMALL`] on it is `t = x + x^2 h`, `h` as there: `|x| h < 0.174`, so `x^2 h`, which errs by `3.5 U`
+//! of itself, is at most `0.174 |x|`, and `|t| > 0.84 |x|`. That is `0.73 U` of `t`; the sum rounds by `U`, and what the series leaves out
+//! is below `0.13 U`: `2 U` in all. What underflow takes from `x^2 h` is of no account beside `x`. Below [`SMALL`] it is the sum of
+//! `exp(x)`, whose error is counted, and -1, which keeps its rest.
+//!
+//! **`log(x)`**: [`ln`], below `10 U` of a value that is not near 0; between `sqrt(1/2)` and `sqrt 2` it is [`ln_1p`] of `x - 1`, which is
+//! exact but for the rest of `x`. **`log(1 + x)`**: [`ln_1p`], below `10 U`. An argument `v (1 + d)`, `|d| <= e`, adds `e / (1 - e)` to the
+//! logarithm, which is at most `1.001 e` where `e < 2^-20`; of worse arguments nothing is said.
+//!
+//! **`log(1 - exp(x))`** so has below `14 U` of itself, which is below `2^-49`. With `w = exp(x)` and `y = -log(1 - w)`, what its argument
+//! errs is in it `2 U / y` from [`SMALL`] on, where `y > 1.24`, so below `1.7 U`; and below [`SMALL`], on either side of -1,
+//! `2 U w / ((1 - w) y)`, which falls with `x` from `4 U` at [`SMALL`] to `2.6 U` at -1 and to `2 U`. The logarithm adds `10 U`.
+
+use super::{Near, NearCase, NearRow, REACH, SLACK, U, exp_of_minus, ln, ln_1p, series};
+use crate::case::Case;
+use crate::dtype::two_sum;
+use crate::op::Visitor;
+use crate::op::definition::{ElementDefinition, RowDefinition};
+use crate::op::tier::ElementTier;
+use crate::special::RowClass;
+use std::f64::consts::{FRAC_1_SQRT_2, SQRT_2};
+use std::sync::Arc;
+
+/// From here on, `exp(x) - 1` is a series.
+const SMALL: f64 = -0.34;
+
+/// Relative errors; see the head of the file.
+const EXP_ERROR: f64 = 2.0 * U;
+const EXPM1_ERROR: f64 = 2.0 * U;
+const LOG_ERROR: f64 = 10.0 * U;
+
+/// An upper bound of a relative error of an argument of a logarithm that something is said of.
+const MOST_SPREAD: f64 = 1.0 / (1u64 << 20) as f64;
+
+/// The tier: the functions of an element.
+struct OfElement;
+
+/// A logarithm whose argument has this relative error.
+#[inline]
+fn logarithm(y: f64, spread: f64) -> Near {
+    let radius = if spread < MOST_SPREAD { y.abs() * LOG_ERROR + spread * 1.001 } else { f64::INFINITY };
+    Near { high: y, low: 0.0, radius }
+}
+
+impl ElementTier for OfElement {
+    type Number = Near;
+
+    #[inline]
+    fn exp(&self, x: f64) -> Near {
+        if x == f64::NEG_INFINITY { Near::ZERO } else { Near::relative(exponential(-x), EXP_ERROR) }
+    }
+
+    #[inline]
+    fn expm1(&self, x: f64) -> Near {
+        if x > SMALL { Near::relative(x + x * x * series(x), EXPM1_ERROR) } else { self.exp(x) - Near::exact(1.0) }
+    }
+
+    #[inline]
+    fn log(&self, x: Near) -> Near {
+        let (high, low) = two_sum(x.high, x.low);
+        if high == 0.0 && x.radius == 0.0 {
+            return Near::exact(f64::NEG_INFINITY);
+        }
+        let y = if high > FRAC_1_SQRT_2 && high < SQRT_2 { ln_1p(high - 1.0, low) } else { ln(high, low) };
+        logarithm(y, if x.radius == 0.0 { 0.0 } else { (x.radius + SLACK) / high })
+    }
+
+    #[inline]
+    fn log1p(&self, x: Near) -> Near {
+        if x == Near::exact(-1.0) {
+            return Near::exact(f64::NEG_INFINITY);
+        }
+        let y = ln_1p(x.high, x.low);
+        // The argument is -1 at least.
+        let spread = (x.radius + SLACK) / (1.0 + x.value());
+        if x.radius == 0.0 { Near::relative(y, LOG_ERROR) } else { logarithm(y, spread) }
+    }
+}
+
+/// `exp(-a)` of a size, but not less than `exp(-700)`.
+#[inline]
+fn exponential(a: f64) -> f64 {
+    exp_of_minus(a.min(REACH), 0.0)
+}
+
+impl NearRow {
+    /// The elements with what their bounds need of them, as the truth of an elementwise op has it.
+    fn of_elements(logits: Arc<[f64]>) -> Self {
+        let weights = logits.iter().map(|z| exponential(z.abs())).collect();
+        Self { logits, max: 0.0, weights, tops: 1.0, sigma: (0.0, 0.0), total: 1.0, reciprocal: 1.0, log_total: 0.0 }
+    }
+}
+
+impl NearCase {
+    /// A case of an elementwise op.
+    pub fn of_elements(case: &Case) -> Self {
+        let row = Arc::new(NearRow::of_elements(case.shared_logits().clone()));
+        let outputs = case.op().visit(Elements(case.logits()));
+        Self { class: RowClass::Elements, row, outputs, deviations: Vec::new() }
+    }
+}
+
+/// The outputs of these elements.
+struct Elements<'a>(&'a [f64]);
+
+impl Visitor for Elements<'_> {
+    type Output = Vec<Near>;
+
+    fn row<D: RowDefinition>(self) -> Vec<Near> {
+        unreachable!("{} is made of the whole row", D::NAME)
+    }
+
+    fn elements<D: ElementDefinition>(self) -> Vec<Near> {
+        let (least, largest) = D::DOMAIN;
+        let output = |&x: &f64| {
+            if least <= x && x <= largest { D::output(&OfElement, x) } else { Near::exact(f64::NAN) }
+        };
+        self.0.iter().map(output).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Dtype, Op};
+    use proptest::prelude::*;
+    use rug::Float;
+
+    const BITS: u32 = 200;
+
+    /// The error of a number in units of `U` of itself: what it is, and what it is proven to be at most.
+    fn errors(near: Near, exact: &Float) -> (f64, f64) {
+        let error = (Float::with_val(1400, near.high) + near.low - exact).abs();
+        let ulp = Float::with_val(BITS, exact.abs_ref()) * U;
+        ((error / &ulp).to_f64(), (Float::with_val(BITS, near.radius + SLACK) / ulp).to_f64())
+    }
+
+    /// The worst of these arguments: the errors of `expm1` and of `log(1 - exp)`, and the largest radius of the latter.
+    fn worst(arguments: impl Iterator<Item = f64>) -> [f64; 3] {
+        let mut worst = [0.0f64; 3];
+        for x in arguments {
+            let difference = Float::with_val(1400, x).exp_m1();
+            let (error, proven) = errors(OfElement.expm1(x), &difference);
+            assert!(error <= proven, "expm1({x:e}): {error} of {proven}");
+            worst[0] = worst[0].max(error);
+            let output = one(x);
+            let (error, proven) = errors(output, &(-difference).ln());
+            assert!(error <= proven && output.value() < 0.0, "{x:e}: {error} of {proven}");
+            (worst[1], worst[2]) = (worst[1].max(error), worst[2].max(proven));
+        }
+        worst
+    }
+
+    fn one(x: f64) -> Near {
+        Op::LOG1MEXP.visit(Elements(&[x]))[0]
+    }
+
+    fn assert_proven(worst: [f64; 3]) {
+        assert!(worst[0] < 5.0 && worst[1] < 8.0 && worst[2] < 14.0, "{worst:?}");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(100_000))]
+
+        #[test]
+        fn errors_are_below_the_proven_ones(size in prop_oneof![0.0..3.0f64, 0.0..500.0f64, (-149.0..9.0f64).prop_map(f64::exp2)]) {
+            assert_proven(worst(std::iter::once(-size).filter(|x| *x != 0.0)));
+        }
+    }
+
+    /// The ends of the reduction intervals of exp and of the logarithm, those of the series, and the ends of the range.
+    #[test]
+    fn errors_are_below_the_proven_ones_at_the_ends_of_intervals() {
+        let ends = (0..=720).map(|k| (f64::from(k) + 0.5) * std::f64::consts::LN_2);
+        let of_log = (0..=300).map(|k| -(-(SQRT_2 / 2.0) * 0.5f64.powi(k)).ln_1p());
+        let others = [-SMALL, 1.0, 0.292_893, 1.227_947, 499.9, f64::from_bits(1), 1e-300, U, 2.0f64.powi(-149)];
+        let near = |x: f64| (-3i64..=3).map(move |step| -f64::from_bits((x.to_bits() as i64 + step).max(1) as u64));
+        let arguments = ends.chain(of_log).chain(others).filter(|&x| x < 550.0).flat_map(near);
+        // Beside the least numbers the slack is not nothing.
+        let (tiny, usual): (Vec<f64>, Vec<f64>) = arguments.partition(|x| x.abs() < 1e-200);
+        assert_proven(worst(usual.into_iter()));
+        assert!(worst(tiny.into_iter())[1] < 8.0);
+    }
+
+    /// A stride over all arguments of f32: the numbers between are as the ones tried.
+    #[test]
+    fn errors_are_below_the_proven_ones_on_arguments_of_f32() {
+        let last = 500f32.to_bits();
+        let found = worst((1..=last).step_by(20_011).map(|bits| f64::from(-f32::from_bits(bits))));
+        println!("worst errors of expm1 and of the output, and largest radius, in units of 2^-53: {found:?}");
+        assert!(found[1] > 1.0);
+        assert_proven(found);
+    }
+
+    #[test]
+    fn what_no_number_is_due_of() {
+        assert_eq!((one(f64::NEG_INFINITY), one(0.0), one(-0.0)), {
+            let infinite = Near::exact(f64::NEG_INFINITY);
+            (Near::ZERO, infinite, infinite)
+        });
+        assert!([f64::NAN, 5e-324, f64::INFINITY].into_iter().all(|x| one(x).high.is_nan()));
+        // Below every number, but not 0.
+        let far = one(-1e30);
+        assert!(far.value() < 0.0 && far.value() > -SLACK && far.radius > 0.0, "{far:?}");
+    }
+
+    /// The functions where no op uses them.
+    #[test]
+    fn the_functions_are_whole() {
+        let of = |x: f64| Near::exact(x);
+        assert_eq!((OfElement.log(of(1.0)).high, OfElement.log1p(of(-1.0)).high), (0.0, f64::NEG_INFINITY));
+        assert_eq!(OfElement.expm1(0.0), Near::ZERO);
+        for x in [0.75, 0.999, 1.0 + U, 1.3, 1.5, 1e9] {
+            let exact = Float::with_val(BITS, x).ln();
+            if x != 1.0 {
+                let (error, proven) = errors(OfElement.log(of(x)), &exact);
+                assert!(error < proven && proven < 11.0, "{x}");
+            }
+            let (error, proven) = errors(OfElement.log1p(of(x)), &Float::with_val(BITS, x).ln_1p());
+            assert!(error < proven && proven < 11.0, "{x}");
+        }
+        // An argument of which nothing is known has a logarithm of which nothing is known.
+        assert_eq!(OfElement.log(Near { high: 1e-9, low: 0.0, radius: 1.0 }).radius, f64::INFINITY);
+        let case = Case::new(Op::LOG1MEXP, Dtype::F32, vec![-1.0, -700.0], Vec::new()).unwrap();
+        let near = NearCase::of_elements(&case);
+        assert!(near.row.weights.len() == 2 && near.outputs.len() == 2, "{}", crate::Op::LOG1MEXP);
+    }
+}
