@@ -4,6 +4,7 @@ use super::*;
 use crate::case::{Draft, Value};
 use crate::op::signature::Role;
 use crate::special::RowClass;
+use crate::{Dtype, Op};
 use std::collections::BTreeSet;
 
 const MAX_LEN: usize = 300;
@@ -179,6 +180,7 @@ fn crossover_joins_terms_of_both() {
     }
 }
 
+#[cfg(feature = "arbitrary")]
 #[test]
 fn recasting_keeps_what_fits() {
     let draw = &mut Draw::from_seed(1);
