@@ -22,7 +22,7 @@ VENV ?= target/reference-venv
 PYTHON_VENV ?= target/python-venv
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run gate accept test check fmt clippy doc soak zoo bench fuzz fuzz-check reference adapters adapters-python published clean-reports
+.PHONY: help setup run gate accept test check fmt clippy doc soak zoo exhaustive mutants bench fuzz fuzz-check reference adapters adapters-python published clean-reports
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F '|' '{ printf "%-24s%s\n", $$1, $$2 }'
@@ -83,6 +83,12 @@ soak: setup ## the long claims: no false alarm in ten million outputs of the cor
 
 zoo: setup ## every planted defect against every family: writes reports/zoo.md, which `make test` holds against a fresh one
 	cargo run --release --locked --quiet -- zoo
+
+exhaustive: setup ## every input of the domains that are small enough, on the correct built-in kernels: writes reports/exhaustive
+	sh scripts/exhaustive.sh $(FLOATS)
+
+mutants: setup ## does a test fall when the screen is wrong; some two minutes for each of twenty wrong screens
+	sh scripts/mutants.sh
 
 bench: setup ## what is claimed about speed, as ratios taken in one run
 	cargo bench --locked

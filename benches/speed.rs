@@ -5,7 +5,10 @@
 //! with the oracle: MPFR's `exp` at 128 bits, once for each distinct finite logit but the maximum, and only where the weight can
 //! matter to any op in the dtype. Their arguments are made beforehand, so nothing but `exp` is timed. The oracle itself calls an
 //! exponential of its own there, certified to three units of the 128th bit, whose time is part of the oracle's; so a ratio may
-//! be below 1. A campaign is `campaign::run` of one kernel on all ops over rows from a file.
+//! be below 1. A campaign is `campaign::run` of one kernel, over rows from a file or of a family.
+//!
+//! A campaign is compared with the same one that asks the oracle about every output (`--no-screen`), with the same one on two threads, and
+//! with its kernel: the kernel's own time is that of one run of it on each of the rows, by the same calls.
 //!
 //! Machines are shared and noisy, so the two sides of a ratio alternate row by row, in many turns over the same rows. Of the
 //! oracle's ratio each side is the sum over the rows of the median of the row's turns, so that a turn that was interrupted does
@@ -41,6 +44,8 @@ const CAMPAIGN_TURNS: usize = 9;
 /// Logits in all the rows of one campaign, and the least number of rows: some tenths of a second, and shares for two threads.
 const LOGITS_PER_CAMPAIGN: usize = 1 << 16;
 const LEAST_ROWS_PER_CAMPAIGN: usize = 96;
+/// Cases of a campaign of a family.
+const CASES_OF_FAMILY: u64 = 400;
 /// What is required of the oracle from 32 logits on, and of two threads.
 const LARGEST_ORACLE_RATIO: f64 = 1.5;
 const LEAST_SPEEDUP: f64 = 1.8;
@@ -131,26 +136,69 @@ fn oracle_ratio(dtype: Dtype, samples: &[Sample], ops: &[Op]) -> [f64; 3] {
     [low, median(0) / median(1), high]
 }
 
-/// One thread's time over two threads', for the same campaign.
-fn speedup(n: usize) -> [f64; 3] {
+/// The plan of a campaign of the textbook on one thread, without rows.
+fn textbook(dtype: Dtype) -> Plan {
+    let mut plan = Plan::new(vec![Arc::new(builtin::find("shifted").expect("a built-in kernel"))]);
+    (plan.dtypes, plan.jobs) = (vec![dtype], 1);
+    plan
+}
+
+/// The rows of a file, and what the plans that use it read: the first `n` logits of so many rows.
+fn file_of_rows(dtype: Dtype, n: usize) -> (Vec<Sample>, Rows) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("rows.csv");
-    let rows: Vec<Sample> = samples(Dtype::F32, n);
-    let lines: Vec<String> = (rows.iter().cycle().take((LOGITS_PER_CAMPAIGN / n).max(LEAST_ROWS_PER_CAMPAIGN)))
+    let samples = samples(dtype, n);
+    let lines: Vec<String> = (samples.iter().cycle().take((LOGITS_PER_CAMPAIGN / n).max(LEAST_ROWS_PER_CAMPAIGN)))
         .map(|row| row.logits.iter().map(f64::to_string).collect::<Vec<_>>().join(","))
         .collect();
     std::fs::write(&path, lines.join("\n")).expect("a file in the temporary folder");
-    let rows = Rows::read(&path, None).expect("the rows just written");
-    let mut plan = Plan::new(vec![Arc::new(builtin::find("shifted").expect("a built-in kernel"))]);
-    plan.dtypes = vec![Dtype::F32];
+    (samples, Rows::read(&path, None).expect("the rows just written"))
+}
+
+/// The time of a campaign.
+fn campaign_time(plan: &Plan) -> f64 {
+    let start = Instant::now();
+    black_box(campaign::run(plan, &Control::default()).expect("a campaign"));
+    start.elapsed().as_secs_f64()
+}
+
+/// The times of one plan over those of another.
+fn campaign_ratio(one: &Plan, other: &Plan) -> [f64; 3] {
+    quartiles((0..CAMPAIGN_TURNS).map(|_| campaign_time(one) / campaign_time(other)).collect())
+}
+
+/// One thread's time over two threads', for the same campaign.
+fn speedup(n: usize) -> [f64; 3] {
+    let mut one = textbook(Dtype::F32);
+    one.sources = vec![Arc::new(file_of_rows(Dtype::F32, n).1)];
+    let two = Plan { jobs: 2, ..one.clone() };
+    campaign_ratio(&one, &two)
+}
+
+/// The time of a campaign of softmax over that of its kernel alone on the same rows.
+fn over_kernel(n: usize) -> [f64; 3] {
+    let (samples, rows) = file_of_rows(Dtype::F32, n);
+    let mut plan = textbook(Dtype::F32);
     plan.sources = vec![Arc::new(rows)];
-    let mut time = |jobs: usize| {
-        plan.jobs = jobs;
+    plan.ops = vec![Op::SOFTMAX];
+    let cases: Vec<Case> = samples.iter().flat_map(|sample| sample.cases(Dtype::F32, &plan.ops)).collect();
+    let count = (LOGITS_PER_CAMPAIGN / n).max(LEAST_ROWS_PER_CAMPAIGN);
+    let kernel_time = || {
         let start = Instant::now();
-        black_box(campaign::run(&plan, &Control::default()).expect("a campaign"));
+        for case in cases.iter().cycle().take(count) {
+            black_box(plan.kernels[0].run(case));
+        }
         start.elapsed().as_secs_f64()
     };
-    quartiles((0..CAMPAIGN_TURNS).map(|_| time(1) / time(2)).collect())
+    quartiles((0..CAMPAIGN_TURNS).map(|_| campaign_time(&plan) / kernel_time()).collect())
+}
+
+/// The time of a campaign that asks the oracle about every output over that of the same one.
+fn screened(dtype: Dtype, ops: &[Op]) -> [f64; 3] {
+    let mut plan = textbook(dtype);
+    (plan.ops, plan.cases) = (ops.to_vec(), CASES_OF_FAMILY);
+    plan.sources.retain(|source| source.name() == FAMILY);
+    campaign_ratio(&Plan { screen: false, ..plan.clone() }, &plan)
 }
 
 fn line(name: &str, [low, median, high]: [f64; 3], holds: Option<bool>) {
@@ -183,6 +231,14 @@ fn table() {
                 line(&format!("oracle/MPFR exp n={n} {dtype} {name}"), ratio, holds);
             }
         }
+    }
+    for dtype in Dtype::ALL.iter().copied() {
+        for (name, ops) in [("softmax", &[Op::SOFTMAX][..]), (ALL, &ops_of_rows())] {
+            line(&format!("campaign, --no-screen/with, {FAMILY} {dtype} {name}"), screened(dtype, ops), None);
+        }
+    }
+    for n in [32, 128, 1024] {
+        line(&format!("campaign/its kernel alone, n={n} f32 softmax"), over_kernel(n), None);
     }
     for n in CAMPAIGN_LENGTHS {
         let ratio = speedup(n);

@@ -5,6 +5,7 @@
 mod support;
 
 use serde_json::Value;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 use support::place::Place;
@@ -13,6 +14,44 @@ const FILES: [&str; 4] = ["certificate.json", "exhaust.journal", "index.html", "
 
 fn names(place: &Place, folder: &str) -> Vec<String> {
     place.contents(folder).into_iter().map(|(name, _)| name).collect()
+}
+
+/// What `reports/exhaustive` says of the half dtypes is so today, byte for byte, and there is a certificate for each correct kernel that
+/// has the op. (Those of f32 take minutes each: `make exhaustive FLOATS=floats`.)
+#[test]
+fn the_kept_certificates_are_those_of_the_kernels() {
+    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("reports/exhaustive");
+    let place = Place::new();
+    let list = place.ok(&["list", "kernels"]);
+    let is_correct = |name: &&str| !name.starts_with("defect/") && !["naive", "unfused"].contains(name);
+    let kernels: Vec<&str> =
+        list.lines().filter_map(|line| line.split_whitespace().next()).filter(is_correct).collect();
+    let mut compared = 0;
+    for kernel in kernels {
+        let of_rows =
+            ["softmax", "log_softmax", "logsumexp", "cross_entropy", "cross_entropy_grad"].map(|op| (op, "gaps"));
+        for (op, domain) in of_rows.into_iter().chain([("log1mexp", "elements")]) {
+            for dtype in ["f16", "bf16"] {
+                let name = format!("{op}-{dtype}-{domain}-{kernel}");
+                let flags = ["--kernel", kernel, "--op", op, "--dtype", dtype, "--domain", domain, "--out", &name];
+                let ran = place.run(&[&["exhaust"], &flags[..]].concat());
+                let file = kept.join(format!("{name}.json"));
+                if ran.code == Some(4) {
+                    assert!(!file.exists(), "{name} is kept of a kernel without the op");
+                    continue;
+                }
+                let kept = std::fs::read_to_string(&file).unwrap_or_default();
+                assert!(
+                    kept == place.read(&format!("{name}/certificate.json")),
+                    "{name}: run `make exhaustive` and look at the diff"
+                );
+                compared += 1;
+            }
+        }
+    }
+    let names = std::fs::read_dir(&kept).expect("the folder").map(|entry| entry.expect("an entry").file_name());
+    let of_halves = names.filter(|name| name.to_string_lossy().contains("f16-")).count();
+    assert!(compared == of_halves && compared > 100, "{compared} of {of_halves} kept certificates");
 }
 
 #[test]

@@ -23,6 +23,7 @@ pub const DEFAULT_MAX_LEN: usize = 1 << 17;
 pub const SLOW_MAX_LEN: usize = 1 << 25;
 
 /// What to run: the selection, the amount of work, and the policy.
+#[derive(Clone)]
 pub struct Plan {
     /// The kernels, in the order of the report.
     pub kernels: Vec<Arc<dyn Kernel>>,

@@ -14,6 +14,10 @@ use crate::words::{count, plural_u64};
 use std::io;
 use std::path::{Path, PathBuf};
 
+/// A certificate is of one kernel, so none is selected where none is named.
+const KERNEL: &str = "The kernel: a built-in one, c:LIB.so[:SYMBOL] for a C function, exec:COMMAND for a worker, or NAME=KERNEL to give it \
+                      a name of its own";
+
 #[derive(clap::Args)]
 #[command(after_help = "\
 Domains:
@@ -33,6 +37,7 @@ Examples:
   logitfuzz exhaust --kernel branched --op log1mexp --dtype f16
   logitfuzz exhaust --kernel naive --op softmax --dtype f16 --domain gaps --out reports/naive
   logitfuzz exhaust --kernel shifted --op softmax --dtype bf16 --shard 1/8 --out shard-1")]
+#[command(mut_arg("kernels", |kernels| kernels.help(KERNEL)))]
 pub(super) struct Exhaust {
     #[command(flatten)]
     kernels: Kernels,

@@ -1,0 +1,52 @@
+#!/bin/sh
+# Does a test fall when the screen is wrong? Breaks it in one place after another, in a copy of the sources, and runs its tests each time.
+# A mutant that builds and passes is a hole in the tests. Takes some two minutes for each.
+# Usage: sh scripts/mutants.sh
+set -eu
+cd "$(dirname "$0")/.."
+copy=target/mutants
+mkdir -p "$copy"
+cp -r Cargo.toml Cargo.lock src benches tests "$copy/"
+[ ! -d .cargo ] || cp -r .cargo "$copy/"
+survived=0
+
+# One mutant: what it is, the file, what is replaced there (a basic regular expression), and by what.
+mutant() {
+    cp "$2" "$copy/$2"
+    sed "s/$3/$4/" "$2" > "$copy/$2"
+    if cmp -s "$2" "$copy/$2"; then
+        echo "mutants.sh: nothing in $2 is like: $3" >&2
+        exit 3
+    fi
+    if (cd "$copy" && CARGO_TARGET_DIR=build cargo test --locked --quiet --lib -- oracle::near judge::screen judge::error magnitude > log 2>&1); then
+        survived=$((survived + 1))
+        echo "SURVIVED  $1"
+    else
+        echo "falls     $1: $(sed -n 's/^test \(.*\) \.\.\. FAILED$/\1/p; s/^    \([a-z_:]*\)$/\1/p; s/^error.*\(evaluation.*\)/\1/p' "$copy/log" | sort -u | head -3 | tr '\n' ' ')"
+    fi
+    cp "$2" "$copy/$2"
+}
+
+near=src/oracle/near.rs
+screen=src/judge/screen.rs
+common=src/judge/screen/common.rs
+mutant 'the error of exp is half as large' $near 'const EXP_ERROR: f64 = 1.9' 'const EXP_ERROR: f64 = 0.95'
+mutant 'the error of a probability is half as large' $near 'const PROBABILITY_ERROR: f64 = 8.0' 'const PROBABILITY_ERROR: f64 = 4.0'
+mutant 'the error of log S is half as large' $near 'const LOG_ERROR: f64 = 12.5' 'const LOG_ERROR: f64 = 6.25'
+mutant 'the error of a remainder is half as large' $near 'const REMAINDER_ERROR: f64 = 7.5' 'const REMAINDER_ERROR: f64 = 3.75'
+mutant 'the low part of log 2 is off by an ulp' $near '0x3d2e_f357_93c7_6730' '0x3d2e_f357_93c7_6731'
+mutant 'the high part of log 2 is off by an ulp' $near '0x3fe6_2e42_fefa_3800' '0x3fe6_2e42_fefa_3801'
+mutant 'a coefficient of exp is off by 2^-40' $near 'coefficients\[0\]' '(1.0 + 1e-12) * coefficients[0]'
+mutant 'a sum forgets its rests' $near 'self.rests += error.abs();' 'self.rests += 0.0;'
+mutant 'a product that underflows has no radius' $near '|| is_zero(b, other) { 0.0 } else { f64::MIN_POSITIVE }' '|| is_zero(b, other) { 0.0 } else { 0.0 }'
+mutant 'the maxima are not counted' $near 'tops += if is_top { 1.0 }' 'tops += if is_top { 0.5 }'
+mutant 'what the exact way shows is taken for exact' $screen 'if error == 0.0 { 0.0 } else { SHOWN_DOUBT }' '0.0'
+mutant 'the error is told without its rounding' $screen 'let rounded = .*;' 'let rounded = 0.0;'
+mutant 'an interval is taken for its lower end' $screen 'figure(ulps.abs() + doubt))' 'figure(ulps.abs() - doubt))'
+mutant 'a ratio of 1 fails' $screen 'ratio.0 > 1.0 ||' 'ratio.0 >= 0.999 ||'
+mutant 'an open ratio passes' $screen 'ratio.1 > 1.0 {' 'ratio.1 > 1.01 {'
+mutant 'a value beside a power of two is clear of it' $common 'size - floor > reach && floor - (size - floor) > reach' 'size - floor >= 0.0'
+mutant 'a chunk takes what fails for told' $common '(ratio <= 1.0)' '(ratio <= 1.5)'
+mutant 'a chunk takes an open error for told' $common '(least == most) \&' ''
+mutant 'an infinite bound is one like others' $common ' & (bound < f64::INFINITY)' ''
+[ $survived -eq 0 ]
