@@ -1,19 +1,22 @@
 //! The diagnosis: why a case fails on a kernel, found by running it again, and the finding that is made of it.
 //!
-//! A failing case is made smaller (`smaller`), and the cause is asked of the kernel by experiments (`cause`) on variations of the case
-//! (`variation`), or read from the size of the error (`size`). `explain` says it in words. What was seen stays: a failure that does not
-//! come again is a finding, too.
+//! A failing case is made smaller (`smaller`), and the kernel is asked by experiments (`cause`) on variations of the case (`variation`), or
+//! the size of the error (`size`), which cause would fit. What a cause is, is shown by comparison: the planted defects are a dictionary of
+//! things that kernels do, and one that answers like the kernel on every case of a `battery` explains it (`hypothesis`). `explain` says in
+//! words what was seen, and how well its cause is known. What was seen stays: a failure that does not come again is a finding, too.
 
 use crate::case::Case;
 use crate::dtype::text;
 use crate::judge::{Judgement, Verdict};
 use crate::kernel::{Claims, Kernel};
 use crate::oracle::{Exact, Oracle};
-use crate::results::{Finding, Others, words};
+use crate::results::{Certainty, Finding, Others, Tried, words};
 use crate::trial::Trial;
 
+mod battery;
 mod cause;
 mod explain;
+mod hypothesis;
 mod range;
 mod shape;
 mod size;
@@ -23,6 +26,7 @@ mod variation;
 pub use crate::results::Cause;
 use cause::Experiments;
 use explain::Seen;
+use hypothesis::{Asked, Suspect};
 pub use smaller::shrink_case;
 
 /// Significant decimal digits of exact values.
@@ -38,6 +42,9 @@ pub struct Examination {
     pub exact: Vec<Exact>,
     /// The verdict when it was run once more, where that is another one.
     again: Option<Verdict>,
+    /// What the planted defects say, and what was tried.
+    asked: Option<Asked>,
+    tried: Vec<Tried>,
 }
 
 /// Judges one case on one kernel and, where it fails, diagnoses why by running variations of it.
@@ -45,7 +52,9 @@ pub fn examine(oracle: &mut Oracle, kernel: &dyn Kernel, claims: &Claims, case: 
     let mut trial = Trial::new(case);
     let (outcome, judgement) = trial.run(oracle, kernel, claims);
     let exact = oracle.describe(case, claims.special, DIGITS);
+    let (mut asked, mut tried) = (None, Vec::new());
     let cause = judgement.verdict.is_failure().then(|| {
+        asked = Suspect { kernel, claims, case }.ask(oracle);
         let truth = trial.truth(oracle, claims.special).clone();
         let if_flushing = (!claims.flush_to_zero).then(|| {
             let claims = Claims { flush_to_zero: true, ..claims.clone() };
@@ -54,9 +63,21 @@ pub fn examine(oracle: &mut Oracle, kernel: &dyn Kernel, claims: &Claims, case: 
         let flushes_when_loaded = kernel.flushes_when_loaded();
         let fails = &mut |variation: &Case| Trial::new(variation).judge(oracle, kernel, claims).verdict.is_failure();
         let judgement = &judgement;
-        Experiments { case, truth: &truth, judgement, claims, if_flushing, flushes_when_loaded, fails }.cause()
+        let mut experiments = Experiments {
+            case,
+            truth: &truth,
+            judgement,
+            claims,
+            if_flushing,
+            flushes_when_loaded,
+            fails,
+            tried: Vec::new(),
+        };
+        let cause = experiments.cause();
+        tried = experiments.tried;
+        cause
     });
-    Examination { judgement, cause, exact, again: None }
+    Examination { judgement, cause, exact, again: None, asked, tried }
 }
 
 /// What making a case smaller may cost at most.
@@ -132,15 +153,19 @@ impl Subject<'_> {
             cause: Some(Cause::NotReproduced),
             exact: oracle.describe(self.case, self.claims.special, DIGITS),
             again: Some(again),
+            asked: None,
+            tried: Vec::new(),
         }
     }
 
     /// The finding, without the command that replays it.
     fn finding(&self, examination: &Examination) -> Finding {
         let Subject { kernel, claims, case } = *self;
-        let Examination { judgement, cause, exact, again } = examination;
+        let Examination { judgement, cause, exact, again, asked, tried } = examination;
         let flushes_when_loaded = kernel.flushes_when_loaded();
-        let seen = Seen { case, judgement, claims, flushes_when_loaded, again: *again };
+        let seen = Seen { case, judgement, claims, flushes_when_loaded, again: *again, asked: asked.as_ref(), tried };
+        let explained = cause.map(|cause| explain::explain(cause, &seen));
+        let certainty = explained.as_ref().map_or(Certainty::NotKnown, |(certainty, _)| *certainty);
         let worst = judgement.worst.as_ref();
         let truth = worst.and_then(|worst| exact.get(worst.index));
         let got = worst.map_or(String::new(), |worst| text::hex(worst.got));
@@ -151,6 +176,9 @@ impl Subject<'_> {
             family: String::new(),
             verdict: judgement.verdict,
             cause: *cause,
+            certainty,
+            answers_like: asked.as_ref().and_then(Asked::likeness),
+            tried: tried.clone(),
             logits: words(case.logits()),
             len: case.logits().len(),
             others: Others::of(case),
@@ -166,7 +194,7 @@ impl Subject<'_> {
             ulp: worst.and_then(|worst| worst.judged.ulps).map_or(f64::INFINITY, f64::abs),
             bound_ulp: worst.map_or(0.0, |worst| worst.judged.bound_ulps),
             ratio: worst.map_or(f64::INFINITY, |worst| worst.judged.ratio),
-            explanation: cause.map_or_else(String::new, |cause| explain::explain(cause, &seen)),
+            explanation: explained.map_or_else(String::new, |(_, text)| text),
             replay: String::new(),
             case_index: 0,
             selector: None,

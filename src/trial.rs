@@ -9,7 +9,6 @@
 
 use crate::case::Case;
 use crate::fenv::Standard;
-#[cfg(feature = "cli")]
 use crate::judge::OutputJudgement;
 use crate::judge::screen::{Scales, Screening};
 use crate::judge::{self, Bounds, Judgement, Relation, Verdict};
@@ -208,7 +207,6 @@ impl<'a> Trial<'a> {
     }
 
     /// What is said of each output by itself under some claims. There must be as many as the case is due.
-    #[cfg(feature = "cli")]
     pub fn judge_outputs(&mut self, oracle: &mut Oracle, claims: &Claims, outputs: &[f64]) -> Vec<OutputJudgement> {
         if let Some(place) = self.screen_under(oracle, claims)
             && let (case, Some(Some((near, scales)))) = (self.case, &self.near)

@@ -1,18 +1,19 @@
 //! The cause of a failure, found by asking.
 //!
 //! The harness does not see inside a kernel, but it can run it: the failing case, shrunk, is run again with its maximum moved to 0,
-//! without its masked classes, in descending order. What cures the failure names the step that causes it; the size of the error
-//! tells the rest. The same outputs are also judged as those of a kernel that flushes subnormal numbers to zero.
+//! without its masked classes, in descending order. What cures the failure, and the size of the error, say which cause would fit; that
+//! it is the cause is not shown by it ([`hypothesis`](super::hypothesis) may show it). The same outputs are also judged as those of a
+//! kernel that flushes subnormal numbers to zero.
 
 use super::range::{Thresholds, gap};
 use super::size::{direction_size, exact_value, relative_error};
-use super::variation::{before_wrapping, descending, kept, raised, recentred};
+use super::variation::{before_wrapping, descending, far_below, first_half, kept, raised, recentred, unsmoothed};
 use crate::case::Case;
 use crate::dtype::{Dtype, ldexp};
 use crate::judge::{Judgement, Verdict};
 use crate::kernel::Claims;
 use crate::oracle::Truth;
-use crate::results::Cause;
+use crate::results::{Cause, Tried};
 use crate::special::RowClass;
 
 /// A maximum is an offset that may be absorbed where it is so many times the gaps of the row.
@@ -30,6 +31,8 @@ pub(super) struct Experiments<'a> {
     pub flushes_when_loaded: bool,
     /// Runs the kernel on a variation of the case, and says whether it fails, too.
     pub fails: &'a mut dyn FnMut(&Case) -> bool,
+    /// What was tried so far.
+    pub tried: Vec<Tried>,
 }
 
 impl Experiments<'_> {
@@ -59,8 +62,9 @@ impl Experiments<'_> {
             // The experiments are about rows.
             RowClass::Elements => Cause::WrongValue,
             RowClass::PartlyMasked | RowClass::Finite => {
+                self.try_all();
                 let by_size = by_size(case, truth, judgement);
-                // An error that rounding explains comes and goes with any change of the row: an experiment proves nothing then.
+                // An error that rounding explains comes and goes with any change of the row: an experiment says nothing then.
                 // Only an offset that is large beside the gaps still does.
                 let is_rounding =
                     matches!(by_size, Cause::NarrowArithmetic | Cause::Cancellation | Cause::RoundedExponent);
@@ -70,6 +74,22 @@ impl Experiments<'_> {
                 self.by_experiment().unwrap_or(by_size)
             }
         }
+    }
+
+    /// Tries what says something of any row, so that a person may draw conclusions of their own.
+    fn try_all(&mut self) {
+        let Self { case, truth, .. } = *self;
+        let max = truth.anatomy.max;
+        if max != 0.0 {
+            self.cures("with its maximum moved to 0", recentred(case, max));
+        }
+        if truth.class == RowClass::PartlyMasked {
+            self.cures("without its classes of -inf", kept(case, |&z| z.is_finite()));
+            self.cures("with its classes of -inf far below the others", far_below(case, max));
+        }
+        self.cures("in descending order", descending(case));
+        self.cures("with its first half alone", first_half(case));
+        self.cures("without label smoothing", unsmoothed(case));
     }
 
     /// Whether small numbers that became 0 explain a failure that the claim of flushing forgives. The claim forgives other errors of
@@ -83,28 +103,32 @@ impl Experiments<'_> {
             .is_none_or(|worst| exact_value(truth, worst.index).is_some_and(|exact| worst.got.abs() <= exact.abs()));
         judgement.verdict != Verdict::Inaccurate
             && is_no_larger
-            && self.cures(raised(case, claims.accumulator(case.dtype())))
+            && self.cures("with its smallest numbers raised", raised(case, claims.accumulator(case.dtype())))
     }
 
     /// What a variation of the input cures.
     fn by_experiment(&mut self) -> Option<Cause> {
         let Self { case, truth, judgement, claims, .. } = *self;
-        let max = truth.anatomy.max;
-        if truth.class == RowClass::PartlyMasked && self.cures(kept(case, |&z| z.is_finite())) {
+        let passes = |change: &str| self.tried.iter().any(|tried| tried.change == change && tried.passes);
+        // A row that is also cured by other numbers at their places fails by their being -inf; else it may be the length.
+        if passes("without its classes of -inf") && passes("with its classes of -inf far below the others") {
             return Some(Cause::MaskedClass);
         }
-        if max != 0.0 && self.cures(recentred(case, max)) {
+        if passes("with its maximum moved to 0") {
             return Some(of_level(case, truth, judgement, claims));
         }
-        if self.cures(descending(case)) {
+        if passes("in descending order") {
             return Some(Cause::Order);
         }
-        self.cures(before_wrapping(case, truth, judgement)).then_some(Cause::NarrowIndex)
+        self.cures("with a few logits less", before_wrapping(case, truth, judgement)).then_some(Cause::NarrowIndex)
     }
 
     /// Whether the kernel passes on a variation of the case; where there is none, it does not.
-    fn cures(&mut self, variation: Option<Case>) -> bool {
-        variation.is_some_and(|case| !(self.fails)(&case))
+    fn cures(&mut self, change: &str, variation: Option<Case>) -> bool {
+        let Some(variation) = variation else { return false };
+        let passes = !(self.fails)(&variation);
+        self.tried.push(Tried { change: change.into(), passes });
+        passes
     }
 }
 
@@ -168,7 +192,8 @@ fn by_size(case: &Case, truth: &Truth, judgement: &Judgement) -> Cause {
         case.direction().map_or(1.0, |direction| direction.iter().fold(0.0, |scale: f64, g| scale.max(g.abs())));
     let steps = 8.0 * u * (1.0 + gap);
     let absolute = relative * exact.abs();
-    if exact.abs() <= 0.25 * scale && absolute <= steps * scale && relative > steps {
+    let is_quotient = case.op().is_distribution();
+    if !is_quotient && exact.abs() <= 0.25 * scale && absolute <= steps * scale && relative > steps {
         return Cause::Cancellation;
     }
     if is_half && (relative <= steps || absolute <= steps * scale) {

@@ -1,12 +1,15 @@
-//! The words of a cause: what went wrong, on which experiment that rests, and the pattern that cures it.
+//! The words of a finding: what was seen, which is a fact; what explains it, and how well that is known; and what cures it, which is said
+//! only where the explanation was shown. What was tried stands beside it.
 
+use super::hypothesis::{Asked, Recognised};
 use super::range::{Thresholds, maximum};
 use super::variation::wrapping;
 use crate::case::Case;
 use crate::dtype::text;
 use crate::judge::{Judgement, Relation, Verdict};
 use crate::kernel::Claims;
-use crate::results::Cause;
+use crate::results::{Cause, Certainty, Tried};
+use crate::words::plural_u64;
 
 /// What is known of a failure besides its cause.
 pub(super) struct Seen<'a> {
@@ -17,18 +20,76 @@ pub(super) struct Seen<'a> {
     pub flushes_when_loaded: bool,
     /// The verdict when it was run once more, where that is another one.
     pub again: Option<Verdict>,
+    /// What the planted defects say.
+    pub asked: Option<&'a Asked>,
+    /// What was tried.
+    pub tried: &'a [Tried],
 }
 
-/// What went wrong and what cures it.
-pub(super) fn explain(cause: Cause, seen: &Seen) -> String {
+/// A sentence on a cause, and what it is worth.
+enum Said {
+    /// A fact, and what cures it.
+    Shown(String),
+    /// What would explain the failure.
+    Fits(String),
+    /// What is wrong, which explains nothing.
+    Symptom(String),
+}
+
+/// How well the cause is known, and all that is said of the failure.
+pub(super) fn explain(cause: Cause, seen: &Seen) -> (Certainty, String) {
+    let said = say(cause, seen);
+    if let Said::Shown(text) = said {
+        return (Certainty::Shown, text);
+    }
+    let tried = tried_in_words(seen.tried);
+    match (seen.asked, said) {
+        (Some(Asked::Shown(recognised)), _) => (Certainty::Shown, recognised_in_words(recognised)),
+        (Some(Asked::Open(alike)), _) => {
+            let names: Vec<&str> = alike.iter().map(|known| known.name()).collect();
+            let text = format!(
+                "Not shown: it answers as {} do, which the probes do not tell apart.{tried}",
+                names.join(" and ")
+            );
+            (Certainty::Consistent, text)
+        }
+        (None, Said::Fits(guess)) => (Certainty::Consistent, format!("Not shown, but it fits: {guess}.{tried}")),
+        (None, Said::Symptom(symptom) | Said::Shown(symptom)) => {
+            (Certainty::NotKnown, format!("{symptom} Why is not known.{tried}"))
+        }
+    }
+}
+
+/// What was tried, as sentences; empty where nothing was.
+fn tried_in_words(tried: &[Tried]) -> String {
+    let word = |tried: &Tried| format!("{} it {}", tried.change, if tried.passes { "passes" } else { "fails" });
+    let words: Vec<String> = tried.iter().map(word).collect();
+    if words.is_empty() { String::new() } else { format!(" Tried: {}.", words.join(", ")) }
+}
+
+/// What a planted defect explains.
+fn recognised_in_words(recognised: &Recognised) -> String {
+    let Recognised { kernel, defect, probes, telling } = recognised;
+    let report = defect.report.map_or_else(String::new, |link| format!(" Seen in public: {link}"));
+    format!(
+        "Shown: on all {} it answers as {} does ({}), and on {telling} of them otherwise than a correct kernel. So here: {}. Cure: {}.{report}",
+        plural_u64(*probes as u64, "probe"),
+        kernel.name(),
+        kernel.summary(),
+        defect.story,
+        defect.cure(),
+    )
+}
+
+/// What is said of a cause.
+fn say(cause: Cause, seen: &Seen) -> Said {
     let Seen { case, judgement, .. } = *seen;
     let dtype = case.dtype();
     let max = text::decimal(maximum(case), dtype);
     let thresholds = Thresholds::of(dtype);
     let n = case.logits().len();
-    let fault = |did: &str, cure: &str| {
-        format!("The kernel {did}: {}. Cure: {cure}.", judgement.message.as_deref().unwrap_or("no message"))
-    };
+    let message = judgement.message.as_deref().unwrap_or("no message");
+    let fault = |did: &str, cure: &str| Said::Shown(format!("The kernel {did}: {message}. Cure: {cure}."));
     match cause {
         Cause::Unwritten => fault("left outputs unwritten", "write every output on every path, special values too"),
         Cause::FenvChanged => fault(
@@ -36,12 +97,11 @@ pub(super) fn explain(cause: Cause, seen: &Seen) -> String {
             "save MXCSR (on Arm FPCR) before and restore it after, or do not set it",
         ),
         Cause::InputChanged => fault("changed its input", "work on a copy, or in the output"),
-        Cause::OutOfBounds => {
-            fault("reached outside its buffers", "check the tail of vector loops, and the index types")
-        }
-        Cause::Panic => fault("panicked", "handle this shape of input before indexing or dividing"),
-        Cause::Hang => fault("did not answer in time", "bound every loop by the number of logits, not by a value"),
-        Cause::Crash => fault("crashed", "look for reads and writes out of bounds at this length and value"),
+        Cause::OutOfBounds => fault("reached outside its buffers", "keep to the n values of each row"),
+        // That it ended so is a fact; why is for its author to see.
+        Cause::Panic => Said::Shown(format!("The kernel panicked: {message}.")),
+        Cause::Hang => Said::Shown(format!("The kernel did not answer in time: {message}.")),
+        Cause::Crash => Said::Shown(format!("The kernel crashed: {message}.")),
         Cause::NotReproduced => {
             let again = match seen.again.unwrap_or(Verdict::Undecided) {
                 Verdict::Pass => "it passes".to_owned(),
@@ -50,73 +110,75 @@ pub(super) fn explain(cause: Cause, seen: &Seen) -> String {
                 verdict => format!("its verdict is {verdict}"),
             };
             let message = judgement.message.as_ref().map_or_else(String::new, |message| format!(" It said: {message}."));
-            format!(
+            Said::Shown(format!(
                 "Not reproduced: this is what was seen when the kernel was first run on the row; run on it once more, {again}.{message} What the kernel returns depends on more than its input, or on the calls before."
-            )
+            ))
         }
-        Cause::FlushToZero => format!(
-            "Judged with the claim flush_to_zero it passes{} numbers below {:.2e}, the least normal number, {} compile without -ffast-math, or claim flush_to_zero where that is meant.",
-            if seen.flushes_when_loaded { ":" } else { ", and without it once the smallest numbers are raised: it does as if" },
-            seen.claims.accumulator(dtype).format().least_normal(),
+        Cause::FlushToZero => {
+            let least = format!("{:.2e}", seen.claims.accumulator(dtype).format().least_normal());
             if seen.flushes_when_loaded {
-                "become 0. Loading the library sets flush-to-zero (gcc's -ffast-math does that). Cure:"
+                Said::Shown(format!(
+                    "Judged with the claim flush_to_zero it passes: numbers below {least}, the least normal number, become 0. Loading the library sets flush-to-zero (gcc's -ffast-math does that). Cure: compile without -ffast-math, or claim flush_to_zero where that is meant."
+                ))
             } else {
-                // Nobody has seen it flush: no more than a guess, and so is the cure.
-                "became 0. If so,"
+                // Nobody has seen it flush.
+                Said::Fits(format!(
+                    "judged with the claim flush_to_zero it passes, and without it once the smallest numbers are raised: it does as if numbers below {least}, the least normal number, became 0 (as -ffast-math may make them)"
+                ))
             }
-        ),
-        Cause::BrokenRelation => format!(
-            "Each output is within its own bound, but {}. Cure: divide by the very sum that was formed, and treat all elements alike.",
+        }
+        Cause::BrokenRelation => Said::Symptom(format!(
+            "Each output is within its own bound, but {}.",
             judgement.relation.map_or("a relation between them is broken", Relation::broken)
+        )),
+        Cause::Inconsistent => Said::Symptom(format!(
+            "A row of the same kind, shorter, longer or in reverse order, is answered with a number where this one, of length {n}, is answered with NaN, or the other way round."
+        )),
+        Cause::EmptyRow => Said::Symptom(
+            "A row without logits: the log-sum-exp of nothing is -inf, all other ops return nothing.".into(),
         ),
-        Cause::Inconsistent => format!(
-            "A row of the same kind, shorter, longer or in reverse order, is answered with a number where this one, of length {n}, is answered with NaN, or the other way round: two code paths disagree. Cure: one rule for special values, before length or place decides the path."
+        Cause::NanLost => Said::Symptom("A NaN logit must make every output NaN; here it was lost.".into()),
+        Cause::InfiniteLogit => Said::Fits("a logit of +inf, from which an infinite maximum is subtracted, gives NaN".into()),
+        Cause::FullyMasked => Said::Symptom(
+            "All logits are -inf: nothing has weight. NaN or zeros (-inf for logarithms) say so; here the row became something else.".into(),
         ),
-        Cause::EmptyRow => "A row without logits: the log-sum-exp of nothing is -inf, all other ops return nothing. Cure: start the maximum from -inf and the sum from 0, and return early.".into(),
-        Cause::NanLost => "A NaN logit must make every output NaN; here it was lost, as by a maximum or a comparison that ignores NaN. Cure: let the maximum propagate NaN.".into(),
-        Cause::InfiniteLogit => "A logit of +inf: subtracting the maximum forms inf - inf. Cure: where the maximum is infinite, return what is due instead of computing with it.".into(),
-        Cause::FullyMasked => "All logits are -inf: nothing has weight. NaN or zeros (-inf for logarithms) say so; here the row became something else. Cure: test for a maximum of -inf and return the agreed value; never start the maximum from a finite number.".into(),
-        Cause::MaskedClass => "Without its classes of -inf the row passes. Such a class has weight exactly 0; here it leaked: 0 * inf or inf - inf was formed, or its weight is not 0. Cure: mask by selection, not by arithmetic, and leave terms of weight 0 out.".into(),
-        Cause::ExpOverflow => format!(
-            "With its maximum, {max}, moved to 0 the row passes: exp overflows (in {dtype} beyond {:.2}), then inf / inf or log(inf). Cure: subtract the maximum before exp.",
+        Cause::MaskedClass => Said::Fits("a class of -inf has weight exactly 0, and here it has not, or 0 * inf or inf - inf is formed".into()),
+        Cause::ExpOverflow => Said::Fits(format!(
+            "exp overflows (in {dtype} beyond {:.2}) where the maximum, {max}, is not subtracted before",
             thresholds.overflow
-        ),
-        Cause::SumOverflow => format!(
-            "With its maximum, {max}, moved to 0 the row passes: no exponential overflows, but the sum of {n} of them does. Cure: subtract the maximum before exp; then the sum is at most the number of logits."
-        ),
-        Cause::SumUnderflow => format!(
-            "With its maximum, {max}, moved to 0 the row passes: all exponentials underflow (in {dtype} they lose digits below {:.2} and are 0 below {:.2}), and their sum has none left. Cure: subtract the true maximum before exp, whatever its sign; start the maximum from -inf, not from 0 or a large negative number.",
+        )),
+        Cause::SumOverflow => {
+            Said::Fits(format!("no exponential overflows, but the sum of {n} of them does, where the maximum, {max}, is not subtracted before"))
+        }
+        Cause::SumUnderflow => Said::Fits(format!(
+            "all exponentials underflow (in {dtype} they lose digits below {:.2} and are 0 below {:.2}), as where something other than the maximum, {max}, is subtracted before",
             thresholds.subnormal, thresholds.underflow
-        ),
-        Cause::Absorption => format!(
-            "With its maximum, {max}, moved to 0 the row passes: the common offset is mixed with the result, which is then rounded in units of the offset; what is subtracted later cannot bring the digits back. Cure: subtract the maximum first; (z - max) - log(sum), in that order, and the loss as log(sum) + (max - z_target)."
-        ),
-        Cause::Order => "The same logits in descending order pass, so the result depends on where the maximum stands: some logits are not looked at (the tail of a vector loop, one half of a vector), or a running sum is not rescaled when the maximum rises. Cure: take the maximum over all logits; rescale by exp(old - new) at every rise.".into(),
-        Cause::LogOfZero => format!(
-            "The probability underflows to 0 (its logarithm is below {:.2} in {dtype}), and the logarithm of that is -inf. Cure: fuse the two: log_softmax = (z - max) - log(sum), and the loss from it.",
+        )),
+        Cause::Absorption => Said::Fits(format!(
+            "the common offset, {max}, is mixed with the result, which is then rounded in units of the offset"
+        )),
+        Cause::Order => Said::Fits("the result depends on where the maximum stands".into()),
+        Cause::LogOfZero => Said::Fits(format!(
+            "the logarithm of a probability that underflowed to 0 (its logarithm is below {:.2} in {dtype})",
             thresholds.underflow
-        ),
-        Cause::LogOfSubnormal => format!(
-            "The probability is subnormal (its logarithm is below {:.2} in {dtype}), so it has lost digits before the logarithm is taken. Cure: fuse the two: log_softmax = (z - max) - log(sum).",
+        )),
+        Cause::LogOfSubnormal => Said::Fits(format!(
+            "the logarithm of a probability that is subnormal (its logarithm is below {:.2} in {dtype}) and has lost digits",
             thresholds.subnormal
+        )),
+        Cause::Clipped => Said::Fits(
+            "the result stops short of its value, as a clamp, a floor under exp, an epsilon or a lost term may make it".into(),
         ),
-        Cause::Clipped => "The result stops short of its value, as a clamp, a floor under exp or an epsilon in log(p + eps) makes it. Cure: remove it; fused and shifted formulas need none, and exp may underflow.".into(),
-        Cause::NarrowSum => format!(
-            "The row fails only at a length like this, {n}: a sum in a narrow type loses what is added once it is large enough. Cure: accumulate in f32 (f64 for f32 over millions of terms), or in blocks."
-        ),
-        Cause::NarrowIndex => format!(
-            "The row fails grossly at {n} classes and passes with a few less than {}: an index or a count wraps around there, or a buffer ends. Cure: count classes in a type as wide as their number.",
+        Cause::NarrowSum => Said::Fits(format!("a sum in a narrow type loses what is added at a length like this, {n}")),
+        Cause::NarrowIndex => Said::Fits(format!(
+            "an index or a count wraps around, or a buffer ends, at {} classes",
             wrapping(n).unwrap_or(n)
-        ),
-        Cause::Cancellation => "The result is small because near numbers cancel, and one of them had been rounded before. Cure: form the small difference directly: log1p of the sum without the maximum, 1 - p as the sum of the other probabilities, differences before rounding to the dtype.".into(),
-        Cause::NarrowArithmetic => format!(
-            "The error is what rounding every step to {dtype} leaves. Cure: compute in f32 and round once, at the end."
-        ),
-        Cause::RoundedExponent => "The relative error grows with the argument of exp, which was rounded in units of its own size, as in exp(z - logsumexp). Cure: divide exp(z - max) by the sum instead.".into(),
-        Cause::WrongValue => if case.op().others().is_empty() || n > 1 {
-            "The error is larger than rounding explains on this input: a coarse exp or log, a missing term, a wrong constant or a wrong formula.".into()
-        } else {
-            "A single class is certain, whatever its logit, and the result for it is wrong: a wrong formula.".into()
-        },
+        )),
+        Cause::Cancellation => Said::Fits("the result is small because near numbers cancel, and one of them was rounded before".into()),
+        Cause::NarrowArithmetic => Said::Fits(format!("the error has the size that rounding every step to {dtype} leaves")),
+        Cause::RoundedExponent => {
+            Said::Fits("the relative error has the size that an argument of exp leaves which is rounded in units of its own size".into())
+        }
+        Cause::WrongValue => Said::Symptom("The error is larger than rounding explains on this input.".into()),
     }
 }

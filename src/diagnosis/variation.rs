@@ -2,9 +2,10 @@
 
 use super::range::{Thresholds, gap, maximum};
 use super::size::relative_error;
-use crate::case::{Case, Draft};
+use crate::case::{Case, Draft, DraftValue};
 use crate::dtype::{Dtype, ldexp};
 use crate::judge::Judgement;
+use crate::op::signature::Role;
 use crate::oracle::Truth;
 use std::ops::Range;
 
@@ -59,6 +60,31 @@ pub(super) fn before_wrapping(case: &Case, truth: &Truth, judgement: &Judgement)
     let short = wrapping(n)? - FEW;
     let part = |classes: Range<usize>| rearranged(case, &classes.collect::<Vec<usize>>());
     part(0..short).or_else(|| part(n - short..n))
+}
+
+/// The case with a number in place of each -inf: 1e4 below the maximum, where every weight is 0; none if the dtype has no such number.
+pub(super) fn far_below(case: &Case, max: f64) -> Option<Case> {
+    const FAR: f64 = 1e4;
+    let low = case.dtype().round(max - FAR);
+    let mut draft = Draft::of(case);
+    draft.logits.iter_mut().filter(|z| **z == f64::NEG_INFINITY).for_each(|z| *z = low);
+    if low.is_finite() && max - low > FAR / 2.0 { draft.into_case().ok() } else { None }
+}
+
+/// The first half of the case; none of a single logit, or if the target is not among them.
+pub(super) fn first_half(case: &Case) -> Option<Case> {
+    rearranged(case, &(0..case.logits().len() / 2).collect::<Vec<usize>>())
+}
+
+/// The case without label smoothing; none if it has none.
+pub(super) fn unsmoothed(case: &Case) -> Option<Case> {
+    let mut draft = Draft::of(case);
+    let part = draft.part_mut(Role::Smoothing)?;
+    if *part == DraftValue::Number(0.0) {
+        return None;
+    }
+    *part = DraftValue::Number(0.0);
+    draft.into_case().ok()
 }
 
 /// The case in descending order; none if it is so already.

@@ -148,7 +148,6 @@ impl Screening<'_> {
     }
 
     /// Judges each output by itself.
-    #[cfg(feature = "cli")]
     pub fn judge_each(&self, outputs: &[f64], mut due: impl FnMut(usize) -> Due) -> Vec<OutputJudgement> {
         let judge = |(j, &got): (usize, &f64)| {
             let told = self.tell(j, got).and_then(|told| told.whole());

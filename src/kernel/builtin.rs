@@ -44,6 +44,13 @@ pub struct Defect {
     pub report: Option<&'static str>,
 }
 
+impl Defect {
+    /// What cures it, in one sentence; that of its class.
+    pub fn cure(&self) -> &'static str {
+        defects::cure(self.class)
+    }
+}
+
 /// Inputs on which a planted defect shows and does not show, written as on the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Examples {

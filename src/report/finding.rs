@@ -5,14 +5,14 @@ use crate::case::{Case, Value, values_text};
 use crate::dtype::text;
 use crate::judge::{Grade, Verdict};
 use crate::outside;
-use crate::results::{Finding, Written};
+use crate::results::{Certainty, Finding, Written};
 use crate::words::{ratio, short};
 
 /// A finding in words.
 pub(crate) struct Told<'a> {
     /// The finding.
     pub finding: &'a Finding,
-    /// The cause: `exp overflow`; empty where there is none.
+    /// The cause, and how well it is known: `as defect/unshifted`, `perhaps exp overflow`, `cause not known`; empty where nothing fails.
     pub cause: String,
     /// The index of the worst output, of an op that has several.
     pub index: Option<usize>,
@@ -36,7 +36,7 @@ impl<'a> Told<'a> {
         let measured = || Measured { ulps: short(finding.ulp), ratio: ratio(finding.ratio) };
         Self {
             finding,
-            cause: finding.cause_name().replace('_', " "),
+            cause: cause(finding),
             index: finding.index.filter(|_| !finding.op.is_scalar()),
             error: finding.ulp.is_finite().then(measured),
             bound: short(finding.bound_ulp),
@@ -61,6 +61,18 @@ impl<'a> Told<'a> {
         };
         let others = self.finding.others.0.iter().map(|(name, value)| format!(" {name}={}", written(value)));
         row(&self.finding.logits) + &others.collect::<String>()
+    }
+}
+
+/// The cause in a few words.
+fn cause(finding: &Finding) -> String {
+    let Some(cause) = finding.cause else { return String::new() };
+    let name = cause.name().replace('_', " ");
+    match (finding.certainty, &finding.answers_like) {
+        (Certainty::Shown, Some(like)) => format!("as {}", like.kernel),
+        (Certainty::Shown, None) => name,
+        (Certainty::Consistent, _) => format!("perhaps {name}"),
+        (Certainty::NotKnown, _) => "cause not known".into(),
     }
 }
 

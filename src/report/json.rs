@@ -110,14 +110,16 @@ fn check_names(results: &Results) -> std::result::Result<(), String> {
 fn tidy(results: &mut Results) {
     fn tidy_finding(finding: &mut Finding) {
         let Finding { explanation, got, got_decimal, exact, rounded, .. } = finding;
-        let Finding { logits, others, claims, .. } = finding;
+        let Finding { logits, others, claims, answers_like, tried, .. } = finding;
         let others = others.0.iter_mut().flat_map(|(_, written)| match written {
             Written::Index(_) => &mut [],
             Written::Number(text) => std::slice::from_mut(text),
             Written::Row(words) => &mut words[..],
         });
+        let likeness = answers_like.iter_mut().flat_map(|like| [&mut like.kernel, &mut like.class]);
+        let tried = tried.iter_mut().map(|tried| &mut tried.change);
         let texts = [explanation, got, got_decimal, exact, rounded];
-        let texts = texts.into_iter().chain(claims).chain(logits).chain(others);
+        let texts = texts.into_iter().chain(claims).chain(logits).chain(others).chain(likeness).chain(tried);
         texts.for_each(|text| outside::tidy(text, LONGEST_TEXT));
     }
     let Results { settings, provenance, cells, findings, shard, .. } = results;

@@ -16,7 +16,7 @@ use crate::judge::Verdict;
 use crate::kernel::builtin;
 use crate::op::Op;
 use crate::outside::{self, LONGEST_TEXT};
-use crate::results::{Cell, Finding, Results};
+use crate::results::{Cell, Certainty, Finding, Results};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -82,8 +82,41 @@ struct Caught {
     /// The finding with the fewest logits, the first of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     smallest: Option<Smallest>,
+    /// How its findings are explained.
+    #[serde(default)]
+    explained: Explained,
     /// By family.
     catches: BTreeMap<String, Catch>,
+}
+
+/// How many findings of a defect are explained how well. A defect is never its own explanation: what is shown is that it answers like
+/// another one, which is true if that one is of its class.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+struct Explained {
+    /// Like another defect, of its class and of another one; or by a fault that was seen.
+    shown: u64,
+    shown_wrongly: u64,
+    fault: u64,
+    /// With what would fit, and with nothing.
+    consistent: u64,
+    not_known: u64,
+}
+
+impl Explained {
+    fn count(&mut self, finding: &Finding, class: &str) {
+        let place = match (finding.certainty, &finding.answers_like) {
+            (Certainty::Shown, Some(like)) if like.class == class => &mut self.shown,
+            (Certainty::Shown, Some(_)) => &mut self.shown_wrongly,
+            (Certainty::Shown, None) => &mut self.fault,
+            (Certainty::Consistent, _) => &mut self.consistent,
+            (Certainty::NotKnown, _) => &mut self.not_known,
+        };
+        *place += 1;
+    }
+
+    fn counts(&self) -> [u64; 5] {
+        [self.shown, self.shown_wrongly, self.fault, self.consistent, self.not_known]
+    }
 }
 
 /// How a family catches a defect.
@@ -169,6 +202,7 @@ impl Zoo {
     fn counts(&self) -> impl Iterator<Item = u64> {
         let catches = self.defects.iter().flat_map(|caught| caught.catches.values());
         let catches = catches.flat_map(|catch| catch.verdicts.values().copied().chain([catch.first]));
+        let catches = catches.chain(self.defects.iter().flat_map(|caught| caught.explained.counts()));
         catches.chain(self.shrunk.lengths.values().copied()).chain([self.shrunk.readable])
     }
 
@@ -279,6 +313,8 @@ impl Caught {
             }
         }
         let findings = results.findings.iter().filter(|finding| finding.kernel == name);
+        let mut explained = Explained::default();
+        findings.clone().for_each(|finding| explained.count(finding, defect.class));
         // Of equally many, the first.
         let smallest = findings.min_by_key(|finding| (finding.len, written(finding).len()));
         Some(Self {
@@ -288,6 +324,7 @@ impl Caught {
             story: defect.story.to_owned(),
             report: defect.report.map(str::to_owned),
             smallest: smallest.map(Smallest::of),
+            explained,
             catches,
         })
     }
@@ -358,7 +395,17 @@ mod tests {
             };
             let [kernel, class, summary, story] =
                 [&format!("defect/{name}"), "C01", "words", "a story"].map(str::to_owned);
-            Caught { kernel, class, summary, story, report: None, smallest: None, catches: mine.map(catch).collect() }
+            let explained = Explained::default();
+            Caught {
+                kernel,
+                class,
+                summary,
+                story,
+                report: None,
+                smallest: None,
+                explained,
+                catches: mine.map(catch).collect(),
+            }
         });
         let (seed, cases, generators, shrunk) = (0, 200, 1, Shrunk::default());
         Zoo { schema: SCHEMA.to_owned(), seed, cases, generators, families, shrunk, defects: defects.to_vec() }

@@ -2,6 +2,7 @@
 
 use crate::kernel::Fault;
 use crate::named::named;
+use serde::{Deserialize, Serialize};
 
 named! {
     /// What went wrong: the step that overflowed, cancelled or lost the bits. See [`crate::diagnosis`] for how it is found.
@@ -67,6 +68,47 @@ named! {
         /// More than rounding explains.
         WrongValue = "wrong_value",
     }
+}
+
+named! {
+    /// How well the cause of a failure is known.
+    pub enum Certainty as "certainty" {
+        /// It was seen, or the kernel answers like a planted defect on every probe.
+        Shown = "shown",
+        /// It fits what was seen; other causes may fit as well.
+        Consistent = "consistent",
+        /// What was tried does not tell.
+        NotKnown = "not_known",
+    }
+}
+
+impl Certainty {
+    /// What is assumed of a file that does not say.
+    pub(super) fn unsaid() -> Self {
+        Certainty::NotKnown
+    }
+}
+
+/// A planted defect that a kernel answers like.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Likeness {
+    /// Its name in the registry.
+    pub kernel: String,
+    /// Its class, as `docs/defects.md` has it.
+    pub class: String,
+    /// The cases that both were run on, with the same answers but for roundings.
+    pub probes: u64,
+    /// On how many of these a correct kernel answers otherwise.
+    pub telling: u64,
+}
+
+/// A change of the input that was tried.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tried {
+    /// What was changed: `with its maximum moved to 0`.
+    pub change: String,
+    /// Whether the kernel passes then.
+    pub passes: bool,
 }
 
 impl Cause {

@@ -1,7 +1,7 @@
 //! A finding: a failing case, shrunk, with everything that a person needs to believe it, and a program to see it again.
 
-use super::Cause;
 use super::number;
+use super::{Cause, Certainty, Likeness, Tried};
 use crate::case::{self, Case, Value, values_text};
 use crate::dtype::{Dtype, text};
 use crate::error::Result;
@@ -29,6 +29,15 @@ pub struct Finding {
     /// What went wrong: `exp_overflow`, `log_of_zero`, `cancellation`, ...; none where it does not fail.
     #[serde(with = "super::cause::text")]
     pub cause: Option<Cause>,
+    /// How well that is known.
+    #[serde(default = "Certainty::unsaid")]
+    pub certainty: Certainty,
+    /// The planted defect that the kernel answers like; none where it is like none, or like several of different classes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answers_like: Option<Likeness>,
+    /// What was tried on the input, and what came of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tried: Vec<Tried>,
     /// The logits, as hex floats; `value*count` is a run of equal values.
     pub logits: Vec<String>,
     /// The number of logits (runs counted in full).
@@ -55,7 +64,7 @@ pub struct Finding {
     /// The error over the bound.
     #[serde(with = "number")]
     pub ratio: f64,
-    /// In words: which step lost it, and which pattern cures it.
+    /// In words: what was seen, what explains it and how well that is known; and what cures it, where that was shown.
     pub explanation: String,
     /// The command that shows it again; made of the case, the kernel and the policy, for people.
     pub replay: String,

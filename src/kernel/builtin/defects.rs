@@ -15,3 +15,40 @@ pub(super) mod sums;
 
 /// The lanes of a vector register that lane defects are written for: eight f32 in 256 bits.
 const LANES: usize = 8;
+
+/// What cures a defect of a class, in one sentence; nothing for a code that no class has.
+pub(super) fn cure(class: &str) -> &'static str {
+    match class {
+        "C01" | "C02" => "where the maximum is infinite, return it (NaN stays NaN) in place of max + log S",
+        "C03" | "C04" => "test for a maximum of -inf, at every length, and return the value that was agreed",
+        "C05" => {
+            "while the running maximum is -inf, take the weight and the factor of the sum for 0 in place of subtracting it from itself"
+        }
+        "C07" => {
+            "whenever the running maximum rises, multiply the sum by exp(old - new), and merge parts relative to their common maximum"
+        }
+        "C08" | "C10" => "start the maximum from -inf, not from a number",
+        "C09" => "take the maximum over every logit of the row",
+        "C11" => "subtract the maximum of the row before every exp",
+        "C12" => "fuse the two: log p = (z - max) - log S, and the loss from it",
+        "C13" => "let NaN through every maximum, clamp and comparison",
+        "C14" | "C40" => "add up in a wider type, or in blocks",
+        "C15" => "subtract the maximum first: (z - max) - log S, and the loss as log S + (max - z_target)",
+        "C16" => "log1p of the sum of the other weights, without the 1 of the maximum",
+        "C17" => "keep the probabilities in the type they were computed in, and 1 - p as the sum of the others",
+        "C18" => "compute the gradient from probabilities exp(z - max) / S, without a division by one of them",
+        "C19" => "leave terms whose factor is 0 out of the sum",
+        "C20" => "spread the smoothing over all n classes, and leave its term out where it is 0",
+        "C22" => "remove the clip or the epsilon; fused and shifted formulas need none",
+        "C28" => "log1p(-exp(x)) below -log 2, log(-expm1(x)) above",
+        "C29" => "an exp, log and division with an error of a few ulps down to the least subnormal",
+        "C30" => "one base throughout, with log 2 to the last digit",
+        "C31" => "subtract the maximum before the scale is applied, or leave the contraction out",
+        "C33" => "pad with -inf, and leave lanes without a logit out of the sum",
+        "C35" => "return early: -inf for the log-sum-exp of nothing, nothing for the other ops",
+        "C36" => "count logits in a type as wide as their number",
+        "C37" => "keep the input, and divide by the sum of the very weights that are divided",
+        "C39" => "clamp the argument of exp before it is reduced",
+        _ => "",
+    }
+}

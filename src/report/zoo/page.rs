@@ -51,6 +51,7 @@ pub(super) fn markdown(zoo: &Zoo) -> String {
     }
     families(&mut out, zoo);
     findings(&mut out, zoo);
+    explanations(&mut out, zoo);
     out += "\n## Defects\n";
     for caught in &zoo.defects {
         defect(&mut out, caught, &zoo.families);
@@ -112,6 +113,33 @@ fn findings(out: &mut String, zoo: &Zoo) {
     );
 }
 
+/// How well findings are explained, by class.
+fn explanations(out: &mut String, zoo: &Zoo) {
+    let mut classes: BTreeMap<&str, [u64; 5]> = BTreeMap::new();
+    let mut all = [0; 5];
+    for caught in &zoo.defects {
+        let class = classes.entry(&caught.class).or_default();
+        for (place, count) in caught.explained.counts().into_iter().enumerate() {
+            class[place] += count;
+            all[place] += count;
+        }
+    }
+    let [shown, wrongly, _, _, _] = all;
+    put!(
+        out,
+        "\n## Explanations\n\nAn explanation is shown where the kernel answers like another planted defect on every probe; a defect is never its \
+         own. It is true if that one is of the same class. Of {} that are shown, {} are true. A class with one defect has nothing to \
+         be recognised by here, nor has a defect that is unlike the others of its class; a kernel of somebody else that does \
+         what one of these does is recognised.\n\n| class | shown, true | shown, false | a fault was seen | consistent | not known \
+         |\n|---|---:|---:|---:|---:|---:|\n",
+        count(shown + wrongly),
+        count(shown)
+    );
+    for (class, counts) in classes.into_iter().chain([("all", all)]) {
+        put!(out, "| {class} | {} |\n", counts.map(count).join(" | "));
+    }
+}
+
 fn median(lengths: &BTreeMap<usize, u64>) -> usize {
     let middle = lengths.values().sum::<u64>() / 2;
     let mut below = 0;
@@ -124,7 +152,7 @@ fn median(lengths: &BTreeMap<usize, u64>) -> usize {
 
 /// One defect in words.
 fn defect(out: &mut String, caught: &Caught, families: &[String]) {
-    let Caught { kernel, class, summary, story, report, smallest, catches } = caught;
+    let Caught { kernel, class, summary, story, report, smallest, catches, .. } = caught;
     put!(out, "\n### {}\n\n{class}, {summary}: {story}.", short_name(kernel));
     if let Some(report) = report {
         put!(out, " [Seen in the wild]({report}).");

@@ -1,0 +1,148 @@
+//! The battery: the cases by which hypotheses about a kernel are told apart. Each row is for one thing that kernels do differently: where
+//! exp stops, what is subtracted, the length at which a loop has a tail, the place of the largest logit, masked classes, infinities, NaN.
+
+use crate::case::{Case, Value};
+use crate::dtype::Dtype;
+use crate::op::Op;
+use crate::op::signature::Role;
+
+/// Lengths around the blocks and vectors that kernels are written in.
+const LENGTHS: [usize; 18] = [1, 2, 3, 4, 5, 7, 8, 9, 12, 16, 17, 31, 33, 65, 100, 127, 128, 130];
+
+/// Where a common offset, or the distance from the maximum, passes the range of exp of a dtype, or a number that somebody took for
+/// infinite; on either side.
+const LEVELS: [f64; 24] = [
+    1.0, 3.0, 6.0, 9.0, 10.0, 12.0, 15.0, 16.5, 18.0, 40.0, 60.0, 70.0, 80.0, 87.0, 89.0, 95.0, 102.0, 110.0, 300.0,
+    700.0, 720.0, 750.0, 9.0e3, 2.0e4,
+];
+
+/// Offsets beyond.
+const FAR: [f64; 3] = [4.0e4, 1.0e6, 1.0e30];
+
+/// Rows that are told apart by special values.
+const SPECIAL: [&[f64]; 18] = {
+    const MASKED: f64 = f64::NEG_INFINITY;
+    const INFINITE: f64 = f64::INFINITY;
+    [
+        &[],
+        &[MASKED],
+        &[MASKED, MASKED],
+        &[MASKED; 9],
+        &[MASKED; 128],
+        &[MASKED; 130],
+        &[MASKED, 0.0],
+        &[0.0, MASKED],
+        &[0.0, MASKED, 1.0, MASKED, -200.0],
+        &[MASKED, MASKED, MASKED, MASKED, MASKED, MASKED, MASKED, MASKED, -3.0, 2.0, MASKED],
+        &[INFINITE],
+        &[INFINITE, 0.0],
+        &[0.0, INFINITE, INFINITE],
+        &[INFINITE, MASKED],
+        &[f64::NAN],
+        &[f64::NAN, 0.0],
+        &[0.0, 1.0, f64::NAN],
+        &[0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, f64::NAN, MASKED],
+    ]
+};
+
+/// The cases of an op in a dtype: for each row one or two of what the op takes besides. The same for every kernel.
+pub(super) fn battery(op: Op, dtype: Dtype) -> Vec<Case> {
+    let rows = if op.is_elementwise() { elements() } else { rows() };
+    let mut cases = Vec::new();
+    for row in rows {
+        let logits: Vec<f64> = row.iter().map(|&z| dtype.round(z)).collect();
+        if logits.iter().zip(&row).any(|(rounded, z)| rounded.is_infinite() && z.is_finite()) {
+            continue;
+        }
+        for variant in 0..if op.others().is_empty() { 1 } else { VARIANTS } {
+            let others: Vec<Value> =
+                op.others().iter().map(|input| other(input.role, dtype, logits.len(), variant)).collect();
+            // A row without logits has no class.
+            cases.extend(Case::new(op, dtype, logits.clone(), others));
+        }
+    }
+    cases
+}
+
+/// How many forms there are of what an op takes besides the row.
+const VARIANTS: usize = 3;
+
+/// What an op takes besides, in one of its forms.
+fn other(role: Role, dtype: Dtype, n: usize, variant: usize) -> Value {
+    match role {
+        Role::Class => Value::Index([0, n.saturating_sub(1), n / 2][variant % VARIANTS]),
+        Role::Smoothing => Value::Number(dtype.round([0.0, 0.125, 1.0][variant % VARIANTS])),
+        Role::Logits | Role::Direction => {
+            let value = |j: usize| match variant % VARIANTS {
+                0 => ((j * 5 + 2) % 7) as f64 - 3.0,
+                1 => 1.0,
+                _ => {
+                    if j == 0 {
+                        0.5
+                    } else {
+                        0.0
+                    }
+                }
+            };
+            Value::from((0..n).map(value).collect::<Vec<f64>>())
+        }
+    }
+}
+
+/// An ordinary row: multiples of a quarter, which every dtype has.
+fn ordinary(n: usize) -> Vec<f64> {
+    (0..n).map(|i| ((i * 7 + 3) % 11) as f64 * 0.5 - 2.25).collect()
+}
+
+fn rows() -> Vec<Vec<f64>> {
+    let mut rows: Vec<Vec<f64>> = LENGTHS.iter().map(|&n| ordinary(n)).collect();
+    for level in LEVELS.into_iter().chain(FAR) {
+        for sign in [1.0, -1.0] {
+            rows.push(vec![sign * level, sign * level - 1.0, sign * level - 0.5]);
+        }
+    }
+    for gap in LEVELS {
+        rows.extend([vec![0.0, -gap], vec![-gap, 0.0]]);
+    }
+    for place in [0, 1, 5, 8, 16] {
+        for spike in [15.0, 100.0, 800.0] {
+            let mut row = ordinary(17);
+            row[place] = spike;
+            rows.push(row);
+        }
+    }
+    for step in [3.0, 30.0, 200.0] {
+        let rising: Vec<f64> = (0..10).map(|i| f64::from(i) * step - 9.0 * step).collect();
+        rows.extend([rising.iter().rev().copied().collect(), rising]);
+    }
+    rows.extend([0.0, -5.0, 2.5].map(|z| vec![z; 9]));
+    // Beside a class that is masked, logits below every number that stands for -inf somewhere.
+    for low in [200.0, 1.1e4, 3.0e4, 2.0e9, 1.0e30, 1.0e38] {
+        rows.push(vec![f64::NEG_INFINITY, -low, -low]);
+    }
+    rows.extend(SPECIAL.map(<[f64]>::to_vec));
+    rows
+}
+
+/// The elements, one by one.
+fn elements() -> Vec<Vec<f64>> {
+    let small = (1..=60).step_by(3).map(|k| 0.5f64.powi(k));
+    let elements = small.chain([0.3, 0.7, 2.0]).chain(LEVELS).chain(FAR).flat_map(|x| [x, -x]);
+    elements.chain([0.0, -0.0, f64::INFINITY, f64::NEG_INFINITY, f64::NAN]).map(|x| vec![x]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_op_has_a_battery_in_every_dtype() {
+        for &op in Op::ALL {
+            for &dtype in Dtype::ALL.iter() {
+                let cases = battery(op, dtype);
+                assert!(cases.len() > 90, "{op} {dtype}: {}", cases.len());
+                assert!(cases.iter().all(|case| (case.op(), case.dtype()) == (op, dtype)));
+            }
+        }
+    }
+}
