@@ -45,7 +45,7 @@ pub struct Results {
     pub declared: Vec<Declared>,
     /// One entry for each (kernel, op, dtype, family), sorted in that order.
     pub cells: Vec<Cell>,
-    /// The failing cases, shrunk, one for each distinct (kernel, op, dtype, verdict, cause).
+    /// The failing cases, shrunk, one for each distinct (kernel, op, dtype, verdict, mechanism).
     pub findings: Vec<Finding>,
     /// Error against input, one curve for each (kernel, op, dtype).
     pub curves: Vec<Curve>,

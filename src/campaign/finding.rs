@@ -54,7 +54,7 @@ pub(super) fn distinct(settings: &Settings, mut kept: Vec<Kept>) -> Vec<Finding>
     let failure = |kept: &Kept| (kernel(kept), kept.finding.op, kept.finding.dtype, kept.finding.verdict);
     kept.sort_by_cached_key(|kept| (failure(kept), kept.shape, family(kept), kept.finding.case_index));
     kept.dedup_by(|later, first| (failure(later), later.shape) == (failure(first), first.shape));
-    let place = |kept: &Kept| (failure(kept), kept.finding.cause_name());
+    let place = |kept: &Kept| (failure(kept), kept.finding.mechanism_name().to_owned());
     // A stable sort: where nothing here tells two apart, the shape does.
     kept.sort_by_cached_key(|kept| (place(kept), kept.finding.len, kept.finding.case_index));
     kept.dedup_by(|later, first| place(later) == place(first));

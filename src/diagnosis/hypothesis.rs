@@ -1,9 +1,9 @@
-//! Hypotheses: a planted defect is a guess at what a kernel does, and one that can be run. Where a kernel answers as the defect does on
+//! Hypotheses: a planted defect, or an unstable kernel, is a guess at what a kernel does, and one that can be run. Where a kernel answers as the defect does on
 //! every case of the [`battery`], the defect explains it; where several defects of different classes answer so, no one of them does.
 
 use super::battery::battery;
 use crate::case::Case;
-use crate::judge::{OutputJudgement, Verdict};
+use crate::judge::OutputJudgement;
 use crate::kernel::builtin::{self, Builtin, Defect};
 use crate::kernel::{Claims, Fault, Kernel, Outcome, accepts};
 use crate::oracle::Oracle;
@@ -58,7 +58,8 @@ impl Suspect<'_> {
         }
         // That a defect is like itself explains nothing.
         let own = self.kernel.selector();
-        let is_other = |known: &&Builtin| known.supports(op, dtype) && known.defect().is_some() && known.name() != own;
+        let is_other =
+            |known: &&Builtin| known.supports(op, dtype) && known.mechanism().is_some() && known.name() != own;
         let known = builtin::all().iter().filter(is_other);
         let mut alike: Vec<&Builtin> = known.filter(|known| failing.is_alike(oracle, *known) == Some(true)).collect();
         if alike.is_empty() {
@@ -79,8 +80,10 @@ impl Suspect<'_> {
             probes += 1;
             telling += usize::from(probe.is_alike(oracle, right).is_none());
         }
-        let first = alike[0].defect()?;
-        if alike.iter().all(|known| known.defect().is_some_and(|defect| defect.class == first.class)) {
+        // What an unstable kernel does is also done by a planted defect, which says more.
+        alike.sort_by_key(|known| known.defect().is_none());
+        let first = alike[0].mechanism()?;
+        if alike.iter().all(|known| known.mechanism().is_some_and(|defect| defect.class == first.class)) {
             Some(Asked::Shown(Recognised { kernel: alike[0], defect: first, probes, telling }))
         } else {
             Some(Asked::Open(alike))
@@ -150,15 +153,16 @@ fn is_same(a: f64, b: f64) -> bool {
     a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan())
 }
 
-/// Whether two finite outputs are those of one formula: they differ by what two correct kernels may differ by, or by a small part of an error
-/// that both make.
+/// Whether two outputs are those of one formula: both are good; or both err, and alike but for a small part of the error, or of the bound,
+/// by which two ways to round differ.
 fn are_near(a: &OutputJudgement, b: &OutputJudgement) -> bool {
-    /// Of the error of either.
-    const SMALL_PART: f64 = 0.125;
-    let (Some(a_ulps), Some(b_ulps)) = (a.ulps, b.ulps) else {
-        return a.verdict == Verdict::Pass && b.verdict == Verdict::Pass;
-    };
-    (a_ulps - b_ulps).abs() <= 2.0 * a.bound_ulps + SMALL_PART * a_ulps.abs().min(b_ulps.abs())
+    const SMALL_PART_OF_ERROR: f64 = 0.125;
+    const SMALL_PART_OF_BOUND: f64 = 0.5;
+    if !a.verdict.is_failure() && !b.verdict.is_failure() {
+        return true;
+    }
+    let (Some(x), Some(y)) = (a.ulps, b.ulps) else { return false };
+    (x - y).abs() <= (SMALL_PART_OF_BOUND * a.bound_ulps).max(SMALL_PART_OF_ERROR * x.abs().min(y.abs()))
 }
 
 #[cfg(test)]

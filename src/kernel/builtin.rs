@@ -24,6 +24,7 @@ pub struct Builtin {
     name: &'static str,
     summary: &'static str,
     defect: Option<Defect>,
+    mechanism: Option<Defect>,
     examples: Option<Examples>,
     trusted: bool,
     supports: fn(Op, Dtype) -> bool,
@@ -78,6 +79,7 @@ impl Builtin {
             name: R::NAME,
             summary: R::SUMMARY,
             defect: R::DEFECT,
+            mechanism: R::MECHANISM,
             examples: R::EXAMPLES,
             trusted: R::TRUSTED,
             supports: recipe::supports::<R>,
@@ -91,6 +93,7 @@ impl Builtin {
             name: E::NAME,
             summary: E::SUMMARY,
             defect: E::DEFECT,
+            mechanism: E::DEFECT,
             examples: E::EXAMPLES,
             trusted: E::TRUSTED,
             supports: elements::supports::<E>,
@@ -112,6 +115,12 @@ impl Builtin {
     /// The defect that is planted in it, if one is.
     pub fn defect(&self) -> Option<Defect> {
         self.defect
+    }
+
+    /// What is wrong with it: its planted defect, or that of the unstable kernel that it is; none of a correct kernel, nor of one that is
+    /// wrong in one way or another by the op.
+    pub fn mechanism(&self) -> Option<Defect> {
+        self.mechanism
     }
 
     /// Inputs on which its planted defect shows and does not; none where it has none.
@@ -145,7 +154,7 @@ impl Kernel for Builtin {
 
 /// Every built-in kernel: unstable ones, correct ones, planted defects by group.
 pub fn all() -> &'static [Builtin] {
-    static ALL: [Builtin; 96] = [
+    static ALL: [Builtin; 97] = [
         Builtin::of::<unstable::Naive>(),
         Builtin::of::<unstable::Unfused>(),
         Builtin::of::<unstable::DivisionFree>(),
@@ -202,6 +211,7 @@ pub fn all() -> &'static [Builtin] {
         Builtin::of::<defects::maximum::MinimumAsMax>(),
         Builtin::of::<defects::maximum::TailUnshifted>(),
         Builtin::of::<defects::sums::HalfSum>(),
+        Builtin::of::<defects::sums::NarrowThroughout>(),
         Builtin::of::<defects::sums::PaddedWithZero>(),
         Builtin::of::<defects::sums::PaddingSummed>(),
         Builtin::of::<defects::sums::RoundedNumerator>(),

@@ -159,7 +159,7 @@ fn finding(out: &mut String, kernel: &KernelView, ranked: &Ranked) {
     put!(out, "- {}\n", plain(&f.explanation));
     let alike = kernel.findings.iter().map(|other| other.finding);
     let others: BTreeSet<_> = alike
-        .filter(|other| (other.verdict, other.cause) == (f.verdict, f.cause))
+        .filter(|other| (other.verdict, other.mechanism_name()) == (f.verdict, f.mechanism_name()))
         .map(|other| (other.op, other.dtype))
         .filter(|&at| at != (f.op, f.dtype))
         .collect();

@@ -37,7 +37,7 @@ pub(super) struct KernelView<'a> {
     pub planted: bool,
     /// Its functions.
     pub functions: BTreeMap<(Dtype, Op), FunctionView<'a>>,
-    /// Its findings, the most telling first: one of each (verdict, cause), then the others.
+    /// Its findings, the most telling first: one of each (verdict, mechanism), then the others.
     pub findings: Vec<Ranked<'a>>,
     /// Over all functions.
     pub totals: Totals,
@@ -54,7 +54,7 @@ pub(super) struct FunctionView<'a> {
     pub totals: Totals,
 }
 
-/// A finding, and its place among those of the same kernel, verdict and cause (0: the shortest input).
+/// A finding, and its place among those of the same kernel, verdict and mechanism (0: the shortest input).
 pub(super) struct Ranked<'a> {
     /// The finding.
     pub finding: &'a Finding,
@@ -252,7 +252,7 @@ impl<'a> KernelView<'a> {
         }
     }
 
-    /// How many kinds of findings (verdict, cause) there are.
+    /// How many kinds of findings (verdict, mechanism) there are.
     pub fn kinds(&self) -> usize {
         self.findings.iter().filter(|ranked| ranked.rank == 0).count()
     }
@@ -268,13 +268,15 @@ fn severity(totals: &Totals) -> (Option<Verdict>, f64) {
     (totals.worst(), totals.max_ratio.unwrap_or(0.0))
 }
 
-/// One finding of each (verdict, cause) first, worst verdict first, shortest input first.
+/// One finding of each (verdict, mechanism) first, worst verdict first, shortest input first.
 fn ranked(mut findings: Vec<&Finding>) -> Vec<Ranked<'_>> {
-    findings
-        .sort_by_key(|f| (std::cmp::Reverse(f.verdict), f.cause_name(), f.len, f.op, f.dtype, &f.family, f.case_index));
-    let mut ranked: Vec<_> = (findings.chunk_by(|a, b| (a.verdict, a.cause) == (b.verdict, b.cause)))
-        .flat_map(|kind| kind.iter().enumerate().map(|(rank, &finding)| Ranked { finding, rank }))
-        .collect();
+    findings.sort_by_key(|f| {
+        (std::cmp::Reverse(f.verdict), f.mechanism_name(), f.len, f.op, f.dtype, &f.family, f.case_index)
+    });
+    let mut ranked: Vec<_> = (findings
+        .chunk_by(|a, b| (a.verdict, a.mechanism_name()) == (b.verdict, b.mechanism_name())))
+    .flat_map(|kind| kind.iter().enumerate().map(|(rank, &finding)| Ranked { finding, rank }))
+    .collect();
     ranked.sort_by_key(|ranked| ranked.rank > 0);
     ranked
 }

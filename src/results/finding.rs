@@ -87,6 +87,11 @@ impl Finding {
         self.cause.map_or("", Cause::name)
     }
 
+    /// What is told apart as one mechanism: the planted defect that the kernel answers like, else the cause.
+    pub(crate) fn mechanism_name(&self) -> &str {
+        self.answers_like.as_ref().map_or(self.cause_name(), |like| &like.kernel)
+    }
+
     /// The case of the finding.
     ///
     /// # Errors

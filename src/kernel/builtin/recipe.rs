@@ -56,6 +56,8 @@ pub(super) trait Recipe: Sized {
     const SUMMARY: &'static str;
     /// The defect that is planted in it.
     const DEFECT: Option<Defect> = None;
+    /// What is wrong with it, as a defect: the planted one, if it has one.
+    const MECHANISM: Option<Defect> = Self::DEFECT;
     /// Whether it is a correct kernel, which must pass on every input.
     const TRUSTED: bool = false;
     /// Whether it computes in the storage dtype even where that is a half dtype; otherwise in [`Dtype::accumulator`].

@@ -1,5 +1,6 @@
 //! Kernels as they are often written first, and where they break. They claim nothing: they are measured against the textbook.
 
+use super::Defect;
 use super::recipe::{Normalizer, Recipe, Row, loss_of_log_probabilities};
 use crate::dtype::Dtype;
 use crate::kernel::{Claims, Real};
@@ -11,6 +12,12 @@ pub(super) struct Naive;
 impl Recipe for Naive {
     const NAME: &'static str = "naive";
     const SUMMARY: &'static str = "straight formulas without a maximum, every operation rounded to the dtype itself";
+    const MECHANISM: Option<Defect> = Some(Defect {
+        class: "C11",
+        story: "exp overflows above 11.1 in f16 and 88.7 in f32 and bf16, and all weights underflow far below 0",
+        families: &["ordinary", "offset"],
+        report: None,
+    });
     const IN_STORAGE_DTYPE: bool = true;
 
     fn claims(_: Op, _: Dtype) -> Claims {
@@ -37,6 +44,12 @@ pub(super) struct Unfused;
 impl Recipe for Unfused {
     const NAME: &'static str = "unfused";
     const SUMMARY: &'static str = "a stable softmax, then its logarithm; the loss from probabilities";
+    const MECHANISM: Option<Defect> = Some(Defect {
+        class: "C12",
+        story: "a probability that underflows to 0 makes an infinite loss of one that is only large",
+        families: &["dominant"],
+        report: None,
+    });
 
     fn claims(_: Op, _: Dtype) -> Claims {
         Claims::default()

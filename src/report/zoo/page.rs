@@ -82,7 +82,7 @@ fn findings(out: &mut String, zoo: &Zoo) {
     let up_to = |most: usize| lengths.range(..=most).map(|(_, count)| count).sum::<u64>();
     put!(
         out,
-        "\n## Shrunk inputs\n\nOf {} (one for each defect, op, dtype, verdict and cause):\n\n",
+        "\n## Shrunk inputs\n\nOf {} (one for each defect, op, dtype, verdict and mechanism):\n\n",
         plural(all as usize, "finding")
     );
     out.push_str("| logits | findings | share of all, so long or shorter |\n|---:|---:|---:|\n");

@@ -31,6 +31,25 @@ impl Recipe for HalfSum {
     }
 }
 
+pub(in super::super) struct NarrowThroughout;
+
+impl Recipe for NarrowThroughout {
+    const NAME: &'static str = "defect/narrow-throughout";
+    const SUMMARY: &'static str = "every operation is rounded to the half dtype that the logits come in";
+    const DEFECT: Option<Defect> = Some(Defect {
+        class: "C40",
+        story: "differences, weights and their sum are rounded to the few digits of the dtype, one after the other",
+        families: &["ordinary", "ties", "long"],
+        report: Some("https://github.com/ml-explore/mlx/pull/953"),
+    });
+    const EXAMPLES: Option<Examples> = Some(Examples::new("softmax bf16 [0*300]", Some("softmax f16 [0, 0]")));
+    const IN_STORAGE_DTYPE: bool = true;
+
+    fn supports(_: Op, dtype: Dtype) -> bool {
+        dtype.accumulator() != dtype
+    }
+}
+
 pub(in super::super) struct PaddedWithZero;
 
 impl Recipe for PaddedWithZero {
