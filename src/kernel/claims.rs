@@ -388,8 +388,8 @@ mod tests {
             // 2 of the exp, and 3 of each of 4 levels, or of 5.
             ("accumulator=bf16,merged=16", Dtype::F32, true),
             ("accumulator=bf16,merged=17", Dtype::F32, false),
-            ("exp=100000,merged=1024", Dtype::F32, true),
-            ("exp=100000,merged=1025", Dtype::F32, false),
+            ("exp=100000,merged=512", Dtype::F32, true),
+            ("exp=100000,merged=513", Dtype::F32, false),
             ("online=rescaled", Dtype::F16, true),
         ] {
             let mut claims = Claims::default();
