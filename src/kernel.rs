@@ -18,7 +18,7 @@ mod declaration;
 mod scalar;
 
 pub use crate::special::Special;
-pub use claims::{Claims, Summation};
+pub use claims::{Claims, Online, Summation};
 pub use closure::{Closure, IntoClosure};
 pub use declaration::Declaration;
 pub use scalar::{Element, Real};

@@ -16,6 +16,22 @@
 //! `rho_i` and carried over to the other ops. Second order is covered by the factor `1 + 4 (h + 10 u)`, and the rounding of the
 //! result by half an ulp of the output dtype, taken in the binade that the computed value may reach.
 //!
+//! Claims of a kernel's shape add to this, each term derived from the steps of such a kernel:
+//!
+//! - `exp_argument = c_x`: exp is `2^(x log2 e)` with a product that errs by `c_x u` of itself, so the exp errs by a factor within
+//!   `e^t`, `t = c_x u d_i`, and `t + t^2` is added beside `c_e u`. The differences of running maxima that a weight is rescaled by
+//!   add up to `d_i` with its own, so it is added once however often the weight is rescaled.
+//! - `online`: weight `i` is rescaled `R_i` times in the running sum, by an exp and a product each. The differences are rounded, by
+//!   `u` of themselves, and add up to `d_i`: `T_i = R_i (c_e + 1) u + [R_i > 0] u d_i` is added to `rho_i + c_e u` in `E_S`, `E_l`.
+//! - `online = rescaled`: the same happens to the weights that are divided: `T_j` is added to `r_j`, and `R_j eta / S` to `A_j`, as a
+//!   factor or a product of each rescaling may underflow beside outputs of size 1.
+//! - `merged = K`: every weight passes through `L = ceil(log2 K)` merges, each of an exp and a product: `T_i` with `R_i = L`, in `E_S`,
+//!   `E_l` and `r_j`, and `L eta / S` in `A_j`. The sums of parts are added at each level: `L u` beside `h` in `E_S`, `E_l` and `D`;
+//!   `n eta` there becomes `(1 + L) n eta`, as factors that underflow multiply sums of up to `n`.
+//! - `online` and `merged`: the maximum of a part rises where that of the row does not. However the row is cut into parts, each in
+//!   the order of the row, the logits at which the maximum of a part rises after `i` are an increasing chain above `z_i`, so `R_i`
+//!   is the length of the longest such chain, plus `L`.
+//!
 //! Where subnormal numbers are flushed to zero, `eta` is the least normal number, and what gradual underflow leaves exact costs
 //! up to one `eta` too: each value read, each addition, each difference. Beside weights of sum 1 or more that is of no account.
 //! It is added where numbers as small as `eta` are summed or subtracted: `(n + 1) eta` to `D` (n additions, and the values
@@ -26,10 +42,10 @@ use super::error::RESOLUTION;
 use crate::case::Case;
 use crate::dtype::{Dtype, Format, ldexp, two_difference};
 use crate::fenv::Standard;
-use crate::kernel::Claims;
+use crate::kernel::{Claims, Online};
 use crate::magnitude::{Magnitude, Size, inflation};
 use crate::op::definition::{ElementDefinition, RowDefinition, Sum};
-use crate::op::terms::{ElementTerms, OverflowTerms, RowTerms};
+use crate::op::terms::{Addition, ElementTerms, OverflowTerms, RowTerms, argument_error};
 use crate::op::{Kind, RowFacts, Visitor};
 use crate::oracle::{Due, NearCase, Rounded, Truth};
 use std::cell::OnceCell;
@@ -196,6 +212,7 @@ fn of_elements<S: Size>(
     let terms = ElementTerms {
         u,
         exp: claims.exp,
+        exp_argument: claims.exp_argument,
         expm1: claims.expm1,
         log: claims.log,
         log1p: claims.log1p,
@@ -327,7 +344,13 @@ struct RowErrors<'a, S> {
     h: f64,
     /// For each logit the rounding error of `z - a`, absolute.
     rho: Vec<f64>,
-    /// `(1/S) sum w_i (rho_i + c_e u)`, with what an online kernel adds.
+    /// What claims add to the errors of the weights that are divided; empty where they add nothing.
+    additions: Vec<Addition>,
+    /// `L u`, of the merges of parts.
+    merging: f64,
+    /// The underflows of each term of a sum.
+    underflows: f64,
+    /// `(1/S) sum w_i (rho_i + c_e u)`, with what claims of the kernel's shape add.
     weight_error: f64,
     /// The same without one maximum.
     other_weight_error: S,
@@ -347,7 +370,16 @@ impl<'a, S: Size> RowErrors<'a, S> {
         } else {
             vec![0.0; logits.len()]
         };
-        let rises = if claims.online && is_ordinary { rises_after(logits) } else { Vec::new() };
+        let merges = claims.merges(logits.len());
+        let rises = match claims.online {
+            Online::No => Vec::new(),
+            _ if !is_ordinary => Vec::new(),
+            _ if merges > 0 => chains_after(logits),
+            _ => rises_after(logits),
+        };
+        let is_rescaled = claims.online == Online::Rescaled;
+        let has_additions = is_ordinary && (claims.exp_argument > 0.0 || is_rescaled || merges > 0);
+        let mut additions = vec![Addition::default(); if has_additions { logits.len() } else { 0 }];
         let top = logits.iter().position(|&z| z == max);
         let (mut all, mut others, mut rescaled) = (S::ZERO, S::ZERO, S::ZERO);
         for (i, &weight) in weights.iter().enumerate() {
@@ -355,12 +387,32 @@ impl<'a, S: Size> RowErrors<'a, S> {
                 continue;
             }
             let mut relative = rho[i] + claims.exp * u;
-            if let Some(&rises) = rises.get(i).filter(|&&rises| rises > 0) {
-                // Milakov and Gimelshein's rescaling: one exp and one product for each rise, whose gaps add up to d_i at most.
-                let rescaling = f64::from(rises) * (claims.exp + 1.0) * u + u * (max - logits[i]);
-                // A weight that was never rescaled errs as the one that is divided; one that was errs by itself.
-                rescaled = rescaled + weight * S::of(rescaling + 2.0 * claims.exp * u + rho[i]);
-                relative += rescaling;
+            // One exp and one product for each rise (Milakov and Gimelshein) or merge, whose gaps add up to d_i at most.
+            let gap = max - logits[i];
+            let rescaling = |rescalings: u32| match rescalings {
+                0 => 0.0,
+                _ => f64::from(rescalings) * (claims.exp + 1.0) * u + u * gap,
+            };
+            let rises = rises.get(i).copied().unwrap_or(0);
+            let in_sum = rescaling(if is_ordinary { rises + merges } else { 0 });
+            let mut divided = Addition::default();
+            if has_additions {
+                let argument = argument_error(claims.exp_argument, u, gap);
+                let rescalings = merges + if is_rescaled { rises } else { 0 };
+                let underflows = f64::from(rescalings);
+                divided = Addition { relative: argument + rescaling(rescalings), underflows };
+                relative += argument;
+                additions[i] = divided;
+            }
+            if in_sum > 0.0 {
+                // A weight that was never rescaled errs as the one that is divided; one that was errs by itself, and the argument of
+                // its exp by another product.
+                rescaled = rescaled + weight * S::of(in_sum + 2.0 * claims.exp * u + rho[i]);
+                if has_additions {
+                    let argument = argument_error(claims.exp_argument, u, gap);
+                    rescaled = rescaled + weight * S::of(divided.relative + argument);
+                }
+                relative += in_sum;
             }
             let error = weight * S::of(relative);
             all = all + error;
@@ -374,6 +426,9 @@ impl<'a, S: Size> RowErrors<'a, S> {
             eta,
             flushed: if claims.flush_to_zero { eta } else { S::ZERO },
             h: sum_error(claims, case),
+            additions,
+            merging: f64::from(merges) * u,
+            underflows: 1.0 + f64::from(merges) + f64::from(u8::from(is_rescaled)),
             rho,
             weight_error: (all / total).to_f64(),
             other_weight_error: others / total,
@@ -396,7 +451,7 @@ impl<'a, S: Size> RowErrors<'a, S> {
             half_digits: (self.h > root).then(|| self.bounds(root, form, size, &error)),
             textbook: self.bounds(self.h, form, size, &error),
             overflow_is_forgiven: self.gaps_overflow(facts) || self.direction_overflows(),
-            sum: facts.sum.map_or(0.0, |sum| sum_bound(case, claims, sum, self.h, self.rescaling)),
+            sum: facts.sum.map_or(0.0, |sum| sum_bound(case, claims, sum, self.h + self.merging, self.rescaling)),
         }
     }
 
@@ -425,11 +480,14 @@ impl<'a, S: Size> RowErrors<'a, S> {
     fn terms(&self, h: f64, form: LogForm) -> RowTerms<'_, S> {
         let RowErrors { row, u, eta, flushed, .. } = *self;
         let RowSizes { case, claims, is_ordinary, max, weights, total, others, log_total, deviations } = row;
-        let count_eta = S::of(case.logits().len() as f64) * eta;
-        let total_error = self.weight_error + h + count_eta.to_f64();
+        let count_eta = S::of(case.logits().len() as f64 * self.underflows) * eta;
+        let h_merged = h + self.merging;
+        let total_error = self.weight_error + h_merged + count_eta.to_f64();
         let log_error = match form {
             LogForm::Tight => {
-                S::of(claims.log1p * u) * log_total + self.other_weight_error + (others * S::of(h) + count_eta) / total
+                S::of(claims.log1p * u) * log_total
+                    + self.other_weight_error
+                    + (others * S::of(h_merged) + count_eta) / total
             }
             LogForm::Textbook => S::of(claims.log * u) * log_total + S::of(total_error),
         };
@@ -446,6 +504,9 @@ impl<'a, S: Size> RowErrors<'a, S> {
             flushed,
             h,
             rho: &self.rho,
+            additions: &self.additions,
+            merging: self.merging,
+            underflows: self.underflows,
             total_error,
             log_error,
             mean_error: OnceCell::new(),
@@ -511,4 +572,47 @@ fn rises_after(logits: &[f64]) -> Vec<u32> {
         rises[i - 1] = rises[i] + u32::from(is_rise[i]);
     }
     rises
+}
+
+/// For each logit the length of the longest increasing chain of later logits above it.
+fn chains_after(logits: &[f64]) -> Vec<u32> {
+    // From the last to the first: of all chains of a length seen so far the largest first logit, which falls as the length grows.
+    let mut firsts: Vec<f64> = Vec::new();
+    let mut chains = vec![0; logits.len()];
+    for (chain, &z) in chains.iter_mut().zip(logits).rev() {
+        let longest = firsts.partition_point(|&first| first > z);
+        *chain = u32::try_from(longest).unwrap_or(u32::MAX);
+        match firsts.get_mut(longest) {
+            Some(first) => *first = z,
+            None => firsts.push(z),
+        }
+    }
+    chains
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Against all chains, tried one by one; and where a row is one part, no more rises than the chain is long.
+    #[test]
+    fn the_longest_chain_is_found() {
+        fn longest(z: f64, rest: &[f64]) -> u32 {
+            (0..rest.len()).filter(|&k| rest[k] > z).map(|k| 1 + longest(rest[k], &rest[k + 1..])).max().unwrap_or(0)
+        }
+        let mut draw = crate::generate::draw::Draw::from_seed(1);
+        let values = [f64::NEG_INFINITY, -3.0, -1.0, -0.0, 0.0, 2.0, 5.0, 7.0];
+        for _ in 0..2_000 {
+            let row: Vec<f64> = (0..draw.index(10)).map(|_| draw.choose(&values)).collect();
+            let chains = chains_after(&row);
+            let due: Vec<u32> = (0..row.len()).map(|i| longest(row[i], &row[i + 1..])).collect();
+            assert_eq!(chains, due, "{row:?}");
+            assert!(
+                rises_after(&row).iter().zip(&chains).all(|(rises, chain)| rises <= chain || row.is_empty()),
+                "{row:?}"
+            );
+        }
+        // The maximum of the second half rises three times, that of the row never.
+        assert_eq!((rises_after(&[9.0, 0.0, 1.0, 2.0, 3.0])[1], chains_after(&[9.0, 0.0, 1.0, 2.0, 3.0])[1]), (0, 3));
+    }
 }

@@ -6,7 +6,7 @@
 use super::bound::{least_number, sum_error};
 use crate::case::{Case, Value};
 use crate::dtype::{exponent, ldexp, two_sum};
-use crate::kernel::{Claims, Summation};
+use crate::kernel::{Claims, Online, Summation};
 use crate::op::Op;
 use crate::op::definition::Shift;
 use crate::special::RowClass;
@@ -170,9 +170,10 @@ pub(super) fn transformed(case: &Case, claims: &Claims) -> Vec<(Relation, Case)>
         };
         cases.push((Relation::ExtraMask, case.derived(longer(logits, f64::NEG_INFINITY), other)));
     }
-    // An online kernel's rescaling depends on the order.
+    // Which weights are rescaled, and how often, depends on the order.
+    let rescales = claims.online != Online::No || claims.merged > 1;
     let is_equivariant = case.op().row().is_some_and(|facts| facts.is_equivariant);
-    if claims.elementwise_monotone && !claims.online && is_equivariant {
+    if claims.elementwise_monotone && !rescales && is_equivariant {
         let reversed = |row: &[f64]| row.iter().rev().copied().collect();
         let other = |value: &Value| match value {
             Value::Row(values) => Value::Row(reversed(values)),

@@ -385,7 +385,19 @@ mod tests {
     /// says, to the last figure. And it asks about few outputs.
     #[test]
     fn what_the_screen_says_is_what_the_exact_way_says() {
-        let claims = ["exp=2", "tight", "exp=1,log=1", "sum=pairwise", "flush_to_zero", "half_digits"].map(|text| {
+        let claims = [
+            "exp=2",
+            "tight",
+            "exp=1,log=1",
+            "sum=pairwise",
+            "flush_to_zero",
+            "half_digits",
+            "exp_argument=2",
+            "online=rescaled,exp_argument=1",
+            "merged=8,online=rescaled,tight",
+            "merged=3",
+        ]
+        .map(|text| {
             let mut claims = Claims::default();
             claims.set(text).unwrap();
             claims

@@ -154,7 +154,7 @@ impl Kernel for Builtin {
 
 /// Every built-in kernel: unstable ones, correct ones, planted defects by group.
 pub fn all() -> &'static [Builtin] {
-    static ALL: [Builtin; 97] = [
+    static ALL: [Builtin; 100] = [
         Builtin::of::<unstable::Naive>(),
         Builtin::of::<unstable::Unfused>(),
         Builtin::of::<unstable::DivisionFree>(),
@@ -171,6 +171,9 @@ pub fn all() -> &'static [Builtin] {
         Builtin::of::<stable::Lanes<16>>(),
         Builtin::of::<stable::Base2>(),
         Builtin::of::<stable::TwoPass>(),
+        Builtin::of::<stable::Base2Rounded>(),
+        Builtin::of::<stable::Flash>(),
+        Builtin::of::<stable::Split<8>>(),
         Builtin::of_elements::<elements::Branched>(),
         Builtin::of::<defects::nonfinite::LseUnguardedInfinity>(),
         Builtin::of::<defects::nonfinite::LseWrongInfinity>(),

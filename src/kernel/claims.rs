@@ -1,7 +1,7 @@
 //! Claims: what a kernel declares of itself. They choose the error bound (the constants of the profile) and switch
 //! on the relations that hold only for kernels of a certain shape. The default is the textbook kernel on a good libm.
 
-use crate::dtype::Dtype;
+use crate::dtype::{Dtype, Format};
 use crate::error::{Error, Result};
 use crate::special::Special;
 use std::fmt;
@@ -19,12 +19,19 @@ pub struct Claims {
     pub log1p: f64,
     /// The same of its expm1. Default 2.
     pub expm1: f64,
+    /// Where its exp is `2^(x log2 e)` with a product that is rounded: the largest relative error of that product, in units of the
+    /// accumulator's roundoff. It is multiplied by `x`: the exp errs by so much times `|x| u` besides [`Claims::exp`]. A rounded
+    /// constant and a rounded product err by 2 (what GPU compilers make of exp); a fused or split product by less. Default 0.
+    pub exp_argument: f64,
     /// How it adds up. Default sequential.
     pub sum: Summation,
     /// The dtype it computes in. Default: [`Dtype::accumulator`] of the case's dtype.
     pub accumulator: Option<Dtype>,
-    /// It keeps a running maximum and rescales its running sum (online softmax). Default no.
-    pub online: bool,
+    /// Whether it keeps a running maximum, and what it rescales when that rises. Default nothing.
+    pub online: Online,
+    /// The parts of the row that have a maximum and a sum (and outputs) of their own, which are merged two by two in a tree (split-KV,
+    /// ring attention, warps): each merge rescales both to the larger maximum. Default 1: nothing is merged.
+    pub merged: usize,
     /// It flushes subnormal numbers to zero. Default no.
     pub flush_to_zero: bool,
     /// It subtracts the maximum before anything else: ranges hold exactly, and a common shift that is exact changes no bit.
@@ -49,9 +56,11 @@ impl Default for Claims {
             log: 2.0,
             log1p: 2.0,
             expm1: 2.0,
+            exp_argument: 0.0,
             sum: Summation::Sequential,
             accumulator: None,
-            online: false,
+            online: Online::No,
+            merged: 1,
             flush_to_zero: false,
             shifted: false,
             sequential: false,
@@ -72,9 +81,13 @@ pub(super) fn factor(c: f64) -> String {
 /// by a sixteenth each, so that a probability keeps a digit; beyond, results without one would be forgiven.
 const COARSEST: f64 = 1.0 / 16.0;
 
+/// The largest [`Claims::exp_argument`]. Two roundings err by 2, and a scale of the logits that is folded into the constant adds a few; a
+/// constant that lacks digits errs by more (1.4427 for log2(e) by 57 in f32), and is a defect.
+const COARSEST_ARGUMENT: f64 = 16.0;
+
 /// The keys of [`Claims::set`], for messages and `--help`.
-const KEYS: &str = "exp=C, log=C, log1p=C, expm1=C (units of roundoff), sum=sequential|pairwise|compensated|lanes:L|lanes:L:tail|blocks:B, \
-                    accumulator=DTYPE, online, flush_to_zero, shifted, sequential, elementwise_monotone, half_digits, tight, \
+const KEYS: &str = "exp=C, log=C, log1p=C, expm1=C, exp_argument=C (units of roundoff), \
+                    sum=sequential|pairwise|compensated|lanes:L|lanes:L:tail|blocks:B, accumulator=DTYPE, online|online=rescaled, merged=K, flush_to_zero, shifted, sequential, elementwise_monotone, half_digits, tight, \
                     special=framework|limit";
 
 impl Claims {
@@ -93,9 +106,11 @@ impl Claims {
                 "log" => self.log = factor()?,
                 "log1p" => self.log1p = factor()?,
                 "expm1" => self.expm1 = factor()?,
+                "exp_argument" => self.exp_argument = factor()?,
                 "sum" => self.sum = value.parse().map_err(|()| bad())?,
                 "accumulator" => self.accumulator = Some(value.parse()?),
-                "online" => self.online = flag()?,
+                "online" => self.online = value.parse().map_err(|()| bad())?,
+                "merged" => self.merged = value.parse().ok().filter(|&parts| parts > 0).ok_or_else(bad)?,
                 "flush_to_zero" => self.flush_to_zero = flag()?,
                 "shifted" => self.shifted = flag()?,
                 "sequential" => self.sequential = flag()?,
@@ -118,7 +133,9 @@ impl Claims {
             || self.log > plain.log
             || self.log1p > plain.log1p
             || self.expm1 > plain.expm1
-            || self.online
+            || self.exp_argument > plain.exp_argument
+            || self.online > plain.online
+            || self.merged > plain.merged
             || self.flush_to_zero
             || format.precision < usual.precision
             || format.emin > usual.emin
@@ -130,18 +147,42 @@ impl Claims {
     }
 
     /// The accuracies of its functions, by their keys.
-    pub(super) fn factors(&self) -> [(&'static str, f64); 4] {
-        [("exp", self.exp), ("log", self.log), ("log1p", self.log1p), ("expm1", self.expm1)]
+    pub(super) fn factors(&self) -> [(&'static str, f64); 5] {
+        [
+            ("exp", self.exp),
+            ("log", self.log),
+            ("log1p", self.log1p),
+            ("expm1", self.expm1),
+            ("exp_argument", self.exp_argument),
+        ]
+    }
+
+    /// The merges that a weight of a row of `n` logits passes through, at most: the levels of a tree of so many parts, and no more
+    /// than there are other logits, as a part without a logit leaves what it is merged with as it is.
+    pub(crate) fn merges(&self, n: usize) -> u32 {
+        ceil_log2(self.merged).min(u32::try_from(n.saturating_sub(1)).unwrap_or(u32::MAX))
+    }
+
+    /// The largest `exp_argument` that may be claimed of what computes in this format: the exp of the lowest logit that has a weight
+    /// must not be wrong by more than itself.
+    fn most_argument(format: Format) -> f64 {
+        // Below, even a weight that is too large by a sixteenth of its exponent is less than the least number.
+        let lowest = f64::from(format.precision as i32 - 1 - format.emin) * std::f64::consts::LN_2 * (1.0 + COARSEST);
+        COARSEST_ARGUMENT.min(1.0 / (lowest * format.unit_roundoff()))
     }
 
     /// Refuses what no kernel may claim for a case of `dtype`.
     ///
     /// # Errors
-    /// An exp, log, log1p or expm1 that is coarser than a relative error of 1/16, negative or no number; a sum in 0 lanes or in blocks of 0.
+    /// An exp, log, log1p or expm1 that is coarser than a relative error of 1/16, negative or no number; an exp_argument above 16, or
+    /// at which the lowest weight is wrong by more than itself; merges that add a relative error above 1/16, or of 0 parts; a sum in
+    /// 0 lanes or in blocks of 0.
     pub fn check(&self, dtype: Dtype) -> Result<()> {
         let accumulator = self.accumulator(dtype);
-        let most = COARSEST / accumulator.format().unit_roundoff();
+        let format = accumulator.format();
+        let coarsest = COARSEST / format.unit_roundoff();
         for (key, c) in self.factors() {
+            let most = if key == "exp_argument" { Self::most_argument(format) } else { coarsest };
             if !(0.0..=most).contains(&c) {
                 return Err(Error::usage(format!(
                     "claim `{key}={}` forgives results without a correct digit; at most {} units of roundoff can be claimed of \
@@ -150,6 +191,20 @@ impl Claims {
                     factor(most)
                 )));
             }
+        }
+        if self.merged == 0 {
+            return Err(Error::usage("claim `merged=0` leaves no part of a row; write 1 or more"));
+        }
+        // An exp and a product at each level.
+        let of_merges = f64::from(ceil_log2(self.merged)) * (self.exp + 1.0);
+        if self.merged > 1 && self.exp + of_merges > coarsest {
+            return Err(Error::usage(format!(
+                "claim `merged={}` forgives results without a correct digit: its exps and products err by {} units of roundoff, of \
+                 which {} can be claimed of what computes in {accumulator}",
+                self.merged,
+                factor(self.exp + of_merges),
+                factor(coarsest)
+            )));
         }
         match self.sum {
             Summation::Lanes { lanes: 0, .. } | Summation::Blocks { size: 0 } => {
@@ -176,8 +231,15 @@ impl fmt::Display for Claims {
             items.push(format!("sum={}", self.sum));
         }
         items.extend(self.accumulator.map(|dtype| format!("accumulator={dtype}")));
+        match self.online {
+            Online::No => {}
+            Online::Sum => items.push("online".to_owned()),
+            Online::Rescaled => items.push(format!("online={}", self.online)),
+        }
+        if self.merged != default.merged {
+            items.push(format!("merged={}", self.merged));
+        }
         let flags = [
-            ("online", self.online),
             ("flush_to_zero", self.flush_to_zero),
             ("shifted", self.shifted),
             ("sequential", self.sequential),
@@ -191,6 +253,41 @@ impl fmt::Display for Claims {
         }
         f.pad(&items.join(","))
     }
+}
+
+/// What a kernel rescales when its running maximum rises; each forgives more than the one before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Online {
+    /// It keeps no running maximum.
+    No,
+    /// Its running sum (online softmax). The weights that are divided are computed anew, from the maximum of the row.
+    Sum,
+    /// Its running sum, and the weights and outputs of what came before (flash attention).
+    Rescaled,
+}
+
+impl fmt::Display for Online {
+    /// The value of the key `online`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Online::No => "false",
+            Online::Sum => "true",
+            Online::Rescaled => "rescaled",
+        })
+    }
+}
+
+impl FromStr for Online {
+    type Err = ();
+
+    fn from_str(text: &str) -> std::result::Result<Self, ()> {
+        [Online::No, Online::Sum, Online::Rescaled].into_iter().find(|online| online.to_string() == text).ok_or(())
+    }
+}
+
+/// `ceil(log2 n)`; 0 of 0.
+fn ceil_log2(n: usize) -> u32 {
+    usize::BITS - n.saturating_sub(1).leading_zeros()
 }
 
 /// How a kernel adds `n` numbers; it decides how many roundings a term can pass through.
@@ -220,7 +317,7 @@ impl Summation {
     /// The number of roundings that a term may pass through in a sum of `n` terms (`H` of the error bound).
     pub fn roundings(self, n: usize) -> f64 {
         let sequential = n.saturating_sub(1) as f64;
-        let log2 = |m: usize| f64::from(usize::BITS - m.saturating_sub(1).leading_zeros());
+        let log2 = |m: usize| f64::from(ceil_log2(m));
         let roundings = match self {
             Summation::Sequential => sequential,
             Summation::Pairwise => log2(n),
@@ -282,6 +379,18 @@ mod tests {
             ("log1p=1e15", Dtype::F64, false),
             ("accumulator=bf16,exp=16", Dtype::F32, true),
             ("accumulator=bf16,exp=17", Dtype::F32, false),
+            ("exp_argument=16", Dtype::F32, true),
+            ("exp_argument=16.5", Dtype::F32, false),
+            // The lowest weight of bf16 is 2^-133: 98 below the maximum, where 2 roundings err by 0.76 of it.
+            ("accumulator=bf16,exp_argument=2", Dtype::F32, true),
+            ("accumulator=bf16,exp_argument=3", Dtype::F32, false),
+            ("merged=1048576", Dtype::F32, true),
+            // 2 of the exp, and 3 of each of 4 levels, or of 5.
+            ("accumulator=bf16,merged=16", Dtype::F32, true),
+            ("accumulator=bf16,merged=17", Dtype::F32, false),
+            ("exp=100000,merged=512", Dtype::F32, true),
+            ("exp=100000,merged=513", Dtype::F32, false),
+            ("online=rescaled", Dtype::F16, true),
         ] {
             let mut claims = Claims::default();
             claims.set(text).unwrap();
@@ -292,6 +401,10 @@ mod tests {
             ("accumulator=f64", false),
             ("exp=2.5", true),
             ("online", true),
+            ("online=false,merged=1,exp_argument=0", false),
+            ("online=rescaled", true),
+            ("merged=2", true),
+            ("exp_argument=0.5", true),
             ("flush_to_zero", true),
             ("accumulator=f16", true),
         ] {
@@ -300,6 +413,7 @@ mod tests {
             assert_eq!(claims.forgive_more(Dtype::F32), forgives, "{text}");
         }
         assert!(Claims { exp: f64::NAN, ..Claims::default() }.check(Dtype::F32).is_err());
+        assert!(Claims { merged: 0, ..Claims::default() }.check(Dtype::F32).is_err());
         assert!(Claims { sum: Summation::Blocks { size: 0 }, ..Claims::default() }.check(Dtype::F32).is_err());
     }
 
@@ -312,11 +426,42 @@ mod tests {
             "sum=compensated",
             "sum=lanes:8",
             "sum=lanes:16:tail,online,flush_to_zero",
+            "exp_argument=1.25,online=rescaled",
+            "exp_argument=2,sum=pairwise,online,merged=8,flush_to_zero",
+            "merged=3,shifted",
             "sum=blocks:128,shifted,sequential,elementwise_monotone,half_digits,tight,special=limit",
         ] {
             let mut claims = Claims::default();
             claims.set(text).unwrap();
             assert_eq!(claims.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused() {
+        for text in
+            ["exp_argument=-1", "exp_argument=many", "online=weights", "merged=0", "merged=-2", "merged=1.5", "merged"]
+        {
+            let error = Claims::default().set(text).unwrap_err().to_string();
+            assert!(error.contains(&format!("claim `{text}`: ")) && !error.contains('\n'), "{error}");
+        }
+        for (text, words) in [
+            ("exp_argument=57", "at most 16 units of roundoff can be claimed of what computes in f32"),
+            ("exp=500000,merged=8", "err by 2000003 units of roundoff, of which 1048576 can be claimed"),
+        ] {
+            let mut claims = Claims::default();
+            claims.set(text).unwrap();
+            let error = claims.check(Dtype::F32).unwrap_err().to_string();
+            assert!(error.contains(words) && !error.contains('\n'), "{error}");
+        }
+    }
+
+    #[test]
+    fn merges_are_the_levels_of_a_tree() {
+        for (parts, n, merges) in
+            [(1, 100, 0), (2, 100, 1), (3, 100, 2), (8, 100, 3), (9, 100, 4), (8, 3, 2), (8, 1, 0), (8, 0, 0)]
+        {
+            assert_eq!(Claims { merged: parts, ..Claims::default() }.merges(n), merges, "{parts} {n}");
         }
     }
 }

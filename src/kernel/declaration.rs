@@ -80,6 +80,8 @@ impl Claims {
             looser(now > before, name, factor(now), factor(before));
         }
         looser(rounds_more(self.sum, before.sum), "sum", self.sum.to_string(), before.sum.to_string());
+        looser(self.online > before.online, "online", self.online.to_string(), before.online.to_string());
+        looser(self.merged > before.merged, "merged", self.merged.to_string(), before.merged.to_string());
         let (now, was) = (self.accumulator(dtype), before.accumulator(dtype));
         let (format, format_before) = (now.format(), was.format());
         let is_narrower = format.precision < format_before.precision
@@ -87,7 +89,6 @@ impl Claims {
             || format.emin > format_before.emin;
         looser(is_narrower, "accumulator", now.to_string(), was.to_string());
         for (name, now, before, looser_if) in [
-            ("online", self.online, before.online, true),
             ("flush_to_zero", self.flush_to_zero, before.flush_to_zero, true),
             ("shifted", self.shifted, before.shifted, false),
             ("sequential", self.sequential, before.sequential, false),
@@ -125,6 +126,12 @@ mod tests {
             ("", "accumulator=bf16", "accumulator=bf16, recorded f32"),
             ("accumulator=bf16", "accumulator=f16", "accumulator=f16, recorded bf16"),
             ("", "online", "online=true, recorded false"),
+            ("", "online=rescaled", "online=rescaled, recorded false"),
+            ("online", "online=rescaled", "online=rescaled, recorded true"),
+            ("", "exp_argument=2", "exp_argument=2, recorded 0"),
+            ("exp_argument=1", "exp_argument=1.5", "exp_argument=1.5, recorded 1"),
+            ("", "merged=2", "merged=2, recorded 1"),
+            ("merged=4", "merged=8", "merged=8, recorded 4"),
             ("", "flush_to_zero", "flush_to_zero=true, recorded false"),
             ("shifted", "", "shifted=false, recorded true"),
             ("sequential", "", "sequential=false, recorded true"),

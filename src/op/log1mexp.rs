@@ -5,7 +5,7 @@
 
 use super::definition::{Definition, ElementDefinition};
 use super::signature::{Input, Outputs};
-use super::terms::ElementTerms;
+use super::terms::{ElementTerms, argument_error};
 use super::tier::ElementTier;
 use crate::magnitude::Size;
 
@@ -29,7 +29,8 @@ impl ElementDefinition for Log1mExp {
 
     /// With `a = -x` and `w = exp(-a)`: through expm1 and log, `c_l u |y| + c_m u`; through exp and log1p,
     /// `c_1p u |y| + w / (1 - w) c_e u + eta / (1 - w)`, since the derivative of `log(1 - w)` is `-1 / (1 - w)`. A kernel may change
-    /// from one to the other anywhere from `a = 1/2` to `a = 1`, so there the larger is forgiven.
+    /// from one to the other anywhere from `a = 1/2` to `a = 1`, so there the larger is forgiven. An exp that is a power of 2 errs by
+    /// its argument besides.
     fn error<S: Size>(t: &ElementTerms<S>, x: f64, weight: S, size: S) -> S {
         let a = -x;
         // A number that is flushed to zero has an infinite logarithm.
@@ -43,7 +44,7 @@ impl ElementDefinition for Log1mExp {
         let w = weight.to_f64();
         // a is 1/2 at least, so w is 0.61 at most.
         let rest = S::of(1.0 / (1.0 - w));
-        let through_log1p = S::of(t.log1p * t.u) * size + weight * rest * S::of(t.exp * t.u) + t.eta * rest;
+        let through_log1p = S::of(t.log1p * t.u) * size + weight * rest * S::of(t.exp * t.u + argument_error(t.exp_argument, t.u, a)) + t.eta * rest;
         if a > 1.0 || through_log1p > through_log { through_log1p } else { through_log }
     }
 }

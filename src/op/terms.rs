@@ -46,6 +46,12 @@ pub(crate) struct RowTerms<'a, S> {
     pub h: f64,
     /// For each logit the rounding error of `z - a`, absolute.
     pub rho: &'a [f64],
+    /// For each logit what claims add to the error of its weight where it is divided; empty where they add nothing.
+    pub additions: &'a [Addition],
+    /// `L u`, of the merges of parts: it is beside `h` where weights, or their products, are summed.
+    pub merging: f64,
+    /// The underflows of each term of such a sum: 1, and those of the rescalings.
+    pub underflows: f64,
     /// `E_S`, the relative error of `S`.
     pub total_error: f64,
     /// The absolute error of `log S`.
@@ -56,15 +62,33 @@ pub(crate) struct RowTerms<'a, S> {
     pub direction_sums: OnceCell<(S, S)>,
 }
 
+/// What claims add to the error of a weight that is divided.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(crate) struct Addition {
+    /// A relative error.
+    pub relative: f64,
+    /// How often it is rescaled, and may underflow then.
+    pub underflows: f64,
+}
+
+/// The relative error of `2^(x log2 e)` at `|x| = gap` that comes of a product with an error of `c u` of itself.
+///
+/// It is `e^t - 1` with `t = c u |x|`, and `t + t^2` is more up to `t = 1.79`. `Claims::check` keeps `t` below 1 wherever the
+/// exponential is above the least number.
+pub(crate) fn argument_error(c: f64, u: f64, gap: f64) -> f64 {
+    let t = c * u * gap;
+    t + t * t
+}
+
 impl<S: Size> RowTerms<'_, S> {
     /// The number of logits.
     pub fn count(&self) -> usize {
         self.inputs.logits.len()
     }
 
-    /// `n eta`.
+    /// `n eta`, as often as a term of a sum may underflow.
     pub fn count_eta(&self) -> S {
-        S::of(self.count() as f64) * self.eta
+        S::of(self.count() as f64 * self.underflows) * self.eta
     }
 
     /// `u |y|` of a result of this size.
@@ -83,7 +107,14 @@ impl<S: Size> RowTerms<'_, S> {
             return S::ZERO;
         }
         let relative = self.rho[j] + self.exp_error + self.u + self.total_error;
-        self.probability(j) * S::of(relative) + (self.eta + self.eta * self.reciprocal)
+        let eta = self.eta;
+        match self.additions.get(j) {
+            None => self.probability(j) * S::of(relative) + (eta + eta * self.reciprocal),
+            Some(more) => {
+                let underflows = S::of(1.0 + more.underflows);
+                self.probability(j) * S::of(relative + more.relative) + (eta + underflows * eta * self.reciprocal)
+            }
+        }
     }
 
     /// `|g_j|`.
@@ -104,7 +135,7 @@ impl<S: Size> RowTerms<'_, S> {
     /// `D`, the absolute error of `c = sum p_i g_i`.
     pub fn mean_error(&self) -> S {
         *self.mean_error.get_or_init(|| {
-            let rounding = S::of(self.h + self.u);
+            let rounding = S::of(self.h + self.merging + self.u);
             let term = |i: usize| self.direction(i) * (self.probability_error(i) + self.probability(i) * rounding);
             let underflow = self.count_eta() + S::of(self.count() as f64 + 1.0) * self.flushed;
             self.sum_over(&term) + underflow
@@ -142,6 +173,8 @@ pub(crate) struct ElementTerms<S> {
     pub u: f64,
     /// The constants of its functions, in units of `u`: `c_e` of exp, `c_m` of expm1, `c_l` of log, `c_1p` of log1p.
     pub exp: f64,
+    /// `c_x`, the relative error of the argument of a power of 2.
+    pub exp_argument: f64,
     /// See `exp`.
     pub expm1: f64,
     /// See `exp`.

@@ -6,13 +6,13 @@
 //! | `logaddexp-pair` | logsumexp of two logits | `LogAddExp::ln_add_exp` |
 
 use logaddexp::{LogAddExp, LogSumExp};
-use logitfuzz::kernel::Closure;
+use logitfuzz::kernel::{Closure, Online};
 use logitfuzz::{Claims, Op, worker};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     // Its source: "rescale the previous accumulation onto the new, larger max".
-    let online = Claims { online: true, ..Claims::default() };
+    let online = Claims { online: Online::Sum, ..Claims::default() };
     let row = [
         Closure::new(env!("LIBRARY"), Op::LOGSUMEXP, |z: &[f32], out: &mut [f32]| {
             out[0] = z.iter().copied().ln_sum_exp()

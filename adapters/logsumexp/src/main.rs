@@ -5,14 +5,14 @@
 //! | `logsumexp` | logsumexp | `LogSumExp::ln_sum_exp` of an iterator |
 //! | `logsumexp-pair` | logsumexp of two logits | `LogAddExp::ln_add_exp` |
 
-use logitfuzz::kernel::Closure;
+use logitfuzz::kernel::{Closure, Online};
 use logitfuzz::{Claims, Op, worker};
 use logsumexp::{LogAddExp, LogSumExp};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     // Its documentation calls `ln_sum_exp` a one-pass (online) algorithm.
-    let online = Claims { online: true, ..Claims::default() };
+    let online = Claims { online: Online::Sum, ..Claims::default() };
     let row = [
         Closure::new(env!("LIBRARY"), Op::LOGSUMEXP, |z: &[f32], out: &mut [f32]| out[0] = z.iter().ln_sum_exp()),
         Closure::new(env!("LIBRARY"), Op::LOGSUMEXP, |z: &[f64], out: &mut [f64]| out[0] = z.iter().ln_sum_exp()),

@@ -11,7 +11,7 @@
 use super::{Defect, Examples};
 use crate::case::Case;
 use crate::dtype::Dtype;
-use crate::kernel::{Claims, Outcome, Real};
+use crate::kernel::{Claims, Online, Outcome, Real};
 use crate::op::Op;
 use half::{bf16, f16};
 
@@ -75,7 +75,7 @@ pub(super) trait Recipe: Sized {
     /// What the kernel declares. A defect declares what the kernel it was planted in does.
     fn claims(_: Op, dtype: Dtype) -> Claims {
         Claims {
-            online: Self::ONLINE,
+            online: if Self::ONLINE { Online::Sum } else { Online::No },
             shifted: true,
             sequential: true,
             elementwise_monotone: monotone_exp(dtype),

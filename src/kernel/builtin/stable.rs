@@ -1,9 +1,9 @@
 //! The correct kernels: the textbook, and the ways to be faster or more accurate than it. They must pass on every input.
 
-use super::recipe::{Normalizer, Recipe, Row};
+use super::recipe::{Normalizer, Recipe, Row, each, in_order, largest};
 use super::reduction;
 use crate::dtype::{Dtype, ldexp};
-use crate::kernel::{Claims, Real, Summation};
+use crate::kernel::{self, Claims, Real, Summation};
 use crate::op::Op;
 
 /// The textbook, as [`Recipe`] provides it.
@@ -140,7 +140,7 @@ impl<const SIZE: usize> Recipe for Blocks<SIZE> {
     /// does. Not sequential: one more class in front moves all others to other places in their blocks.
     fn claims(op: Op, dtype: Dtype) -> Claims {
         let sum = Summation::Blocks { size: SIZE };
-        Claims { online: true, sum, sequential: false, ..Shifted::claims(op, dtype) }
+        Claims { sum, sequential: false, ..Online::claims(op, dtype) }
     }
 
     fn sum<A: Real>(row: &Row<A>, terms: &[A]) -> A {
@@ -216,6 +216,210 @@ impl Recipe for Base2 {
 
     fn exp<A: Real>(_: &Row<A>, x: A) -> A {
         if x < A::from_f64(Self::ZERO_BELOW) { A::ZERO } else { Self::reduced(x) }
+    }
+}
+
+/// `e^x = 2^(x log2 e)` with nothing done about the rounding of the product: what GPU compilers make of exp, whose hardware has
+/// an instruction for powers of 2.
+pub(super) struct Base2Rounded;
+
+impl Recipe for Base2Rounded {
+    const NAME: &'static str = "base2_rounded";
+    const SUMMARY: &'static str = "the textbook with exp as a power of 2 of the rounded product with log2(e)";
+    const TRUSTED: bool = true;
+
+    /// The constant and the product err by `u` each; exp2 is the platform's, which is not known to be monotone.
+    fn claims(op: Op, dtype: Dtype) -> Claims {
+        Claims { exp_argument: 2.0, elementwise_monotone: false, ..Shifted::claims(op, dtype) }
+    }
+
+    fn exp<A: Real>(_: &Row<A>, x: A) -> A {
+        (x * A::from_f64(std::f64::consts::LOG2_E)).exp2()
+    }
+}
+
+/// Blocks of 8 as flash attention takes them: the weights of earlier blocks, and what is made of them, are multiplied whenever the
+/// maximum rises, and none is computed anew (Dao, Fu, Ermon, Rudra, Re, "FlashAttention", NeurIPS 2022).
+pub(super) struct Flash;
+
+/// What one pass over a row leaves that no maximum was known for before.
+struct Weighed<A> {
+    /// The maximum.
+    max: A,
+    /// The sum of the weights.
+    sum: A,
+    /// The weights, relative to the maximum.
+    weights: Vec<A>,
+    /// The weights times the cotangent or tangent, added up; 0 where there is none.
+    output: A,
+}
+
+impl<A: Real> Weighed<A> {
+    /// Of no logit.
+    const EMPTY: Self = Self { max: A::NEG_INFINITY, sum: A::ZERO, weights: Vec::new(), output: A::ZERO };
+
+    /// Of some logits of a row and their part of the direction, relative to this maximum, which no logit exceeds. Where it is -inf
+    /// nothing but masked classes was met, and all is 0.
+    fn of(row: &Row<A>, logits: &[A], direction: &[A], max: A) -> Self {
+        let weights = if max == A::NEG_INFINITY {
+            vec![A::ZERO; logits.len()]
+        } else {
+            each(logits, &|_, z| Shifted::weight(row, z, max))
+        };
+        let output = in_order(&weights.iter().zip(direction).map(|(&w, &v)| w * v).collect::<Vec<A>>());
+        Self { max, sum: in_order(&weights), weights, output }
+    }
+
+    /// Makes all relative to another maximum.
+    fn rescale(&mut self, row: &Row<A>, max: A) {
+        // Nothing is lost where no class was met, and -inf - -inf is not formed.
+        let factor = if self.max == A::NEG_INFINITY { A::ZERO } else { Shifted::rescale(row, self.max, max) };
+        if factor != A::ONE {
+            self.weights.iter_mut().for_each(|w| *w = *w * factor);
+            (self.sum, self.output) = (self.sum * factor, self.output * factor);
+        }
+        self.max = max;
+    }
+
+    /// Takes in what comes after, relative to the same maximum.
+    fn append(&mut self, mut next: Self) {
+        self.weights.append(&mut next.weights);
+        (self.sum, self.output) = (self.sum + next.sum, self.output + next.output);
+    }
+
+    /// The logarithm of the sum, and what else the ops are made of.
+    fn normalizer(&self, row: &Row<A>) -> Normalizer<A> {
+        Normalizer { max: self.max, sum: self.sum, log_sum: Shifted::log(row, self.sum) }
+    }
+
+    /// The weights, divided by their sum.
+    fn probabilities(&self) -> Vec<A> {
+        each(&self.weights, &|_, w| w / self.sum)
+    }
+}
+
+impl Flash {
+    /// The logits of a block.
+    const SIZE: usize = 8;
+
+    /// The one pass.
+    fn weighed<A: Real>(row: &Row<A>) -> Weighed<A> {
+        let mut all: Weighed<A> = Weighed::EMPTY;
+        let directions = row.direction.chunks(Self::SIZE).chain(std::iter::repeat(&[][..]));
+        for (block, direction) in row.logits.chunks(Self::SIZE).zip(directions) {
+            let max = all.max.larger(largest(block));
+            all.rescale(row, max);
+            all.append(Weighed::of(row, block, direction, max));
+        }
+        all
+    }
+}
+
+impl Recipe for Flash {
+    const NAME: &'static str = "flash";
+    const SUMMARY: &'static str =
+        "blocks with a running maximum; weights and outputs of earlier blocks are rescaled (flash attention)";
+    const TRUSTED: bool = true;
+
+    /// In another block a class is rescaled another number of times: not sequential, and order is kept within roundings only.
+    fn claims(op: Op, dtype: Dtype) -> Claims {
+        Claims {
+            online: kernel::Online::Rescaled,
+            elementwise_monotone: false,
+            ..Blocks::<{ Self::SIZE }>::claims(op, dtype)
+        }
+    }
+
+    fn sum<A: Real>(row: &Row<A>, terms: &[A]) -> A {
+        Blocks::<{ Self::SIZE }>::sum(row, terms)
+    }
+
+    fn normalizer<A: Real>(row: &Row<A>) -> Normalizer<A> {
+        Self::weighed(row).normalizer(row)
+    }
+
+    fn softmax<A: Real>(row: &Row<A>) -> Vec<A> {
+        Self::weighed(row).probabilities()
+    }
+
+    fn mean<A: Real>(row: &Row<A>, _: &[A]) -> A {
+        let Weighed { sum, output, .. } = Self::weighed(row);
+        output / sum
+    }
+}
+
+/// A row in so many parts, each with a maximum, a sum and outputs of its own, merged two by two: split-KV attention, ring attention,
+/// the warps of a block.
+pub(super) struct Split<const PARTS: usize>;
+
+impl<const PARTS: usize> Split<PARTS> {
+    /// The logits of a part, of so many altogether.
+    fn size(n: usize) -> usize {
+        n.div_ceil(PARTS).max(1)
+    }
+
+    /// The parts, merged.
+    fn weighed<A: Real>(row: &Row<A>) -> Weighed<A> {
+        let size = Self::size(row.logits.len());
+        let directions = row.direction.chunks(size).chain(std::iter::repeat(&[][..]));
+        let parts = row.logits.chunks(size).zip(directions);
+        let parts = parts.map(|(logits, direction)| Weighed::of(row, logits, direction, largest(logits))).collect();
+        in_tree(parts, |mut left: Weighed<A>, mut right: Weighed<A>| {
+            let max = left.max.larger(right.max);
+            left.rescale(row, max);
+            right.rescale(row, max);
+            left.append(right);
+            left
+        })
+        .unwrap_or(Weighed::EMPTY)
+    }
+}
+
+/// Neighbours made one, until one is left; none of none.
+fn in_tree<T>(mut items: Vec<T>, merged: impl Fn(T, T) -> T) -> Option<T> {
+    while items.len() > 1 {
+        let mut rest = items.into_iter();
+        let mut level = Vec::new();
+        while let Some(left) = rest.next() {
+            level.push(match rest.next() {
+                Some(right) => merged(left, right),
+                None => left,
+            });
+        }
+        items = level;
+    }
+    items.pop()
+}
+
+impl<const PARTS: usize> Recipe for Split<PARTS> {
+    const NAME: &'static str = "split_8";
+    const SUMMARY: &'static str =
+        "8 parts with a maximum, a sum and weights each, merged in a tree (split-KV attention)";
+    const TRUSTED: bool = true;
+
+    /// In another part a class is rescaled otherwise: not sequential, and order is kept within roundings only. Sums round as often
+    /// as those of lanes: so many parts, then halves.
+    fn claims(op: Op, dtype: Dtype) -> Claims {
+        let sum = Summation::Lanes { lanes: PARTS, scalar_tail: false };
+        Claims { merged: PARTS, sum, sequential: false, elementwise_monotone: false, ..Shifted::claims(op, dtype) }
+    }
+
+    fn sum<A: Real>(_: &Row<A>, terms: &[A]) -> A {
+        let parts = terms.chunks(Self::size(terms.len())).map(in_order).collect();
+        in_tree(parts, |left: A, right: A| left + right).unwrap_or(A::ZERO)
+    }
+
+    fn normalizer<A: Real>(row: &Row<A>) -> Normalizer<A> {
+        Self::weighed(row).normalizer(row)
+    }
+
+    fn softmax<A: Real>(row: &Row<A>) -> Vec<A> {
+        Self::weighed(row).probabilities()
+    }
+
+    fn mean<A: Real>(row: &Row<A>, _: &[A]) -> A {
+        let Weighed { sum, output, .. } = Self::weighed(row);
+        output / sum
     }
 }
 

@@ -5,7 +5,7 @@ use super::super::stable::{Blocks, Pairwise, Shifted};
 use super::super::{Defect, Examples};
 use super::LANES;
 use crate::dtype::Dtype;
-use crate::kernel::{Claims, Real, Summation};
+use crate::kernel::{Claims, Online, Real, Summation};
 use crate::op::Op;
 
 pub(in super::super) struct UnguardedOnline;
@@ -232,7 +232,7 @@ impl Recipe for RescaledInBase2 {
 /// class more moves the others to other parts.
 pub(in super::super) fn merged_claims(op: Op, dtype: Dtype, levels: u32) -> Claims {
     let exp = 2.0 + 3.0 * f64::from(levels) + 12.0;
-    Claims { exp, online: true, sequential: false, ..Shifted::claims(op, dtype) }
+    Claims { exp, online: Online::Sum, sequential: false, ..Shifted::claims(op, dtype) }
 }
 
 /// The factor of a sum that was relative to one maximum, and is to be relative to another.
