@@ -87,7 +87,8 @@ const COARSEST_ARGUMENT: f64 = 16.0;
 
 /// The keys of [`Claims::set`], for messages and `--help`.
 const KEYS: &str = "exp=C, log=C, log1p=C, expm1=C, exp_argument=C (units of roundoff), \
-                    sum=sequential|pairwise|compensated|lanes:L|lanes:L:tail|blocks:B, accumulator=DTYPE, online|online=rescaled, merged=K, flush_to_zero, shifted, sequential, elementwise_monotone, half_digits, tight, \
+                    sum=sequential|pairwise|compensated|lanes:L|lanes:L:tail|blocks:B, accumulator=DTYPE, online|online=rescaled, \
+                    merged=K, flush_to_zero, shifted, sequential, elementwise_monotone, half_digits, tight, \
                     special=framework|limit";
 
 impl Claims {
