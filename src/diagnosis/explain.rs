@@ -38,12 +38,9 @@ enum Said {
 
 /// How well the cause is known, and all that is said of the failure.
 pub(super) fn explain(cause: Cause, seen: &Seen) -> (Certainty, String) {
-    let said = say(cause, seen);
-    if let Said::Shown(text) = said {
-        return (Certainty::Shown, text);
-    }
     let tried = tried_in_words(seen.tried);
-    match (seen.asked, said) {
+    match (seen.asked, say(cause, seen)) {
+        (_, Said::Shown(text)) => (Certainty::Shown, text),
         (Some(Asked::Shown(recognised)), _) => (Certainty::Shown, recognised_in_words(recognised)),
         (Some(Asked::Open(alike)), _) => {
             let names: Vec<&str> = alike.iter().map(|known| known.name()).collect();
@@ -54,9 +51,7 @@ pub(super) fn explain(cause: Cause, seen: &Seen) -> (Certainty, String) {
             (Certainty::Consistent, text)
         }
         (None, Said::Fits(guess)) => (Certainty::Consistent, format!("Not shown, but it fits: {guess}.{tried}")),
-        (None, Said::Symptom(symptom) | Said::Shown(symptom)) => {
-            (Certainty::NotKnown, format!("{symptom} Why is not known.{tried}"))
-        }
+        (None, Said::Symptom(symptom)) => (Certainty::NotKnown, format!("{symptom} Why is not known.{tried}")),
     }
 }
 
@@ -72,7 +67,7 @@ fn recognised_in_words(recognised: &Recognised) -> String {
     let Recognised { kernel, defect, probes, telling } = recognised;
     let report = defect.report.map_or_else(String::new, |link| format!(" Seen in public: {link}"));
     format!(
-        "Shown: on all {} it answers as {} does ({}), and on {telling} of them otherwise than a correct kernel. So here: {}. Cure: {}.{report}",
+        "Shown: on all {} it answers as {} does ({}), but for roundings, and on {telling} of them otherwise than a correct kernel. What that does: {}. Cure: {}.{report}",
         plural_u64(*probes as u64, "probe"),
         kernel.name(),
         kernel.summary(),

@@ -1,5 +1,6 @@
-//! Hypotheses: a planted defect, or an unstable kernel, is a guess at what a kernel does, and one that can be run. Where a kernel answers as the defect does on
-//! every case of the [`battery`], the defect explains it; where several defects of different classes answer so, no one of them does.
+//! Hypotheses: a planted defect, or an unstable kernel, is a guess at what a kernel does, and one that can be run. Where a kernel answers
+//! as the defect does on every case of the [`battery`](super::battery), the defect explains it; where several defects of different classes
+//! answer so, no one of them does.
 
 use super::battery::battery;
 use crate::case::Case;

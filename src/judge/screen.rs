@@ -371,7 +371,6 @@ mod tests {
     use super::*;
     use crate::generate::draw::Draw;
     use crate::generate::{self, Family};
-    #[cfg(feature = "cli")]
     use crate::judge::judge_output;
     use crate::judge::{due_value, judge};
     use crate::kernel::Outcome;
@@ -436,7 +435,6 @@ mod tests {
                         truth.alternatives[0][j].clone()
                     });
                     assert_eq!(format!("{screened:?}"), format!("{judgement:?}"), "{case}");
-                    #[cfg(feature = "cli")]
                     for (j, judged) in
                         screening.judge_each(&outputs, |j| truth.alternatives[0][j].clone()).into_iter().enumerate()
                     {

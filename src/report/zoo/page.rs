@@ -129,8 +129,8 @@ fn explanations(out: &mut String, zoo: &Zoo) {
         out,
         "\n## Explanations\n\nAn explanation is shown where the kernel answers like another planted defect on every probe; a defect is never its \
          own. It is true if that one is of the same class. Of {} that are shown, {} are true. A class with one defect has nothing to \
-         be recognised by here, nor has a defect that is unlike the others of its class; a kernel of somebody else that does \
-         what one of these does is recognised.\n\n| class | shown, true | shown, false | a fault was seen | consistent | not known \
+         be recognised by here, nor has a defect that is unlike the others of its class; a test gives each defect \
+         another name, and nearly all are recognised then.\n\n| class | shown, true | shown, false | a fault was seen | consistent | not known \
          |\n|---|---:|---:|---:|---:|---:|\n",
         count(shown + wrongly),
         count(shown)

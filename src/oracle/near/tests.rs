@@ -1,0 +1,160 @@
+//! Tests of plain numbers: each function within its proven error, each output of a row within its radius.
+
+use super::*;
+use crate::Op;
+use crate::generate::{self, Family};
+use crate::oracle::prepared::Prepared;
+use crate::oracle::question;
+use crate::oracle::row::PreparedRow;
+use crate::oracle::tier::exactly::Exactly;
+use proptest::prelude::*;
+use rug::Float;
+use std::collections::BTreeMap;
+
+const BITS: u32 = 160;
+
+/// The relative error of a number, in units of `U`.
+fn error(near: f64, exact: &Float) -> f64 {
+    (Float::with_val(BITS, near - exact) / exact).abs().to_f64() / U
+}
+
+fn exp_error(high: f64, low: f64) -> f64 {
+    let exact = (-(Float::with_val(BITS, high) + low)).exp();
+    error(exp_of_minus(high, low), &exact)
+}
+
+/// A `d` of every size, spread evenly or by its exponent, as a sum of two.
+fn differences() -> impl Strategy<Value = (f64, f64)> {
+    let high = prop_oneof![0.0..=REACH, 0.0..1.0f64, (-60.0..9.45f64).prop_map(f64::exp2)];
+    (high, -1.0..1.0f64).prop_map(|(high, place)| {
+        let low = place * high * U;
+        let (high, low) = two_sum(high, low);
+        (high.min(REACH), if high > REACH { 0.0 } else { low })
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200_000))]
+
+    #[test]
+    fn exp_is_within_its_error((high, low) in differences()) {
+        prop_assert!(exp_error(high, low) < EXP_ERROR / U, "{high:e} {low:e}: {}", exp_error(high, low));
+    }
+
+    #[test]
+    fn the_logarithm_is_within_its_error(s in prop_oneof![-0.99..3.0f64, (-1000.0..60.0f64).prop_map(f64::exp2), (-1000.0..-1.0f64).prop_map(|e| -e.exp2())], place in -1.0..1.0f64) {
+        let (high, low) = two_sum(s, place * s * U);
+        let exact = (Float::with_val(1200, high) + low).ln_1p();
+        prop_assert!(error(ln_1p(high, low), &Float::with_val(BITS, exact)) < LN_1P_ERROR / U, "{high:e} {low:e}");
+    }
+}
+
+/// The ends of every reduction interval, where the reduced argument is largest, and the ends of the range.
+#[test]
+fn exp_holds_where_the_reduced_argument_is_largest() {
+    let mut worst = 0.0f64;
+    for k in 0..=1009 {
+        let end = (f64::from(k) + 0.5) * std::f64::consts::LN_2;
+        for step in -2i64..=2 {
+            let high = f64::from_bits((end.to_bits() as i64 + step) as u64).min(REACH);
+            worst = worst.max(exp_error(high, 0.0)).max(exp_error(high, high * U * 0.9));
+        }
+    }
+    for high in [0.0, f64::from_bits(1), 1e-300, U, 2.0 * U, 699.999, REACH] {
+        worst = worst.max(exp_error(high, 0.0));
+    }
+    assert!(worst > 0.5 * EXP_ERROR / U && worst < EXP_ERROR / U, "{worst}");
+    assert_eq!((exp_of_minus(0.0, 0.0), weight(3.0, f64::NEG_INFINITY), weight(0.0, -1e9)), (1.0, 0.0, LEAST_WEIGHT));
+}
+
+/// Every f32 argument whose exponential may matter, a stride of them in turn: the numbers between are as the ones tried.
+#[test]
+fn exp_holds_on_arguments_of_f32() {
+    let mut worst = 0.0f64;
+    for bits in (0..(REACH as f32).to_bits()).step_by(2_999) {
+        worst = worst.max(exp_error(f64::from(f32::from_bits(bits)), 0.0));
+    }
+    assert!(worst > 0.5 * EXP_ERROR / U && worst < EXP_ERROR / U, "{worst}");
+}
+
+/// The rests of a sum are rounded themselves where they lie far apart.
+#[test]
+fn a_sum_is_within_the_radius_of_its_rests() {
+    let terms = [1.0, 0.5f64.powi(60), 0.5f64.powi(120), -3.0, 0.5f64.powi(70)];
+    let mut sum = Sum::default();
+    terms.iter().for_each(|&term| sum.add(0, term));
+    let near = sum.near(terms.len());
+    let exact = terms.iter().fold(Float::with_val(600, 0), |sum, term| sum + term);
+    let error = (exact - near.high - near.low).abs();
+    assert!(error > 0 && error < near.radius && near.radius < 1e-30, "{error} {near:?}");
+}
+
+/// A number without a radius is exact, so what underflow takes from a product, or from a sum of products, needs one.
+#[test]
+fn what_underflows_has_a_radius() {
+    let least = "0x1p-149";
+    for (text, exact) in [
+        (format!("softmax_vjp f32 [0, -600] cotangent=[0, {least}]"), 0),
+        (format!("softmax_vjp f32 [0, -690] cotangent=[{least}, 0]"), 0),
+        (format!("log_softmax_vjp f32 [0, -690] cotangent=[0, {least}]"), 0),
+        (format!("softmax_jvp f32 [0, -690] tangent=[1, {least}]"), 0),
+        (format!("softmax_vjp f32 [0, -690] cotangent=[{least}, {least}]"), 2),
+    ] {
+        let case = Case::parse(&text).unwrap();
+        let near = NearCase::of(&case, RowClass::of(case.op(), case.logits())).unwrap();
+        let found = near.outputs.iter().filter(|output| output.radius == 0.0).count();
+        assert_eq!(found, exact, "{text}: {:?}", near.outputs);
+    }
+}
+
+/// The exact output, from an interval of many bits, lies in the ball; and balls are narrow where nothing cancels.
+#[test]
+fn every_output_is_enclosed() {
+    let (mut counts, mut narrow): (BTreeMap<Op, u64>, u64) = Default::default();
+    for &family in Family::all().iter().filter(|family| !family.is_slow()) {
+        for dtype in [Dtype::F16, Dtype::Bf16, Dtype::F32] {
+            for index in 0..12 {
+                let logits: Arc<[f64]> = generate::row(family, dtype, 23, index, 150).into();
+                for &op in Op::ALL {
+                    let made = generate::case(op, dtype, family.name(), 23, index, logits.clone(), None).unwrap();
+                    let Some(case) = made else { continue };
+                    let Some(near) = NearCase::of(&case, RowClass::of(op, case.logits())) else { continue };
+                    let row =
+                        (!op.is_elementwise()).then(|| Arc::new(PreparedRow::new(dtype, case.shared_logits().clone())));
+                    let question = question::of(&case, row.clone());
+                    for (j, output) in near.outputs.iter().enumerate() {
+                        if !output.high.is_finite() {
+                            let is_due = match question.exactly(j) {
+                                Exactly::Infinite(sign) => output.high == f64::INFINITY.copysign(sign),
+                                _ => output.high.is_nan() && !(..=0.0).contains(&case.logits()[j]),
+                            };
+                            assert!(is_due, "{case} {j}: {output:?}");
+                            continue;
+                        }
+                        if let Some(exact) = question.exactly(j).to_rational().filter(|_| output.radius == 0.0) {
+                            assert_eq!(Float::with_val(600, output.high) + output.low, exact, "{case} {j}");
+                            continue;
+                        }
+                        let centre = Float::with_val(600, output.high) + output.low;
+                        let reach = if output.radius == 0.0 { 0.0 } else { output.radius * (1.0 + 1e-9) + SLACK };
+                        let exact = question.interval(j, 2);
+                        // The interval may itself be the wider one, far below a power of two.
+                        let reach = Float::with_val(600, &exact.high - &exact.low) + reach;
+                        let (below, above) = (Float::with_val(600, &centre - &reach), centre + reach);
+                        assert!(exact.low >= below && exact.high <= above, "{case} {j}: {output:?} {exact:?}");
+                        *counts.entry(op).or_default() += 1;
+                        narrow += u64::from(output.radius <= output.bound() * 1e-14);
+                    }
+                    let Some(prepared) = row.map(|row| Prepared::new(row, &case)) else { continue };
+                    for (j, &deviation) in near.deviations.iter().enumerate() {
+                        let exact = prepared.deviation_magnitude(j).to_f64();
+                        assert!(deviation >= exact * (1.0 - 1e-12) - SLACK, "{case} {j}: {deviation:e} {exact:e}");
+                    }
+                }
+            }
+        }
+    }
+    let all: u64 = counts.values().sum();
+    assert_eq!(counts.len(), Op::ALL.len());
+    assert!(counts.values().all(|&count| count > 300) && narrow * 10 > all * 8, "{narrow} of {counts:?}");
+}
