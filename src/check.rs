@@ -303,6 +303,7 @@ pub(crate) fn input_text(case: &Case) -> String {
 mod tests {
     use super::*;
     use crate::fenv::Env;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     /// A softmax that is right, in whatever environment it is called.
     fn softmax(z: &[f32], out: &mut [f32]) {
@@ -345,5 +346,46 @@ mod tests {
         let findings = check(Op::SOFTMAX).kernel("panics", panics).families(&families).cases(20).findings().unwrap();
         assert!(!findings.is_empty() && findings.iter().all(|finding| finding.verdict.name() == "panic"));
         assert_eq!(Env::current(), Env::STANDARD);
+    }
+
+    /// Two answers to one call are a failure, even where each is good, unless the kernel says that it gives them.
+    #[test]
+    fn a_closure_that_answers_in_two_ways() {
+        let families = [Family::all()[0]];
+        let varying = || {
+            let calls = AtomicUsize::new(0);
+            move |z: &[f32], out: &mut [f32]| {
+                softmax(z, out);
+                if let Some(first) = out.first_mut().filter(|_| calls.fetch_add(1, Ordering::Relaxed) % 5 == 0) {
+                    *first *= 1.0 + f32::EPSILON;
+                }
+            }
+        };
+        let findings =
+            check(Op::SOFTMAX).kernel("varies", varying()).families(&families).cases(200).findings().unwrap();
+        let [finding] = &findings[..] else { panic!("{findings:?}") };
+        assert_eq!((finding.verdict.name(), finding.certainty.name()), ("flaky", "shown"));
+        assert!(finding.explanation.contains("nondeterministic"), "{}", finding.explanation);
+        let claims = Claims { nondeterministic: true, ..Claims::default() };
+        let check = check(Op::SOFTMAX).claims(claims).kernel("varies", varying()).families(&families).cases(200);
+        assert_eq!(check.findings().unwrap(), []);
+    }
+
+    /// An output that is left as it was is told from one that is NaN, and from one that what it held survives in.
+    #[test]
+    fn a_closure_that_leaves_its_output() {
+        let families = [Family::all()[0]];
+        let of = |kernel: fn(&[f32], &mut [f32])| {
+            let findings = check(Op::SOFTMAX).kernel("mine", kernel).families(&families).cases(60).findings().unwrap();
+            findings.iter().map(|finding| finding.verdict.name()).collect::<Vec<_>>()
+        };
+        assert_eq!(of(|z, out| softmax(&z[..z.len() / 2], &mut out[..z.len() / 2])), ["unwritten"]);
+        let adds = |z: &[f32], out: &mut [f32]| {
+            let held = out.first().map_or(0.0, |held| held * 0.0);
+            softmax(z, out);
+            out.iter_mut().for_each(|x| *x += held);
+        };
+        assert_eq!(of(adds), ["flaky"]);
+        assert_eq!(of(|_, out| out.fill(f32::NAN)), ["nan"]);
     }
 }

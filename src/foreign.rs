@@ -21,6 +21,9 @@ pub(crate) mod library;
 mod process;
 mod program;
 
+#[cfg(feature = "cli")]
+pub(crate) use process::show_errors;
+
 /// Crashes and hangs of a kernel in one cell (kernel, op, dtype, family), in the order of its cases, after which the rest of the
 /// cell is not run.
 pub const MOST_FAULTS: u64 = 8;

@@ -9,6 +9,7 @@ use crate::error::Error;
 use crate::fenv::{Standard, Watch};
 use crate::op::Op;
 use crate::outside::{LONGEST_MESSAGE, line};
+use crate::words::plural;
 use std::ops::RangeInclusive;
 
 pub mod builtin;
@@ -173,6 +174,8 @@ impl Outcome {
 /// What a kernel can do wrong besides computing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Fault {
+    /// It answered the same call in two ways, though it does not say that it may.
+    Flaky,
     /// An output was never written, or the answer is too short.
     Unwritten,
     /// It left the floating-point environment of its thread changed.
@@ -191,7 +194,8 @@ pub enum Fault {
 
 impl Fault {
     /// Every fault.
-    pub const ALL: [Fault; 7] = [
+    pub const ALL: [Fault; 8] = [
+        Fault::Flaky,
         Fault::Unwritten,
         Fault::FenvChanged,
         Fault::InputChanged,
@@ -205,6 +209,28 @@ impl Fault {
     pub const fn is_fatal(self) -> bool {
         matches!(self, Fault::Hang | Fault::Crash)
     }
+}
+
+/// The outcome of a call that was made twice: the first, if the second says the same; else what is wrong with that. A call that came to no
+/// answer says enough by itself.
+pub(crate) fn of_two_calls(first: Outcome, second: Outcome) -> Outcome {
+    match (&first, second) {
+        (Outcome::Outputs(a), Outcome::Outputs(b)) => match difference(a, &b) {
+            None => first,
+            Some(words) => Outcome::Failed(Fault::Flaky, format!("{words} in the next call with the same input")),
+        },
+        (Outcome::Outputs(_), failed @ Outcome::Failed(..)) => failed,
+        _ => first,
+    }
+}
+
+/// Where two answers are not the same bit for bit, NaN being one value: `output 3 is 0.25, and 0.5`.
+pub(crate) fn difference(a: &[f64], b: &[f64]) -> Option<String> {
+    if a.len() != b.len() {
+        return Some(format!("{}, and {}", plural(a.len(), "output"), b.len()));
+    }
+    let index = a.iter().zip(b).position(|(a, b)| a.to_bits() != b.to_bits() && !(a.is_nan() && b.is_nan()))?;
+    Some(format!("output {index} is {:?}, and {:?}", a[index], b[index]))
 }
 
 /// Runs one case on a kernel, in the standard floating-point environment, and catches a panic of the kernel. The environment is put

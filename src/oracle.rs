@@ -204,7 +204,8 @@ impl Oracle {
         Self { is_asked_alone: true, ..Self::default() }
     }
 
-    /// What each output of the case must be. For ordinary rows the preset of special values makes no difference.
+    /// What each output of the case must be. For ordinary rows the preset of special values makes no difference,
+    /// unless a label smoothing vanishes that masked classes make infinite.
     pub fn truth(&mut self, case: &Case, special: Special) -> Truth {
         let _standard = Standard::enter();
         let class = RowClass::of(case.op(), case.logits());
@@ -215,12 +216,19 @@ impl Oracle {
             return elements(case);
         }
         let row = self.row(case);
-        let mut dues = Dues::new(case, row.clone());
-        let outputs = (0..case.op().outputs(case.logits().len())).map(|j| dues.get(j).clone()).collect();
+        let due = |case: &Case| -> Vec<Due> {
+            let mut dues = Dues::new(case, row.clone());
+            (0..case.op().outputs(case.logits().len())).map(|j| dues.get(j).clone()).collect()
+        };
+        let mut alternatives = vec![due(case)];
+        if special == Special::Framework && special::smoothing_vanishes(case) {
+            alternatives.extend(special::of_vanished_smoothing(case, class, due));
+        }
+        let dues = Dues::new(case, row.clone());
         let uses_deviations = case.op().row().is_some_and(|facts| facts.uses_deviations);
         let each = if uses_deviations { 0..case.logits().len() } else { 0..0 };
         let deviations = each.map(|j| dues.question.deviation(j)).collect();
-        Truth { alternatives: vec![outputs], unit_sum: false, class, anatomy: row.anatomy().clone(), deviations }
+        Truth { alternatives, unit_sum: false, class, anatomy: row.anatomy().clone(), deviations }
     }
 
     /// Every output of the case in words, with that many significant decimal digits, rounded to nearest. Where several answers
@@ -261,7 +269,8 @@ impl Oracle {
 
     /// The case in plain numbers, on the last row, if it is the same; none where they are not enough.
     pub(crate) fn near(&mut self, case: &Case, class: RowClass) -> Option<NearCase> {
-        if self.is_asked_alone || !NearCase::takes(case, class) {
+        // Where several answers are accepted, the truth itself is needed.
+        if self.is_asked_alone || !NearCase::takes(case, class) || special::smoothing_vanishes(case) {
             return None;
         }
         let _standard = Standard::enter();

@@ -70,6 +70,12 @@ impl CellSum {
         }
     }
 
+    /// Whether a case that failed in this way was met before.
+    pub fn is_known(&self, class: RowClass, case: &Case, seen: &Judgement) -> bool {
+        let case = seen.culprit.as_ref().unwrap_or(case);
+        self.failures.contains_key(&(seen.verdict, Shape::of(case, class)))
+    }
+
     fn merge(&mut self, other: CellSum) {
         self.counts.merge(other.counts);
         self.curve.merge(other.curve);

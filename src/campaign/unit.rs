@@ -7,12 +7,18 @@ use crate::case::Case;
 use crate::dtype::exponent;
 use crate::error::Result;
 use crate::generate::{self, Row};
-use crate::kernel::{self, Outcome};
+use crate::kernel::{self, Kernel, Outcome};
 use crate::op::Op;
 use crate::oracle::Oracle;
 use crate::trial::Trial;
 use std::ops::Range;
 use std::sync::Arc;
+
+/// Of so many rows one is given to each kernel twice, to see that it answers alike.
+const ROWS_PER_SECOND_CALL: u64 = 8;
+
+/// How often a kernel is called again on a row that fails in a way that was not met before.
+const CALLS_OF_A_NEW_FAILURE: usize = 4;
 
 /// Logits of the rows of one batch after which no further row joins it: what is in memory at once stays small.
 const LOGITS_AT_A_TIME: usize = 1 << 14;
@@ -86,9 +92,23 @@ impl Unit<'_> {
                     }
                 }
             }
+            if cases.is_empty() {
+                continue;
+            }
+            for ((row, function), outcome) in places.iter().zip(supervised.run_batch(&cases)) {
+                answers[*row][*function] = Some(outcome);
+            }
+            // A second call after a crash would count as another one.
+            let is_again = |&((row, function), _): &(&(usize, usize), _)| {
+                is_called_twice(kernel.as_ref(), batch[*row].index, &self.cells.planned[*function])
+                    && matches!(answers[*row][*function], Some(Outcome::Outputs(_)))
+            };
+            let again: Vec<_> = places.iter().zip(cases).filter(is_again).collect();
+            let cases: Vec<&Case> = again.iter().map(|(_, case)| *case).collect();
             if !cases.is_empty() {
-                for ((row, function), outcome) in places.into_iter().zip(supervised.run_batch(&cases)) {
-                    answers[row][function] = Some(outcome);
+                for (((row, function), _), second) in again.into_iter().zip(supervised.run_batch(&cases)) {
+                    let answer = &mut answers[*row][*function];
+                    *answer = answer.take().map(|first| kernel::of_two_calls(first, second));
                 }
             }
         }
@@ -116,7 +136,10 @@ impl Unit<'_> {
                 let outcome = match (&trial, is_supervised) {
                     // The kernel has no case here.
                     (None, _) => Outcome::NotRun,
-                    (Some(trial), false) => trial.outcome(kernel),
+                    (Some(trial), false) => {
+                        let calls = usize::from(is_called_twice(kernel, row.index, function));
+                        trial.again(kernel, &function.claims, trial.outcome(kernel), calls)
+                    }
                     (Some(_), true) => match answers[place].take() {
                         // Given up on: not a row of the cell.
                         None | Some(Outcome::NotRun) => continue,
@@ -130,7 +153,14 @@ impl Unit<'_> {
                     continue;
                 };
                 let claims = &function.claims;
-                let judgement = trial.judge_outcome(oracle, kernel, claims, &outcome);
+                let mut judgement = trial.judge_outcome(oracle, kernel, claims, &outcome);
+                if judgement.verdict.is_failure() && !sum.is_known(trial.class(), trial.case(), &judgement) {
+                    // What fails now and then is wrong in another way than what fails.
+                    let settled = trial.again(kernel, claims, outcome, CALLS_OF_A_NEW_FAILURE);
+                    if matches!(settled, Outcome::Failed(..)) {
+                        judgement = trial.judge_alone(oracle, claims, &settled);
+                    }
+                }
                 sum.counts.add(row.index, trial.case(), &judgement);
                 if let Some(size) = size {
                     counts::add_to_curve(&mut sum.curve, size, &judgement);
@@ -145,6 +175,11 @@ impl Unit<'_> {
             }
         }
     }
+}
+
+/// Whether the kernel is given this row twice. Which rows these are depends on nothing else that runs.
+fn is_called_twice(kernel: &dyn Kernel, index: u64, function: &Planned) -> bool {
+    index.is_multiple_of(ROWS_PER_SECOND_CALL) && kernel.is_deterministic() && !function.claims.nondeterministic
 }
 
 /// `floor(log2)` of the largest finite |logit|; none where no logit is finite.

@@ -48,6 +48,8 @@ pub(super) struct Eval {
 
 impl Eval {
     pub fn main(self) -> Exit {
+        #[cfg(unix)]
+        crate::foreign::show_errors();
         let case = self.case()?;
         let kernels: Vec<_> = self
             .kernels

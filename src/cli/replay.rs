@@ -51,6 +51,8 @@ impl Found {
 
 impl Replay {
     pub fn main(self) -> Exit {
+        #[cfg(unix)]
+        crate::foreign::show_errors();
         let found = read(&self.what, self.finding, &self.kernels, &self.policy)?;
         let mut oracle = Oracle::new();
         let (mut text, mut failed, mut ran) = (String::new(), 0, 0);

@@ -86,6 +86,9 @@ fn say(cause: Cause, seen: &Seen) -> Said {
     let message = judgement.message.as_deref().unwrap_or("no message");
     let fault = |did: &str, cure: &str| Said::Shown(format!("The kernel {did}: {message}. Cure: {cure}."));
     match cause {
+        Cause::Flaky => Said::Shown(format!(
+            "The kernel does not answer the same call alike: {message}. So its results cannot be reproduced, these neither. A kernel that is meant to (atomic additions, a reduction by threads) claims `nondeterministic`, and is then held to its bound alone."
+        )),
         Cause::Unwritten => fault("left outputs unwritten", "write every output on every path, special values too"),
         Cause::FenvChanged => fault(
             "left the floating-point environment changed",

@@ -3,7 +3,8 @@
 //!
 //! Every call gets fresh surroundings: the output is filled with a NaN that no arithmetic makes; buffers lie between fences, or end
 //! or begin at a guard (`region`); the inputs are compared with what was passed. Pointers are aligned to their type and to no
-//! more, as C allows.
+//! more, as C allows. Every row is given to its function twice, with other bytes in the fences and in the output: what changes with
+//! these was read where nothing was to be read.
 //!
 //! Functions are called in the floating-point environment that their users get: the standard one, or with flush-to-zero where
 //! loading the library sets that, as gcc's `-ffast-math` does. Everything else here runs in the standard one.
@@ -14,7 +15,7 @@ use crate::case::Case;
 use crate::dtype::Dtype;
 use crate::error::{Error, Result};
 use crate::fenv::{self, Env, Watch};
-use crate::kernel::{Claims, Fault, Kernel, Outcome};
+use crate::kernel::{Claims, Fault, Kernel, Outcome, difference};
 use crate::op::Op;
 use crate::op::signature::Extent;
 use crate::protocol::frame;
@@ -32,10 +33,6 @@ mod region;
 
 /// Bytes of fence on either side of the output.
 const FENCE: usize = 256;
-/// What fences are made of.
-const FENCE_BYTE: u8 = 0xa5;
-/// A whole fence, to compare with at once.
-const WHOLE: [u8; FENCE] = [FENCE_BYTE; FENCE];
 /// Between fences, pointers are so many values beyond a multiple of so many bytes: never aligned to 16, 32 or 64.
 const STEPS: [usize; 3] = [1, 3, 7];
 const LINE: usize = 64;
@@ -200,26 +197,73 @@ impl Kernel for CLibrary {
 
     fn run(&self, case: &Case) -> Outcome {
         let mut regions = MEMORY.lock().unwrap_or_else(PoisonError::into_inner);
-        let outcome = self.call_watched(case, &mut regions);
+        let outcome = self.call_twice(case, &mut regions);
         regions.iter_mut().for_each(Region::trim);
         outcome
     }
 }
 
 impl CLibrary {
-    /// Calls the function of the case in fresh surroundings, and looks at them afterwards.
-    fn call_watched(&self, case: &Case, [logits, direction, out]: &mut [Region; REGIONS]) -> Outcome {
+    /// Calls the function of the case in two surroundings. Answers that differ between two calls of the same surroundings as well are
+    /// left to who asks; those that follow the surroundings are a fault.
+    fn call_twice(&self, case: &Case, regions: &mut [Region; REGIONS]) -> Outcome {
+        /// Which calls are in the usual surroundings (0) when it is asked whether an answer follows them: no order that a function which
+        /// answers every other call alike would follow too.
+        const ORDER: u16 = 0b0110_1001_1100_1010;
+        let (usual, changed) = (Surroundings::USUAL, Surroundings::CHANGED);
+        let first = self.call_watched(case, regions, usual);
+        let Outcome::Outputs(outputs) = &first.outcome else { return first.outcome };
+        let second = self.call_watched(case, regions, changed);
+        let Outcome::Outputs(others) = &second.outcome else { return second.outcome };
+        if let (Some(index), Some(_)) = (first.unwritten, second.unwritten) {
+            let message = format!("output {index} of {} was never written", outputs.len());
+            return Outcome::Failed(Fault::Unwritten, message);
+        }
+        if difference(outputs, others).is_none() {
+            return first.outcome;
+        }
+        let beside = Surroundings { fence: changed.fence, ..usual };
+        let held = Surroundings { fill: changed.fill, ..usual };
+        for (other, fault, place) in
+            [(beside, Fault::OutOfBounds, "lies beside its values"), (held, Fault::Flaky, "the output held before")]
+        {
+            let mut words = String::new();
+            let follows = |call: u32| {
+                let is_usual = ORDER >> call & 1 == 0;
+                let again = self.call_watched(case, regions, if is_usual { usual } else { other }).outcome;
+                let Outcome::Outputs(again) = again else { return false };
+                let difference = difference(outputs, &again);
+                let is_alike = difference.is_none();
+                words = difference.unwrap_or(std::mem::take(&mut words));
+                is_alike == is_usual
+            };
+            if (0..u16::BITS).all(follows) {
+                let message = format!("its answer depends on what {place}: {words} with other bytes there");
+                return Outcome::Failed(fault, message);
+            }
+        }
+        first.outcome
+    }
+
+    /// Calls the function of the case in these surroundings, and looks at them afterwards.
+    fn call_watched(
+        &self,
+        case: &Case,
+        [logits, direction, out]: &mut [Region; REGIONS],
+        around: Surroundings,
+    ) -> Answer {
         let dtype = case.dtype();
         let n = case.logits().len();
         let outputs = case.op().outputs(n);
         let (placement, step) = (Placement::of(case), STEPS[n % STEPS.len()]);
-        let mut logits = Buffer::of(logits, dtype, case.logits(), placement, step);
-        let mut direction = case.direction().map(|values| Buffer::of(direction, dtype, values, placement, step));
-        let mut out = Buffer::filled(out, dtype, outputs, placement, step);
+        let at = Place { placement, step, fence: around.fence };
+        let mut logits = Buffer::of(logits, dtype, case.logits(), at);
+        let mut direction = case.direction().map(|values| Buffer::of(direction, dtype, values, at));
+        let mut out = Buffer::filled(out, dtype, outputs, (around.fill)(dtype), at);
         let direction_pointer = direction.as_mut().map_or(std::ptr::null_mut(), Buffer::pointer);
         // Mutable pointers, so that a function which writes through them does what C lets it do.
         let Some(changed) = self.call(case, logits.pointer(), direction_pointer, out.pointer()) else {
-            return Outcome::Failed(Fault::Panic, "the symbol is gone".into());
+            return Outcome::Failed(Fault::Panic, "the symbol is gone".into()).into();
         };
         if IS_FORKED.load(Ordering::Relaxed) {
             // SAFETY: it ends this process at once, and nothing else.
@@ -243,37 +287,76 @@ impl CLibrary {
                 }
                 _ => format!("it {did} memory outside all buffers"),
             };
-            return Outcome::Failed(Fault::OutOfBounds, message);
+            return Outcome::Failed(Fault::OutOfBounds, message).into();
         }
         if let Some(place) = out.broken_fence() {
             return Outcome::Failed(
                 Fault::OutOfBounds,
                 format!("it wrote to {place}, and there are {outputs} outputs"),
-            );
+            )
+            .into();
         }
         for (name, buffer, passed) in inputs {
             let Some(buffer) = buffer else { continue };
             if let Some(place) = buffer.broken_fence() {
-                return Outcome::Failed(Fault::OutOfBounds, format!("it wrote to {place} of the {name}"));
+                return Outcome::Failed(Fault::OutOfBounds, format!("it wrote to {place} of the {name}")).into();
             }
             if let Some(index) = buffer.differs() {
                 let (was, is) = (passed[index], buffer.values()[index]);
                 let message = format!("value {index} of the {name} was {was} and is {is} after the call");
-                return Outcome::Failed(Fault::InputChanged, message);
+                return Outcome::Failed(Fault::InputChanged, message).into();
             }
         }
-        if let Some(index) = out.unwritten() {
-            return Outcome::Failed(Fault::Unwritten, format!("output {index} of {outputs} was never written"));
+        let unwritten = out.unwritten();
+        if let Some(words) = self.changed_by_loading.as_ref().filter(|_| unwritten.is_none()) {
+            return Outcome::Failed(Fault::FenvChanged, format!("after the library was loaded {words}")).into();
         }
-        if let Some(words) = &self.changed_by_loading {
-            return Outcome::Failed(Fault::FenvChanged, format!("after the library was loaded {words}"));
-        }
-        Outcome::Outputs(out.values()).unless_changed(changed)
+        let changed = changed.filter(|_| unwritten.is_none());
+        Answer { outcome: Outcome::Outputs(out.values()).unless_changed(changed), unwritten }
+    }
+}
+
+/// What came of one call.
+struct Answer {
+    outcome: Outcome,
+    /// The first output that holds what it held before.
+    unwritten: Option<usize>,
+}
+
+impl From<Outcome> for Answer {
+    fn from(outcome: Outcome) -> Self {
+        Self { outcome, unwritten: None }
+    }
+}
+
+/// What a call finds beside its values, and in its output.
+#[derive(Clone, Copy)]
+struct Surroundings {
+    /// What fences are made of.
+    fence: u8,
+    /// The word that the output is filled with, in the low bytes.
+    fill: fn(Dtype) -> u64,
+}
+
+impl Surroundings {
+    /// In every dtype the fence is a number next to 0, and an output that is left unwritten is NaN.
+    const USUAL: Self = Self { fence: 0xa5, fill: uncommon_nan };
+    /// In every dtype the fence is a number far above ordinary logits, and the output holds a number.
+    const CHANGED: Self = Self { fence: 0x4b, fill: uncommon_number };
+}
+
+/// A number that kernels seldom write.
+fn uncommon_number(dtype: Dtype) -> u64 {
+    match dtype {
+        Dtype::F16 => 0xba5b,
+        Dtype::Bf16 => 0xbf5b,
+        Dtype::F32 => 0xbf5a_5a5b,
+        Dtype::F64 => 0xbfea_5a5a_5a5a_5a5b,
     }
 }
 
 /// A quiet NaN with a payload that arithmetic does not make and kernels do not write, in the low bytes.
-fn fill(dtype: Dtype) -> u64 {
+fn uncommon_nan(dtype: Dtype) -> u64 {
     match dtype {
         Dtype::F16 => 0x7e5a,
         Dtype::Bf16 => 0x7fda,
@@ -312,6 +395,14 @@ impl Placement {
     }
 }
 
+/// Where a buffer lies, and what lies beside it.
+#[derive(Clone, Copy)]
+struct Place {
+    placement: Placement,
+    step: usize,
+    fence: u8,
+}
+
 /// The values of one argument during a call, and what was written there before it.
 struct Buffer<'a> {
     dtype: Dtype,
@@ -320,21 +411,23 @@ struct Buffer<'a> {
     before: Vec<u8>,
     /// Where they lie in the region.
     place: Range<usize>,
-    /// What must not have changed afterwards, before and after the values.
+    /// What must not have changed afterwards, before and after the values, and the byte it is made of.
     fences: [Range<usize>; 2],
+    fence: u8,
 }
 
 impl<'a> Buffer<'a> {
-    fn of(region: &'a mut Region, dtype: Dtype, values: &[f64], placement: Placement, step: usize) -> Self {
-        Self::new(region, dtype, native_words(dtype, values), placement, step)
+    fn of(region: &'a mut Region, dtype: Dtype, values: &[f64], at: Place) -> Self {
+        Self::new(region, dtype, native_words(dtype, values), at)
     }
 
-    fn filled(region: &'a mut Region, dtype: Dtype, len: usize, placement: Placement, step: usize) -> Self {
-        let word = native(fill(dtype).to_le_bytes(), dtype.bytes());
-        Self::new(region, dtype, word[..dtype.bytes()].repeat(len), placement, step)
+    fn filled(region: &'a mut Region, dtype: Dtype, len: usize, fill: u64, at: Place) -> Self {
+        let word = native(fill.to_le_bytes(), dtype.bytes());
+        Self::new(region, dtype, word[..dtype.bytes()].repeat(len), at)
     }
 
-    fn new(region: &'a mut Region, dtype: Dtype, before: Vec<u8>, placement: Placement, step: usize) -> Self {
+    fn new(region: &'a mut Region, dtype: Dtype, before: Vec<u8>, at: Place) -> Self {
+        let Place { placement, step, fence: byte } = at;
         let len = before.len();
         region.make_room(len + 2 * FENCE + 2 * LINE);
         let placement = if region.is_guarded() { placement } else { Placement::Fenced };
@@ -353,9 +446,9 @@ impl<'a> Buffer<'a> {
         let fences = [start.saturating_sub(FENCE)..start, place.end..end.min(place.end + FENCE + 2 * LINE)];
         bytes[place.clone()].copy_from_slice(&before);
         for fence in fences.clone() {
-            bytes[fence].fill(FENCE_BYTE);
+            bytes[fence].fill(byte);
         }
-        Self { dtype, region, before, place, fences }
+        Self { dtype, region, before, place, fences, fence: byte }
     }
 
     fn pointer(&mut self) -> *mut c_void {
@@ -395,15 +488,12 @@ impl<'a> Buffer<'a> {
     /// Where the fence was written to, counted in values.
     fn broken_fence(&self) -> Option<String> {
         let [before, after] = self.fences.clone().map(|fence| &self.region.bytes()[fence]);
-        let is_whole = |fence: &[u8]| fence.chunks(WHOLE.len()).all(|part| *part == WHOLE[..part.len()]);
-        if is_whole(before) && is_whole(after) {
-            return None;
-        }
+        let is_broken = |byte: &u8| *byte != self.fence;
         let width = self.dtype.bytes();
-        if let Some(place) = after.iter().position(|&byte| byte != FENCE_BYTE) {
+        if let Some(place) = after.iter().position(is_broken) {
             return Some(format!("index {}", self.place.len() / width + place / width));
         }
-        let place = before.iter().rposition(|&byte| byte != FENCE_BYTE)?;
+        let place = before.iter().rposition(is_broken)?;
         Some(format!("index -{}", (before.len() - place).div_ceil(width)))
     }
 

@@ -7,6 +7,7 @@
 #![allow(unsafe_code)]
 
 use super::descendants::{self, Mark};
+use crate::outside;
 use crate::protocol::frame;
 use crate::protocol::hello::Frames;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -20,6 +21,7 @@ use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -39,6 +41,14 @@ pub(super) const FAREWELL: Duration = Duration::from_secs(1);
 const PARTING: Duration = Duration::from_millis(500);
 /// Bytes that a pipe is asked to hold, so that a batch does not take many turns.
 const PIPE: usize = 1 << 20;
+
+/// Whether what workers write to standard error is shown there.
+static SHOWS_ERRORS: AtomicBool = AtomicBool::new(false);
+
+/// From now on, shows on standard error what the workers that are started write to theirs.
+pub(crate) fn show_errors() {
+    SHOWS_ERRORS.store(true, Ordering::Relaxed);
+}
 
 /// Why a worker did not answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -388,7 +398,11 @@ fn drained(mut stderr: ChildStderr) -> io::Result<(Tail, Receiver<()>)> {
     let tail = kept.clone();
     std::thread::Builder::new().name("worker's stderr".into()).spawn(move || {
         let mut chunk = [0; TAIL_BYTES];
+        let mut shown = SHOWS_ERRORS.load(Ordering::Relaxed).then(Shown::default);
         while let Ok(count @ 1..) = stderr.read(&mut chunk) {
+            if let Some(shown) = &mut shown {
+                shown.add(&chunk[..count]);
+            }
             let mut tail = tail.lock().unwrap_or_else(PoisonError::into_inner);
             tail.extend(&chunk[..count]);
             let surplus = tail.len().saturating_sub(TAIL_BYTES);
@@ -397,6 +411,35 @@ fn drained(mut stderr: ChildStderr) -> io::Result<(Tail, Receiver<()>)> {
         let _ = end.send(());
     })?;
     Ok((kept, ended))
+}
+
+/// What a worker writes to standard error, shown there line by line, without what a terminal would obey.
+#[derive(Default)]
+struct Shown(Vec<u8>);
+
+impl Shown {
+    fn add(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
+        while let Some(end) = self.0.iter().position(|&byte| byte == b'\n' || self.0.len() > TAIL_BYTES) {
+            let rest = self.0.split_off(end + 1);
+            self.show();
+            self.0 = rest;
+        }
+    }
+
+    fn show(&self) {
+        // Nobody may be there to read it.
+        let text = String::from_utf8_lossy(&self.0);
+        let _ = writeln!(io::stderr(), "kernel: {}", outside::line(text.trim_end_matches(['\r', '\n']), TAIL_BYTES));
+    }
+}
+
+impl Drop for Shown {
+    fn drop(&mut self) {
+        if !self.0.is_empty() {
+            self.show();
+        }
+    }
 }
 
 /// Whether a failed read or write only has to be tried again.

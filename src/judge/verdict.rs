@@ -28,6 +28,8 @@ named! {
         Nan = "nan",
         /// A number where NaN is due, or the wrong number where an infinity is due.
         Swallowed = "swallowed",
+        /// The same call had two answers.
+        Flaky = "flaky",
         /// An output that was never written.
         Unwritten = "unwritten",
         /// The kernel left the floating-point environment changed: rounding mode, flush-to-zero, exception masks.
@@ -49,6 +51,7 @@ impl Verdict {
     /// The verdict on a case on which a kernel did this.
     pub const fn of_fault(fault: Fault) -> Self {
         match fault {
+            Fault::Flaky => Verdict::Flaky,
             Fault::Unwritten => Verdict::Unwritten,
             Fault::FenvChanged => Verdict::FenvChanged,
             Fault::InputChanged => Verdict::InputChanged,

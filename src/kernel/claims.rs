@@ -45,6 +45,9 @@ pub struct Claims {
     /// It computes `log S` as log1p of the sum without one maximum, so a log-sum-exp, a log-probability or a loss near 0 must keep
     /// its digits: beyond the tight bound it fails. Default no.
     pub tight: bool,
+    /// Two calls with the same input may answer differently, each within its bound (atomic additions, reductions by threads). Default no:
+    /// two answers are `flaky`.
+    pub nondeterministic: bool,
     /// What it must return for logits that are not finite. Default [`Special::Framework`].
     pub special: Special,
 }
@@ -67,6 +70,7 @@ impl Default for Claims {
             elementwise_monotone: false,
             half_digits: false,
             tight: false,
+            nondeterministic: false,
             special: Special::Framework,
         }
     }
@@ -88,7 +92,7 @@ const COARSEST_ARGUMENT: f64 = 16.0;
 /// The keys of [`Claims::set`], for messages and `--help`.
 const KEYS: &str = "exp=C, log=C, log1p=C, expm1=C, exp_argument=C (units of roundoff), \
                     sum=sequential|pairwise|compensated|lanes:L|lanes:L:tail|blocks:B, accumulator=DTYPE, online|online=rescaled, \
-                    merged=K, flush_to_zero, shifted, sequential, elementwise_monotone, half_digits, tight, \
+                    merged=K, flush_to_zero, shifted, sequential, elementwise_monotone, half_digits, tight, nondeterministic, \
                     special=framework|limit";
 
 impl Claims {
@@ -118,6 +122,7 @@ impl Claims {
                 "elementwise_monotone" => self.elementwise_monotone = flag()?,
                 "half_digits" => self.half_digits = flag()?,
                 "tight" => self.tight = flag()?,
+                "nondeterministic" => self.nondeterministic = flag()?,
                 "special" => self.special = value.parse()?,
                 _ => return Err(Error::usage(format!("unknown claim `{key}`; the claims are: {KEYS}"))),
             }
@@ -144,7 +149,7 @@ impl Claims {
 
     /// Those of the textbook kernel, with the same policy for special values.
     pub(crate) fn plain(&self) -> Self {
-        Self { special: self.special, ..Self::default() }
+        Self { special: self.special, nondeterministic: self.nondeterministic, ..Self::default() }
     }
 
     /// The accuracies of its functions, by their keys.
@@ -247,6 +252,7 @@ impl fmt::Display for Claims {
             ("elementwise_monotone", self.elementwise_monotone),
             ("half_digits", self.half_digits),
             ("tight", self.tight),
+            ("nondeterministic", self.nondeterministic),
         ];
         items.extend(flags.iter().filter(|(_, is_set)| *is_set).map(|(key, _)| (*key).to_owned()));
         if self.special != default.special {
@@ -430,7 +436,7 @@ mod tests {
             "exp_argument=1.25,online=rescaled",
             "exp_argument=2,sum=pairwise,online,merged=8,flush_to_zero",
             "merged=3,shifted",
-            "sum=blocks:128,shifted,sequential,elementwise_monotone,half_digits,tight,special=limit",
+            "sum=blocks:128,shifted,sequential,elementwise_monotone,half_digits,tight,nondeterministic,special=limit",
         ] {
             let mut claims = Claims::default();
             claims.set(text).unwrap();

@@ -95,6 +95,7 @@ impl Claims {
             ("elementwise_monotone", self.elementwise_monotone, before.elementwise_monotone, false),
             ("half_digits", self.half_digits, before.half_digits, false),
             ("tight", self.tight, before.tight, false),
+            ("nondeterministic", self.nondeterministic, before.nondeterministic, true),
         ] {
             looser(now != before && now == looser_if, name, now.to_string(), before.to_string());
         }
@@ -138,6 +139,7 @@ mod tests {
             ("elementwise_monotone", "", "elementwise_monotone=false, recorded true"),
             ("half_digits", "", "half_digits=false, recorded true"),
             ("tight", "", "tight=false, recorded true"),
+            ("", "nondeterministic", "nondeterministic=true, recorded false"),
             ("special=limit", "", "special=framework, recorded limit"),
         ] {
             assert_eq!(declared(now).looser_than(&declared(before), Dtype::F32), [words]);

@@ -2,15 +2,17 @@
 //!
 //! `limit` asks for the limit wherever one exists and for NaN where none does. `framework` accepts besides what the major
 //! frameworks return: NaN in place of a limit at +inf; NaN, or the values of a row without weight, where all is masked. Rows
-//! that are finite but for some -inf are ordinary rows with weights of 0; they are not decided here.
+//! that are finite but for some -inf are ordinary rows with weights of 0; they are not decided here, but for what a label smoothing
+//! does there that is lost when it is divided by the number of classes.
 
 use super::rounded::Rounded;
 use super::tier::exactly::{Exactly, OfLimit};
 use super::{Accepted, Due, Truth, anatomy_of_limit};
-use crate::case::Case;
+use crate::case::{Case, Draft, DraftValue};
 use crate::magnitude::Magnitude;
 use crate::op::Visitor;
 use crate::op::definition::{ElementDefinition, RowDefinition};
+use crate::op::signature::Role;
 use crate::special::{RowClass, Special};
 use std::sync::Arc;
 
@@ -117,6 +119,34 @@ fn without_weight(case: &Case, outputs: usize, limit: impl Fn(usize) -> Option<D
     if case.op().row().is_some_and(|facts| facts.is_derivative) {
         let zeros = Due::Value(Rounded::of_number(0.0, case.dtype().format()));
         alternatives.push(vec![zeros; outputs]);
+    }
+    alternatives
+}
+
+/// Whether there is a label smoothing, and what it gives each class is below the least normal number of the accumulator: flushed, or
+/// rounded to 0, it is none.
+pub(super) fn smoothing_vanishes(case: &Case) -> bool {
+    let smoothing = case.target().map_or(0.0, |(_, smoothing)| smoothing);
+    let least = case.dtype().accumulator().format().least_normal();
+    smoothing > 0.0 && smoothing / (case.logits().len() as f64) < least
+}
+
+/// What `framework` accepts besides the truth where a label smoothing vanishes: what is due without it, which `due` says of a case; and for
+/// a loss NaN, the product of a smoothing of 0 and the infinite log-probability of a masked class. `limit` accepts neither.
+pub(super) fn of_vanished_smoothing(
+    case: &Case,
+    class: RowClass,
+    due: impl FnOnce(&Case) -> Vec<Due>,
+) -> Vec<Vec<Due>> {
+    let mut draft = Draft::of(case);
+    if let Some(part) = draft.part_mut(Role::Smoothing) {
+        *part = DraftValue::Number(0.0);
+    }
+    let Ok(unsmoothed) = draft.into_case() else { return Vec::new() };
+    let mut alternatives = vec![due(&unsmoothed)];
+    let is_derivative = case.op().row().is_some_and(|facts| facts.is_derivative);
+    if class == RowClass::PartlyMasked && !is_derivative {
+        alternatives.push(vec![Due::nan(); case.op().outputs(case.logits().len())]);
     }
     alternatives
 }

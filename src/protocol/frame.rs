@@ -30,12 +30,13 @@ pub(crate) fn largest_answer<'a>(cases: impl Iterator<Item = &'a Case>) -> u64 {
 const OUTPUTS: u32 = 0;
 
 /// The code of each fault that an answer can tell of; the others are what the supervisor sees.
-const FAULTS: [(u32, Fault); 5] = [
+const FAULTS: [(u32, Fault); 6] = [
     (1, Fault::Panic),
     (2, Fault::Unwritten),
     (3, Fault::OutOfBounds),
     (4, Fault::InputChanged),
     (5, Fault::FenvChanged),
+    (6, Fault::Flaky),
 ];
 
 /// Reads one frame, without its length, into `frame`. False at the end of the input.

@@ -118,6 +118,9 @@ pub(crate) const fn meaning(verdict: Verdict) -> &'static str {
         Verdict::Inf => "infinite where the value is finite",
         Verdict::Nan => "NaN where there is a value",
         Verdict::Swallowed => "a number where NaN is due, or the wrong number where an infinity is due",
+        Verdict::Flaky => {
+            "the same call had two answers, or its answer depends on what lay in the output or beside the row before"
+        }
         Verdict::Unwritten => "an output that was never written",
         Verdict::FenvChanged => "the kernel left rounding mode, flush-to-zero or exception masks changed",
         Verdict::InputChanged => "the kernel changed its input",

@@ -140,7 +140,8 @@ pub(super) const fn tone(verdict: Verdict) -> (&'static str, &'static str) {
         Verdict::Undecided => ("open", "?"),
         Verdict::Inconsistent | Verdict::Relation | Verdict::Inaccurate | Verdict::Sign => ("off", "▲"),
         Verdict::Range | Verdict::Zero | Verdict::Inf | Verdict::Nan | Verdict::Swallowed => ("wrong", "✕"),
-        Verdict::Unwritten
+        Verdict::Flaky
+        | Verdict::Unwritten
         | Verdict::FenvChanged
         | Verdict::InputChanged
         | Verdict::OutOfBounds

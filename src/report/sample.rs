@@ -70,7 +70,7 @@ pub(crate) fn results(defects: usize) -> Results {
     let planted = builtin::all().iter().filter(|kernel| kernel.defect().is_some());
     let verdicts = Verdict::ALL[2..].iter().chain(&[Verdict::Nan, Verdict::Inf]);
     for (i, (&verdict, kernel)) in verdicts.zip(planted).take(defects).enumerate() {
-        let habits: [&'static [(Verdict, Cause)]; 16] = HABITS;
+        let habits: [&'static [(Verdict, Cause)]; 17] = HABITS;
         let habit = habits[verdict as usize - 2];
         kernels.push((kernel.name().to_owned(), Habit::Fails(habit, 3 + i % 9)));
     }
@@ -117,7 +117,7 @@ pub(crate) fn results(defects: usize) -> Results {
     results
 }
 
-const HABITS: [&[(Verdict, Cause)]; 16] = [
+const HABITS: [&[(Verdict, Cause)]; 17] = [
     &[(Verdict::Inconsistent, Cause::Inconsistent)],
     &[(Verdict::Relation, Cause::BrokenRelation)],
     &[(Verdict::Inaccurate, Cause::Cancellation)],
@@ -127,6 +127,7 @@ const HABITS: [&[(Verdict, Cause)]; 16] = [
     &[(Verdict::Inf, Cause::LogOfZero)],
     &[(Verdict::Nan, Cause::ExpOverflow)],
     &[(Verdict::Swallowed, Cause::NanLost)],
+    &[(Verdict::Flaky, Cause::Flaky)],
     &[(Verdict::Unwritten, Cause::Unwritten)],
     &[(Verdict::FenvChanged, Cause::RoundedExponent)],
     &[(Verdict::InputChanged, Cause::InputChanged)],

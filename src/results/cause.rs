@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 named! {
     /// What went wrong: the step that overflowed, cancelled or lost the bits. See [`crate::diagnosis`] for how it is found.
     pub enum Cause as "cause" {
+        /// The same call had two answers.
+        Flaky = "flaky",
         /// An output was never written.
         Unwritten = "unwritten",
         /// The kernel left the floating-point environment changed.
@@ -115,6 +117,7 @@ impl Cause {
     /// The cause of a failure in which a kernel came to no answer, or to one that does not count.
     pub const fn of_fault(fault: Fault) -> Self {
         match fault {
+            Fault::Flaky => Cause::Flaky,
             Fault::Unwritten => Cause::Unwritten,
             Fault::FenvChanged => Cause::FenvChanged,
             Fault::InputChanged => Cause::InputChanged,

@@ -143,6 +143,43 @@ fn an_output_never_written() {
     assert_eq!(outcomes[1], Outcome::Outputs(vec![]));
 }
 
+/// What lies beside the values changes the answer: wherever the read touches no guard, the two calls tell.
+#[test]
+fn reads_beside() {
+    let kernel = CKernel::new("READS_BESIDE");
+    let foreign = kernel.start(Limits::default());
+    let cases: Vec<Case> = (0..16).map(|i| case(&format!("softmax f32 [{i}, 0*8]"))).collect();
+    for (case, outcome) in cases.iter().zip(run(&foreign, &cases)) {
+        assert!(matches!(&outcome, Outcome::Failed(Fault::OutOfBounds, _)), "{case}: {outcome:?}");
+    }
+    let told = |outcome: &Outcome| matches!(outcome, Outcome::Failed(_, message) if message.starts_with("its answer depends on what lies beside its values: output 0 is 0."));
+    assert!(run(&foreign, &cases).iter().filter(|outcome| told(outcome)).count() > 2);
+    assert!(matches!(&run(&foreign, &[case("softmax f32 [1, 2]")])[..], [Outcome::Outputs(_)]));
+}
+
+/// What the output held survives in the answer: no output is unwritten.
+#[test]
+fn an_output_that_is_added_to() {
+    let kernel = CKernel::new("ADDS_TO_OUT");
+    let outcomes = run(&kernel.start(Limits::default()), &[case("softmax f32 [1*9]"), case("softmax f32 [1, 2]")]);
+    let Outcome::Failed(Fault::Flaky, message) = &outcomes[0] else { panic!("{outcomes:?}") };
+    assert!(
+        message.starts_with("its answer depends on what the output held before: output 0 is NaN, and 0.11"),
+        "{message}"
+    );
+    assert!(matches!(&outcomes[1], Outcome::Outputs(_)));
+}
+
+/// A kernel whose answers follow nothing that is given to it is not said to read what it must not; that calls differ is for the campaign
+/// to see.
+#[test]
+fn every_third_call_differs() {
+    let kernel = CKernel::new("TOGGLES");
+    let cases: Vec<Case> = (0..64).map(|i| case(&format!("softmax f32 [{i}, 0*8]"))).collect();
+    let outcomes = run(&kernel.start(Limits::default()), &cases);
+    assert!(outcomes.iter().all(|outcome| matches!(outcome, Outcome::Outputs(_))), "{outcomes:?}");
+}
+
 /// What a kernel prints goes to standard error and corrupts nothing.
 #[test]
 fn prints() {

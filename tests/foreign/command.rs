@@ -163,3 +163,30 @@ fn killed_or_interrupted_it_leaves_no_worker() {
         kernel.assert_nothing_left();
     }
 }
+
+/// Two answers to one call are a failure, unless the kernel claims that it gives them.
+#[test]
+fn a_kernel_that_answers_in_two_ways() {
+    let kernel = CKernel::new("TOGGLES");
+    let of = |more: &[&str]| {
+        assert!(logitfuzz(&kernel, &with_cases("100", more)).status.success());
+        let results = results(&kernel);
+        let findings = results["findings"].as_array().unwrap().iter();
+        findings.map(|finding| finding["verdict"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(of(&[]), ["flaky"]);
+    assert!(of(&["--claims", "nondeterministic"]).is_empty());
+}
+
+/// What a kernel prints is shown where one case is looked at.
+#[test]
+fn what_a_kernel_prints_is_shown() {
+    let kernel = CKernel::new("PRINTS");
+    for command in [["eval", "--op", "softmax", "1", "2"].as_slice(), &["replay", "softmax f32 [1, 2]"]] {
+        let arguments: Vec<&str> =
+            command[..1].iter().chain(&["--kernel", "c:libkernels.so"]).chain(&command[1..]).copied().collect();
+        let ran = logitfuzz(&kernel, &arguments);
+        let text = String::from_utf8_lossy(&ran.stderr);
+        assert!(text.lines().any(|line| line.starts_with("kernel: ")), "{text}");
+    }
+}

@@ -57,6 +57,21 @@ void softmax_f32(const float *z, size_t n, float *out) {
 #elif defined(READS_OUTSIDE)
     volatile float outside = z[n + 60] + z[-60];
     (void)outside;
+#elif defined(READS_BESIDE)
+    /* Wrong only where what lies behind the row is large. */
+    correct(z, n, out);
+    if (n == 9 && z[n] > 1000.0f) out[0] = 0.0f;
+    return;
+#elif defined(ADDS_TO_OUT)
+    float held = out[0] * 0.0f;
+    correct(z, n, out);
+    if (n == 9) out[0] += held;
+    return;
+#elif defined(TOGGLES)
+    static unsigned calls;
+    correct(z, n, out);
+    if (n > 2 && ++calls % 3 == 0) out[0] *= 1.0000003f;
+    return;
 #elif defined(LEAVES_FLUSHING)
     if (n > 8) flush();
 #elif defined(LEAVES_UPWARD)
