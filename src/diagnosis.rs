@@ -7,10 +7,10 @@
 
 use crate::case::Case;
 use crate::dtype::text;
-use crate::judge::{Judgement, Verdict};
-use crate::kernel::{Claims, Kernel};
+use crate::judge::{Judgement, Verdict, WorstOutput};
+use crate::kernel::{Claims, Kernel, accepts};
 use crate::oracle::{Exact, Oracle};
-use crate::results::{Certainty, Finding, Others, Tried, words};
+use crate::results::{Certainty, Finding, Others, Tried, Worst, words};
 use crate::trial::Trial;
 
 mod battery;
@@ -102,7 +102,10 @@ pub(crate) fn finding(
     let smaller = smaller::shrink_until(oracle, kernel, claims, case, seen.verdict, budget, effort.is_over);
     let subject = Subject { kernel, claims, case: &smaller };
     match subject.again(oracle, seen.verdict) {
-        Ok(examination) => subject.finding(&examination),
+        Ok(examination) => match subject.plainer(oracle, &examination) {
+            Some((plain, examination)) => Subject { case: &plain, ..subject }.finding(&examination),
+            None => subject.finding(&examination),
+        },
         Err(again) => {
             let subject = Subject { case, ..subject };
             subject.finding(&subject.seen(oracle, seen, again))
@@ -126,6 +129,17 @@ pub(crate) fn describe(oracle: &mut Oracle, kernel: &dyn Kernel, claims: &Claims
     finding
 }
 
+/// The case with the worst output of all that failed alike, for a finding.
+pub(crate) fn worst(oracle: &mut Oracle, claims: &Claims, case: &Case, output: &WorstOutput) -> Worst {
+    let exact = oracle.describe(case, claims.special, DIGITS);
+    Worst {
+        case: case.to_string(),
+        got_decimal: text::decimal(output.got, case.dtype()),
+        exact: exact.into_iter().nth(output.index).map_or_else(String::new, |exact| exact.digits),
+        ulp: output.judged.ulps.map_or(f64::INFINITY, f64::abs),
+    }
+}
+
 /// A case on a kernel.
 #[derive(Clone, Copy)]
 struct Subject<'a> {
@@ -146,11 +160,41 @@ impl Subject<'_> {
         }
     }
 
+    /// One of the cases that people try first, if the kernel fails on it in the same way for the same reason and it is no longer: a case
+    /// is shrunk within its shape, and a row within the range of exp may fail alike.
+    fn plainer(&self, oracle: &mut Oracle, found: &Examination) -> Option<(Case, Examination)> {
+        let size =
+            |case: &Case| case.logits().iter().filter(|z| z.is_finite()).fold(0.0, |size: f64, z| size.max(z.abs()));
+        let is_simpler = |case: &Case| {
+            case != self.case
+                && case.logits().len() <= self.case.logits().len()
+                && size(case) <= size(self.case)
+                && accepts(self.kernel, case)
+        };
+        let mechanism = |examination: &Examination| {
+            let likeness = examination.asked.as_ref().and_then(Asked::likeness);
+            (likeness.map(|likeness| likeness.class), examination.cause)
+        };
+        if found.judgement.verdict.fault().is_some() {
+            return None;
+        }
+        battery::plain(self.case.op(), self.case.dtype()).into_iter().filter(is_simpler).find_map(|case| {
+            // Most cases pass, and are not examined.
+            let verdict = Trial::new(&case).judge(oracle, self.kernel, self.claims).verdict;
+            if verdict != found.judgement.verdict {
+                return None;
+            }
+            let examination = Subject { case: &case, ..*self }.again(oracle, verdict).ok()?;
+            (mechanism(&examination) == mechanism(found)).then_some((case, examination))
+        })
+    }
+
     /// What was seen of the case and did not come again: then it had the verdict `again`.
     fn seen(&self, oracle: &mut Oracle, seen: &Judgement, again: Verdict) -> Examination {
         Examination {
             judgement: seen.clone(),
-            cause: Some(Cause::NotReproduced),
+            // That it does not come again is what was seen of a flaky one.
+            cause: Some(if seen.verdict == Verdict::Flaky { Cause::Flaky } else { Cause::NotReproduced }),
             exact: oracle.describe(self.case, self.claims.special, DIGITS),
             again: Some(again),
             asked: None,
@@ -194,6 +238,7 @@ impl Subject<'_> {
             ulp: worst.and_then(|worst| worst.judged.ulps).map_or(f64::INFINITY, f64::abs),
             bound_ulp: worst.map_or(0.0, |worst| worst.judged.bound_ulps),
             ratio: worst.map_or(f64::INFINITY, |worst| worst.judged.ratio),
+            worst: None,
             explanation: explained.map_or_else(String::new, |(_, text)| text),
             replay: String::new(),
             case_index: 0,

@@ -41,6 +41,9 @@ pub(super) fn all(
         finding.replay = finding.command().unwrap_or_default();
         finding.family = plan.family(failure.source).to_owned();
         finding.case_index = failure.index;
+        if let Some(worst) = &failure.worst {
+            finding.note_worst(diagnosis::worst(oracle, claims, &worst.case, &worst.output));
+        }
         Some(Kept { shape, finding })
     };
     failures.par_iter().map_init(|| plan.oracle(), kept).flatten().collect()
@@ -53,10 +56,22 @@ pub(super) fn distinct(settings: &Settings, mut kept: Vec<Kept>) -> Vec<Finding>
     let family = |kept: &Kept| settings.families.iter().position(|family| *family == kept.finding.family);
     let failure = |kept: &Kept| (kernel(kept), kept.finding.op, kept.finding.dtype, kept.finding.verdict);
     kept.sort_by_cached_key(|kept| (failure(kept), kept.shape, family(kept), kept.finding.case_index));
-    kept.dedup_by(|later, first| (failure(later), later.shape) == (failure(first), first.shape));
+    kept.dedup_by(|later, first| {
+        let is_alike = (failure(later), later.shape) == (failure(first), first.shape);
+        if let Some(worst) = later.finding.worst.take_if(|_| is_alike) {
+            first.finding.note_worst(worst);
+        }
+        is_alike
+    });
     let place = |kept: &Kept| (failure(kept), kept.finding.mechanism_name().to_owned());
     // A stable sort: where nothing here tells two apart, the shape does.
     kept.sort_by_cached_key(|kept| (place(kept), kept.finding.len, kept.finding.case_index));
-    kept.dedup_by(|later, first| place(later) == place(first));
+    kept.dedup_by(|later, first| {
+        let is_alike = place(later) == place(first);
+        if let Some(worst) = later.finding.worst.take_if(|_| is_alike) {
+            first.finding.note_worst(worst);
+        }
+        is_alike
+    });
     kept.into_iter().map(|kept| kept.finding).collect()
 }

@@ -15,11 +15,12 @@ use super::counts::Counts;
 use super::plan::{OwnRows, Plan, Planned};
 use crate::case::Case;
 use crate::error::{Error, Result};
-use crate::judge::{Judgement, Verdict};
+use crate::judge::{Judgement, Verdict, WorstOutput};
 use crate::kernel::{Claims, Declaration, Fault};
 use crate::results::{Cell, CellRange, Curve, CurvePoints, Declared, Shape};
 use crate::special::RowClass;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
@@ -47,6 +48,62 @@ pub(super) struct FirstFailure {
     pub case: Case,
     /// What was seen: it need not come again.
     pub seen: Judgement,
+    /// The worst of all that failed so.
+    pub worst: Option<WorstFailure>,
+}
+
+/// The failing case with the largest error.
+#[derive(Clone)]
+pub(super) struct WorstFailure {
+    pub case: Case,
+    pub output: WorstOutput,
+    /// In ulps, without its sign; finite.
+    error: f64,
+}
+
+impl WorstFailure {
+    /// Longer rows are no example that people look at.
+    const LONGEST: usize = 64;
+
+    /// The error of a failing case, if it may be shown as the worst.
+    fn error(case: &Case, seen: &Judgement) -> Option<f64> {
+        let error = seen.worst.as_ref()?.judged.ulps?.abs();
+        (case.logits().len() <= Self::LONGEST && error.is_finite()).then_some(error)
+    }
+
+    /// The worse of two; the first of two that are as bad.
+    fn worse(first: Option<Self>, second: Option<Self>) -> Option<Self> {
+        match (first, second) {
+            (Some(first), Some(second)) => Some(if second.error > first.error { second } else { first }),
+            (first, second) => first.or(second),
+        }
+    }
+}
+
+/// The failing cases of one kind in a cell.
+struct Failing {
+    /// The first one, and its index.
+    index: u64,
+    case: Case,
+    seen: Judgement,
+    /// The worst one, with its index.
+    worst: Option<(u64, WorstFailure)>,
+}
+
+impl Failing {
+    fn merge(&mut self, other: Self) {
+        // Of two that are as bad the one with the smaller index, in whatever order they come.
+        self.worst = match (self.worst.take(), other.worst) {
+            (Some(a), Some(b)) => {
+                let is_other = b.1.error > a.1.error || (b.1.error == a.1.error && b.0 < a.0);
+                Some(if is_other { b } else { a })
+            }
+            (a, b) => a.or(b),
+        };
+        if other.index < self.index {
+            (self.index, self.case, self.seen) = (other.index, other.case, other.seen);
+        }
+    }
 }
 
 /// What some cases of one cell gave.
@@ -54,19 +111,36 @@ pub(super) struct FirstFailure {
 pub(super) struct CellSum {
     pub counts: Counts,
     pub curve: CurvePoints,
-    /// For each distinct failure the first case of the cell that showed it, with its index.
-    failures: BTreeMap<(Verdict, Shape), (u64, Case, Judgement)>,
+    /// For each distinct failure the cases of the cell that are shown.
+    failures: BTreeMap<(Verdict, Shape), Failing>,
     /// The crash or the hang that it ends with.
     end: Option<Fault>,
 }
 
 impl CellSum {
-    /// Takes a failing case, if it is the first of its kind; of a failure on another form of the row, that form.
+    /// Takes a failing case, if it is the first or the worst of its kind; of a failure on another form of the row, that form.
     pub fn fail(&mut self, class: RowClass, index: u64, case: &Case, seen: Judgement) {
         let case = seen.culprit.as_ref().unwrap_or(case);
         let kind = (seen.verdict, Shape::of(case, class));
-        if self.failures.get(&kind).is_none_or(|kept| index < kept.0) {
-            self.failures.insert(kind, (index, case.clone(), seen));
+        let error = WorstFailure::error(case, &seen);
+        let known = self.failures.get(&kind);
+        let is_first = known.is_none_or(|known| index < known.index);
+        // Cases come in any order of their indices.
+        let is_worst = error.is_some_and(|error| {
+            let worst = known.and_then(|known| known.worst.as_ref());
+            worst.is_none_or(|(at, worst)| error > worst.error || (error == worst.error && index < *at))
+        });
+        if !is_first && !is_worst {
+            return;
+        }
+        let worst = seen.worst.clone().zip(error).filter(|_| is_worst);
+        let worst = worst.map(|(output, error)| (index, WorstFailure { case: case.clone(), output, error }));
+        let failing = Failing { index, case: case.clone(), seen, worst };
+        match self.failures.entry(kind) {
+            Entry::Vacant(place) => {
+                place.insert(failing);
+            }
+            Entry::Occupied(mut known) => known.get_mut().merge(failing),
         }
     }
 
@@ -79,9 +153,12 @@ impl CellSum {
     fn merge(&mut self, other: CellSum) {
         self.counts.merge(other.counts);
         self.curve.merge(other.curve);
-        for (kind, failure) in other.failures {
-            if self.failures.get(&kind).is_none_or(|kept| failure.0 < kept.0) {
-                self.failures.insert(kind, failure);
+        for (kind, failing) in other.failures {
+            match self.failures.entry(kind) {
+                Entry::Vacant(place) => {
+                    place.insert(failing);
+                }
+                Entry::Occupied(mut known) => known.get_mut().merge(failing),
             }
         }
     }
@@ -165,12 +242,26 @@ impl Sums {
 
     /// Of each distinct failure the first case, in the order of sources and indices.
     pub fn failures(&self) -> BTreeMap<FailureKey, FirstFailure> {
-        let mut first = BTreeMap::new();
+        let mut first: BTreeMap<FailureKey, FirstFailure> = BTreeMap::new();
         // Cells are sorted by source last, so of the same failure the first source comes first.
         for (&(kernel, op, dtype, source), sum) in &self.by_cell {
-            for (&(verdict, shape), (index, case, seen)) in &sum.failures {
-                let failure = || FirstFailure { source, index: *index, case: case.clone(), seen: seen.clone() };
-                first.entry((kernel, op, dtype, verdict, shape)).or_insert_with(failure);
+            for (&(verdict, shape), Failing { index, case, seen, worst }) in &sum.failures {
+                let worst = worst.as_ref().map(|(_, worst)| worst.clone());
+                match first.entry((kernel, op, dtype, verdict, shape)) {
+                    Entry::Vacant(place) => {
+                        place.insert(FirstFailure {
+                            source,
+                            index: *index,
+                            case: case.clone(),
+                            seen: seen.clone(),
+                            worst,
+                        });
+                    }
+                    Entry::Occupied(mut known) => {
+                        let known = known.get_mut();
+                        known.worst = WorstFailure::worse(known.worst.take(), worst);
+                    }
+                }
             }
         }
         first

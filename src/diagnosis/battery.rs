@@ -45,9 +45,20 @@ const SPECIAL: [&[f64]; 18] = {
     ]
 };
 
+/// The rows that people try first.
+const PLAIN: [&[f64]; 6] = [&[0.0], &[0.0, 0.0], &[1.0, 0.0], &[0.0, f64::NEG_INFINITY], &[0.0, 1.0, 2.0], &[-1.0]];
+
+/// The cases of the rows that people try first, in the forms of the battery.
+pub(super) fn plain(op: Op, dtype: Dtype) -> Vec<Case> {
+    cases(op, dtype, PLAIN.map(<[f64]>::to_vec))
+}
+
 /// The cases of an op in a dtype: for each row one or two of what the op takes besides. The same for every kernel.
 pub(super) fn battery(op: Op, dtype: Dtype) -> Vec<Case> {
-    let rows = if op.is_elementwise() { elements() } else { rows() };
+    cases(op, dtype, if op.is_elementwise() { elements() } else { rows() })
+}
+
+fn cases(op: Op, dtype: Dtype, rows: impl IntoIterator<Item = Vec<f64>>) -> Vec<Case> {
     let mut cases = Vec::new();
     for row in rows {
         let logits: Vec<f64> = row.iter().map(|&z| dtype.round(z)).collect();

@@ -26,7 +26,8 @@ type Target = fn(&mut OthersContext) -> Option<usize>;
 /// Picks a label smoothing for a target class; what is outside [0, 1] or NaN becomes 0.
 type Smoothing = fn(&mut OthersContext, usize) -> f64;
 
-/// Makes one value per logit; `f64` is a power of two, at most 1, that keeps values of up to 16 within the largest allowed.
+/// Makes one value per logit; `f64` is a power of two, at most 1, that keeps values of up to 16 within the largest allowed. What is
+/// larger than that is cut, but where sums are meant to leave the range ([`leaving`]).
 type Direction = fn(&mut OthersContext, f64) -> Vec<f64>;
 
 static TARGETS: [(&str, Target); 7] = [
@@ -51,7 +52,7 @@ static SMOOTHINGS: [(&str, u64, Smoothing); 8] = [
     ("matching", 1, matching),
 ];
 
-static DIRECTIONS: [(&str, Direction); 11] = [
+static DIRECTIONS: [(&str, Direction); 12] = [
     ("one_hot", one_hot),
     ("ones", |c, unit| vec![c.draw.sign() * unit; c.logits.len()]),
     ("normal", |c, unit| each(c, |draw| unit * draw.normal())),
@@ -63,6 +64,7 @@ static DIRECTIONS: [(&str, Direction); 11] = [
     ("tiny", tiny),
     ("zeros", |c, _| vec![0.0; c.logits.len()]),
     ("cancelling", cancelling),
+    ("leaving", leaving),
 ];
 
 /// Families of logits that are made for one kind of target (always taken) or of smoothing (taken every other time).
@@ -93,8 +95,8 @@ pub(super) fn others(
             Some(Value::Number(known.map_or(0.0, |class| pick_smoothing(&mut c, family, class))))
         }
         Role::Direction => {
-            let (_, make) = DIRECTIONS[c.draw.index(DIRECTIONS.len())];
-            Some(pick_direction(&mut c, make).into())
+            let (name, make) = DIRECTIONS[c.draw.index(DIRECTIONS.len())];
+            Some(pick_direction(&mut c, name, make).into())
         }
         // A second row is drawn as the first is, by a family: no op has one yet.
         Role::Logits => None,
@@ -145,9 +147,10 @@ fn pick_smoothing(c: &mut OthersContext, family: &str, class: usize) -> f64 {
     if (0.0..=1.0).contains(&smoothing) { smoothing } else { 0.0 }
 }
 
-fn pick_direction(c: &mut OthersContext, make: Direction) -> Vec<f64> {
-    let limit = largest_direction(c.dtype, c.logits.len());
-    let mut values = make(c, (limit / 16.0).min(1.0));
+fn pick_direction(c: &mut OthersContext, name: &str, make: Direction) -> Vec<f64> {
+    let largest = largest_direction(c.dtype, c.logits.len());
+    let limit = if name == "leaving" { c.format.largest() } else { largest };
+    let mut values = make(c, (largest / 16.0).min(1.0));
     for value in &mut values {
         *value = finite_value(c.dtype, value.clamp(-limit, limit));
     }
@@ -262,4 +265,25 @@ fn cancelling(c: &mut OthersContext, unit: f64) -> Vec<f64> {
         values[j] = c.format.step(c.dtype.round(solved), steps);
     }
     values
+}
+
+/// Sums, and products of sums, that leave the range of the dtype though no output does: only where the accumulator has a larger range,
+/// for else the textbook leaves it, too. Every other time the total leaves it, of which the class of the largest logit has half, so that
+/// the difference to its share stays within; else the values of one half add up beyond, and those of the other half bring the sum back.
+fn leaving(c: &mut OthersContext, unit: f64) -> Vec<f64> {
+    let n = c.logits.len();
+    if c.dtype.accumulator().format().emax == c.format.emax || n < 2 {
+        return large(c, unit);
+    }
+    let (largest, sign) = (c.format.largest(), c.draw.sign());
+    if n < 4 || c.draw.chance(2) {
+        let total = sign * largest * (1.05 + 0.8 * c.draw.uniform());
+        let mut values = vec![total / 2.0 / (n - 1) as f64; n];
+        values[best(c.logits, |a, b| a > b, None).unwrap_or(0)] = total / 2.0;
+        return values;
+    }
+    // Halves of the row, or one value after the other.
+    let size = sign * c.dtype.round(largest * (2.2 / n as f64).max(0.45 * c.draw.uniform()).min(0.9));
+    let in_turn = c.draw.chance(4);
+    (0..n).map(|i| if in_turn { i % 2 == 0 } else { i < n / 2 }).map(|plus| if plus { size } else { -size }).collect()
 }

@@ -154,7 +154,7 @@ impl Kernel for Builtin {
 
 /// Every built-in kernel: unstable ones, correct ones, planted defects by group.
 pub fn all() -> &'static [Builtin] {
-    static ALL: [Builtin; 100] = [
+    static ALL: [Builtin; 102] = [
         Builtin::of::<unstable::Naive>(),
         Builtin::of::<unstable::Unfused>(),
         Builtin::of::<unstable::DivisionFree>(),
@@ -220,6 +220,7 @@ pub fn all() -> &'static [Builtin] {
         Builtin::of::<defects::sums::RoundedNumerator>(),
         Builtin::of::<defects::sums::EpsilonInDenominator>(),
         Builtin::of::<defects::sums::HalfSumBackward>(),
+        Builtin::of::<defects::sums::HalfTotal>(),
         Builtin::of::<defects::sums::StaleTail>(),
         Builtin::of::<defects::sums::ApproximateReciprocal>(),
         Builtin::of::<defects::losses::SubtractLse>(),
@@ -252,6 +253,7 @@ pub fn all() -> &'static [Builtin] {
         Builtin::of::<defects::shapes::EmptyPanics>(),
         Builtin::of::<defects::shapes::NarrowIndex>(),
         Builtin::of::<defects::shapes::ShortIndex>(),
+        Builtin::of::<defects::shapes::LaunchCapped>(),
         Builtin::of::<defects::shapes::EmptyIsZero>(),
         Builtin::of_elements::<elements::Log1mExpNaive>(),
         Builtin::of_elements::<elements::Log1mExpOneBranch>(),

@@ -2,10 +2,10 @@
 //! all of them say the same.
 
 use crate::case::{Case, Value, values_text};
-use crate::dtype::text;
+use crate::dtype::{Dtype, text};
 use crate::judge::{Grade, Verdict};
 use crate::outside;
-use crate::results::{Certainty, Finding, Written};
+use crate::results::{Certainty, Finding, Worst, Written};
 use crate::words::{ratio, short};
 
 /// A finding in words.
@@ -48,19 +48,49 @@ impl<'a> Told<'a> {
         shown_command(&self.finding.replay, longest)
     }
 
+    /// The worst case, without the case itself.
+    pub fn worst_in_words(&self, worst: &Worst) -> String {
+        format!(
+            "The worst of the short rows that failed so: {} where the exact value is {}, {} ulps, on",
+            worst.got_decimal,
+            worst.exact,
+            short(worst.ulp)
+        )
+    }
+
     /// The input as hex floats, of each row the first `most` values.
     pub fn input_in_hex(&self, most: usize) -> String {
+        self.input(most, &str::to_owned)
+    }
+
+    /// The same in decimals: short ones, which need not be exactly the values.
+    pub fn input_in_decimals(&self, most: usize) -> String {
+        self.input(most, &|word| decimal(word, self.finding.dtype))
+    }
+
+    fn input(&self, most: usize, write: &dyn Fn(&str) -> String) -> String {
         let row = |words: &[String]| {
             let more = if words.len() > most { ", …" } else { "" };
-            format!("[{}{more}]", words[..words.len().min(most)].join(", "))
+            let shown: Vec<String> = words.iter().take(most).map(|word| write(word)).collect();
+            format!("[{}{more}]", shown.join(", "))
         };
         let written = |written: &Written| match written {
             Written::Index(index) => index.to_string(),
-            Written::Number(text) => text.clone(),
+            Written::Number(text) => write(text),
             Written::Row(words) => row(words),
         };
         let others = self.finding.others.0.iter().map(|(name, value)| format!(" {name}={}", written(value)));
         row(&self.finding.logits) + &others.collect::<String>()
+    }
+}
+
+/// A value or a run `value*count` of results, in decimal.
+pub(super) fn decimal(word: &str, dtype: Dtype) -> String {
+    let (value, times) = word.split_once('*').map_or((word, None), |(value, times)| (value, Some(times)));
+    match (text::parse(value, dtype), times) {
+        (Ok(x), None) => text::decimal(x, dtype),
+        (Ok(x), Some(times)) => format!("{} × {times}", text::decimal(x, dtype)),
+        (Err(_), _) => word.to_owned(),
     }
 }
 

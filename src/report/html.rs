@@ -4,10 +4,10 @@
 //! settings. Links lead from an entry of a matrix to the function's drawing and the families that broke it. Everything that
 //! comes from results is escaped by `escape`; the page forbids itself any request.
 
-use super::finding::{Told, meaning, meaning_of_grade};
+use super::finding::{Told, decimal, meaning, meaning_of_grade};
 use super::view::{FunctionView, KernelView, Ranked, Totals, View};
 use crate::baseline::Comparison;
-use crate::dtype::{Dtype, text};
+use crate::dtype::Dtype;
 use crate::judge::{Grade, Verdict};
 use crate::op::Op;
 use crate::outside;
@@ -484,6 +484,9 @@ fn finding(out: &mut String, ranked: &Ranked, id: &str, open: bool) {
         escape(&f.family),
         count(f.case_index),
     );
+    if let Some(worst) = &f.worst {
+        put!(out, "<p>{} <code>{}</code></p>\n", escape(&told.worst_in_words(worst)), escape(&worst.case));
+    }
     if let Some(replay) = told.command(REPLAY_KEPT) {
         put!(
             out,
@@ -500,16 +503,6 @@ fn finding(out: &mut String, ranked: &Ranked, id: &str, open: bool) {
 fn both(hex: &str, dtype: Dtype) -> String {
     let decimal = decimal(hex, dtype);
     if decimal == hex { escape(hex) } else { format!("{} <code class=soft>{}</code>", escape(&decimal), escape(hex)) }
-}
-
-/// A value or a run `value*count` of results, in decimal.
-fn decimal(word: &str, dtype: Dtype) -> String {
-    let (value, times) = word.split_once('*').map_or((word, None), |(value, times)| (value, Some(times)));
-    match (text::parse(value, dtype), times) {
-        (Ok(x), None) => text::decimal(x, dtype),
-        (Ok(x), Some(times)) => format!("{} × {times}", text::decimal(x, dtype)),
-        (Err(_), _) => word.to_owned(),
-    }
 }
 
 /// A row of values: the first few in decimal, the whole in hex if it is not too long.

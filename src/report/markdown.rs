@@ -5,7 +5,7 @@
 
 use super::escape::{code, longest_run, plain};
 use super::finding::Told;
-use super::view::{FunctionView, KernelView, Ranked, View, facts};
+use super::view::{FunctionView, KernelView, Ranked, View, facts, kind};
 use crate::baseline::Comparison;
 use crate::judge::Verdict;
 use crate::op::Op;
@@ -146,7 +146,8 @@ fn finding(out: &mut String, kernel: &KernelView, ranked: &Ranked) {
     let f = ranked.finding;
     let told = Told::new(f);
     put!(out, "\n**{}**, {}: {} {}, family {}\n\n", f.verdict, told.cause, f.op, f.dtype, code(&f.family));
-    put!(out, "- input: {}\n", code(&told.input_in_hex(VALUES_SHOWN)));
+    let (decimals, hex) = (told.input_in_decimals(VALUES_SHOWN), told.input_in_hex(VALUES_SHOWN));
+    put!(out, "- input: {}, exactly {}\n", code(&decimals), code(&hex));
     let at = told.index.map_or(String::new(), |index| format!(" at index {index}"));
     // A kernel that came to no answer returned nothing.
     if f.index.is_some() {
@@ -157,17 +158,24 @@ fn finding(out: &mut String, kernel: &KernelView, ranked: &Ranked) {
         put!(out, "- error {} ulps, bound {}, ratio {}\n", error.ulps, told.bound, error.ratio);
     }
     put!(out, "- {}\n", plain(&f.explanation));
-    let alike = kernel.findings.iter().map(|other| other.finding);
-    let others: BTreeSet<_> = alike
-        .filter(|other| (other.verdict, other.mechanism_name()) == (f.verdict, f.mechanism_name()))
-        .map(|other| (other.op, other.dtype))
-        .filter(|&at| at != (f.op, f.dtype))
-        .collect();
+    let alike = kernel.findings.iter().map(|other| other.finding).filter(|other| kind(other) == kind(f));
+    let mut verdicts = BTreeMap::new();
+    for other in alike.clone().filter(|other| other.verdict != f.verdict) {
+        verdicts.entry(other.verdict).or_insert(other);
+    }
+    for (verdict, other) in verdicts.into_iter().rev() {
+        let input = Told::new(other).input_in_decimals(VALUES_SHOWN);
+        put!(out, "- also {verdict}: {} {} {}\n", other.op, other.dtype, code(&input));
+    }
+    let others: BTreeSet<_> = alike.map(|other| (other.op, other.dtype)).filter(|&at| at != (f.op, f.dtype)).collect();
     if !others.is_empty() {
         let mut by_op: BTreeMap<Op, Vec<&str>> = BTreeMap::new();
         others.iter().for_each(|(op, dtype)| by_op.entry(*op).or_default().push(dtype.name()));
         let told: Vec<String> = by_op.iter().map(|(op, dtypes)| format!("{op} ({})", dtypes.join(" "))).collect();
         put!(out, "- also in: {}\n", told.join(", "));
+    }
+    if let Some(worst) = &f.worst {
+        put!(out, "- {} {}\n", plain(&told.worst_in_words(worst)), code(&worst.case));
     }
     if let Some(replay) = told.command(REPLAY_KEPT) {
         let fence = "`".repeat(longest_run(replay).max(2) + 1);

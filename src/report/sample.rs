@@ -241,6 +241,7 @@ fn finding(
         ulp: if ratio.is_finite() { ulp } else { f64::INFINITY },
         bound_ulp: 2.25,
         ratio,
+        worst: None,
         explanation: "exp(1000) overflows to inf and inf / inf is NaN; subtract the maximum from the logits first (softmax is unchanged by it).".into(),
         replay: format!("logitfuzz replay --kernel '{kernel}' -- '{op} {dtype} [{}]'", logits.join(", ")),
         logits,

@@ -4,7 +4,7 @@
 //! that the registry of built-in kernels knows as a defect: it is there to be caught, and stands apart from the kernels that are
 //! meant well.
 
-use crate::dtype::Dtype;
+use crate::dtype::{Dtype, text};
 use crate::judge::{Grade, Verdict};
 use crate::kernel::builtin;
 use crate::op::Op;
@@ -37,7 +37,7 @@ pub(super) struct KernelView<'a> {
     pub planted: bool,
     /// Its functions.
     pub functions: BTreeMap<(Dtype, Op), FunctionView<'a>>,
-    /// Its findings, the most telling first: one of each (verdict, mechanism), then the others.
+    /// Its findings, the most telling first: one of each [`kind`], then the others.
     pub findings: Vec<Ranked<'a>>,
     /// Over all functions.
     pub totals: Totals,
@@ -54,7 +54,7 @@ pub(super) struct FunctionView<'a> {
     pub totals: Totals,
 }
 
-/// A finding, and its place among those of the same kernel, verdict and mechanism (0: the shortest input).
+/// A finding, and its place among those of the same kernel and [`kind`] (0: the one to look at).
 pub(super) struct Ranked<'a> {
     /// The finding.
     pub finding: &'a Finding,
@@ -230,6 +230,12 @@ impl<'a> View<'a> {
             text += &format!("; {caught} of {} caught", plural(planted.len(), "planted defect"));
         }
         text += ".";
+        let flaky = |kernel: &&KernelView| kernel.totals.verdicts.contains_key(&Verdict::Flaky);
+        let flaky: Vec<String> = self.kernels.iter().filter(flaky).map(|kernel| code(kernel.name)).collect();
+        if !flaky.is_empty() {
+            text +=
+                &format!(" The figures of {} need not come again: the same call had two answers.", flaky.join(", "));
+        }
         if totals.undecided() > 0 {
             text += &format!(" The oracle left {} undecided.", plural_u64(totals.undecided(), "case"));
         }
@@ -252,7 +258,7 @@ impl<'a> KernelView<'a> {
         }
     }
 
-    /// How many kinds of findings (verdict, mechanism) there are.
+    /// How many [`kind`]s of findings there are.
     pub fn kinds(&self) -> usize {
         self.findings.iter().filter(|ranked| ranked.rank == 0).count()
     }
@@ -268,17 +274,37 @@ fn severity(totals: &Totals) -> (Option<Verdict>, f64) {
     (totals.worst(), totals.max_ratio.unwrap_or(0.0))
 }
 
-/// One finding of each (verdict, mechanism) first, worst verdict first, shortest input first.
-fn ranked(mut findings: Vec<&Finding>) -> Vec<Ranked<'_>> {
-    findings.sort_by_key(|f| {
-        (std::cmp::Reverse(f.verdict), f.mechanism_name(), f.len, f.op, f.dtype, &f.family, f.case_index)
-    });
-    let mut ranked: Vec<_> = (findings
-        .chunk_by(|a, b| (a.verdict, a.mechanism_name()) == (b.verdict, b.mechanism_name())))
-    .flat_map(|kind| kind.iter().enumerate().map(|(rank, &finding)| Ranked { finding, rank }))
-    .collect();
+/// What people take for one finding: a mechanism that was shown, whatever it looks like; else a verdict and what may be its cause.
+pub(super) fn kind(finding: &Finding) -> (Option<Verdict>, &str) {
+    (Some(finding.verdict).filter(|_| finding.answers_like.is_none()), finding.mechanism_name())
+}
+
+/// One finding of each kind first, worst verdict first; of a kind ordinary inputs before extreme ones, and of these the worst verdict and
+/// the shortest input.
+fn ranked(findings: Vec<&Finding>) -> Vec<Ranked<'_>> {
+    let mut kinds: BTreeMap<_, Vec<&Finding>> = BTreeMap::new();
+    findings.into_iter().for_each(|finding| kinds.entry(kind(finding)).or_default().push(finding));
+    let mut kinds: Vec<_> = kinds.into_iter().collect();
+    let worst = |findings: &[&Finding]| findings.iter().map(|finding| finding.verdict).max();
+    kinds.sort_by_key(|(kind, findings)| (std::cmp::Reverse(worst(findings)), *kind));
+    for (_, findings) in &mut kinds {
+        findings.sort_by_cached_key(|f| {
+            let place = (std::cmp::Reverse(f.verdict), f.len, f.op, f.dtype);
+            (is_extreme(f), place, f.family.clone(), f.case_index)
+        });
+    }
+    let ranks =
+        |(_, findings): (_, Vec<_>)| findings.into_iter().enumerate().map(|(rank, finding)| Ranked { finding, rank });
+    let mut ranked: Vec<_> = kinds.into_iter().flat_map(ranks).collect();
     ranked.sort_by_key(|ranked| ranked.rank > 0);
     ranked
+}
+
+/// Whether an input is one that no model makes: a logit beyond 100 that is finite.
+fn is_extreme(finding: &Finding) -> bool {
+    const LARGE: f64 = 100.0;
+    let value = |word: &String| text::parse(word.split_once('*').map_or(&**word, |(value, _)| value), finding.dtype);
+    finding.logits.iter().filter_map(|word| value(word).ok()).any(|z| z.is_finite() && z.abs() > LARGE)
 }
 
 /// `first`, then what else occurs, each once.

@@ -64,6 +64,9 @@ pub struct Finding {
     /// The error over the bound.
     #[serde(with = "number")]
     pub ratio: f64,
+    /// The worst of all cases that failed in this way, as far as they are short; none where its error is not much larger.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worst: Option<Worst>,
     /// In words: what was seen, what explains it and how well that is known; and what cures it, where that was shown.
     pub explanation: String,
     /// The command that shows it again; made of the case, the kernel and the policy, for people.
@@ -107,6 +110,16 @@ impl Finding {
         Case::from_named(self.op, self.dtype, values(&self.logits)?, others.collect::<Result<Vec<_>>>()?)
     }
 
+    /// Takes the worst case, if it is much worse than the one that is shown, and worse than the one that is known.
+    pub(crate) fn note_worst(&mut self, worst: Worst) {
+        /// Below, it says no more than the small one.
+        const MUCH: f64 = 8.0;
+        let known = self.worst.as_ref().map_or(MUCH * self.ulp, |known| known.ulp);
+        if self.ulp.is_finite() && worst.ulp > known {
+            self.worst = Some(worst);
+        }
+    }
+
     /// What selects the kernel on the command line.
     pub fn selector(&self) -> &str {
         self.selector.as_deref().unwrap_or(&self.kernel)
@@ -119,6 +132,20 @@ impl Finding {
     pub fn command(&self) -> Result<String> {
         Ok(command(self.selector(), self.special, self.claims.as_deref(), &self.case()?))
     }
+}
+
+/// The failing case with the largest error, as it was generated.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Worst {
+    /// The case, as `replay` takes it.
+    pub case: String,
+    /// What the kernel returned where it is worst, as a short decimal.
+    pub got_decimal: String,
+    /// The exact value there.
+    pub exact: String,
+    /// The error, in ulps of the exact value.
+    #[serde(with = "number")]
+    pub ulp: f64,
 }
 
 /// What a case has besides the logits, by name and as it is written: in the order of the op's signature.

@@ -167,7 +167,7 @@ fn killed_or_interrupted_it_leaves_no_worker() {
 /// Two answers to one call are a failure, unless the kernel claims that it gives them.
 #[test]
 fn a_kernel_that_answers_in_two_ways() {
-    let kernel = CKernel::new("TOGGLES");
+    let kernel = CKernel::new("VARIES");
     let of = |more: &[&str]| {
         assert!(logitfuzz(&kernel, &with_cases("100", more)).status.success());
         let results = results(&kernel);

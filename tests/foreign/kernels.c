@@ -67,10 +67,12 @@ void softmax_f32(const float *z, size_t n, float *out) {
     correct(z, n, out);
     if (n == 9) out[0] += held;
     return;
-#elif defined(TOGGLES)
-    static unsigned calls;
+#elif defined(VARIES)
+    /* Now and then, without a pattern: the constants are those of Numerical Recipes. */
+    static uint32_t state;
+    state = state * 1664525u + 1013904223u;
     correct(z, n, out);
-    if (n > 2 && ++calls % 3 == 0) out[0] *= 1.0000003f;
+    if (n > 2 && state >> 30 == 0) out[0] *= 1.0000003f;
     return;
 #elif defined(LEAVES_FLUSHING)
     if (n > 8) flush();

@@ -65,6 +65,32 @@ impl Recipe for ShortIndex {
     }
 }
 
+pub(in super::super) struct LaunchCapped;
+
+impl LaunchCapped {
+    /// The logits that one launch reaches: 128 blocks of 1,024.
+    const REACH: usize = 1 << 17;
+}
+
+impl Recipe for LaunchCapped {
+    const NAME: &'static str = "defect/launch-capped";
+    const SUMMARY: &'static str = "sums cover the 131,072 terms that one launch reaches";
+    const DEFECT: Option<Defect> = Some(Defect {
+        class: "C36",
+        story: "the vocabularies that it was tried with fit; what lies behind them is left out of the sum",
+        families: &["long"],
+        report: Some("https://github.com/lucienhuangfu/eLLM/issues/53"),
+    });
+    const EXAMPLES: Option<Examples> = Some(
+        Examples::new("softmax f32 [0*151936]", Some("softmax f32 [0*131072]"))
+            .of_length(151_936, "131,072 terms fit, and as many more are needed as a sum of that length may err by"),
+    );
+
+    fn sum<A: Real>(row: &Row<A>, terms: &[A]) -> A {
+        Shifted::sum(row, &terms[..terms.len().min(Self::REACH)])
+    }
+}
+
 pub(in super::super) struct EmptyIsZero;
 
 impl Recipe for EmptyIsZero {

@@ -151,6 +151,33 @@ impl Recipe for HalfSumBackward {
     }
 }
 
+pub(in super::super) struct HalfTotal;
+
+impl Recipe for HalfTotal {
+    const NAME: &'static str = "defect/half-total";
+    const SUMMARY: &'static str =
+        "the backward pass of log-softmax adds up the cotangent in f32, and stores the total in the half dtype";
+    const DEFECT: Option<Defect> = Some(Defect {
+        class: "C40",
+        story: "a total beyond 65,504 is infinite in f16, times a probability of 0 it is NaN, though every gradient is small",
+        families: &["ordinary", "ties"],
+        report: Some("https://github.com/jax-ml/jax/issues/40409"),
+    });
+    const EXAMPLES: Option<Examples> = Some(Examples::new(
+        "log_softmax_vjp f16 [18, 0] cotangent=[32768, 32768]",
+        Some("log_softmax_vjp f16 [1, -2, 3] cotangent=[1, 2, 4]"),
+    ));
+
+    fn supports(_: Op, dtype: Dtype) -> bool {
+        dtype == Dtype::F16
+    }
+
+    fn log_softmax_vjp<A: Real>(row: &Row<A>) -> Vec<A> {
+        let total = A::from_f64(row.dtype.round(Self::sum(row, row.direction).to_f64()));
+        Self::softmax(row).iter().zip(row.direction).map(|(&p, &g)| g - p * total).collect()
+    }
+}
+
 pub(in super::super) struct StaleTail;
 
 impl Recipe for StaleTail {
