@@ -19,7 +19,7 @@ mod draft;
 
 pub use codec::MAX_DECODED_LOGITS;
 #[cfg(feature = "oracle")]
-pub(crate) use codec::largest_direction;
+pub(crate) use codec::{largest_direction, widest_direction};
 pub(crate) use draft::{Draft, DraftValue};
 
 /// One input of one op in one dtype. Cloning is cheap in the logits, which cases of several ops share.

@@ -100,7 +100,7 @@ impl Check {
         self
     }
 
-    /// The longest row. Default 131,072, or that of a baseline.
+    /// The longest row. Default 262,144, or that of a baseline.
     pub fn max_len(mut self, max_len: usize) -> Self {
         self.max_len = Some(max_len);
         self

@@ -16,6 +16,7 @@ use crate::trial::Trial;
 mod battery;
 mod cause;
 mod explain;
+mod forgiving;
 mod hypothesis;
 mod range;
 mod shape;
@@ -42,8 +43,9 @@ pub struct Examination {
     pub exact: Vec<Exact>,
     /// The verdict when it was run once more, where that is another one.
     again: Option<Verdict>,
-    /// What the planted defects say, and what was tried.
+    /// What the planted defects say, the claim under which it passes, and what was tried.
     asked: Option<Asked>,
+    passes_under: Option<String>,
     tried: Vec<Tried>,
 }
 
@@ -52,9 +54,12 @@ pub fn examine(oracle: &mut Oracle, kernel: &dyn Kernel, claims: &Claims, case: 
     let mut trial = Trial::new(case);
     let (outcome, judgement) = trial.run(oracle, kernel, claims);
     let exact = oracle.describe(case, claims.special, DIGITS);
-    let (mut asked, mut tried) = (None, Vec::new());
+    let (mut asked, mut tried, mut passes_under) = (None, Vec::new(), None);
     let cause = judgement.verdict.is_failure().then(|| {
         asked = Suspect { kernel, claims, case }.ask(oracle);
+        if !matches!(asked, Some(Asked::Shown(_))) && judgement.verdict.fault().is_none() {
+            passes_under = forgiving::claim(oracle, kernel, claims, &mut trial, &outcome);
+        }
         let truth = trial.truth(oracle, claims.special).clone();
         let if_flushing = (!claims.flush_to_zero).then(|| {
             let claims = Claims { flush_to_zero: true, ..claims.clone() };
@@ -77,7 +82,7 @@ pub fn examine(oracle: &mut Oracle, kernel: &dyn Kernel, claims: &Claims, case: 
         tried = experiments.tried;
         cause
     });
-    Examination { judgement, cause, exact, again: None, asked, tried }
+    Examination { judgement, cause, exact, again: None, asked, passes_under, tried }
 }
 
 /// What making a case smaller may cost at most.
@@ -198,6 +203,7 @@ impl Subject<'_> {
             exact: oracle.describe(self.case, self.claims.special, DIGITS),
             again: Some(again),
             asked: None,
+            passes_under: None,
             tried: Vec::new(),
         }
     }
@@ -205,7 +211,7 @@ impl Subject<'_> {
     /// The finding, without the command that replays it.
     fn finding(&self, examination: &Examination) -> Finding {
         let Subject { kernel, claims, case } = *self;
-        let Examination { judgement, cause, exact, again, asked, tried } = examination;
+        let Examination { judgement, cause, exact, again, asked, passes_under, tried } = examination;
         let flushes_when_loaded = kernel.flushes_when_loaded();
         let seen = Seen { case, judgement, claims, flushes_when_loaded, again: *again, asked: asked.as_ref(), tried };
         let explained = cause.map(|cause| explain::explain(cause, &seen));
@@ -239,7 +245,9 @@ impl Subject<'_> {
             bound_ulp: worst.map_or(0.0, |worst| worst.judged.bound_ulps),
             ratio: worst.map_or(f64::INFINITY, |worst| worst.judged.ratio),
             worst: None,
-            explanation: explained.map_or_else(String::new, |(_, text)| text),
+            passes_under: passes_under.clone(),
+            explanation: explained
+                .map_or_else(String::new, |(_, text)| text + &forgiving::in_words(passes_under.as_deref())),
             replay: String::new(),
             case_index: 0,
             selector: None,

@@ -36,7 +36,7 @@ pub use source::{Row, Source};
 pub use strategy::{CaseStrategy, strategy};
 
 /// Version of the generators: cases of two versions are not comparable.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// The logits of row `index`: exact dtype values, at most `max_len` of them. Each row draws from a ChaCha stream of its own,
 /// named by (seed, dtype, family, index).

@@ -16,12 +16,14 @@ pub mod builtin;
 mod claims;
 mod closure;
 mod declaration;
+mod presets;
 mod scalar;
 
 pub use crate::special::Special;
 pub use claims::{Claims, Online, Summation};
 pub use closure::{Closure, IntoClosure};
 pub use declaration::Declaration;
+pub use presets::{PRESETS, Preset, preset};
 pub use scalar::{Element, Real};
 
 /// An implementation of some of the ops in some of the dtypes.

@@ -138,3 +138,23 @@ fn the_rises_of_a_part_are_counted() {
     assert_eq!(verdict(&format!("{rest},online=rescaled")), Verdict::Pass);
     assert_eq!(verdict(rest), Verdict::Inaccurate);
 }
+
+/// A correct kernel that does not say of what shape it is hears which claim would do: one that holds on every probe, too.
+#[test]
+fn a_finding_says_under_which_claim_the_kernel_passes() {
+    let base2 = |z: &[f32], out: &mut [f32]| {
+        let max = z.iter().fold(f32::NEG_INFINITY, |max, &z| if z > max || z.is_nan() { z } else { max });
+        out.iter_mut().zip(z).for_each(|(out, z)| *out = ((z - max) * std::f32::consts::LOG2_E).exp2());
+        let sum: f32 = out.iter().sum();
+        out.iter_mut().for_each(|out| *out /= sum);
+    };
+    let kernels: Vec<Arc<dyn Kernel>> = vec![Arc::new(Closure::new("base 2", Op::SOFTMAX, base2))];
+    let mut plan = Plan::new(kernels);
+    (plan.ops, plan.dtypes, plan.seed, plan.cases) = (vec![Op::SOFTMAX], vec![Dtype::F32], 7, 200);
+    let results = campaign::run(&plan, &Control::default()).expect("the plan selects something");
+    assert!(!results.findings.is_empty());
+    for finding in &results.findings {
+        assert_eq!(finding.passes_under.as_deref(), Some("exp_argument=2"), "{}", finding.replay);
+        assert!(finding.explanation.contains("--claims exp_argument=2"), "{}", finding.explanation);
+    }
+}

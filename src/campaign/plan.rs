@@ -17,7 +17,7 @@ use std::sync::Arc;
 pub const SEARCH_FAMILY: &str = "search";
 
 /// The longest row by default: a large vocabulary, and past the reach of an index of 16 bits.
-pub const DEFAULT_MAX_LEN: usize = 1 << 17;
+pub const DEFAULT_MAX_LEN: usize = 1 << 18;
 
 /// The longest row that the slow families make when they are asked for.
 pub const SLOW_MAX_LEN: usize = 1 << 25;

@@ -61,7 +61,7 @@ impl Case {
         let n = columns[0].len();
         let mut columns = columns.into_iter();
         let logits = columns.next().unwrap_or_default();
-        let limit = largest_direction(dtype, n);
+        let limit = widest_direction(dtype, n);
         let others = op.others().iter().map(|input| match input.role {
             Role::Class => Value::Index(target as usize % n),
             Role::Smoothing => {
@@ -124,6 +124,13 @@ pub(crate) fn largest_direction(dtype: Dtype, n: usize) -> f64 {
     crate::dtype::ldexp(1.0, format.emax - 2 - logits_exponent)
 }
 
+/// The largest that a cotangent or tangent value may have at all: where the accumulator has a larger range than the dtype, any finite
+/// number, for the sums that leave the range of the dtype are what is asked about then.
+pub(crate) fn widest_direction(dtype: Dtype, n: usize) -> f64 {
+    let (format, accumulator) = (dtype.format(), dtype.accumulator().format());
+    if accumulator.emax > format.emax { format.largest() } else { largest_direction(dtype, n) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -166,7 +173,7 @@ mod tests {
                     .map(|input| match input.role {
                         Role::Class => Value::Index(3),
                         Role::Smoothing => Value::Number(dtype.format().least()),
-                        Role::Direction | Role::Logits => vec![-largest_direction(dtype, n); n].into(),
+                        Role::Direction | Role::Logits => vec![-widest_direction(dtype, n); n].into(),
                     })
                     .collect();
                 let case = Case::new(op, dtype, logits, others).unwrap();

@@ -4,7 +4,7 @@ use super::select::Kernels;
 use super::{Exit, print};
 use crate::dtype::Dtype;
 use crate::generate::Family;
-use crate::kernel::{Kernel, builtin};
+use crate::kernel::{Kernel, PRESETS, builtin};
 use crate::op::Op;
 use clap::ValueEnum;
 
@@ -23,6 +23,7 @@ enum What {
     Ops,
     Dtypes,
     Families,
+    Presets,
 }
 
 impl List {
@@ -67,6 +68,10 @@ impl List {
                     let slow = if family.is_slow() { "(slow: runs only where it is named) " } else { "" };
                     (family.name().to_owned(), format!("{slow}{}", family.summary()))
                 })
+                .collect(),
+            What::Presets => PRESETS
+                .iter()
+                .map(|preset| (preset.name.to_owned(), format!("{} ({})", preset.claims, preset.source)))
                 .collect(),
         };
         let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);

@@ -49,7 +49,7 @@ pub(super) struct Policy {
     pub special: Option<Special>,
     /// What all kernels claim of themselves, on top of each one's own: exp=C, log=C, log1p=C, expm1=C, exp_argument=C (units of
     /// roundoff), sum=HOW, accumulator=DTYPE, online, online=rescaled, merged=K, flush_to_zero, shifted, sequential,
-    /// elementwise_monotone, half_digits, tight, nondeterministic
+    /// elementwise_monotone, half_digits, tight, nondeterministic, preset=NAME (see `logitfuzz list presets`)
     #[arg(long, value_name = "KEY=VALUE,...")]
     pub claims: Option<String>,
 }
@@ -80,7 +80,7 @@ pub(super) struct Work {
     /// The seed of all random streams [default: that of the baseline, else 0]
     #[arg(long, value_name = "N", value_parser = super::whole::<u64>, allow_hyphen_values = true)]
     seed: Option<u64>,
-    /// The longest row generated [default: that of the baseline, else 131072; 33554432 where a slow family is named]
+    /// The longest row generated [default: that of the baseline, else 262144; 33554432 where a slow family is named]
     #[arg(long, value_name = "N", value_parser = super::whole::<usize>, allow_hyphen_values = true)]
     max_len: Option<usize>,
     /// Threads; 0 for as many as there are cores

@@ -4,7 +4,7 @@
 use super::draw::Draw;
 use super::families::finite_value;
 use super::solve::SolvedSoftmax;
-use crate::case::{Value, largest_direction};
+use crate::case::{Value, largest_direction, widest_direction};
 use crate::dtype::{Dtype, Format, ldexp};
 use crate::op::definition::Cancels;
 use crate::op::signature::Role;
@@ -149,7 +149,7 @@ fn pick_smoothing(c: &mut OthersContext, family: &str, class: usize) -> f64 {
 
 fn pick_direction(c: &mut OthersContext, name: &str, make: Direction) -> Vec<f64> {
     let largest = largest_direction(c.dtype, c.logits.len());
-    let limit = if name == "leaving" { c.format.largest() } else { largest };
+    let limit = if name == "leaving" { widest_direction(c.dtype, c.logits.len()) } else { largest };
     let mut values = make(c, (largest / 16.0).min(1.0));
     for value in &mut values {
         *value = finite_value(c.dtype, value.clamp(-limit, limit));

@@ -13,7 +13,7 @@ use super::draw::Draw;
 use super::families::finite_value;
 use super::solve::{self, Edge};
 use super::{any_row, extras};
-use crate::case::{Case, Draft, DraftValue, largest_direction};
+use crate::case::{Case, Draft, DraftValue, widest_direction};
 use crate::dtype::{Dtype, Format, exponent, ldexp};
 #[cfg(feature = "arbitrary")]
 use crate::op::Op;
@@ -217,7 +217,7 @@ impl<'a> Mutation<'a> {
     fn into_case(mut self) -> Case {
         self.settle_terms();
         let (op, dtype, len) = (self.draft.op, self.draft.dtype, self.draft.len());
-        let limit = largest_direction(dtype, len);
+        let limit = widest_direction(dtype, len);
         let settle = |role: Role, x: f64| match role {
             Role::Logits => finite_value(dtype, x),
             Role::Direction if x.is_nan() => 0.0,

@@ -1,6 +1,7 @@
 //! Claims: what a kernel declares of itself. They choose the error bound (the constants of the profile) and switch
 //! on the relations that hold only for kernels of a certain shape. The default is the textbook kernel on a good libm.
 
+use super::presets::{PRESETS, preset};
 use crate::dtype::{Dtype, Format};
 use crate::error::{Error, Result};
 use crate::special::Special;
@@ -93,7 +94,7 @@ const COARSEST_ARGUMENT: f64 = 16.0;
 const KEYS: &str = "exp=C, log=C, log1p=C, expm1=C, exp_argument=C (units of roundoff), \
                     sum=sequential|pairwise|compensated|lanes:L|lanes:L:tail|blocks:B, accumulator=DTYPE, online|online=rescaled, \
                     merged=K, flush_to_zero, shifted, sequential, elementwise_monotone, half_digits, tight, nondeterministic, \
-                    special=framework|limit";
+                    special=framework|limit, preset=NAME";
 
 impl Claims {
     /// Sets claims from `key=value,...`, as `--claims` takes them; a flag may stand without a value.
@@ -124,6 +125,16 @@ impl Claims {
                 "tight" => self.tight = flag()?,
                 "nondeterministic" => self.nondeterministic = flag()?,
                 "special" => self.special = value.parse()?,
+                "preset" => {
+                    let preset = preset(value).ok_or_else(|| {
+                        let names: Vec<&str> = PRESETS.iter().map(|preset| preset.name).collect();
+                        Error::usage(format!(
+                            "claim `{item}`: the presets are {}; see `logitfuzz list presets`",
+                            names.join(", ")
+                        ))
+                    })?;
+                    self.set(preset.claims)?;
+                }
                 _ => return Err(Error::usage(format!("unknown claim `{key}`; the claims are: {KEYS}"))),
             }
         }

@@ -242,6 +242,7 @@ fn finding(
         bound_ulp: 2.25,
         ratio,
         worst: None,
+        passes_under: None,
         explanation: "exp(1000) overflows to inf and inf / inf is NaN; subtract the maximum from the logits first (softmax is unchanged by it).".into(),
         replay: format!("logitfuzz replay --kernel '{kernel}' -- '{op} {dtype} [{}]'", logits.join(", ")),
         logits,

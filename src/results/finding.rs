@@ -38,6 +38,10 @@ pub struct Finding {
     /// What was tried on the input, and what came of it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tried: Vec<Tried>,
+    /// The claim or preset under which the kernel passes, on this input and on every probe; none where there is no such, or where what it
+    /// answers like is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passes_under: Option<String>,
     /// The logits, as hex floats; `value*count` is a run of equal values.
     pub logits: Vec<String>,
     /// The number of logits (runs counted in full).

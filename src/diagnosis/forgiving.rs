@@ -1,0 +1,57 @@
+//! Under which claim a failing kernel would pass: a correct kernel of another shape, or with the exp of another vendor, is accused until it
+//! says so.
+
+use super::battery::battery;
+use crate::judge::Verdict;
+use crate::kernel::{Claims, Kernel, Outcome, PRESETS, accepts};
+use crate::oracle::Oracle;
+use crate::trial::Trial;
+
+/// Shapes that a kernel may have, from those that forgive least.
+const SHAPES: [&str; 6] = [
+    "online",
+    "exp_argument=2",
+    "merged=64",
+    "online=rescaled",
+    "exp_argument=2,online=rescaled",
+    "exp_argument=2,online=rescaled,merged=64",
+];
+
+/// The first claim under which the answer passes, and those to every probe as well.
+pub(super) fn claim(
+    oracle: &mut Oracle,
+    kernel: &dyn Kernel,
+    claims: &Claims,
+    trial: &mut Trial,
+    outcome: &Outcome,
+) -> Option<String> {
+    let (op, dtype) = (trial.case().op(), trial.case().dtype());
+    let presets = PRESETS.iter().map(|preset| format!("preset={}", preset.name));
+    let mut tried = Vec::new();
+    SHAPES.iter().map(|&shape| shape.to_owned()).chain(presets).find(|text| {
+        let mut more = claims.clone();
+        // Two presets may be one set of claims, and some are what is claimed already.
+        if more.set(text).is_err() || more == *claims || more.check(dtype).is_err() || tried.contains(&more) {
+            return false;
+        }
+        tried.push(more.clone());
+        if trial.judge_alone(oracle, &more, outcome).verdict != Verdict::Pass {
+            return false;
+        }
+        let mut probes = battery(op, dtype).into_iter().filter(|case| accepts(kernel, case));
+        probes.all(|case| {
+            let mut trial = Trial::new(&case);
+            let outcome = trial.outcome(kernel);
+            !trial.judge_alone(oracle, &more, &outcome).verdict.is_failure()
+        })
+    })
+}
+
+/// That in words, after others; nothing where there is no such claim.
+pub(super) fn in_words(claim: Option<&str>) -> String {
+    claim.map_or_else(String::new, |claim| {
+        format!(
+            " With `--claims {claim}` it passes, here and on every probe: claim that, if it is how the kernel computes."
+        )
+    })
+}
