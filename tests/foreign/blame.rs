@@ -175,7 +175,7 @@ fn an_output_that_is_added_to() {
 #[test]
 fn calls_that_differ() {
     let kernel = CKernel::new("VARIES");
-    let cases: Vec<Case> = (0..64).map(|i| case(&format!("softmax f32 [{i}, 0*8]"))).collect();
+    let cases: Vec<Case> = (0..64).map(|i| case(&format!("softmax f32 [{i}, 1, 0*9, 0.3, 0.7]"))).collect();
     let outcomes = run(&kernel.start(Limits::default()), &cases);
     assert!(outcomes.iter().all(|outcome| matches!(outcome, Outcome::Outputs(_))), "{outcomes:?}");
 }

@@ -68,11 +68,16 @@ void softmax_f32(const float *z, size_t n, float *out) {
     if (n == 9) out[0] += held;
     return;
 #elif defined(VARIES)
-    /* Now and then, without a pattern: the constants are those of Numerical Recipes. */
+    /* Adds up in one order or the other, without a pattern: the constants are those of Numerical Recipes. */
     static uint32_t state;
     state = state * 1664525u + 1013904223u;
-    correct(z, n, out);
-    if (n > 2 && state >> 30 == 0) out[0] *= 1.0000003f;
+    if (state >> 31) {
+        correct(z, n, out);
+        return;
+    }
+    float m = top(z, n), sum = 0;
+    for (size_t i = n; i-- > 0;) sum += out[i] = expf(z[i] - m);
+    for (size_t i = 0; i < n; i++) out[i] /= sum;
     return;
 #elif defined(LEAVES_FLUSHING)
     if (n > 8) flush();
