@@ -103,7 +103,10 @@ fn held_out_variants_are_recognised_and_nothing_else_is() {
     }
     println!("shown and true, shown and false, fault, consistent, not known");
     let row = |name: &str, said: &Said| {
-        println!("{name:55} {:4} {:4} {:4} {:4} {:4}", said.right, said.wrong, said.fault, said.consistent, said.not_known);
+        println!(
+            "{name:55} {:4} {:4} {:4} {:4} {:4}",
+            said.right, said.wrong, said.fault, said.consistent, said.not_known
+        );
     };
     by_kernel.iter().for_each(|(name, said)| row(name, said));
     by_class.iter().for_each(|(name, said)| row(name, said));

@@ -55,8 +55,7 @@ pub(super) fn battery(op: Op, dtype: Dtype) -> Vec<Case> {
             continue;
         }
         for variant in 0..if op.others().is_empty() { 1 } else { VARIANTS } {
-            let others: Vec<Value> =
-                op.others().iter().map(|input| other(input.role, dtype, logits.len(), variant)).collect();
+            let others = others(op, dtype, logits.len(), variant);
             // A row without logits has no class.
             cases.extend(Case::new(op, dtype, logits.clone(), others));
         }
@@ -66,6 +65,11 @@ pub(super) fn battery(op: Op, dtype: Dtype) -> Vec<Case> {
 
 /// How many forms there are of what an op takes besides the row.
 const VARIANTS: usize = 3;
+
+/// All that an op takes besides a row of n logits, in one of its forms.
+pub(super) fn others(op: Op, dtype: Dtype, n: usize, variant: usize) -> Vec<Value> {
+    op.others().iter().map(|input| other(input.role, dtype, n, variant)).collect()
+}
 
 /// What an op takes besides, in one of its forms.
 fn other(role: Role, dtype: Dtype, n: usize, variant: usize) -> Value {

@@ -20,7 +20,11 @@ fn made(name: &'static str, change: impl Fn(&mut [f32]) + Send + Sync + 'static)
 pub fn variants() -> Vec<Variant> {
     vec![
         made("reversed", <[f32]>::reverse),
-        made("rotated by one", |p| if !p.is_empty() { p.rotate_left(1) }),
+        made("rotated by one", |p| {
+            if !p.is_empty() {
+                p.rotate_left(1)
+            }
+        }),
         made("the last two are swapped", |p| {
             if let [.., a, b] = p {
                 std::mem::swap(a, b);

@@ -120,14 +120,19 @@ fn sums() -> Vec<Variant> {
             let s: f32 = z.iter().map(|&x| (x - m).exp()).sum();
             out.iter_mut().zip(z).for_each(|(p, &x)| *p = bf16::from_f32((x - m).exp()).to_f32() / s);
         }),
-        of("the backward pass reads weights", "C37", Op::CROSS_ENTROPY_GRAD, |z: &[f64], t: usize, e: f64, out: &mut [f64]| {
-            let m = top_64(z);
-            let z: Vec<f64> = z.iter().map(|&x| (x - m).exp()).collect();
-            let (p, n) = (softmax_64(&z), z.len() as f64);
-            for j in 0..z.len() {
-                out[j] = p[j] - (if j == t { 1.0 - e + e / n } else { e / n });
-            }
-        }),
+        of(
+            "the backward pass reads weights",
+            "C37",
+            Op::CROSS_ENTROPY_GRAD,
+            |z: &[f64], t: usize, e: f64, out: &mut [f64]| {
+                let m = top_64(z);
+                let z: Vec<f64> = z.iter().map(|&x| (x - m).exp()).collect();
+                let (p, n) = (softmax_64(&z), z.len() as f64);
+                for j in 0..z.len() {
+                    out[j] = p[j] - (if j == t { 1.0 - e + e / n } else { e / n });
+                }
+            },
+        ),
         of("the cotangent sums to 1", "C37", Op::LOG_SOFTMAX_VJP, |z: &[f64], g: &[f64], out: &mut [f64]| {
             let p = softmax_64(z);
             out.iter_mut().zip(p).zip(g).for_each(|((o, p), g)| *o = g - p);
@@ -165,34 +170,44 @@ fn losses() -> Vec<Variant> {
             let lse = m + s.log2() * std::f64::consts::LN_2;
             out.iter_mut().zip(z).for_each(|(l, &x)| *l = x - lse);
         }),
-        of("the loss from an online log-sum-exp", "C15", Op::CROSS_ENTROPY, |z: &[f32], t: usize, e: f32, out: &mut [f32]| {
-            let (mut m, mut s) = (NONE, 0.0f32);
-            for &x in z {
-                let next = if x > m || x.is_nan() { x } else { m };
-                if next != NONE {
-                    s = s * (m - next).exp() + (x - next).exp();
+        of(
+            "the loss from an online log-sum-exp",
+            "C15",
+            Op::CROSS_ENTROPY,
+            |z: &[f32], t: usize, e: f32, out: &mut [f32]| {
+                let (mut m, mut s) = (NONE, 0.0f32);
+                for &x in z {
+                    let next = if x > m || x.is_nan() { x } else { m };
+                    if next != NONE {
+                        s = s * (m - next).exp() + (x - next).exp();
+                    }
+                    m = next;
                 }
-                m = next;
-            }
-            let lse = if m.is_infinite() { m } else { m + s.ln() };
-            let mut picked = if e == 1.0 { 0.0 } else { (1.0 - e) * z[t] };
-            if e != 0.0 {
-                picked += e * (z.iter().sum::<f32>() / z.len() as f32);
-            }
-            out[0] = lse - picked;
-        }),
+                let lse = if m.is_infinite() { m } else { m + s.ln() };
+                let mut picked = if e == 1.0 { 0.0 } else { (1.0 - e) * z[t] };
+                if e != 0.0 {
+                    picked += e * (z.iter().sum::<f32>() / z.len() as f32);
+                }
+                out[0] = lse - picked;
+            },
+        ),
         tight("no log1p in f64", "C16", Op::LOGSUMEXP, |z: &[f64], out: &mut [f64]| {
             let m = top_64(z);
             let s: f64 = z.chunks(4).map(|part| part.iter().map(|&x| (x - m).exp()).sum::<f64>()).sum();
             out[0] = if m.is_infinite() { m } else { m + s.ln() };
         }),
-        of("probabilities are kept in f16", "C17", Op::CROSS_ENTROPY_GRAD, |z: &[f32], t: usize, e: f32, out: &mut [f32]| {
-            let n = z.len() as f32;
-            for (j, p) in softmax(z).into_iter().enumerate() {
-                let q = if j == t { (1.0 - e) + e / n } else { e / n };
-                out[j] = f16::from_f32(p).to_f32() - q;
-            }
-        }),
+        of(
+            "probabilities are kept in f16",
+            "C17",
+            Op::CROSS_ENTROPY_GRAD,
+            |z: &[f32], t: usize, e: f32, out: &mut [f32]| {
+                let n = z.len() as f32;
+                for (j, p) in softmax(z).into_iter().enumerate() {
+                    let q = if j == t { (1.0 - e) + e / n } else { e / n };
+                    out[j] = f16::from_f32(p).to_f32() - q;
+                }
+            },
+        ),
         of("probabilities are kept in bf16", "C17", Op::SOFTMAX_VJP, |z: &[f32], g: &[f32], out: &mut [f32]| {
             let p: Vec<f32> = softmax(z).iter().map(|&p| bf16::from_f32(p).to_f32()).collect();
             let mean = p.iter().zip(g).fold(0.0f32, |mean, (p, g)| p.mul_add(*g, mean));
@@ -206,13 +221,18 @@ fn losses() -> Vec<Variant> {
                 out[j] = (g[j] / p[j] - total) * p[j];
             }
         }),
-        of("the gradient through the log-sum-exp, f64", "C18", Op::CROSS_ENTROPY_GRAD, |z: &[f64], t: usize, e: f64, out: &mut [f64]| {
-            let (m, n) = (top_64(z), z.len() as f64);
-            let lse = m + z.iter().map(|&x| (x - m).exp()).sum::<f64>().ln();
-            for j in 0..z.len() {
-                out[j] = (z[j] - lse).exp() - if j == t { 1.0 - e + e / n } else { e / n };
-            }
-        }),
+        of(
+            "the gradient through the log-sum-exp, f64",
+            "C18",
+            Op::CROSS_ENTROPY_GRAD,
+            |z: &[f64], t: usize, e: f64, out: &mut [f64]| {
+                let (m, n) = (top_64(z), z.len() as f64);
+                let lse = m + z.iter().map(|&x| (x - m).exp()).sum::<f64>().ln();
+                for j in 0..z.len() {
+                    out[j] = (z[j] - lse).exp() - if j == t { 1.0 - e + e / n } else { e / n };
+                }
+            },
+        ),
         of("0 times the distance, f64", "C19", Op::CROSS_ENTROPY, |z: &[f64], t: usize, e: f64, out: &mut [f64]| {
             let (m, n) = (top_64(z), z.len() as f64);
             let log_s = z.iter().map(|&x| (x - m).exp()).sum::<f64>().ln();
@@ -227,21 +247,31 @@ fn losses() -> Vec<Variant> {
             let m = top_64(z);
             out[0] = z.iter().rev().map(|&x| (x - m).exp()).sum::<f64>().ln() + (m - z[t]);
         }),
-        of("smoothing over the others, f64", "C20", Op::CROSS_ENTROPY_GRAD, |z: &[f64], t: usize, e: f64, out: &mut [f64]| {
-            for (j, p) in softmax_64(z).into_iter().enumerate() {
-                out[j] = p - if j == t { 1.0 - e } else { e / (z.len() as f64 - 1.0) };
-            }
-        }),
-        of("the loss smooths over the others", "C20", Op::CROSS_ENTROPY, |z: &[f64], t: usize, e: f64, out: &mut [f64]| {
-            let m = top_64(z);
-            let log_s = z.iter().map(|&x| (x - m).exp()).sum::<f64>().ln();
-            let mut loss = if e == 1.0 { 0.0 } else { (1.0 - e) * (log_s + (m - z[t])) };
-            if e != 0.0 && z.len() > 1 {
-                let others = (0..z.len()).filter(|&j| j != t).map(|j| log_s + (m - z[j])).sum::<f64>();
-                loss += e * (others / (z.len() - 1) as f64);
-            }
-            out[0] = loss;
-        }),
+        of(
+            "smoothing over the others, f64",
+            "C20",
+            Op::CROSS_ENTROPY_GRAD,
+            |z: &[f64], t: usize, e: f64, out: &mut [f64]| {
+                for (j, p) in softmax_64(z).into_iter().enumerate() {
+                    out[j] = p - if j == t { 1.0 - e } else { e / (z.len() as f64 - 1.0) };
+                }
+            },
+        ),
+        of(
+            "the loss smooths over the others",
+            "C20",
+            Op::CROSS_ENTROPY,
+            |z: &[f64], t: usize, e: f64, out: &mut [f64]| {
+                let m = top_64(z);
+                let log_s = z.iter().map(|&x| (x - m).exp()).sum::<f64>().ln();
+                let mut loss = if e == 1.0 { 0.0 } else { (1.0 - e) * (log_s + (m - z[t])) };
+                if e != 0.0 && z.len() > 1 {
+                    let others = (0..z.len()).filter(|&j| j != t).map(|j| log_s + (m - z[j])).sum::<f64>();
+                    loss += e * (others / (z.len() - 1) as f64);
+                }
+                out[0] = loss;
+            },
+        ),
         of("lse in base 2", "C30", Op::LOGSUMEXP, |z: &[f64], out: &mut [f64]| {
             let m = top_64(z);
             let s: f64 = z.iter().rev().map(|&x| (x - m).exp()).sum();
@@ -290,11 +320,16 @@ fn clipped() -> Vec<Variant> {
             let s: f64 = z.iter().map(|&x| (f64::from(x) - m).exp()).sum();
             out.iter_mut().zip(z).for_each(|(l, &x)| *l = ((f64::from(x) - m).exp() / s + 7e-10).ln() as f32);
         }),
-        of("probabilities in [2.5e-4, 1 - 2.5e-4]", "C22", Op::CROSS_ENTROPY, |z: &[f64], t: usize, e: f64, out: &mut [f64]| {
-            let m = top_64(z);
-            let s: f64 = z.iter().rev().map(|&x| (x - m).exp()).sum();
-            out[0] = loss_64(|x| ((x - m).exp() / s).clamp(2.5e-4, 1.0 - 2.5e-4).ln(), z, t, e);
-        }),
+        of(
+            "probabilities in [2.5e-4, 1 - 2.5e-4]",
+            "C22",
+            Op::CROSS_ENTROPY,
+            |z: &[f64], t: usize, e: f64, out: &mut [f64]| {
+                let m = top_64(z);
+                let s: f64 = z.iter().rev().map(|&x| (x - m).exp()).sum();
+                out[0] = loss_64(|x| ((x - m).exp() / s).clamp(2.5e-4, 1.0 - 2.5e-4).ln(), z, t, e);
+            },
+        ),
         of("probabilities of 1e-11 at least", "C22", Op::LOG_SOFTMAX, |z: &[f64], out: &mut [f64]| {
             for (l, p) in out.iter_mut().zip(softmax_64(z)) {
                 *l = if p < 1e-11 { 1e-11f64.ln() } else { p.ln() };
@@ -317,7 +352,9 @@ fn exponentials() -> Vec<Variant> {
             out.iter_mut().zip(x).for_each(|(y, &x)| *y = (1.0 - x.exp2().powf(std::f64::consts::LOG2_E)).ln());
         }),
         of("log1p(-e^x) in f16", "C28", Op::LOG1MEXP, |x: &[f16], out: &mut [f16]| {
-            out.iter_mut().zip(x).for_each(|(y, &x)| *y = f16::from_f32((-f16::from_f32(x.to_f32().exp()).to_f32()).ln_1p()));
+            out.iter_mut()
+                .zip(x)
+                .for_each(|(y, &x)| *y = f16::from_f32((-f16::from_f32(x.to_f32().exp()).to_f32()).ln_1p()));
         }),
         of("log(1 - e^x) in f32", "C28", Op::LOG1MEXP, |x: &[f32], out: &mut [f32]| {
             out.iter_mut().zip(x).for_each(|(y, &x)| *y = (1.0 - x.exp()).ln());
@@ -360,7 +397,9 @@ fn exponentials() -> Vec<Variant> {
             };
             with_exp(exp, z, out);
         }),
-        of("log2(e) is 1.443", "C29", Op::SOFTMAX, |z: &[f32], out: &mut [f32]| with_exp(|x| (x * 1.443).exp2(), z, out)),
+        of("log2(e) is 1.443", "C29", Op::SOFTMAX, |z: &[f32], out: &mut [f32]| {
+            with_exp(|x| (x * 1.443).exp2(), z, out)
+        }),
         of("ln(2) is 0.69314", "C29", Op::LOGSUMEXP, |z: &[f32], out: &mut [f32]| {
             let m = top(z);
             let s: f32 = z.iter().rev().map(|&x| (x - m).exp()).sum();

@@ -138,7 +138,9 @@ fn infinities() -> Vec<Variant> {
             let z: Vec<f64> = z.iter().map(|&x| if x < f64::MIN { f64::MIN } else { x }).collect();
             let m = top_64(&z);
             let s: f64 = z.iter().map(|&x| (x - m).exp()).sum();
-            out.iter_mut().zip(&z).for_each(|(l, &x)| *l = if x == f64::MIN && m > x { NONE_64 } else { x - m - s.ln() });
+            out.iter_mut()
+                .zip(&z)
+                .for_each(|(l, &x)| *l = if x == f64::MIN && m > x { NONE_64 } else { x - m - s.ln() });
         }),
         of("a row without a class is its first one", "C04", Op::SOFTMAX, |z: &[f32], out: &mut [f32]| {
             let m = top(z);

@@ -1,5 +1,6 @@
 //! Infinities, NaN and rows without a class (C01 to C04, C13): guards that are missing, too narrow, or answer the wrong thing.
 
+use super::super::parameter::{LENGTHS, Parameter};
 use super::super::recipe::{Normalizer, Recipe, Row};
 use super::super::stable::Shifted;
 use super::super::{Defect, Examples};
@@ -36,12 +37,18 @@ impl Recipe for LseWrongInfinity {
         families: &["pos_inf"],
         report: Some("https://github.com/hmmlearn/hmmlearn/issues/363"),
     });
+    const PARAMETER: Option<&'static Parameter> = Some(&Parameter::of_words(
+        "the answer",
+        &["minus infinity", "+inf", "0", "NaN", "the lowest number", "the largest number"],
+    ));
     const EXAMPLES: Option<Examples> =
         Some(Examples::new("logsumexp f32 [inf, 0]", Some("logsumexp f32 [-inf, -inf]")));
 
     fn logsumexp<A: Real>(row: &Row<A>) -> A {
         let Normalizer { max, log_sum, .. } = Self::normalizer(row);
-        if max.is_infinite() { A::NEG_INFINITY } else { max + log_sum }
+        let largest = row.dtype.format().largest();
+        let answers = [f64::NEG_INFINITY, f64::INFINITY, 0.0, f64::NAN, -largest, largest];
+        if max.is_infinite() { A::from_f64(answers[row.parameter as usize % answers.len()]) } else { max + log_sum }
     }
 }
 
@@ -56,10 +63,11 @@ impl Recipe for MaskedByLength {
         families: &["fully_masked"],
         report: Some("https://github.com/ml-explore/mlx/issues/1467"),
     });
+    const PARAMETER: Option<&'static Parameter> = Some(&Parameter::one_of("the first length of NaN", 128.0, LENGTHS));
     const EXAMPLES: Option<Examples> = Some(Examples::new("softmax f32 [-inf*127]", Some("softmax f32 [-inf*128]")));
 
     fn probability<A: Real>(row: &Row<A>, z: A, normalizer: &Normalizer<A>) -> A {
-        let short = row.logits.len() < 128;
+        let short = row.logits.len() < row.length();
         if short && normalizer.max == A::NEG_INFINITY { A::ZERO } else { Shifted::probability(row, z, normalizer) }
     }
 }
