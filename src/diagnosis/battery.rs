@@ -16,6 +16,10 @@ const LEVELS: [f64; 24] = [
     700.0, 720.0, 750.0, 9.0e3, 2.0e4,
 ];
 
+/// Offsets below 0 between those, at which a search that starts from a number begins to fail.
+const BELOW: [f64; 14] =
+    [150.0, 200.0, 400.0, 500.0, 810.0, 1.0e3, 1.3e3, 1.8e3, 2.8e3, 4.0e3, 5.8e3, 7.5e3, 1.2e4, 3.0e4];
+
 /// Offsets beyond.
 const FAR: [f64; 3] = [4.0e4, 1.0e6, 1.0e30];
 
@@ -105,6 +109,7 @@ fn rows() -> Vec<Vec<f64>> {
             rows.push(vec![sign * level, sign * level - 1.0, sign * level - 0.5]);
         }
     }
+    rows.extend(BELOW.map(|level| vec![-level, -level - 1.0, -level]));
     for gap in LEVELS {
         rows.extend([vec![0.0, -gap], vec![-gap, 0.0]]);
     }

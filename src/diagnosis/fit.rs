@@ -110,6 +110,12 @@ impl Fit<'_> {
         found
     }
 
+    /// A hypothesis with the value that this case says; none where it says none.
+    pub fn refitted(&self, hypothesis: Hypothesis) -> Option<Hypothesis> {
+        let value = self.between(hypothesis, hypothesis.kernel.parameter()?)?;
+        Some(Hypothesis { value: Some(value), ..hypothesis })
+    }
+
     /// The value between two usual ones at which the deciding output is that of the kernel.
     fn between(&self, hypothesis: Hypothesis, parameter: &Parameter) -> Option<f64> {
         const STEPS: usize = 60;

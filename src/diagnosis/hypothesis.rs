@@ -58,11 +58,13 @@ impl<'s> Suspect<'s> {
     /// besides.
     pub fn ask(&self, oracle: &mut Oracle) -> Option<Asked> {
         let (op, dtype) = (self.case.op(), self.case.dtype());
-        let mut failing = self.probe(self.case);
-        let (place, is_far) = failing.failing_output(oracle)?;
         let right = builtin::all().iter().find(|known| known.is_trusted() && known.supports(op, dtype))?;
         let cases: Vec<Case> = battery(op, dtype).into_iter().filter(|case| accepts(self.kernel, case)).collect();
-        let mut battery = Battery { suspect: self, cases: &cases, probes: Vec::new(), right };
+        let mut battery = Battery { suspect: self, cases: &cases, probes: Vec::new(), right, is_ordinary: true };
+        let (failing, seen) = self.failing(oracle, &cases)?;
+        let (place, is_far) = seen;
+        let case = failing.trial.case();
+        battery.is_ordinary = failing.trial.class().is_ordinary();
         // That a defect is like itself explains nothing.
         let own = self.kernel.selector();
         let is_other =
@@ -70,16 +72,16 @@ impl<'s> Suspect<'s> {
         let mut first = First { probe: failing, place, is_far, textbooks: Vec::new(), right };
         let planted = || builtin::all().iter().filter(is_other);
         let plain = planted().map(Hypothesis::plain).filter(|one| first.admits(oracle, one)).collect();
-        if let Some(asked) = battery.ask(oracle, plain) {
-            return Some(asked);
+        if let Some(asked) = battery.ask(oracle, &mut first, plain) {
+            return self.explains(oracle, asked);
         }
         let Outcome::Outputs(outputs) = first.probe.outcome.clone() else { return None };
-        let fit = Fit { kernel: self.kernel, case: self.case, outputs: &outputs, place, right };
+        let fit = Fit { kernel: self.kernel, case, outputs: &outputs, place, right };
         let is_other_function =
             |known: &&Builtin| known.parameter().is_none_or(|parameter| !parameter.also.contains(&own.as_str()));
         let besides = builtin::unlisted().iter().filter(is_other);
         let (mut own_type, mut other_types) = (Vec::new(), Vec::new());
-        let mut budget = LOGITS / self.case.logits().len().max(1);
+        let mut budget = LOGITS / case.logits().len().max(1);
         for known in planted().chain(besides).filter(is_other_function) {
             for inside in insides(known, dtype) {
                 let hypothesis = Hypothesis { inside, ..Hypothesis::plain(known) };
@@ -91,7 +93,40 @@ impl<'s> Suspect<'s> {
                 if inside.is_none() { own_type.extend(found) } else { other_types.extend(found) }
             }
         }
-        battery.ask(oracle, own_type).or_else(|| battery.ask(oracle, other_types))
+        let asked = battery.ask(oracle, &mut first, own_type);
+        let asked = asked.or_else(|| battery.ask(oracle, &mut first, other_types))?;
+        self.explains(oracle, asked)
+    }
+
+    /// The failing case with the output that fails most. Where each of its outputs is good by itself, and what fails is what they have to do
+    /// with each other or with other rows, the first case of the battery that has such an output.
+    fn failing<'a>(&self, oracle: &mut Oracle, cases: &'a [Case]) -> Option<(Probe<'a>, (usize, bool))>
+    where
+        's: 'a,
+    {
+        let mut first = self.probe(self.case);
+        if let Some(seen) = first.failing_output(oracle) {
+            return Some((first, seen));
+        }
+        if !matches!(first.outcome, Outcome::Outputs(_)) {
+            return None;
+        }
+        cases.iter().find_map(|case| {
+            let mut probe = self.probe(case);
+            probe.failing_output(oracle).map(|seen| (probe, seen))
+        })
+    }
+
+    /// What was found, where it explains the failing case, too: what answers alike must fail there with the verdict of the kernel.
+    fn explains(&self, oracle: &mut Oracle, asked: Asked) -> Option<Asked> {
+        let Asked::Shown(recognised) = &asked else { return Some(asked) };
+        let mut probe = self.probe(self.case);
+        if probe.failing_output(oracle).is_some() {
+            return Some(asked);
+        }
+        let theirs = probe.trial.judge(oracle, &recognised.hypothesis, self.claims).verdict;
+        let ours = probe.trial.judge(oracle, self.kernel, self.claims).verdict;
+        (ours == theirs && probe.is_alike(oracle, &recognised.hypothesis).is_some()).then_some(asked)
     }
 
     fn probe<'a>(&self, case: &'a Case) -> Probe<'a>
@@ -162,18 +197,67 @@ struct Battery<'a, 's> {
     cases: &'a [Case],
     probes: Vec<Probe<'a>>,
     right: &'static Builtin,
+    /// Whether the failing case is an ordinary row. Then rows that are not tell nothing where one of the two answers well.
+    is_ordinary: bool,
 }
 
 impl<'a, 's: 'a> Battery<'a, 's> {
-    /// What is left of hypotheses that answer alike on the failing case.
-    fn ask(&mut self, oracle: &mut Oracle, mut alike: Vec<Hypothesis>) -> Option<Asked> {
+    /// What is left of hypotheses that answer alike on the failing case. Where nothing is, those that came farthest get the number in them
+    /// from the row that they failed on, on which more of its digits may show.
+    fn ask(&mut self, oracle: &mut Oracle, first: &mut First, alike: Vec<Hypothesis>) -> Option<Asked> {
+        /// So many are tried again.
+        const AGAIN: usize = 6;
+        let (alike, mut dropped) = self.pass(oracle, alike)?;
+        if !alike.is_empty() {
+            return self.answer(oracle, alike);
+        }
+        dropped.retain(|(one, _)| one.kernel.parameter().is_some_and(|parameter| parameter.is_continuous));
+        dropped.sort_by_key(|(_, place)| std::cmp::Reverse(*place));
+        dropped.truncate(AGAIN);
+        let mut again = Vec::new();
+        for (one, place) in dropped {
+            again.extend(self.refitted(oracle, one, place).filter(|one| first.admits(oracle, one)));
+        }
+        let (alike, _) = self.pass(oracle, again)?;
+        self.answer(oracle, alike)
+    }
+
+    /// Which hypotheses answer alike on every case, and on which case each of the others does not; none where the kernel cannot be asked.
+    fn pass(
+        &mut self,
+        oracle: &mut Oracle,
+        mut alike: Vec<Hypothesis>,
+    ) -> Option<(Vec<Hypothesis>, Vec<(Hypothesis, usize)>)> {
+        let (is_ordinary, mut dropped) = (self.is_ordinary, Vec::new());
         for place in 0..self.cases.len() {
             if alike.is_empty() {
-                return None;
+                break;
             }
             let probe = self.probe(place)?;
-            alike.retain(|one| probe.is_alike(oracle, one).is_some());
+            let is_beside = is_ordinary && !probe.trial.class().is_ordinary();
+            alike.retain(|one| {
+                let is_kept = probe.is_alike(oracle, one).is_some() || is_beside && probe.tells_nothing(oracle, one);
+                if !is_kept {
+                    dropped.push((*one, place));
+                }
+                is_kept
+            });
         }
+        Some((alike, dropped))
+    }
+
+    /// A hypothesis with the number that the kernel's answer on a case says.
+    fn refitted(&mut self, oracle: &mut Oracle, one: Hypothesis, place: usize) -> Option<Hypothesis> {
+        let probe = self.probes.get_mut(place)?;
+        let (output, _) = probe.failing_output(oracle)?;
+        let Outcome::Outputs(outputs) = &probe.outcome else { return None };
+        let case = probe.trial.case();
+        let fit = Fit { kernel: self.suspect.kernel, case, outputs, place: output, right: self.right };
+        fit.refitted(one)
+    }
+
+    /// What hypotheses that answer alike on every case say.
+    fn answer(&mut self, oracle: &mut Oracle, mut alike: Vec<Hypothesis>) -> Option<Asked> {
         // What an unstable kernel does is also done by a planted defect, which says more; and a planted defect more than what is in no list.
         alike.sort_by_key(|one| {
             (one.kernel.defect().is_none(), one.kernel.parameter().is_some_and(|_| one.value.is_none()))
@@ -225,6 +309,15 @@ impl Probe<'_> {
         let failing = judged.iter().enumerate().filter(|(_, output)| output.verdict.is_failure());
         let (place, worst) = failing.max_by(|(_, a), (_, b)| a.ratio.total_cmp(&b.ratio))?;
         Some((place, worst.ratio >= FAR))
+    }
+
+    /// Whether the kernel or another one answers well, so that what they do otherwise is beside the question on rows of another kind.
+    fn tells_nothing(&mut self, oracle: &mut Oracle, other: &dyn Kernel) -> bool {
+        let answer = self.trial.outcome(other);
+        let is_good = |judgement: crate::judge::Judgement| !judgement.verdict.is_failure();
+        let (ours, claims) = (self.outcome.clone(), self.claims.clone());
+        is_good(self.trial.judge_alone(oracle, &claims, &ours))
+            || is_good(self.trial.judge_alone(oracle, &claims, &answer))
     }
 
     /// Whether another kernel fails on the case, if it answers as this one did: by the same fault, or by outputs that are the same but for

@@ -4,7 +4,7 @@ use super::super::parameter::{EPSILONS, Parameter};
 use super::super::recipe::{Normalizer, Recipe, Row, loss_of_log_probabilities};
 use super::super::stable::{Log1p, Shifted};
 use super::super::{Defect, Examples};
-use super::sums::{TYPES, narrowed};
+use super::sums::{SHAPES, TYPES, narrowed, shaped_sum};
 use crate::dtype::Dtype;
 use crate::kernel::{Claims, Real};
 use crate::op::Op;
@@ -44,7 +44,12 @@ impl Recipe for LogOfOnePlus {
         families: &["dominant", "cancellation"],
         report: Some("https://github.com/scipy/scipy/issues/18295"),
     });
+    const PARAMETER: Option<&'static Parameter> = Some(&Parameter::of_words("the sums", SHAPES));
     const EXAMPLES: Option<Examples> = Some(Examples::new("logsumexp f32 [0, -40]", Some("logsumexp f32 [0, 0]")));
+
+    fn sum<A: Real>(row: &Row<A>, terms: &[A]) -> A {
+        shaped_sum(row.parameter as usize, terms, &|x| x)
+    }
 
     fn claims(op: Op, dtype: Dtype) -> Claims {
         Log1p::claims(op, dtype)

@@ -39,7 +39,19 @@ impl Recipe for LseWrongInfinity {
     });
     const PARAMETER: Option<&'static Parameter> = Some(&Parameter::of_words(
         "the answer",
-        &["minus infinity", "+inf", "0", "NaN", "the lowest number", "the largest number"],
+        &[
+            "minus infinity",
+            "+inf",
+            "0",
+            "NaN",
+            "the lowest number",
+            "the largest number",
+            "0 where the maximum is minus infinity",
+            "the lowest number where it is minus infinity",
+            "+inf where it is minus infinity",
+            "0 where it is +inf",
+            "the largest number where it is +inf",
+        ],
     ));
     const EXAMPLES: Option<Examples> =
         Some(Examples::new("logsumexp f32 [inf, 0]", Some("logsumexp f32 [-inf, -inf]")));
@@ -48,7 +60,17 @@ impl Recipe for LseWrongInfinity {
         let Normalizer { max, log_sum, .. } = Self::normalizer(row);
         let largest = row.dtype.format().largest();
         let answers = [f64::NEG_INFINITY, f64::INFINITY, 0.0, f64::NAN, -largest, largest];
-        if max.is_infinite() { A::from_f64(answers[row.parameter as usize % answers.len()]) } else { max + log_sum }
+        let (answer, is_meant) = match row.parameter as usize {
+            place @ 0..=5 => (answers[place], true),
+            place @ 6..=8 => ([0.0, -largest, f64::INFINITY][place - 6], max == A::NEG_INFINITY),
+            9 => (0.0, max != A::NEG_INFINITY),
+            _ => (largest, max != A::NEG_INFINITY),
+        };
+        match max.is_infinite() {
+            true if is_meant => A::from_f64(answer),
+            true => max,
+            false => max + log_sum,
+        }
     }
 }
 

@@ -74,11 +74,31 @@ fn narrow_sum<A: Real>(row: &Row<A>, terms: &[A]) -> A {
             Dtype::F64 => (0, Dtype::F32),
         },
     };
-    let narrow = |x: A| A::from_f64(dtype.round(x.to_f64()));
+    shaped_sum(shape, terms, &|x: A| A::from_f64(dtype.round(x.to_f64())))
+}
+
+/// The orders that sums may be taken in, but for those in [`NARROW`] that round once.
+pub(in super::super) const SHAPES: &[&str] = &[
+    "one by one",
+    "by halves",
+    "rounded once",
+    "in 4 lanes",
+    "in 8 lanes",
+    "in 16 lanes",
+    "in 32 lanes",
+    "in blocks of 4",
+    "in blocks of 8",
+    "in blocks of 16",
+    "in blocks of 32",
+    "in blocks of 64",
+];
+
+/// The sum in one of [`SHAPES`], each addition rounded.
+pub(in super::super) fn shaped_sum<A: Real>(shape: usize, terms: &[A], narrow: &dyn Fn(A) -> A) -> A {
     let one_by_one = |terms: &[A]| terms.iter().fold(A::ZERO, |sum, &term| narrow(sum + term));
     match shape {
         0 => one_by_one(terms),
-        1 => halves(terms, &narrow),
+        1 => halves(terms, narrow),
         2 => narrow(in_order(terms)),
         3..=6 => {
             let mut lanes = vec![A::ZERO; 4 << (shape - 3)];
@@ -136,8 +156,13 @@ impl Recipe for NarrowThroughout {
         families: &["ordinary", "ties", "long"],
         report: Some("https://github.com/ml-explore/mlx/pull/953"),
     });
+    const PARAMETER: Option<&'static Parameter> = Some(&Parameter::of_words("the sums", SHAPES));
     const EXAMPLES: Option<Examples> = Some(Examples::new("softmax bf16 [0*300]", Some("softmax f16 [0, 0]")));
     const IN_STORAGE_DTYPE: bool = true;
+
+    fn sum<A: Real>(row: &Row<A>, terms: &[A]) -> A {
+        shaped_sum(row.parameter as usize, terms, &|x| x)
+    }
 
     fn supports(_: Op, dtype: Dtype) -> bool {
         dtype.accumulator() != dtype

@@ -5,6 +5,7 @@ use super::super::Defect;
 use super::super::parameter::{EPSILONS, LENGTHS, Parameter};
 use super::super::recipe::{Normalizer, Recipe, Row, loss_of_log_probabilities};
 use super::super::stable::Shifted;
+use crate::dtype::Dtype;
 use crate::kernel::Real;
 
 /// A defect of a class that is not planted.
@@ -151,58 +152,64 @@ impl Recipe for CoarseExp {
     ));
 
     fn exp<A: Real>(row: &Row<A>, x: A) -> A {
-        A::from_f64(coarse_exp(row.parameter as usize, x.to_f64()))
+        coarse_exp(row.parameter as usize, x)
     }
 }
 
-/// `e^x` in one of the ways that [`CoarseExp`] lists.
-fn coarse_exp(way: usize, x: f64) -> f64 {
-    use crate::dtype::Dtype;
-    use std::f64::consts::{LN_2, LOG2_E};
+/// `e^x` in one of the ways that [`CoarseExp`] lists, each operation rounded to the type.
+fn coarse_exp<A: Real>(way: usize, x: A) -> A {
     /// Below, no way gives a number that is told from 0.
     const LEAST: f64 = -746.0;
+    let of = A::from_f64;
     if x.is_nan() {
         return x;
     }
-    let taylor = |degree: usize, r: f64| (1..=degree).rev().fold(1.0, |sum, i| 1.0 + r * sum / i as f64);
-    let y = x * LOG2_E;
-    if x < LEAST {
-        return 0.0;
+    if x < of(LEAST) {
+        return A::ZERO;
     }
-    // The bits of an f32, or their upper half in a double.
+    let (log2_e, log_2) = (of(std::f64::consts::LOG2_E), of(std::f64::consts::LN_2));
+    let floor = |y: A| of(y.to_f64().floor());
+    let y = x * log2_e;
+    let (nearest, below) = (of(y.to_f64().round()), floor(y));
+    let taylor = |degree: usize, r: A| {
+        let factorial = |k: usize| (1..=k).fold(1.0, |product, i| product * i as f64);
+        (0..degree).rev().fold(of(1.0 / factorial(degree)), |sum, k| of(1.0 / factorial(k)) + r * sum)
+    };
+    // The bits of an f32.
     let bits = |offset: f64| {
-        let bits = y.mul_add(8_388_608.0, 127.0 * 8_388_608.0 - offset);
-        if bits <= 0.0 { 0.0 } else { f64::from(f32::from_bits(bits as u32)) }
+        let bits = (x * of(8_388_608.0 * std::f64::consts::LOG2_E) + of(127.0 * 8_388_608.0 - offset)).to_f64();
+        of(if bits <= 0.0 { 0.0 } else { f64::from(f32::from_bits(bits as u32)) })
     };
-    let table = |size: f64, low: &dyn Fn(f64) -> f64| low((y - y.floor()) * size) * y.floor().exp2();
-    let interpolated = |size: f64| {
-        table(size, &|at| {
-            let (low, high) = ((at.floor() / size).exp2(), ((at.floor() + 1.0) / size).exp2());
-            low + (high - low) * (at - at.floor())
-        })
-    };
+    let at = |size: f64| (y - below) * of(size);
+    let entry = |place: A, size: f64| (place / of(size)).exp2();
     match way {
-        0..=6 => taylor(way + 1, x - y.round() * LN_2) * y.round().exp2(),
+        0..=6 => taylor(way + 1, x - nearest * log_2) * nearest.exp2(),
         7..=12 => {
             let times = if way == 12 { 16 } else { way as i32 + 1 };
-            let base = (1.0 + x / f64::from(1 << times)).max(0.0);
+            let base = A::ZERO.larger(A::ONE + x / of(f64::from(1 << times)));
             (0..times).fold(base, |power, _| power * power)
         }
         13 => bits(366_393.0),
         14 => bits(298_765.0),
         15 => bits(0.0),
         16 => bits(60_801.0 * 8.0),
-        17..=22 => interpolated(f64::from(8 << (way - 17))),
+        17..=22 => {
+            let size = f64::from(8 << (way - 17));
+            let place = floor(at(size));
+            let (low, high) = (entry(place, size), entry(place + A::ONE, size));
+            (low + (high - low) * (at(size) - place)) * below.exp2()
+        }
         23..=26 => {
-            table(f64::from(16 << (2 * (way - 23))), &|at| (at.floor() / f64::from(16 << (2 * (way - 23)))).exp2())
+            let size = f64::from(16 << (2 * (way - 23)));
+            entry(floor(at(size)), size) * below.exp2()
         }
         27..=30 => {
             let size = f64::from(16 << (2 * (way - 27)));
-            ((y * size).round() / size).exp2()
+            of(((y * of(size)).to_f64().round() / size).exp2())
         }
-        31 => Dtype::F16.round(x.exp()),
-        32 => Dtype::Bf16.round(x.exp()),
-        _ => taylor(way - 31, (y - y.floor()) * LN_2) * y.floor().exp2(),
+        31 => of(Dtype::F16.round(x.exp().to_f64())),
+        32 => of(Dtype::Bf16.round(x.exp().to_f64())),
+        _ => taylor(way - 31, (y - below) * log_2) * below.exp2(),
     }
 }
 
