@@ -133,6 +133,25 @@ fn rows() -> Vec<Vec<f64>> {
     rows
 }
 
+/// Rows by which lengths within a kernel are told apart, of a block or of lanes: of every length up to 40 one whose last logit alone is a
+/// class, one that rises, and one with a spike at its end.
+pub(super) fn lengths(op: Op, dtype: Dtype) -> Vec<Case> {
+    const LONGEST: usize = 40;
+    const SPIKE: f64 = 800.0;
+    let row = |n: usize| {
+        let mut masked = vec![f64::NEG_INFINITY; n];
+        masked[n - 1] = 1.0;
+        let mut spiked = ordinary(n);
+        spiked[n - 1] = SPIKE;
+        [masked, (0..n).map(|i| i as f64).collect(), spiked]
+    };
+    let case = |row: Vec<f64>| {
+        let others = others(op, dtype, row.len(), 0);
+        Case::new(op, dtype, row.iter().map(|&z| dtype.round(z)).collect::<Vec<f64>>(), others).ok()
+    };
+    if op.is_elementwise() { Vec::new() } else { (1..=LONGEST).flat_map(row).filter_map(case).collect() }
+}
+
 /// The elements, one by one.
 fn elements() -> Vec<Vec<f64>> {
     let small = (1..=60).step_by(3).map(|k| 0.5f64.powi(k));

@@ -73,10 +73,14 @@ fn tried_in_words(tried: &[Tried]) -> String {
 
 /// What a planted defect explains.
 fn recognised_in_words(recognised: &Recognised) -> String {
-    let Recognised { hypothesis, defect, probes, telling } = recognised;
+    let Recognised { hypothesis, others, defect, probes, telling } = recognised;
+    let others = match others {
+        0 => String::new(),
+        _ => format!(" (as with {} of it)", plural_u64(*others as u64, "other value")),
+    };
     let report = defect.report.map_or_else(String::new, |link| format!(" Seen in public: {link}"));
     format!(
-        "Shown: on all {} it answers as {} does ({}), but for roundings, and on {telling} of them otherwise than a correct kernel. What that does: {}. Cure: {}.{report}",
+        "Shown: on all {} it answers as {}{others} does ({}), but for roundings, and on {telling} of them otherwise than a correct kernel. What that does: {}. Cure: {}.{report}",
         plural_u64(*probes as u64, "probe"),
         hypothesis.title(),
         hypothesis.kernel.summary(),

@@ -16,6 +16,8 @@ pub(super) struct Hypothesis {
     pub kernel: &'static Builtin,
     /// The value of its parameter, where that is not the one of the registry.
     pub value: Option<f64>,
+    /// Whether that value is a usual one and others near it were not tried.
+    pub is_about: bool,
     /// The type that it computes in, where that is another one.
     pub inside: Option<Dtype>,
 }
@@ -23,7 +25,14 @@ pub(super) struct Hypothesis {
 impl Hypothesis {
     /// The kernel as it is in the registry.
     pub fn plain(kernel: &'static Builtin) -> Self {
-        Self { kernel, value: None, inside: None }
+        Self { kernel, value: None, is_about: false, inside: None }
+    }
+
+    /// Whether its value was found from what the kernel answers, and not taken from a list.
+    pub fn is_found(&self) -> bool {
+        self.value.is_some()
+            && !self.is_about
+            && self.kernel.parameter().is_some_and(|parameter| parameter.is_continuous)
     }
 
     /// Whether it is the textbook itself, and nothing but the type or what is claimed of it is wrong.
@@ -34,7 +43,12 @@ impl Hypothesis {
 
     /// What sets it apart from the kernel of the registry, in words; none where nothing does.
     pub fn difference(&self) -> Option<String> {
-        let value = self.value.zip(self.kernel.parameter()).map(|(value, parameter)| parameter.say(value));
+        // What is planted is told in the summary.
+        let default = |parameter: &Parameter| self.kernel.defect().is_none().then_some(parameter.default);
+        let value = self.kernel.parameter().and_then(|parameter| {
+            let value = self.value.or_else(|| default(parameter))?;
+            Some(parameter.say(value, self.is_about))
+        });
         let inside = self.inside.map(|dtype| format!("{dtype} inside"));
         match (value, inside) {
             (Some(value), Some(inside)) => Some(format!("{value} and {inside}")),
@@ -100,20 +114,20 @@ impl Fit<'_> {
     pub fn candidates(&self, hypothesis: Hypothesis, is_plain_too: bool) -> Vec<Hypothesis> {
         let mut found: Vec<Hypothesis> = is_plain_too.then_some(hypothesis).into_iter().collect();
         let Some(parameter) = hypothesis.kernel.parameter() else { return found };
-        let with = |value: f64| Hypothesis { value: Some(value), ..hypothesis };
+        let with = |value: f64| Hypothesis { value: Some(value), is_about: false, ..hypothesis };
         if parameter.is_continuous {
             found.extend(self.between(hypothesis, parameter).map(with));
             found.extend(self.along(hypothesis, parameter).map(with));
         }
         let others = parameter.usual.iter().copied().filter(|&value| value != parameter.default);
-        found.extend(others.map(with));
+        found.extend(others.map(|value| Hypothesis { is_about: parameter.is_continuous, ..with(value) }));
         found
     }
 
     /// A hypothesis with the value that this case says; none where it says none.
     pub fn refitted(&self, hypothesis: Hypothesis) -> Option<Hypothesis> {
         let value = self.between(hypothesis, hypothesis.kernel.parameter()?)?;
-        Some(Hypothesis { value: Some(value), ..hypothesis })
+        Some(Hypothesis { value: Some(value), is_about: false, ..hypothesis })
     }
 
     /// The value between two usual ones at which the deciding output is that of the kernel.
@@ -190,7 +204,7 @@ impl Fit<'_> {
 /// Whether two outputs differ by a tenth at most.
 fn is_close(a: f64, b: f64) -> bool {
     const PART: f64 = 0.1;
-    a == b || (a.is_nan() && b.is_nan()) || (a - b).abs() <= PART * a.abs().max(b.abs())
+    a == b || (a.is_nan() && b.is_nan()) || (a - b).is_finite() && (a - b).abs() <= PART * a.abs().max(b.abs())
 }
 
 /// The number with the fewest decimal digits near a value that will do; the value where none does.

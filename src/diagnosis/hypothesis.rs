@@ -2,7 +2,7 @@
 //! as the defect does on every case of the [`battery`](super::battery), the defect explains it; where several defects of different classes
 //! answer so, no one of them does.
 
-use super::battery::battery;
+use super::battery::{battery, lengths};
 use super::fit::{Fit, Hypothesis, insides};
 use crate::case::Case;
 use crate::dtype::Dtype;
@@ -17,6 +17,8 @@ use crate::trial::Trial;
 pub(super) struct Recognised {
     /// What answers alike, and what is known of it.
     pub hypothesis: Hypothesis,
+    /// How many other values of its parameter answer alike, too.
+    pub others: usize,
     pub defect: Defect,
     /// The cases that both were run on, and on how many of these the correct kernel answers otherwise.
     pub probes: usize,
@@ -34,11 +36,14 @@ pub(super) enum Asked {
 impl Asked {
     /// The defect that explains it, as results have it.
     pub fn likeness(&self) -> Option<Likeness> {
-        let Asked::Shown(Recognised { hypothesis, defect, probes, telling }) = self else { return None };
+        let Asked::Shown(Recognised { hypothesis, others, defect, probes, telling }) = self else { return None };
         Some(Likeness {
             kernel: hypothesis.kernel.name().into(),
             class: defect.class.into(),
-            parameter: hypothesis.difference(),
+            parameter: match others {
+                0 => hypothesis.difference(),
+                _ => hypothesis.difference().map(|words| format!("{words}, or another")),
+            },
             probes: *probes as u64,
             telling: *telling as u64,
         })
@@ -258,19 +263,53 @@ impl<'a, 's: 'a> Battery<'a, 's> {
 
     /// What hypotheses that answer alike on every case say.
     fn answer(&mut self, oracle: &mut Oracle, mut alike: Vec<Hypothesis>) -> Option<Asked> {
-        // What an unstable kernel does is also done by a planted defect, which says more; and a planted defect more than what is in no list.
-        alike.sort_by_key(|one| {
-            (one.kernel.defect().is_none(), one.kernel.parameter().is_some_and(|_| one.value.is_none()))
-        });
+        // What an unstable kernel does is also done by a planted defect, which says more, as it does of what is in no list.
+        alike.sort_by_key(|one| one.kernel.defect().is_none());
         let (&hypothesis, right) = (alike.first()?, self.right);
         let defect = hypothesis.kernel.mechanism()?;
         let is_of_class = |one: &Hypothesis| one.kernel.mechanism().is_some_and(|other| other.class == defect.class);
         if !alike.iter().all(is_of_class) {
             return Some(Asked::Open(alike));
         }
+        // Of several numbers in it, those that more rows leave.
+        let mut values = alike.clone();
+        values.retain(|one| one.kernel.name() == hypothesis.kernel.name() && one.inside == hypothesis.inside);
+        // One that was found is the one.
+        if hypothesis.is_found() {
+            values.truncate(1);
+        } else if values.len() > 1 {
+            self.narrow(oracle, &mut values);
+        }
+        let hypothesis = *values.first()?;
+        let others = values.len() - 1;
         let telling =
             self.probes.iter_mut().filter_map(|probe| probe.is_alike(oracle, right).is_none().then_some(())).count();
-        Some(Asked::Shown(Recognised { hypothesis, defect, probes: 1 + self.cases.len(), telling: 1 + telling }))
+        Some(Asked::Shown(Recognised {
+            hypothesis,
+            others,
+            defect,
+            probes: 1 + self.cases.len(),
+            telling: 1 + telling,
+        }))
+    }
+
+    /// Keeps the values of a parameter that answer alike on more rows, unless none does.
+    fn narrow(&self, oracle: &mut Oracle, values: &mut Vec<Hypothesis>) {
+        let Suspect { kernel, case, .. } = self.suspect;
+        for case in lengths(case.op(), case.dtype()).iter().filter(|case| accepts(*kernel, case)) {
+            let mut probe = self.suspect.probe(case);
+            if matches!(probe.outcome, Outcome::Failed(Fault::Crash | Fault::Hang, _) | Outcome::NotRun) {
+                return;
+            }
+            let mut left = values.clone();
+            left.retain(|one| probe.is_alike(oracle, one).is_some());
+            if !left.is_empty() {
+                *values = left;
+            }
+            if values.len() == 1 {
+                return;
+            }
+        }
     }
 
     /// The probe of a case; none where the kernel ends its process or the time: it is not asked again and again.

@@ -283,13 +283,14 @@ pub(crate) const LOG_OF_ONE_PLUS: &str = "defect/log-of-one-plus";
 
 /// What kernels do besides: hypotheses that are no planted defects, and are in no list of kernels.
 pub(crate) fn unlisted() -> &'static [Builtin] {
-    static UNLISTED: [Builtin; 9] = [
+    static UNLISTED: [Builtin; 10] = [
         Builtin::of::<defects::unlisted::MaxOfSome>(),
         Builtin::of::<defects::unlisted::MaxOfUpperHalves>(),
         Builtin::of::<defects::unlisted::OtherShift>(),
         Builtin::of::<defects::unlisted::CoarseExp>(),
         Builtin::of::<defects::unlisted::EpsilonInSum>(),
         Builtin::of::<defects::unlisted::ProbabilityFloored>(),
+        Builtin::of::<defects::unlisted::DistanceClipped>(),
         Builtin::of::<defects::unlisted::MixedBases>(),
         Builtin::of::<defects::unlisted::SmoothedOtherwise>(),
         Builtin::of::<defects::unlisted::MaskedOneHot>(),

@@ -50,11 +50,12 @@ impl Parameter {
         Self { also, ..self }
     }
 
-    /// A value with its name: `the start -42`.
-    pub fn say(&self, value: f64) -> String {
+    /// A value with its name: `the start -42`, `the start about -42`.
+    pub fn say(&self, value: f64, is_about: bool) -> String {
         let number = || text::decimal(value, Dtype::F64);
         let words = (value >= 0.0).then(|| self.words.get(value as usize)).flatten();
-        format!("{} {}", self.name, words.map_or_else(number, |words| (*words).to_owned()))
+        let about = if is_about { "about " } else { "" };
+        format!("{} {about}{}", self.name, words.map_or_else(number, |words| (*words).to_owned()))
     }
 }
 

@@ -2,7 +2,7 @@
 //! are of, but have no public report, so no fuzzer has to find them and no list names them.
 
 use super::super::Defect;
-use super::super::parameter::{EPSILONS, LENGTHS, Parameter};
+use super::super::parameter::{CUTS, EPSILONS, LENGTHS, Parameter};
 use super::super::recipe::{Normalizer, Recipe, Row, loss_of_log_probabilities};
 use super::super::stable::Shifted;
 use crate::dtype::Dtype;
@@ -242,6 +242,31 @@ impl Recipe for ProbabilityFloored {
     fn log_probability<A: Real>(row: &Row<A>, z: A, normalizer: &Normalizer<A>) -> A {
         let p = Self::probability(row, z, normalizer);
         if p < row.value() { row.value().ln() } else { p.ln() }
+    }
+
+    fn cross_entropy<A: Real>(row: &Row<A>) -> A {
+        loss_of_log_probabilities::<Self, A>(row)
+    }
+}
+
+/// Distances that are clipped wherever they are used.
+pub(in super::super) struct DistanceClipped;
+
+impl Recipe for DistanceClipped {
+    const NAME: &'static str = "hypothesis/distance-clipped";
+    const SUMMARY: &'static str =
+        "what is left of a logit after the maximum was subtracted is clipped from below, wherever it is used";
+    const MECHANISM: Option<Defect> =
+        unlisted("C22", "classes beyond the clip are all alike, masked ones too, and no loss exceeds it by much");
+    const PARAMETER: Option<&'static Parameter> =
+        Some(&Parameter::near("the clip", -64.0, CUTS).along(|z| vec![0.0, z]).also(&["defect/exp-clamped"]));
+
+    fn weight<A: Real>(row: &Row<A>, z: A, max: A) -> A {
+        Self::exp(row, row.value().larger(z - max))
+    }
+
+    fn log_probability<A: Real>(row: &Row<A>, z: A, normalizer: &Normalizer<A>) -> A {
+        row.value().larger(z - normalizer.max) - normalizer.log_sum
     }
 
     fn cross_entropy<A: Real>(row: &Row<A>) -> A {
