@@ -2,7 +2,7 @@
 //!
 //! A failing case is made smaller (`smaller`), and the kernel is asked by experiments (`cause`) on variations of the case (`variation`), or
 //! the size of the error (`size`), which cause would fit. What a cause is, is shown by comparison: the planted defects are a dictionary of
-//! things that kernels do, and one that answers like the kernel on every case of a `battery` explains it (`hypothesis`). `explain` says in
+//! things that kernels do, and one that answers like the kernel on every case of a `battery` explains it (`hypothesis`), as it is or with another number in it (`fit`). `explain` says in
 //! words what was seen, and how well its cause is known. What was seen stays: a failure that does not come again is a finding, too.
 
 use crate::case::Case;
@@ -16,6 +16,7 @@ use crate::trial::Trial;
 mod battery;
 mod cause;
 mod explain;
+mod fit;
 mod forgiving;
 mod hypothesis;
 mod range;

@@ -16,6 +16,10 @@ const LEVELS: [f64; 24] = [
     700.0, 720.0, 750.0, 9.0e3, 2.0e4,
 ];
 
+/// Offsets below 0 between those, at which a search that starts from a number begins to fail.
+const BELOW: [f64; 14] =
+    [150.0, 200.0, 400.0, 500.0, 810.0, 1.0e3, 1.3e3, 1.8e3, 2.8e3, 4.0e3, 5.8e3, 7.5e3, 1.2e4, 3.0e4];
+
 /// Offsets beyond.
 const FAR: [f64; 3] = [4.0e4, 1.0e6, 1.0e30];
 
@@ -66,8 +70,7 @@ fn cases(op: Op, dtype: Dtype, rows: impl IntoIterator<Item = Vec<f64>>) -> Vec<
             continue;
         }
         for variant in 0..if op.others().is_empty() { 1 } else { VARIANTS } {
-            let others: Vec<Value> =
-                op.others().iter().map(|input| other(input.role, dtype, logits.len(), variant)).collect();
+            let others = others(op, dtype, logits.len(), variant);
             // A row without logits has no class.
             cases.extend(Case::new(op, dtype, logits.clone(), others));
         }
@@ -77,6 +80,11 @@ fn cases(op: Op, dtype: Dtype, rows: impl IntoIterator<Item = Vec<f64>>) -> Vec<
 
 /// How many forms there are of what an op takes besides the row.
 const VARIANTS: usize = 3;
+
+/// All that an op takes besides a row of n logits, in one of its forms.
+pub(super) fn others(op: Op, dtype: Dtype, n: usize, variant: usize) -> Vec<Value> {
+    op.others().iter().map(|input| other(input.role, dtype, n, variant)).collect()
+}
 
 /// What an op takes besides, in one of its forms.
 fn other(role: Role, dtype: Dtype, n: usize, variant: usize) -> Value {
@@ -112,6 +120,7 @@ fn rows() -> Vec<Vec<f64>> {
             rows.push(vec![sign * level, sign * level - 1.0, sign * level - 0.5]);
         }
     }
+    rows.extend(BELOW.map(|level| vec![-level, -level - 1.0, -level]));
     for gap in LEVELS {
         rows.extend([vec![0.0, -gap], vec![-gap, 0.0]]);
     }
@@ -133,6 +142,25 @@ fn rows() -> Vec<Vec<f64>> {
     }
     rows.extend(SPECIAL.map(<[f64]>::to_vec));
     rows
+}
+
+/// Rows by which lengths within a kernel are told apart, of a block or of lanes: of every length up to 40 one whose last logit alone is a
+/// class, one that rises, and one with a spike at its end.
+pub(super) fn lengths(op: Op, dtype: Dtype) -> Vec<Case> {
+    const LONGEST: usize = 40;
+    const SPIKE: f64 = 800.0;
+    let row = |n: usize| {
+        let mut masked = vec![f64::NEG_INFINITY; n];
+        masked[n - 1] = 1.0;
+        let mut spiked = ordinary(n);
+        spiked[n - 1] = SPIKE;
+        [masked, (0..n).map(|i| i as f64).collect(), spiked]
+    };
+    let case = |row: Vec<f64>| {
+        let others = others(op, dtype, row.len(), 0);
+        Case::new(op, dtype, row.iter().map(|&z| dtype.round(z)).collect::<Vec<f64>>(), others).ok()
+    };
+    if op.is_elementwise() { Vec::new() } else { (1..=LONGEST).flat_map(row).filter_map(case).collect() }
 }
 
 /// The elements, one by one.

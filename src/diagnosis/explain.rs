@@ -1,6 +1,7 @@
 //! The words of a finding: what was seen, which is a fact; what explains it, and how well that is known; and what cures it, which is said
 //! only where the explanation was shown. What was tried stands beside it.
 
+use super::fit::Hypothesis;
 use super::hypothesis::{Asked, Recognised};
 use super::range::{Thresholds, maximum};
 use super::variation::wrapping;
@@ -43,7 +44,7 @@ pub(super) fn explain(cause: Cause, seen: &Seen) -> (Certainty, String) {
         (_, Said::Shown(text)) => (Certainty::Shown, text),
         (Some(Asked::Shown(recognised)), _) => (Certainty::Shown, recognised_in_words(recognised)),
         (Some(Asked::Open(alike)), _) => {
-            let names: Vec<&str> = alike.iter().map(|known| known.name()).collect();
+            let names = titles(alike);
             let text = format!(
                 "Not shown: it answers as {} do, which the probes do not tell apart.{tried}",
                 names.join(" and ")
@@ -55,6 +56,14 @@ pub(super) fn explain(cause: Cause, seen: &Seen) -> (Certainty, String) {
     }
 }
 
+/// The names of what answers alike, each kernel once: with the first of its numbers that do.
+fn titles(alike: &[Hypothesis]) -> Vec<String> {
+    let is_first = |(place, one): &(usize, &Hypothesis)| {
+        !alike[..*place].iter().any(|before| before.kernel.name() == one.kernel.name())
+    };
+    alike.iter().enumerate().filter(is_first).map(|(_, one)| one.title()).collect()
+}
+
 /// What was tried, as sentences; empty where nothing was.
 fn tried_in_words(tried: &[Tried]) -> String {
     let word = |tried: &Tried| format!("{} it {}", tried.change, if tried.passes { "passes" } else { "fails" });
@@ -64,13 +73,17 @@ fn tried_in_words(tried: &[Tried]) -> String {
 
 /// What a planted defect explains.
 fn recognised_in_words(recognised: &Recognised) -> String {
-    let Recognised { kernel, defect, probes, telling } = recognised;
+    let Recognised { hypothesis, others, defect, probes, telling } = recognised;
+    let others = match others {
+        0 => String::new(),
+        _ => format!(" (as with {} of it)", plural_u64(*others as u64, "other value")),
+    };
     let report = defect.report.map_or_else(String::new, |link| format!(" Seen in public: {link}"));
     format!(
-        "Shown: on all {} it answers as {} does ({}), but for roundings, and on {telling} of them otherwise than a correct kernel. What that does: {}. Cure: {}.{report}",
+        "Shown: on all {} it answers as {}{others} does ({}), but for roundings, and on {telling} of them otherwise than a correct kernel. What that does: {}. Cure: {}.{report}",
         plural_u64(*probes as u64, "probe"),
-        kernel.name(),
-        kernel.summary(),
+        hypothesis.title(),
+        hypothesis.kernel.summary(),
         defect.story,
         defect.cure(),
     )

@@ -2,8 +2,10 @@
 //! as the defect does on every case of the [`battery`](super::battery), the defect explains it; where several defects of different classes
 //! answer so, no one of them does.
 
-use super::battery::battery;
+use super::battery::{battery, lengths};
+use super::fit::{Fit, Hypothesis, insides};
 use crate::case::Case;
+use crate::dtype::Dtype;
 use crate::judge::OutputJudgement;
 use crate::kernel::builtin::{self, Builtin, Defect};
 use crate::kernel::{Claims, Fault, Kernel, Outcome, accepts};
@@ -13,8 +15,10 @@ use crate::trial::Trial;
 
 /// What the dictionary says of a failing kernel.
 pub(super) struct Recognised {
-    /// The defect that answers alike, and what is known of it.
-    pub kernel: &'static Builtin,
+    /// What answers alike, and what is known of it.
+    pub hypothesis: Hypothesis,
+    /// How many other values of its parameter answer alike, too.
+    pub others: usize,
     pub defect: Defect,
     /// The cases that both were run on, and on how many of these the correct kernel answers otherwise.
     pub probes: usize,
@@ -26,16 +30,20 @@ pub(super) enum Asked {
     /// One defect, or several of one class: the first of them.
     Shown(Recognised),
     /// Defects of different classes, which the cases do not tell apart.
-    Open(Vec<&'static Builtin>),
+    Open(Vec<Hypothesis>),
 }
 
 impl Asked {
     /// The defect that explains it, as results have it.
     pub fn likeness(&self) -> Option<Likeness> {
-        let Asked::Shown(Recognised { kernel, defect, probes, telling }) = self else { return None };
+        let Asked::Shown(Recognised { hypothesis, others, defect, probes, telling }) = self else { return None };
         Some(Likeness {
-            kernel: kernel.name().into(),
+            kernel: hypothesis.kernel.name().into(),
             class: defect.class.into(),
+            parameter: match others {
+                0 => hypothesis.difference(),
+                _ => hypothesis.difference().map(|words| format!("{words}, or another")),
+            },
             probes: *probes as u64,
             telling: *telling as u64,
         })
@@ -49,55 +57,271 @@ pub(super) struct Suspect<'a> {
     pub case: &'a Case,
 }
 
-impl Suspect<'_> {
-    /// Asks which defects answer alike; none do where it fails by a fault, or where each output is good by itself.
+impl<'s> Suspect<'s> {
+    /// Asks which defects answer alike; none do where it fails by a fault, or where each output is good by itself. The planted defects are
+    /// asked as they are; where none of them answers alike, with other numbers in them and in other types, and beside them what kernels do
+    /// besides.
     pub fn ask(&self, oracle: &mut Oracle) -> Option<Asked> {
         let (op, dtype) = (self.case.op(), self.case.dtype());
-        let mut failing = self.probe(self.case);
-        if !failing.fails(oracle) {
-            return None;
-        }
+        let right = builtin::all().iter().find(|known| known.is_trusted() && known.supports(op, dtype))?;
+        let cases: Vec<Case> = battery(op, dtype).into_iter().filter(|case| accepts(self.kernel, case)).collect();
+        let mut battery = Battery { suspect: self, cases: &cases, probes: Vec::new(), right, is_ordinary: true };
+        let (failing, seen) = self.failing(oracle, &cases)?;
+        let (place, is_far) = seen;
+        let case = failing.trial.case();
+        battery.is_ordinary = failing.trial.class().is_ordinary();
         // That a defect is like itself explains nothing.
         let own = self.kernel.selector();
         let is_other =
             |known: &&Builtin| known.supports(op, dtype) && known.mechanism().is_some() && known.name() != own;
-        let known = builtin::all().iter().filter(is_other);
-        let mut alike: Vec<&Builtin> = known.filter(|known| failing.is_alike(oracle, *known) == Some(true)).collect();
-        if alike.is_empty() {
+        let mut first = First { probe: failing, place, is_far, textbooks: Vec::new(), right };
+        let planted = || builtin::all().iter().filter(is_other);
+        let plain = planted().map(Hypothesis::plain).filter(|one| first.admits(oracle, one)).collect();
+        if let Some(asked) = battery.ask(oracle, &mut first, plain) {
+            return self.explains(oracle, asked);
+        }
+        let Outcome::Outputs(outputs) = first.probe.outcome.clone() else { return None };
+        let fit = Fit { kernel: self.kernel, case, outputs: &outputs, place, right };
+        let is_other_function =
+            |known: &&Builtin| known.parameter().is_none_or(|parameter| !parameter.also.contains(&own.as_str()));
+        let besides = builtin::unlisted().iter().filter(is_other);
+        let (mut own_type, mut other_types) = (Vec::new(), Vec::new());
+        let mut budget = LOGITS / case.logits().len().max(1);
+        for known in planted().chain(besides).filter(is_other_function) {
+            for inside in insides(known, dtype) {
+                let hypothesis = Hypothesis { inside, ..Hypothesis::plain(known) };
+                let is_new = inside.is_some() || known.defect().is_none();
+                let candidates = fit.candidates(hypothesis, is_new);
+                let tried = candidates.len().min(budget);
+                budget -= tried;
+                let found = candidates.into_iter().take(tried).filter(|one| first.admits(oracle, one));
+                if inside.is_none() { own_type.extend(found) } else { other_types.extend(found) }
+            }
+        }
+        let asked = battery.ask(oracle, &mut first, own_type);
+        let asked = asked.or_else(|| battery.ask(oracle, &mut first, other_types))?;
+        self.explains(oracle, asked)
+    }
+
+    /// The failing case with the output that fails most. Where each of its outputs is good by itself, and what fails is what they have to do
+    /// with each other or with other rows, the first case of the battery that has such an output.
+    fn failing<'a>(&self, oracle: &mut Oracle, cases: &'a [Case]) -> Option<(Probe<'a>, (usize, bool))>
+    where
+        's: 'a,
+    {
+        let mut first = self.probe(self.case);
+        if let Some(seen) = first.failing_output(oracle) {
+            return Some((first, seen));
+        }
+        if !matches!(first.outcome, Outcome::Outputs(_)) {
             return None;
         }
-        let right = builtin::all().iter().find(|known| known.is_trusted() && known.supports(op, dtype))?;
-        let (mut probes, mut telling) = (1, 1);
-        for case in battery(op, dtype).iter().filter(|case| accepts(self.kernel, case)) {
+        cases.iter().find_map(|case| {
             let mut probe = self.probe(case);
-            // A kernel that ends its process or the time is not asked again and again.
-            if matches!(probe.outcome, Outcome::Failed(Fault::Crash | Fault::Hang, _) | Outcome::NotRun) {
-                return None;
-            }
-            alike.retain(|known| probe.is_alike(oracle, *known).is_some());
-            if alike.is_empty() {
-                return None;
-            }
-            probes += 1;
-            telling += usize::from(probe.is_alike(oracle, right).is_none());
+            probe.failing_output(oracle).map(|seen| (probe, seen))
+        })
+    }
+
+    /// What was found, where it explains the failing case, too: what answers alike must fail there with the verdict of the kernel.
+    fn explains(&self, oracle: &mut Oracle, asked: Asked) -> Option<Asked> {
+        let Asked::Shown(recognised) = &asked else { return Some(asked) };
+        let mut probe = self.probe(self.case);
+        if probe.failing_output(oracle).is_some() {
+            return Some(asked);
         }
-        // What an unstable kernel does is also done by a planted defect, which says more.
-        alike.sort_by_key(|known| known.defect().is_none());
-        let first = alike[0].mechanism()?;
-        if alike.iter().all(|known| known.mechanism().is_some_and(|defect| defect.class == first.class)) {
-            Some(Asked::Shown(Recognised { kernel: alike[0], defect: first, probes, telling }))
-        } else {
-            Some(Asked::Open(alike))
-        }
+        let theirs = probe.trial.judge(oracle, &recognised.hypothesis, self.claims).verdict;
+        let ours = probe.trial.judge(oracle, self.kernel, self.claims).verdict;
+        (ours == theirs && probe.is_alike(oracle, &recognised.hypothesis).is_some()).then_some(asked)
     }
 
     fn probe<'a>(&self, case: &'a Case) -> Probe<'a>
     where
-        Self: 'a,
+        's: 'a,
     {
         let trial = Trial::new(case);
         let outcome = trial.outcome(self.kernel);
         Probe { trial, outcome, claims: self.claims.clone(), judged: None }
+    }
+}
+
+/// The most logits, in all hypotheses together, that the answer to the failing case is compared on.
+const LOGITS: usize = 200_000;
+
+/// The failing case: what does not answer alike there is asked no further.
+struct First<'a> {
+    probe: Probe<'a>,
+    /// The output that fails most, and whether by so much that roundings are nothing beside it.
+    place: usize,
+    is_far: bool,
+    /// The answers of a correct kernel in the types that were met.
+    textbooks: Vec<(Option<Dtype>, Outcome)>,
+    right: &'static Builtin,
+}
+
+impl First<'_> {
+    /// Whether a hypothesis fails alike, by what it is and not by the type that it is computed in.
+    fn admits(&mut self, oracle: &mut Oracle, one: &Hypothesis) -> bool {
+        let (answer, textbook) = (self.probe.trial.outcome(one), self.place_of_textbook(one.inside));
+        let textbook = &self.textbooks[textbook].1;
+        let (Outcome::Outputs(ours), Outcome::Outputs(theirs), Outcome::Outputs(right)) =
+            (&self.probe.outcome, &answer, textbook)
+        else {
+            return self.probe.compare(oracle, &answer) == Some(true);
+        };
+        if !one.is_textbook() && are_same(theirs, right) {
+            return false;
+        }
+        // Most are told apart by a look.
+        if let (true, Some(x), Some(y), Some(right)) =
+            (self.is_far, ours.get(self.place), theirs.get(self.place), right.get(self.place))
+        {
+            const PART: f64 = 0.25;
+            let is_number = x.is_finite() && right.is_finite() && one.inside.is_none();
+            let is_near = !is_number || (x - y).abs() <= PART * (x - right).abs();
+            if x.is_finite() != y.is_finite() || x.is_nan() != y.is_nan() || !is_near {
+                return false;
+            }
+        }
+        self.probe.compare(oracle, &answer) == Some(true)
+    }
+
+    /// The place of what a correct kernel answers in a type.
+    fn place_of_textbook(&mut self, inside: Option<Dtype>) -> usize {
+        let found = self.textbooks.iter().position(|(known, _)| *known == inside);
+        found.unwrap_or_else(|| {
+            let one = Hypothesis { inside, ..Hypothesis::plain(self.right) };
+            self.textbooks.push((inside, self.probe.trial.outcome(&one)));
+            self.textbooks.len() - 1
+        })
+    }
+}
+
+/// The cases of the battery that the kernel takes, and those of them that it was run on.
+struct Battery<'a, 's> {
+    suspect: &'s Suspect<'s>,
+    cases: &'a [Case],
+    probes: Vec<Probe<'a>>,
+    right: &'static Builtin,
+    /// Whether the failing case is an ordinary row. Then rows that are not tell nothing where one of the two answers well.
+    is_ordinary: bool,
+}
+
+impl<'a, 's: 'a> Battery<'a, 's> {
+    /// What is left of hypotheses that answer alike on the failing case. Where nothing is, those that came farthest get the number in them
+    /// from the row that they failed on, on which more of its digits may show.
+    fn ask(&mut self, oracle: &mut Oracle, first: &mut First, alike: Vec<Hypothesis>) -> Option<Asked> {
+        /// So many are tried again.
+        const AGAIN: usize = 6;
+        let (alike, mut dropped) = self.pass(oracle, alike)?;
+        if !alike.is_empty() {
+            return self.answer(oracle, alike);
+        }
+        dropped.retain(|(one, _)| one.kernel.parameter().is_some_and(|parameter| parameter.is_continuous));
+        dropped.sort_by_key(|(_, place)| std::cmp::Reverse(*place));
+        dropped.truncate(AGAIN);
+        let mut again = Vec::new();
+        for (one, place) in dropped {
+            again.extend(self.refitted(oracle, one, place).filter(|one| first.admits(oracle, one)));
+        }
+        let (alike, _) = self.pass(oracle, again)?;
+        self.answer(oracle, alike)
+    }
+
+    /// Which hypotheses answer alike on every case, and on which case each of the others does not; none where the kernel cannot be asked.
+    fn pass(
+        &mut self,
+        oracle: &mut Oracle,
+        mut alike: Vec<Hypothesis>,
+    ) -> Option<(Vec<Hypothesis>, Vec<(Hypothesis, usize)>)> {
+        let (is_ordinary, mut dropped) = (self.is_ordinary, Vec::new());
+        for place in 0..self.cases.len() {
+            if alike.is_empty() {
+                break;
+            }
+            let probe = self.probe(place)?;
+            let is_beside = is_ordinary && !probe.trial.class().is_ordinary();
+            alike.retain(|one| {
+                let is_kept = probe.is_alike(oracle, one).is_some() || is_beside && probe.tells_nothing(oracle, one);
+                if !is_kept {
+                    dropped.push((*one, place));
+                }
+                is_kept
+            });
+        }
+        Some((alike, dropped))
+    }
+
+    /// A hypothesis with the number that the kernel's answer on a case says.
+    fn refitted(&mut self, oracle: &mut Oracle, one: Hypothesis, place: usize) -> Option<Hypothesis> {
+        let probe = self.probes.get_mut(place)?;
+        let (output, _) = probe.failing_output(oracle)?;
+        let Outcome::Outputs(outputs) = &probe.outcome else { return None };
+        let case = probe.trial.case();
+        let fit = Fit { kernel: self.suspect.kernel, case, outputs, place: output, right: self.right };
+        fit.refitted(one)
+    }
+
+    /// What hypotheses that answer alike on every case say.
+    fn answer(&mut self, oracle: &mut Oracle, mut alike: Vec<Hypothesis>) -> Option<Asked> {
+        // What an unstable kernel does is also done by a planted defect, which says more, as it does of what is in no list.
+        alike.sort_by_key(|one| one.kernel.defect().is_none());
+        let (&hypothesis, right) = (alike.first()?, self.right);
+        let defect = hypothesis.kernel.mechanism()?;
+        let is_of_class = |one: &Hypothesis| one.kernel.mechanism().is_some_and(|other| other.class == defect.class);
+        if !alike.iter().all(is_of_class) {
+            return Some(Asked::Open(alike));
+        }
+        // Of several numbers in it, those that more rows leave.
+        let mut values = alike.clone();
+        values.retain(|one| one.kernel.name() == hypothesis.kernel.name() && one.inside == hypothesis.inside);
+        // One that was found is the one.
+        if hypothesis.is_found() {
+            values.truncate(1);
+        } else if values.len() > 1 {
+            self.narrow(oracle, &mut values);
+        }
+        let hypothesis = *values.first()?;
+        let others = values.len() - 1;
+        let telling =
+            self.probes.iter_mut().filter_map(|probe| probe.is_alike(oracle, right).is_none().then_some(())).count();
+        Some(Asked::Shown(Recognised {
+            hypothesis,
+            others,
+            defect,
+            probes: 1 + self.cases.len(),
+            telling: 1 + telling,
+        }))
+    }
+
+    /// Keeps the values of a parameter that answer alike on more rows, unless none does.
+    fn narrow(&self, oracle: &mut Oracle, values: &mut Vec<Hypothesis>) {
+        let Suspect { kernel, case, .. } = self.suspect;
+        for case in lengths(case.op(), case.dtype()).iter().filter(|case| accepts(*kernel, case)) {
+            let mut probe = self.suspect.probe(case);
+            if matches!(probe.outcome, Outcome::Failed(Fault::Crash | Fault::Hang, _) | Outcome::NotRun) {
+                return;
+            }
+            let mut left = values.clone();
+            left.retain(|one| probe.is_alike(oracle, one).is_some());
+            if !left.is_empty() {
+                *values = left;
+            }
+            if values.len() == 1 {
+                return;
+            }
+        }
+    }
+
+    /// The probe of a case; none where the kernel ends its process or the time: it is not asked again and again.
+    fn probe(&mut self, place: usize) -> Option<&mut Probe<'a>> {
+        if place == self.probes.len() {
+            let probe = self.suspect.probe(&self.cases[place]);
+            if matches!(probe.outcome, Outcome::Failed(Fault::Crash | Fault::Hang, _) | Outcome::NotRun) {
+                return None;
+            }
+            self.probes.push(probe);
+        }
+        self.probes.get_mut(place)
     }
 }
 
@@ -111,29 +335,46 @@ struct Probe<'a> {
 }
 
 impl Probe<'_> {
-    /// Whether there is an answer of the right length with an output that fails by itself.
-    fn fails(&mut self, oracle: &mut Oracle) -> bool {
+    /// The output that fails by itself, and most, of an answer of the right length; and whether by far.
+    fn failing_output(&mut self, oracle: &mut Oracle) -> Option<(usize, bool)> {
+        const FAR: f64 = 4.0;
         let Self { trial, outcome, claims, judged } = self;
-        let Outcome::Outputs(outputs) = outcome else { return false };
+        let Outcome::Outputs(outputs) = outcome else { return None };
         let case = trial.case();
         if outputs.len() != case.op().outputs(case.logits().len()) {
-            return false;
+            return None;
         }
         let judged = judged.get_or_insert_with(|| trial.judge_outputs(oracle, claims, outputs));
-        judged.iter().any(|output| output.verdict.is_failure())
+        let failing = judged.iter().enumerate().filter(|(_, output)| output.verdict.is_failure());
+        let (place, worst) = failing.max_by(|(_, a), (_, b)| a.ratio.total_cmp(&b.ratio))?;
+        Some((place, worst.ratio >= FAR))
+    }
+
+    /// Whether the kernel or another one answers well, so that what they do otherwise is beside the question on rows of another kind.
+    fn tells_nothing(&mut self, oracle: &mut Oracle, other: &dyn Kernel) -> bool {
+        let answer = self.trial.outcome(other);
+        let is_good = |judgement: crate::judge::Judgement| !judgement.verdict.is_failure();
+        let (ours, claims) = (self.outcome.clone(), self.claims.clone());
+        is_good(self.trial.judge_alone(oracle, &claims, &ours))
+            || is_good(self.trial.judge_alone(oracle, &claims, &answer))
     }
 
     /// Whether another kernel fails on the case, if it answers as this one did: by the same fault, or by outputs that are the same but for
     /// what separates two ways to compute one thing. None if it answers otherwise.
     fn is_alike(&mut self, oracle: &mut Oracle, other: &dyn Kernel) -> Option<bool> {
+        let answer = self.trial.outcome(other);
+        self.compare(oracle, &answer)
+    }
+
+    /// The same of an answer.
+    fn compare(&mut self, oracle: &mut Oracle, answer: &Outcome) -> Option<bool> {
         let Self { trial, outcome, claims, judged } = self;
-        let answer = trial.outcome(other);
-        let (ours, theirs) = match (&*outcome, &answer) {
+        let (ours, theirs) = match (&*outcome, answer) {
             (Outcome::Outputs(ours), Outcome::Outputs(theirs)) if ours.len() == theirs.len() => (ours, theirs),
             (Outcome::Failed(ours, _), Outcome::Failed(theirs, _)) if ours == theirs => return Some(true),
             _ => return None,
         };
-        let is_bitwise = ours.iter().zip(theirs).all(|(a, b)| is_same(*a, *b));
+        let is_bitwise = are_same(ours, theirs);
         if is_bitwise && judged.is_none() {
             // Whether it fails is asked of the failing case alone, which was judged before.
             return Some(false);
@@ -148,6 +389,10 @@ impl Probe<'_> {
         let is_alike = pairs.all(|((&x, &y), (a, b))| is_same(x, y) || are_near(a, b));
         is_alike.then(|| theirs_judged.iter().any(|output| output.verdict.is_failure()))
     }
+}
+
+fn are_same(a: &[f64], b: &[f64]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| is_same(*a, *b))
 }
 
 fn is_same(a: f64, b: f64) -> bool {
@@ -169,7 +414,6 @@ fn are_near(a: &OutputJudgement, b: &OutputJudgement) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dtype::Dtype;
     use crate::op::Op;
 
     /// A kernel that somebody else wrote: what it does is not said by its name.
@@ -216,13 +460,13 @@ mod tests {
                         defect.class,
                         "{} is taken for {}",
                         known.name(),
-                        recognised.kernel.name()
+                        recognised.hypothesis.title()
                     );
                     assert!(recognised.telling > 0 && recognised.probes > 60, "{}", known.name());
                     shown += 1;
                 }
                 Some(Asked::Open(alike)) => {
-                    assert!(alike.iter().any(|one| one.name() == known.name()), "{}", known.name());
+                    assert!(alike.iter().any(|one| one.kernel.name() == known.name()), "{}", known.name());
                     open.push(known.name());
                 }
                 None => silent.push(known.name()),

@@ -10,10 +10,12 @@ use crate::case::Case;
 use crate::dtype::Dtype;
 use crate::op::Op;
 use elements::Elements;
+use parameter::Parameter;
 use recipe::Recipe;
 
 mod defects;
 mod elements;
+pub(crate) mod parameter;
 mod recipe;
 mod reduction;
 mod stable;
@@ -29,7 +31,8 @@ pub struct Builtin {
     trusted: bool,
     supports: fn(Op, Dtype) -> bool,
     claims: fn(Op, Dtype) -> Claims,
-    run: fn(&Case) -> Outcome,
+    parameter: Option<&'static Parameter>,
+    run: fn(&Case, Option<Dtype>, f64) -> Outcome,
 }
 
 /// A defect that was planted in a kernel, so that the harness can be seen to find it.
@@ -84,6 +87,7 @@ impl Builtin {
             trusted: R::TRUSTED,
             supports: recipe::supports::<R>,
             claims: R::claims,
+            parameter: R::PARAMETER,
             run: recipe::run::<R>,
         }
     }
@@ -98,6 +102,7 @@ impl Builtin {
             trusted: E::TRUSTED,
             supports: elements::supports::<E>,
             claims: elements::claims,
+            parameter: None,
             run: elements::run::<E>,
         }
     }
@@ -128,6 +133,17 @@ impl Builtin {
         self.examples
     }
 
+    /// The number in it that other kernels have otherwise.
+    pub(crate) fn parameter(&self) -> Option<&'static Parameter> {
+        self.parameter
+    }
+
+    /// Runs it in another type, or with another value of its parameter, where one is given.
+    pub(crate) fn run_as(&self, case: &Case, inside: Option<Dtype>, value: Option<f64>) -> Outcome {
+        let default = || self.parameter.map_or(0.0, |parameter| parameter.default);
+        (self.run)(case, inside, value.unwrap_or_else(default))
+    }
+
     /// Whether it is a correct kernel: a failing verdict on it is an error of the harness.
     pub fn is_trusted(&self) -> bool {
         self.trusted
@@ -148,7 +164,7 @@ impl Kernel for Builtin {
     }
 
     fn run(&self, case: &Case) -> Outcome {
-        (self.run)(case)
+        self.run_as(case, None, None)
     }
 }
 
@@ -259,6 +275,29 @@ pub fn all() -> &'static [Builtin] {
         Builtin::of_elements::<elements::Log1mExpOneBranch>(),
     ];
     &ALL
+}
+
+/// The planted defect that is nothing but a type too narrow.
+pub(crate) const NARROW_THROUGHOUT: &str = "defect/narrow-throughout";
+
+/// The planted defect that is the textbook, under a claim that is too much for it.
+pub(crate) const LOG_OF_ONE_PLUS: &str = "defect/log-of-one-plus";
+
+/// What kernels do besides: hypotheses that are no planted defects, and are in no list of kernels.
+pub(crate) fn unlisted() -> &'static [Builtin] {
+    static UNLISTED: [Builtin; 10] = [
+        Builtin::of::<defects::unlisted::MaxOfSome>(),
+        Builtin::of::<defects::unlisted::MaxOfUpperHalves>(),
+        Builtin::of::<defects::unlisted::OtherShift>(),
+        Builtin::of::<defects::unlisted::CoarseExp>(),
+        Builtin::of::<defects::unlisted::EpsilonInSum>(),
+        Builtin::of::<defects::unlisted::ProbabilityFloored>(),
+        Builtin::of::<defects::unlisted::DistanceClipped>(),
+        Builtin::of::<defects::unlisted::MixedBases>(),
+        Builtin::of::<defects::unlisted::SmoothedOtherwise>(),
+        Builtin::of::<defects::unlisted::MaskedOneHot>(),
+    ];
+    &UNLISTED
 }
 
 /// The built-in kernel of this name.

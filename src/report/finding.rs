@@ -99,7 +99,10 @@ fn cause(finding: &Finding) -> String {
     let Some(cause) = finding.cause else { return String::new() };
     let name = cause.name().replace('_', " ");
     match (finding.certainty, &finding.answers_like) {
-        (Certainty::Shown, Some(like)) => format!("as {}", like.kernel),
+        (Certainty::Shown, Some(like)) => {
+            let with = like.parameter.as_ref().map_or_else(String::new, |with| format!(", with {with}"));
+            format!("as {}{with}", like.kernel)
+        }
         (Certainty::Shown, None) => name,
         (Certainty::Consistent, _) => format!("perhaps {name}"),
         (Certainty::NotKnown, _) => "cause not known".into(),

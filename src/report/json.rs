@@ -116,7 +116,9 @@ fn tidy(results: &mut Results) {
             Written::Number(text) => std::slice::from_mut(text),
             Written::Row(words) => &mut words[..],
         });
-        let likeness = answers_like.iter_mut().flat_map(|like| [&mut like.kernel, &mut like.class]);
+        let likeness = answers_like
+            .iter_mut()
+            .flat_map(|like| [&mut like.kernel, &mut like.class].into_iter().chain(&mut like.parameter));
         let tried = tried.iter_mut().map(|tried| &mut tried.change);
         let texts = [explanation, got, got_decimal, exact, rounded];
         let texts = texts.into_iter().chain(claims).chain(logits).chain(others).chain(likeness).chain(tried);

@@ -98,6 +98,9 @@ pub struct Likeness {
     pub kernel: String,
     /// Its class, as `docs/defects.md` has it.
     pub class: String,
+    /// What it has otherwise, in words: `the start -42`; none where nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parameter: Option<String>,
     /// The cases that both were run on, with the same answers but for roundings.
     pub probes: u64,
     /// On how many of these a correct kernel answers otherwise.

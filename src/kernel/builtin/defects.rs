@@ -12,9 +12,10 @@ pub(super) mod maximum;
 pub(super) mod nonfinite;
 pub(super) mod shapes;
 pub(super) mod sums;
+pub(super) mod unlisted;
 
 /// The lanes of a vector register that lane defects are written for: eight f32 in 256 bits.
-const LANES: usize = 8;
+pub(super) const LANES: usize = 8;
 
 /// What cures a defect of a class, in one sentence; nothing for a code that no class has.
 pub(super) fn cure(class: &str) -> &'static str {

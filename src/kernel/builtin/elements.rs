@@ -7,6 +7,7 @@ use crate::case::Case;
 use crate::dtype::Dtype;
 use crate::kernel::{Claims, Outcome, Real};
 use crate::op::Op;
+use half::{bf16, f16};
 
 /// A kernel of elementwise ops: its name, what it says of itself, its functions. What is not overridden is right.
 pub(super) trait Elements {
@@ -46,10 +47,12 @@ pub(super) fn claims(_: Op, _: Dtype) -> Claims {
     Claims::default()
 }
 
-/// Runs a case: in f64, or in f32 with one rounding to a half dtype.
-pub(super) fn run<E: Elements>(case: &Case) -> Outcome {
-    Outcome::Outputs(match case.dtype() {
-        Dtype::F16 | Dtype::Bf16 | Dtype::F32 => run_in::<E, f32>(case),
+/// Runs a case: in the type `inside`, or in f64, or in f32 with one rounding to a half dtype. There is no parameter.
+pub(super) fn run<E: Elements>(case: &Case, inside: Option<Dtype>, _: f64) -> Outcome {
+    Outcome::Outputs(match inside.unwrap_or(case.dtype().accumulator()) {
+        Dtype::F16 => run_in::<E, f16>(case),
+        Dtype::Bf16 => run_in::<E, bf16>(case),
+        Dtype::F32 => run_in::<E, f32>(case),
         Dtype::F64 => run_in::<E, f64>(case),
     })
 }

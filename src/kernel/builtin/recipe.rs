@@ -8,6 +8,7 @@
 //! `p_i = w_i / S`, `d_i = a - z_i` the distances, `e` the label smoothing, `q` the target distribution. The type `A` is what a
 //! kernel computes in: every operation is rounded to it. The storage dtype is that of the case.
 
+use super::parameter::Parameter;
 use super::{Defect, Examples};
 use crate::case::Case;
 use crate::dtype::Dtype;
@@ -28,9 +29,21 @@ pub(super) struct Row<'a, A> {
     pub direction: &'a [A],
     /// The storage dtype: of the inputs, of the outputs, and of buffers in between that a kernel rounds to.
     pub dtype: Dtype,
+    /// The value of the kernel's [`Recipe::PARAMETER`]; 0 where it has none.
+    pub parameter: f64,
 }
 
 impl<A: Real> Row<'_, A> {
+    /// The parameter, rounded to the type.
+    pub fn value(&self) -> A {
+        A::from_f64(self.parameter)
+    }
+
+    /// The parameter where it is a length: at least 1.
+    pub fn length(&self) -> usize {
+        (self.parameter as usize).max(1)
+    }
+
     /// The number of logits, rounded to the type.
     pub fn count(&self) -> A {
         A::from_f64(self.logits.len() as f64)
@@ -58,6 +71,8 @@ pub(super) trait Recipe: Sized {
     const DEFECT: Option<Defect> = None;
     /// What is wrong with it, as a defect: the planted one, if it has one.
     const MECHANISM: Option<Defect> = Self::DEFECT;
+    /// The number in it that other kernels have otherwise; none where there is none.
+    const PARAMETER: Option<&'static Parameter> = None;
     /// Whether it is a correct kernel, which must pass on every input.
     const TRUSTED: bool = false;
     /// Whether it computes in the storage dtype even where that is a half dtype; otherwise in [`Dtype::accumulator`].
@@ -81,6 +96,11 @@ pub(super) trait Recipe: Sized {
             elementwise_monotone: monotone_exp(dtype),
             ..Claims::default()
         }
+    }
+
+    /// [`Recipe::BLOCK`], where it is the row that says it.
+    fn block<A: Real>(_: &Row<A>) -> usize {
+        Self::BLOCK
     }
 
     /// `e^x`.
@@ -262,8 +282,9 @@ pub(super) fn largest<A: Real>(values: &[A]) -> A {
 /// One pass with a running maximum, and a running sum that is rescaled when the maximum rises: block by block.
 fn online_normalizer<R: Recipe, A: Real>(row: &Row<A>) -> Normalizer<A> {
     let (mut max, mut sum) = (A::NEG_INFINITY, A::ZERO);
-    let mut weights = Vec::with_capacity(R::BLOCK);
-    for block in row.logits.chunks(R::BLOCK) {
+    let size = R::block(row);
+    let mut weights = Vec::with_capacity(size);
+    for block in row.logits.chunks(size) {
         let before = max;
         max = block.iter().fold(before, |max, &z| R::running_maximum(row, max, z));
         if !R::only_masked(row, max) {
@@ -313,16 +334,19 @@ pub(super) fn supports<R: Recipe>(op: Op, dtype: Dtype) -> bool {
 }
 
 /// Runs a case: its values, which are exact in the type that the kernel computes in; the op; one rounding to the dtype.
-pub(super) fn run<R: Recipe>(case: &Case) -> Outcome {
-    Outcome::Outputs(match case.dtype() {
-        Dtype::F16 if R::IN_STORAGE_DTYPE => run_in::<R, f16>(case),
-        Dtype::Bf16 if R::IN_STORAGE_DTYPE => run_in::<R, bf16>(case),
-        Dtype::F16 | Dtype::Bf16 | Dtype::F32 => run_in::<R, f32>(case),
-        Dtype::F64 => run_in::<R, f64>(case),
+///
+/// It has this parameter, and computes in the type `inside`; where none is said, in the one that it says itself.
+pub(super) fn run<R: Recipe>(case: &Case, inside: Option<Dtype>, parameter: f64) -> Outcome {
+    let usual = if R::IN_STORAGE_DTYPE { case.dtype() } else { case.dtype().accumulator() };
+    Outcome::Outputs(match inside.unwrap_or(usual) {
+        Dtype::F16 => run_in::<R, f16>(case, parameter),
+        Dtype::Bf16 => run_in::<R, bf16>(case, parameter),
+        Dtype::F32 => run_in::<R, f32>(case, parameter),
+        Dtype::F64 => run_in::<R, f64>(case, parameter),
     })
 }
 
-fn run_in<R: Recipe, A: Real>(case: &Case) -> Vec<f64> {
+fn run_in<R: Recipe, A: Real>(case: &Case, parameter: f64) -> Vec<f64> {
     let logits = read::<A>(case.logits());
     let direction = read::<A>(case.direction().unwrap_or(&[]));
     let (target, smoothing) = case.target().unwrap_or((0, 0.0));
@@ -332,6 +356,7 @@ fn run_in<R: Recipe, A: Real>(case: &Case) -> Vec<f64> {
         label_smoothing: A::from_f64(smoothing),
         direction: &direction,
         dtype: case.dtype(),
+        parameter,
     };
     // It is never run on an op that it does not support.
     let outputs = method::<R, A>(case.op()).map_or_else(Vec::new, |method| method(&row));

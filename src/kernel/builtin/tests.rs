@@ -132,7 +132,7 @@ fn no_report_stands_for_two_classes() {
 /// The kernels that some defects are planted in and that are no kernels of the registry: the same steps and claims, with what
 /// is missing or wrong put right.
 mod mended {
-    use super::super::defects::carried::{lane_sum, merged_claims, merged_halves, merged_lanes};
+    use super::super::defects::carried::{lane_sum, merged_claims, merged_lanes, merged_parts};
     use super::super::defects::{carried, exponentials, sums};
     use super::super::recipe::{Normalizer, Recipe, Row};
     use crate::dtype::Dtype;
@@ -155,11 +155,11 @@ mod mended {
         }
 
         fn sum<A: Real>(row: &Row<A>, terms: &[A]) -> A {
-            lane_sum(row, terms)
+            lane_sum(row, terms, super::super::defects::LANES)
         }
 
         fn normalizer<A: Real>(row: &Row<A>) -> Normalizer<A> {
-            merged_lanes(row, guarded)
+            merged_lanes(row, super::super::defects::LANES, guarded)
         }
     }
 
@@ -174,7 +174,7 @@ mod mended {
         }
 
         fn normalizer<A: Real>(row: &Row<A>) -> Normalizer<A> {
-            merged_halves(row, guarded)
+            merged_parts(row, 2, guarded)
         }
     }
 

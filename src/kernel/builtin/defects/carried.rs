@@ -1,6 +1,7 @@
 //! State that is carried from logit to logit or from lane to lane, and merged (C05, C07): what online softmax gets wrong.
 
-use super::super::recipe::{Normalizer, Recipe, Row};
+use super::super::parameter::{LENGTHS, Parameter};
+use super::super::recipe::{Normalizer, Recipe, Row, in_order};
 use super::super::stable::{Blocks, Pairwise, Shifted};
 use super::super::{Defect, Examples};
 use super::LANES;
@@ -39,13 +40,15 @@ impl Recipe for MaskedStateZero {
         families: &["masked"],
         report: Some("https://github.com/Dao-AILab/flash-attention/issues/2082"),
     });
+    const PARAMETER: Option<&'static Parameter> =
+        Some(&Parameter::near("the number stored", 0.0, STORED).along(|z| vec![f64::NEG_INFINITY, z, z]));
     const EXAMPLES: Option<Examples> =
         Some(Examples::new("softmax f32 [-inf, -200, -201]", Some("softmax f32 [2, 1, -inf]")));
     const ONLINE: bool = true;
 
-    fn running_maximum<A: Real>(_: &Row<A>, max: A, z: A) -> A {
+    fn running_maximum<A: Real>(row: &Row<A>, max: A, z: A) -> A {
         let max = max.larger(z);
-        if max == A::NEG_INFINITY { A::ZERO } else { max }
+        if max == A::NEG_INFINITY { row.value() } else { max }
     }
 }
 
@@ -60,8 +63,13 @@ impl Recipe for WrongRescale {
         families: &["ordinary", "staircase", "sorted"],
         report: Some("https://github.com/deepseek-ai/FlashMLA/pull/177"),
     });
+    const PARAMETER: Option<&'static Parameter> = Some(&Parameter::one_of("the block", 1.0, LENGTHS));
     const EXAMPLES: Option<Examples> = Some(Examples::new("softmax f32 [1, 2, 3]", None));
     const ONLINE: bool = true;
+
+    fn block<A: Real>(row: &Row<A>) -> usize {
+        row.length()
+    }
 
     fn rescale<A: Real>(row: &Row<A>, before: A, max: A) -> A {
         // The first logit has nothing to rescale; without this every row would be NaN.
@@ -80,6 +88,7 @@ impl Recipe for BlockedUnguarded {
         families: &["masked"],
         report: Some("https://github.com/Dao-AILab/flash-attention/issues/1930"),
     });
+    const PARAMETER: Option<&'static Parameter> = Some(&Parameter::one_of("the block", 8.0, LENGTHS));
     const EXAMPLES: Option<Examples> = Some(
         Examples::new("softmax f32 [-inf*8, 1]", Some("softmax f32 [-inf*7, 1]"))
             .of_length(9, "a block of 8 is masked before the first class"),
@@ -87,12 +96,16 @@ impl Recipe for BlockedUnguarded {
     const ONLINE: bool = true;
     const BLOCK: usize = LANES;
 
+    fn block<A: Real>(row: &Row<A>) -> usize {
+        row.length()
+    }
+
     fn claims(op: Op, dtype: Dtype) -> Claims {
         Blocks::<LANES>::claims(op, dtype)
     }
 
     fn sum<A: Real>(row: &Row<A>, terms: &[A]) -> A {
-        Blocks::<LANES>::sum(row, terms)
+        terms.chunks(row.length()).fold(A::ZERO, |sum, block| sum + in_order(block))
     }
 
     fn only_masked<A: Real>(_: &Row<A>, _: A) -> bool {
@@ -112,6 +125,8 @@ impl Recipe for IdleLanes {
         families: &["tiny_n", "ordinary"],
         report: Some("https://github.com/gabrieldemarmiesse/torch-mojo-backend/pull/319"),
     });
+    const PARAMETER: Option<&'static Parameter> =
+        Some(&Parameter::one_of("the number of lanes", 8.0, &[2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0]));
     const EXAMPLES: Option<Examples> = Some(Examples::new("softmax f32 [1, 2, 3]", None));
 
     fn claims(op: Op, dtype: Dtype) -> Claims {
@@ -120,11 +135,11 @@ impl Recipe for IdleLanes {
     }
 
     fn sum<A: Real>(row: &Row<A>, terms: &[A]) -> A {
-        lane_sum(row, terms)
+        lane_sum(row, terms, row.length())
     }
 
     fn normalizer<A: Real>(row: &Row<A>) -> Normalizer<A> {
-        merged_lanes(row, |row, before, max| Self::exp(row, before - max))
+        merged_lanes(row, row.length(), |row, before, max| Self::exp(row, before - max))
     }
 }
 
@@ -139,6 +154,7 @@ impl Recipe for MergedWithoutRescale {
         families: &["ordinary", "sorted"],
         report: Some("https://github.com/KarhouTam/cuda-kernels/issues/3"),
     });
+    const PARAMETER: Option<&'static Parameter> = Some(&Parameter::one_of("the number of parts", 2.0, LENGTHS));
     const EXAMPLES: Option<Examples> = Some(Examples::new("softmax f32 [1, 2]", Some("softmax f32 [2, 2]")));
 
     fn claims(op: Op, dtype: Dtype) -> Claims {
@@ -146,7 +162,7 @@ impl Recipe for MergedWithoutRescale {
     }
 
     fn normalizer<A: Real>(row: &Row<A>) -> Normalizer<A> {
-        merged_halves(row, |_, _, _| A::ONE)
+        merged_parts(row, row.length(), |_, _, _| A::ONE)
     }
 }
 
@@ -161,8 +177,13 @@ impl Recipe for RescaleSkipped {
         families: &["ordinary", "sorted", "staircase"],
         report: Some("https://github.com/paiml/aprender/issues/2753"),
     });
+    const PARAMETER: Option<&'static Parameter> = Some(&Parameter::one_of("the block", 1.0, LENGTHS));
     const EXAMPLES: Option<Examples> = Some(Examples::new("softmax f32 [1, 2]", Some("softmax f32 [2, 1]")));
     const ONLINE: bool = true;
+
+    fn block<A: Real>(row: &Row<A>) -> usize {
+        row.length()
+    }
 
     fn rescale<A: Real>(_: &Row<A>, _: A, _: A) -> A {
         A::ONE
@@ -180,11 +201,13 @@ impl Recipe for RescaleBelowThreshold {
         families: &["ordinary", "sorted"],
         report: Some("https://github.com/meta-pytorch/MSLK/pull/242"),
     });
+    const PARAMETER: Option<&'static Parameter> =
+        Some(&Parameter::near("the threshold", 1.0, THRESHOLDS).along(|z| vec![0.0, -z]));
     const EXAMPLES: Option<Examples> = Some(Examples::new("softmax f32 [1, 1.5]", Some("softmax f32 [2, 1]")));
     const ONLINE: bool = true;
 
     fn rescale<A: Real>(row: &Row<A>, before: A, max: A) -> A {
-        if max - before < A::ONE { A::ONE } else { Self::exp(row, before - max) }
+        if max - before < row.value() { A::ONE } else { Self::exp(row, before - max) }
     }
 }
 
@@ -218,13 +241,25 @@ impl Recipe for RescaledInBase2 {
         families: &["ordinary", "sorted"],
         report: Some("https://github.com/sgl-project/sglang/issues/40903"),
     });
+    const PARAMETER: Option<&'static Parameter> = Some(&Parameter::one_of("the block", 1.0, LENGTHS));
     const EXAMPLES: Option<Examples> = Some(Examples::new("softmax f32 [1, 2]", Some("softmax f32 [2, 1]")));
     const ONLINE: bool = true;
+
+    fn block<A: Real>(row: &Row<A>) -> usize {
+        row.length()
+    }
 
     fn rescale<A: Real>(_: &Row<A>, before: A, max: A) -> A {
         (before - max).exp2()
     }
 }
+
+/// What may stand in a state that has met no class.
+const STORED: &[f64] =
+    &[-1e9, -1e4, -1e3, -100.0, -50.0, -20.0, -10.0, -2.0, -1.0, 0.0, 1.0, 2.0, 10.0, 50.0, 100.0, 1e3];
+
+/// Rises from which a running sum is rescaled.
+const THRESHOLDS: &[f64] = &[0.01, 0.1, 0.5, 1.0, 2.0, 3.0, 4.0, 5.0, 8.0, 10.0, 16.0, 20.0, 50.0, 88.0];
 
 /// What a correct kernel claims whose partial sums, each relative to a maximum of its own, are merged in so many levels. A weight
 /// passes through an exp (2 u) and a product (u) at each level, and the differences of the maxima are rounded, by `u d_i` at
@@ -244,13 +279,13 @@ fn merged<A: Real>(row: &Row<A>, factor: Factor<A>, (a, s): (A, A), (b, t): (A, 
     (max, s * factor(row, a, max) + t * factor(row, b, max))
 }
 
-/// The normalizer of eight lanes with a maximum and a sum each, merged by halves. A lane that meets nothing keeps (-inf, 0).
-pub(in super::super) fn merged_lanes<A: Real>(row: &Row<A>, factor: Factor<A>) -> Normalizer<A> {
+/// The normalizer of lanes with a maximum and a sum each, merged by halves. A lane that meets nothing keeps (-inf, 0).
+pub(in super::super) fn merged_lanes<A: Real>(row: &Row<A>, lanes: usize, factor: Factor<A>) -> Normalizer<A> {
     let lane = |lane: usize| {
-        let logits: Vec<A> = row.logits.iter().copied().skip(lane).step_by(LANES).collect();
+        let logits: Vec<A> = row.logits.iter().copied().skip(lane).step_by(lanes).collect();
         state(&Row { logits: &logits, ..*row })
     };
-    let mut states: Vec<(A, A)> = (0..LANES).map(lane).collect();
+    let mut states: Vec<(A, A)> = (0..lanes).map(lane).collect();
     while states.len() > 1 {
         let upper = states.split_off(states.len() / 2);
         states.iter_mut().zip(upper).for_each(|(lower, upper)| *lower = merged(row, factor, *lower, upper));
@@ -259,21 +294,19 @@ pub(in super::super) fn merged_lanes<A: Real>(row: &Row<A>, factor: Factor<A>) -
     Normalizer { max, sum, log_sum: Shifted::log(row, sum) }
 }
 
-/// The sum of eight lanes, added by halves; what is left over goes into the lanes, too.
-pub(in super::super) fn lane_sum<A: Real>(row: &Row<A>, terms: &[A]) -> A {
-    let mut lanes = [A::ZERO; LANES];
-    terms.iter().enumerate().for_each(|(i, &term)| lanes[i % LANES] += term);
-    Pairwise::sum(row, &lanes[..terms.len().min(LANES)])
+/// The sum of lanes, added by halves; what is left over goes into the lanes, too.
+pub(in super::super) fn lane_sum<A: Real>(row: &Row<A>, terms: &[A], count: usize) -> A {
+    let mut lanes = vec![A::ZERO; count];
+    terms.iter().enumerate().for_each(|(i, &term)| lanes[i % count] += term);
+    Pairwise::sum(row, &lanes[..terms.len().min(count)])
 }
 
-/// The normalizer of the two halves of a row, merged.
-pub(in super::super) fn merged_halves<A: Real>(row: &Row<A>, factor: Factor<A>) -> Normalizer<A> {
-    let (left, right) = row.logits.split_at(row.logits.len().div_ceil(2));
-    let left = state(&Row { logits: left, ..*row });
-    let (max, sum) = match right {
-        [] => left,
-        _ => merged(row, factor, left, state(&Row { logits: right, ..*row })),
-    };
+/// The normalizer of so many parts of a row, merged one after the other.
+pub(in super::super) fn merged_parts<A: Real>(row: &Row<A>, parts: usize, factor: Factor<A>) -> Normalizer<A> {
+    let size = row.logits.len().div_ceil(parts).max(1);
+    let parts = row.logits.chunks(size).map(|part| state(&Row { logits: part, ..*row }));
+    let whole = parts.reduce(|left, right| merged(row, factor, left, right));
+    let (max, sum) = whole.unwrap_or_else(|| state(row));
     Normalizer { max, sum, log_sum: Shifted::log(row, sum) }
 }
 

@@ -1,9 +1,9 @@
 //! The exponential function and its range reduction (C29, C31, C39).
 
+use super::super::parameter::{CUTS, LENGTHS, Parameter};
 use super::super::recipe::{Recipe, Row};
 use super::super::stable::{Base2, Shifted};
 use super::super::{Defect, Examples};
-use super::LANES;
 use crate::dtype::Dtype;
 use crate::kernel::{Claims, Real};
 use crate::op::Op;
@@ -19,10 +19,13 @@ impl Recipe for ExpClamped {
         families: &["masked", "dominant", "confident_wrong"],
         report: Some("https://github.com/vllm-project/vllm/pull/53069"),
     });
+    const PARAMETER: Option<&'static Parameter> =
+        Some(&Parameter::of_words("the type", &["of the row", "f16", "f32", "f64"]));
     const EXAMPLES: Option<Examples> = Some(Examples::new("softmax f32 [0, -inf]", Some("softmax f32 [1, -2, 3]")));
 
     fn exp<A: Real>(row: &Row<A>, x: A) -> A {
-        let least = A::from_f64(row.dtype.format().least_normal().ln());
+        let dtype = [row.dtype, Dtype::F16, Dtype::F32, Dtype::F64][row.parameter as usize % 4];
+        let least = A::from_f64(dtype.format().least_normal().ln());
         if x < least { least.exp() } else { x.exp() }
     }
 }
@@ -38,10 +41,12 @@ impl Recipe for ExpCut {
         families: &["thresholds"],
         report: Some("https://github.com/torch/nn/issues/804"),
     });
+    const PARAMETER: Option<&'static Parameter> =
+        Some(&Parameter::near("the cut", -80.0, CUTS).along(|z| vec![0.0, z]));
     const EXAMPLES: Option<Examples> = Some(Examples::new("softmax f32 [0, -85]", Some("softmax f32 [1, -2, 3]")));
 
-    fn exp<A: Real>(_: &Row<A>, x: A) -> A {
-        if x < A::from_f64(-80.0) { A::ZERO } else { x.exp() }
+    fn exp<A: Real>(row: &Row<A>, x: A) -> A {
+        if x < row.value() { A::ZERO } else { x.exp() }
     }
 }
 
@@ -98,15 +103,20 @@ impl Recipe for ShortLog2e {
         families: &["ordinary"],
         report: None,
     });
+    #[expect(clippy::approx_constant, reason = "the short constant is the defect")]
+    const PARAMETER: Option<&'static Parameter> = Some(&Parameter::near(
+        "the constant",
+        1.4427,
+        &[1.3, 1.4, 1.44, 1.442, 1.4426, 1.44269, 1.4427, 1.443, 1.45, 1.5],
+    ));
     const EXAMPLES: Option<Examples> = Some(Examples::new("softmax f32 [0, -10]", Some("softmax f32 [0, 0]")));
 
     fn claims(op: Op, dtype: Dtype) -> Claims {
         unreduced_claims(op, dtype)
     }
 
-    #[expect(clippy::approx_constant, reason = "the short constant is the defect")]
-    fn exp<A: Real>(_: &Row<A>, x: A) -> A {
-        (x * A::from_f64(1.4427)).exp2()
+    fn exp<A: Real>(row: &Row<A>, x: A) -> A {
+        (x * row.value()).exp2()
     }
 }
 
@@ -121,15 +131,20 @@ impl Recipe for ShortLn2 {
         families: &["ordinary", "ties"],
         report: Some("https://github.com/intel/llvm/pull/5211"),
     });
+    #[expect(clippy::approx_constant, reason = "the short constant is the defect")]
+    const PARAMETER: Option<&'static Parameter> = Some(&Parameter::near(
+        "the constant",
+        0.693147,
+        &[0.5, 0.6, 0.69, 0.693, 0.6931, 0.69314, 0.693147, 0.69315, 0.7, 0.8],
+    ));
     const EXAMPLES: Option<Examples> = Some(Examples::new("logsumexp f64 [0, 0]", Some("softmax f64 [0, 0]")));
 
     fn claims(op: Op, dtype: Dtype) -> Claims {
         base2_log_claims(op, dtype)
     }
 
-    #[expect(clippy::approx_constant, reason = "the short constant is the defect")]
-    fn log<A: Real>(_: &Row<A>, x: A) -> A {
-        A::from_f64(x.to_f64().log2()) * A::from_f64(0.693147)
+    fn log<A: Real>(row: &Row<A>, x: A) -> A {
+        A::from_f64(x.to_f64().log2()) * row.value()
     }
 }
 
@@ -218,11 +233,12 @@ impl Recipe for ExpOfWholePowers {
         families: &["ordinary"],
         report: Some("https://github.com/Maratyszcza/NNPACK/issues/174"),
     });
+    const PARAMETER: Option<&'static Parameter> = Some(&Parameter::one_of("the shortest vector", 4.0, LENGTHS));
     const EXAMPLES: Option<Examples> =
         Some(Examples::new("softmax f32 [0, -1, -2, -3]", Some("softmax f32 [0, -1, -2]")));
 
     fn exp<A: Real>(row: &Row<A>, x: A) -> A {
-        if row.logits.len() < LANES / 2 {
+        if row.logits.len() < row.length() {
             return x.exp();
         }
         A::from_f64((x.to_f64() * std::f64::consts::LOG2_E).round().exp2())

@@ -1,8 +1,10 @@
 //! Logarithms, losses and gradients (C12, C15 to C20, C22, C30, C37, C40).
 
+use super::super::parameter::{EPSILONS, Parameter};
 use super::super::recipe::{Normalizer, Recipe, Row, loss_of_log_probabilities};
 use super::super::stable::{Log1p, Shifted};
 use super::super::{Defect, Examples};
+use super::sums::{SHAPES, TYPES, narrowed, shaped_sum};
 use crate::dtype::Dtype;
 use crate::kernel::{Claims, Real};
 use crate::op::Op;
@@ -42,7 +44,12 @@ impl Recipe for LogOfOnePlus {
         families: &["dominant", "cancellation"],
         report: Some("https://github.com/scipy/scipy/issues/18295"),
     });
+    const PARAMETER: Option<&'static Parameter> = Some(&Parameter::of_words("the sums", SHAPES));
     const EXAMPLES: Option<Examples> = Some(Examples::new("logsumexp f32 [0, -40]", Some("logsumexp f32 [0, 0]")));
+
+    fn sum<A: Real>(row: &Row<A>, terms: &[A]) -> A {
+        shaped_sum(row.parameter as usize, terms, &|x| x)
+    }
 
     fn claims(op: Op, dtype: Dtype) -> Claims {
         Log1p::claims(op, dtype)
@@ -60,11 +67,14 @@ impl Recipe for LowPrecisionStore {
         families: &["ordinary", "dominant"],
         report: Some("https://github.com/linkedin/Liger-Kernel/pull/1329"),
     });
+    const PARAMETER: Option<&'static Parameter> =
+        Some(&Parameter::of_words("the type", &["bf16", "f16", "f32", "of the row"]));
     const EXAMPLES: Option<Examples> =
         Some(Examples::new("cross_entropy_grad f32 [7, 0] target=0", Some("softmax f32 [7, 0]")));
 
-    fn saved<A: Real>(_: &Row<A>, probabilities: Vec<A>) -> Vec<A> {
-        probabilities.iter().map(|p| A::from_f64(Dtype::Bf16.round(p.to_f64()))).collect()
+    fn saved<A: Real>(row: &Row<A>, probabilities: Vec<A>) -> Vec<A> {
+        let dtype = [Dtype::Bf16, Dtype::F16, Dtype::F32, row.dtype][row.parameter as usize % 4];
+        probabilities.iter().map(|p| A::from_f64(dtype.round(p.to_f64()))).collect()
     }
 }
 
@@ -142,11 +152,12 @@ impl Recipe for EpsilonInLog {
         families: &["confident_wrong", "dominant"],
         report: Some("https://github.com/apache/mxnet/pull/4594"),
     });
+    const PARAMETER: Option<&'static Parameter> = Some(&Parameter::near("the epsilon", 1e-8, EPSILONS));
     const EXAMPLES: Option<Examples> =
         Some(Examples::new("cross_entropy f32 [30, 0] target=1", Some("cross_entropy f32 [0, 0] target=1")));
 
     fn log_probability<A: Real>(row: &Row<A>, z: A, normalizer: &Normalizer<A>) -> A {
-        Self::log(row, Self::probability(row, z, normalizer) + A::from_f64(1e-8))
+        Self::log(row, Self::probability(row, z, normalizer) + row.value())
     }
 
     fn cross_entropy<A: Real>(row: &Row<A>) -> A {
@@ -207,11 +218,12 @@ impl Recipe for ProbabilityClipped {
         families: &["confident_wrong"],
         report: Some("https://github.com/keras-team/keras/issues/17634"),
     });
+    const PARAMETER: Option<&'static Parameter> = Some(&Parameter::near("the clip", 1e-7, EPSILONS));
     const EXAMPLES: Option<Examples> =
         Some(Examples::new("cross_entropy f32 [30, 0] target=1", Some("softmax f32 [30, 0]")));
 
     fn log_probability<A: Real>(row: &Row<A>, z: A, normalizer: &Normalizer<A>) -> A {
-        let (least, p) = (A::from_f64(1e-7), Self::probability(row, z, normalizer));
+        let (least, p) = (row.value(), Self::probability(row, z, normalizer));
         let most = A::ONE - least;
         Self::log(
             row,
@@ -306,13 +318,14 @@ impl Recipe for NarrowMean {
         families: &["wide", "extreme"],
         report: Some("https://github.com/huggingface/transformers/issues/10674"),
     });
+    const PARAMETER: Option<&'static Parameter> = Some(&Parameter::of_words("the type", TYPES));
     const EXAMPLES: Option<Examples> = Some(Examples::new(
         "cross_entropy f16 [0, -3e4, -3e4, -3e4] target=0 label_smoothing=0.125",
         Some("cross_entropy f32 [0, -3e4, -3e4, -3e4] target=0 label_smoothing=0.125"),
     ));
 
     fn expected<A: Real>(row: &Row<A>, values: &[A]) -> A {
-        let narrow = |x: A| A::from_f64(row.dtype.round(x.to_f64()));
+        let narrow = |x: A| narrowed(row, x);
         let smoothing = row.label_smoothing;
         let at_target = if smoothing == A::ONE { A::ZERO } else { (A::ONE - smoothing) * values[row.target] };
         if smoothing == A::ZERO {

@@ -1,9 +1,9 @@
 //! The maximum and what is subtracted (C08 to C11, C22): a wrong one cancels in ordinary rows, and shows only beyond the range of exp.
 
+use super::super::parameter::{CUTS, LENGTHS, Parameter};
 use super::super::recipe::{Normalizer, Recipe, Row};
 use super::super::stable::Shifted;
 use super::super::{Defect, Examples};
-use super::LANES;
 use crate::kernel::Real;
 
 pub(in super::super) struct MaxStartsAtZero;
@@ -17,10 +17,12 @@ impl Recipe for MaxStartsAtZero {
         families: &["all_negative"],
         report: Some("https://github.com/FluxML/NNlib.jl/pull/43"),
     });
+    const PARAMETER: Option<&'static Parameter> =
+        Some(&Parameter::near("the start", 0.0, STARTS).along(|z| vec![z, z]).also(&["defect/max-clipped"]));
     const EXAMPLES: Option<Examples> = Some(Examples::new("softmax f32 [-150, -151]", Some("softmax f32 [1, -2, 3]")));
 
     fn maximum<A: Real>(row: &Row<A>) -> A {
-        row.logits.iter().fold(A::ZERO, |max, &z| max.larger(z))
+        row.logits.iter().fold(row.value(), |max, &z| max.larger(z))
     }
 }
 
@@ -35,13 +37,15 @@ impl Recipe for MaxSkipsTail {
         families: &["spike"],
         report: Some("https://github.com/ggml-org/ggml/pull/1534"),
     });
+    const PARAMETER: Option<&'static Parameter> = Some(&Parameter::one_of("the block", 8.0, LENGTHS));
     const EXAMPLES: Option<Examples> = Some(
         Examples::new("softmax f32 [0*16, 120, 0, 0]", Some("softmax f32 [1, -2, 3]"))
             .of_length(9, "a tail needs a block of 8 before it"),
     );
 
     fn maximum<A: Real>(row: &Row<A>) -> A {
-        let seen = if row.logits.len() < LANES { row.logits.len() } else { row.logits.len() / LANES * LANES };
+        let (n, block) = (row.logits.len(), row.length());
+        let seen = if n < block { n } else { n / block * block };
         row.logits[..seen].iter().fold(A::NEG_INFINITY, |max, &z| max.larger(z))
     }
 }
@@ -57,11 +61,13 @@ impl Recipe for FiniteMaskSentinel {
         families: &["all_negative", "offset", "extreme"],
         report: Some("https://github.com/flashinfer-ai/flashinfer/issues/4267"),
     });
+    const PARAMETER: Option<&'static Parameter> =
+        Some(&Parameter::near("the start", -1e4, SENTINELS).along(|z| vec![z, z]));
     const EXAMPLES: Option<Examples> =
         Some(Examples::new("softmax f32 [-2e4, -2e4]", Some("softmax f32 [-200, -201]")));
 
     fn maximum<A: Real>(row: &Row<A>) -> A {
-        row.logits.iter().fold(A::from_f64(-1e4), |max, &z| max.larger(z))
+        row.logits.iter().fold(row.value(), |max, &z| max.larger(z))
     }
 }
 
@@ -113,11 +119,12 @@ impl Recipe for MaxOfPadded {
         families: &["all_negative"],
         report: Some("https://github.com/m0at/rvllm/pull/1"),
     });
+    const PARAMETER: Option<&'static Parameter> = Some(&Parameter::one_of("the block", 8.0, LENGTHS));
     const EXAMPLES: Option<Examples> = Some(Examples::new("softmax f32 [-150, -151]", Some("softmax f32 [-150*8]")));
 
     fn maximum<A: Real>(row: &Row<A>) -> A {
         let max = Shifted::maximum(row);
-        if row.logits.len().is_multiple_of(LANES) { max } else { max.larger(A::ZERO) }
+        if row.logits.len().is_multiple_of(row.length()) { max } else { max.larger(A::ZERO) }
     }
 }
 
@@ -132,10 +139,12 @@ impl Recipe for MaxSkipsFirst {
         families: &["spike"],
         report: Some("https://github.com/pytorch/pytorch/pull/3244"),
     });
+    const PARAMETER: Option<&'static Parameter> =
+        Some(&Parameter::one_of("the first logit seen, counted from 0,", 1.0, &[1.0, 2.0, 3.0, 4.0, 8.0]));
     const EXAMPLES: Option<Examples> = Some(Examples::new("softmax f32 [120, 0]", Some("softmax f32 [0, 120]")));
 
     fn maximum<A: Real>(row: &Row<A>) -> A {
-        let first = usize::from(row.logits.len() > 1);
+        let first = row.length().min(row.logits.len().saturating_sub(1));
         row.logits[first..].iter().fold(A::NEG_INFINITY, |max, &z| max.larger(z))
     }
 }
@@ -169,16 +178,16 @@ impl Recipe for MaxOfHalfVectors {
         families: &["spike"],
         report: Some("https://github.com/pytorch/pytorch/pull/156379"),
     });
+    const PARAMETER: Option<&'static Parameter> = Some(&Parameter::one_of("the vector", 8.0, LENGTHS));
     const EXAMPLES: Option<Examples> = Some(
         Examples::new("softmax f32 [0*4, 120, 0*3]", Some("softmax f32 [0, 120, 0, 0, 0, 0, 0]"))
             .of_length(8, "half of a vector of 8 is not seen"),
     );
 
     fn maximum<A: Real>(row: &Row<A>) -> A {
-        let seen = row.logits.chunks(LANES).flat_map(|chunk| match chunk.len() {
-            LANES => &chunk[..LANES / 2],
-            _ => chunk,
-        });
+        let length = row.length();
+        let half = |chunk: &'_ [A]| if chunk.len() == length { chunk.len().div_ceil(2) } else { chunk.len() };
+        let seen = row.logits.chunks(length).flat_map(|chunk| &chunk[..half(chunk)]);
         seen.fold(A::NEG_INFINITY, |max, &z| max.larger(z))
     }
 }
@@ -194,10 +203,12 @@ impl Recipe for Unshifted {
         families: &["spike", "all_negative"],
         report: Some("https://github.com/uTensor/uTensor/issues/175"),
     });
+    const PARAMETER: Option<&'static Parameter> =
+        Some(&Parameter::near("the number subtracted", 0.0, CONSTANTS).along(|z| vec![z, z]));
     const EXAMPLES: Option<Examples> = Some(Examples::new("softmax f32 [120, 0]", Some("softmax f32 [0, -2, -3]")));
 
-    fn maximum<A: Real>(_: &Row<A>) -> A {
-        A::ZERO
+    fn maximum<A: Real>(row: &Row<A>) -> A {
+        row.value()
     }
 }
 
@@ -212,15 +223,17 @@ impl Recipe for FiniteMaskValue {
         families: &["masked", "fully_masked"],
         report: Some("https://github.com/ohdearquant/lattice/issues/361"),
     });
+    const PARAMETER: Option<&'static Parameter> =
+        Some(&Parameter::near("the value of a masked class", -1e9, SENTINELS).along(|z| vec![f64::NEG_INFINITY, z]));
     const EXAMPLES: Option<Examples> = Some(Examples::new("softmax f32 [-inf, -1e10]", Some("softmax f32 [-inf, 1]")));
 
     fn maximum<A: Real>(row: &Row<A>) -> A {
-        let masked: Vec<A> = row.logits.iter().map(|&z| unmasked(z)).collect();
+        let masked: Vec<A> = row.logits.iter().map(|&z| unmasked(row, z)).collect();
         Shifted::maximum(&Row { logits: &masked, ..*row })
     }
 
     fn weight<A: Real>(row: &Row<A>, z: A, max: A) -> A {
-        Shifted::weight(row, unmasked(z), max)
+        Shifted::weight(row, unmasked(row, z), max)
     }
 }
 
@@ -236,10 +249,12 @@ impl Recipe for ShiftedClipped {
         families: &["masked", "confident_wrong", "dominant"],
         report: Some("https://github.com/PaddlePaddle/Paddle/issues/4366"),
     });
+    const PARAMETER: Option<&'static Parameter> =
+        Some(&Parameter::near("the clip", -64.0, CUTS).along(|z| vec![0.0, z]).also(&["defect/exp-clamped"]));
     const EXAMPLES: Option<Examples> = Some(Examples::new("softmax f32 [0, -64.5]", Some("softmax f32 [0, -64]")));
 
     fn weight<A: Real>(row: &Row<A>, z: A, max: A) -> A {
-        Self::exp(row, A::from_f64(-64.0).larger(z - max))
+        Self::exp(row, row.value().larger(z - max))
     }
 }
 
@@ -272,11 +287,12 @@ impl Recipe for TailUnshifted {
         families: &["ordinary", "spike", "tiny_n"],
         report: Some("https://github.com/tenstorrent/tt-metal/issues/51278"),
     });
+    const PARAMETER: Option<&'static Parameter> = Some(&Parameter::one_of("the block", 8.0, LENGTHS));
     const EXAMPLES: Option<Examples> = Some(Examples::new("softmax f32 [1, -2, 3]", Some("softmax f32 [0, -2, -3]")));
 
     fn normalizer<A: Real>(row: &Row<A>) -> Normalizer<A> {
         let max = Self::maximum(row);
-        let last = row.logits.len().saturating_sub(1) / LANES * LANES;
+        let last = row.logits.len().saturating_sub(1) / row.length() * row.length();
         let weight = |(i, &z): (usize, &A)| Self::weight(row, z, if i < last { max } else { A::ZERO });
         let weights: Vec<A> = row.logits.iter().enumerate().map(weight).collect();
         let sum = Self::sum(row, &weights);
@@ -284,7 +300,25 @@ impl Recipe for TailUnshifted {
     }
 }
 
-/// A logit with minus infinity written as -1e9.
-fn unmasked<A: Real>(z: A) -> A {
-    if z == A::NEG_INFINITY { A::from_f64(-1e9) } else { z }
+/// A logit with minus infinity written as a number.
+fn unmasked<A: Real>(row: &Row<A>, z: A) -> A {
+    if z == A::NEG_INFINITY { row.value() } else { z }
 }
+
+/// Where a search starts that should start from minus infinity.
+const STARTS: &[f64] = &[
+    -999.0, -900.0, -700.0, -512.0, -500.0, -300.0, -256.0, -200.0, -150.0, -128.0, -100.0, -88.0, -64.0, -50.0, -42.0,
+    -30.0, -20.0, -10.0, -5.0, -1.0, 0.0, 1.0, 5.0, 10.0, 20.0, 50.0, 100.0, 500.0, 1e3,
+];
+
+/// What is subtracted in place of the maximum.
+const CONSTANTS: &[f64] = &[
+    -1e3, -300.0, -100.0, -50.0, -20.0, -10.0, -5.0, -1.0, 0.0, 1.0, 2.0, 5.0, 8.0, 10.0, 20.0, 50.0, 80.0, 100.0,
+    300.0, 1e3,
+];
+
+/// Numbers that stand for minus infinity.
+const SENTINELS: &[f64] = &[
+    -1e38, -1e37, -1e36, -1e35, -1e30, -1e20, -1e18, -1e15, -1e12, -1e10, -1e9, -1e8, -1e7, -1e6, -1e5, -65504.0, -6e4,
+    -5e4, -3e4, -1e4, -9e3, -5e3, -3e3, -2e3, -1e3,
+];

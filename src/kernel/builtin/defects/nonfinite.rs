@@ -1,5 +1,6 @@
 //! Infinities, NaN and rows without a class (C01 to C04, C13): guards that are missing, too narrow, or answer the wrong thing.
 
+use super::super::parameter::{LENGTHS, Parameter};
 use super::super::recipe::{Normalizer, Recipe, Row};
 use super::super::stable::Shifted;
 use super::super::{Defect, Examples};
@@ -36,12 +37,40 @@ impl Recipe for LseWrongInfinity {
         families: &["pos_inf"],
         report: Some("https://github.com/hmmlearn/hmmlearn/issues/363"),
     });
+    const PARAMETER: Option<&'static Parameter> = Some(&Parameter::of_words(
+        "the answer",
+        &[
+            "minus infinity",
+            "+inf",
+            "0",
+            "NaN",
+            "the lowest number",
+            "the largest number",
+            "0 where the maximum is minus infinity",
+            "the lowest number where it is minus infinity",
+            "+inf where it is minus infinity",
+            "0 where it is +inf",
+            "the largest number where it is +inf",
+        ],
+    ));
     const EXAMPLES: Option<Examples> =
         Some(Examples::new("logsumexp f32 [inf, 0]", Some("logsumexp f32 [-inf, -inf]")));
 
     fn logsumexp<A: Real>(row: &Row<A>) -> A {
         let Normalizer { max, log_sum, .. } = Self::normalizer(row);
-        if max.is_infinite() { A::NEG_INFINITY } else { max + log_sum }
+        let largest = row.dtype.format().largest();
+        let answers = [f64::NEG_INFINITY, f64::INFINITY, 0.0, f64::NAN, -largest, largest];
+        let (answer, is_meant) = match row.parameter as usize {
+            place @ 0..=5 => (answers[place], true),
+            place @ 6..=8 => ([0.0, -largest, f64::INFINITY][place - 6], max == A::NEG_INFINITY),
+            9 => (0.0, max != A::NEG_INFINITY),
+            _ => (largest, max != A::NEG_INFINITY),
+        };
+        match max.is_infinite() {
+            true if is_meant => A::from_f64(answer),
+            true => max,
+            false => max + log_sum,
+        }
     }
 }
 
@@ -56,10 +85,11 @@ impl Recipe for MaskedByLength {
         families: &["fully_masked"],
         report: Some("https://github.com/ml-explore/mlx/issues/1467"),
     });
+    const PARAMETER: Option<&'static Parameter> = Some(&Parameter::one_of("the first length of NaN", 128.0, LENGTHS));
     const EXAMPLES: Option<Examples> = Some(Examples::new("softmax f32 [-inf*127]", Some("softmax f32 [-inf*128]")));
 
     fn probability<A: Real>(row: &Row<A>, z: A, normalizer: &Normalizer<A>) -> A {
-        let short = row.logits.len() < 128;
+        let short = row.logits.len() < row.length();
         if short && normalizer.max == A::NEG_INFINITY { A::ZERO } else { Shifted::probability(row, z, normalizer) }
     }
 }

@@ -1,5 +1,6 @@
 //! Lengths and indices (C35, C36).
 
+use super::super::parameter::Parameter;
 use super::super::recipe::{Recipe, Row};
 use super::super::stable::Shifted;
 use super::super::{Defect, Examples};
@@ -34,13 +35,15 @@ impl Recipe for NarrowIndex {
         families: &["long", "very_long"],
         report: Some("https://github.com/pytorch/pytorch/pull/192007"),
     });
+    const PARAMETER: Option<&'static Parameter> =
+        Some(&Parameter::one_of("the number of bits", 8.0, &[4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 11.0, 12.0]));
     const EXAMPLES: Option<Examples> = Some(
         Examples::new("softmax f32 [0*256]", Some("softmax f32 [0*255]"))
             .of_length(260, "256 terms overflow the count; a few more beside the lost ones make them matter"),
     );
 
     fn sum<A: Real>(row: &Row<A>, terms: &[A]) -> A {
-        Shifted::sum(row, &terms[..usize::from(terms.len() as u8)])
+        Shifted::sum(row, &terms[..terms.len() % (1 << row.length())])
     }
 }
 

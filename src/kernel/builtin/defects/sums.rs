@@ -1,12 +1,130 @@
 //! The sum of the weights and the division by it (C14, C22, C29, C33, C37).
 
-use super::super::recipe::{Normalizer, Recipe, Row};
+use super::super::parameter::{EPSILONS, LENGTHS, Parameter};
+use super::super::recipe::{Normalizer, Recipe, Row, in_order};
 use super::super::stable::Shifted;
 use super::super::{Defect, Examples};
-use super::LANES;
 use crate::dtype::Dtype;
 use crate::kernel::{Claims, Real};
 use crate::op::Op;
+
+/// The types that something may be rounded to.
+pub(in super::super) const TYPES: &[&str] = &["of the row", "f16", "bf16", "f32"];
+
+/// Which of [`TYPES`].
+pub(in super::super) fn narrow_type<A: Real>(row: &Row<A>) -> Dtype {
+    [row.dtype, Dtype::F16, Dtype::Bf16, Dtype::F32][row.parameter as usize % TYPES.len()]
+}
+
+/// A number, rounded to one of [`TYPES`].
+pub(in super::super) fn narrowed<A: Real>(row: &Row<A>, x: A) -> A {
+    A::from_f64(narrow_type(row).round(x.to_f64()))
+}
+
+/// Sums in a narrow type: one after the other, by halves, in lanes, or in blocks whose sums are added up in a wide one. After the first, which
+/// takes its type from the row, there are three types for each.
+const NARROW: &[&str] = &[
+    "one by one",
+    "in f16, one by one",
+    "in bf16, one by one",
+    "in f32, one by one",
+    "in f16, by halves",
+    "in bf16, by halves",
+    "in f32, by halves",
+    "in f16, rounded once",
+    "in bf16, rounded once",
+    "in f32, rounded once",
+    "in f16, in 4 lanes",
+    "in bf16, in 4 lanes",
+    "in f32, in 4 lanes",
+    "in f16, in 8 lanes",
+    "in bf16, in 8 lanes",
+    "in f32, in 8 lanes",
+    "in f16, in 16 lanes",
+    "in bf16, in 16 lanes",
+    "in f32, in 16 lanes",
+    "in f16, in 32 lanes",
+    "in bf16, in 32 lanes",
+    "in f32, in 32 lanes",
+    "in f16, in blocks of 4",
+    "in bf16, in blocks of 4",
+    "in f32, in blocks of 4",
+    "in f16, in blocks of 8",
+    "in bf16, in blocks of 8",
+    "in f32, in blocks of 8",
+    "in f16, in blocks of 16",
+    "in bf16, in blocks of 16",
+    "in f32, in blocks of 16",
+    "in f16, in blocks of 32",
+    "in bf16, in blocks of 32",
+    "in f32, in blocks of 32",
+    "in f16, in blocks of 64",
+    "in bf16, in blocks of 64",
+    "in f32, in blocks of 64",
+];
+
+/// The sum as the place in [`NARROW`] says.
+fn narrow_sum<A: Real>(row: &Row<A>, terms: &[A]) -> A {
+    let place = row.parameter as usize;
+    let (shape, dtype) = match place.checked_sub(1) {
+        Some(place) => (place / 3, [Dtype::F16, Dtype::Bf16, Dtype::F32][place % 3]),
+        None => match row.dtype {
+            Dtype::F16 => (0, Dtype::F16),
+            Dtype::Bf16 | Dtype::F32 => (0, Dtype::Bf16),
+            Dtype::F64 => (0, Dtype::F32),
+        },
+    };
+    shaped_sum(shape, terms, &|x: A| A::from_f64(dtype.round(x.to_f64())))
+}
+
+/// The orders that sums may be taken in, but for those in [`NARROW`] that round once.
+pub(in super::super) const SHAPES: &[&str] = &[
+    "one by one",
+    "by halves",
+    "rounded once",
+    "in 4 lanes",
+    "in 8 lanes",
+    "in 16 lanes",
+    "in 32 lanes",
+    "in blocks of 4",
+    "in blocks of 8",
+    "in blocks of 16",
+    "in blocks of 32",
+    "in blocks of 64",
+];
+
+/// The sum in one of [`SHAPES`], each addition rounded.
+pub(in super::super) fn shaped_sum<A: Real>(shape: usize, terms: &[A], narrow: &dyn Fn(A) -> A) -> A {
+    let one_by_one = |terms: &[A]| terms.iter().fold(A::ZERO, |sum, &term| narrow(sum + term));
+    match shape {
+        0 => one_by_one(terms),
+        1 => halves(terms, narrow),
+        2 => narrow(in_order(terms)),
+        3..=6 => {
+            let mut lanes = vec![A::ZERO; 4 << (shape - 3)];
+            let count = lanes.len();
+            terms.iter().enumerate().for_each(|(i, &term)| lanes[i % count] = narrow(lanes[i % count] + term));
+            while lanes.len() > 1 {
+                let upper = lanes.split_off(lanes.len() / 2);
+                lanes.iter_mut().zip(upper).for_each(|(lane, upper)| *lane = narrow(*lane + upper));
+            }
+            lanes[0]
+        }
+        _ => terms.chunks(4 << (shape - 7)).fold(A::ZERO, |sum, block| sum + one_by_one(block)),
+    }
+}
+
+/// The sum by halves.
+fn halves<A: Real>(terms: &[A], narrow: &dyn Fn(A) -> A) -> A {
+    match *terms {
+        [] => A::ZERO,
+        [only] => narrow(only),
+        _ => {
+            let (left, right) = terms.split_at(terms.len() / 2);
+            narrow(halves(left, narrow) + halves(right, narrow))
+        }
+    }
+}
 
 pub(in super::super) struct HalfSum;
 
@@ -19,15 +137,11 @@ impl Recipe for HalfSum {
         families: &["ordinary", "ties", "long"],
         report: Some("https://github.com/sonos/tract/pull/2586"),
     });
+    const PARAMETER: Option<&'static Parameter> = Some(&Parameter::of_words("the sum", NARROW));
     const EXAMPLES: Option<Examples> = Some(Examples::new("softmax bf16 [0*300]", Some("softmax f16 [0, 0]")));
 
     fn sum<A: Real>(row: &Row<A>, terms: &[A]) -> A {
-        let narrow = match row.dtype {
-            Dtype::F16 => Dtype::F16,
-            Dtype::Bf16 | Dtype::F32 => Dtype::Bf16,
-            Dtype::F64 => Dtype::F32,
-        };
-        terms.iter().fold(A::ZERO, |sum, &term| A::from_f64(narrow.round((sum + term).to_f64())))
+        narrow_sum(row, terms)
     }
 }
 
@@ -42,8 +156,13 @@ impl Recipe for NarrowThroughout {
         families: &["ordinary", "ties", "long"],
         report: Some("https://github.com/ml-explore/mlx/pull/953"),
     });
+    const PARAMETER: Option<&'static Parameter> = Some(&Parameter::of_words("the sums", SHAPES));
     const EXAMPLES: Option<Examples> = Some(Examples::new("softmax bf16 [0*300]", Some("softmax f16 [0, 0]")));
     const IN_STORAGE_DTYPE: bool = true;
+
+    fn sum<A: Real>(row: &Row<A>, terms: &[A]) -> A {
+        shaped_sum(row.parameter as usize, terms, &|x| x)
+    }
 
     fn supports(_: Op, dtype: Dtype) -> bool {
         dtype.accumulator() != dtype
@@ -61,12 +180,13 @@ impl Recipe for PaddedWithZero {
         families: &["ordinary", "all_negative", "tiny_n"],
         report: Some("https://github.com/tenstorrent/tt-metal/pull/20008"),
     });
+    const PARAMETER: Option<&'static Parameter> = Some(&Parameter::one_of("the block", 8.0, LENGTHS));
     const EXAMPLES: Option<Examples> =
         Some(Examples::new("softmax f32 [-5, -5, -5]", Some("softmax f32 [1, 2, 3, 4, 5, 6, 7, 8]")));
 
     fn normalizer<A: Real>(row: &Row<A>) -> Normalizer<A> {
         let mut padded = row.logits.to_vec();
-        padded.resize(padded.len().next_multiple_of(LANES), A::ZERO);
+        padded.resize(padded.len().next_multiple_of(row.length()), A::ZERO);
         Shifted::normalizer(&Row { logits: &padded, ..*row })
     }
 }
@@ -82,12 +202,13 @@ impl Recipe for PaddingSummed {
         families: &["ordinary", "all_negative", "tiny_n"],
         report: Some("https://github.com/tensorflow/tensorflow/pull/104247"),
     });
+    const PARAMETER: Option<&'static Parameter> = Some(&Parameter::one_of("the block", 8.0, LENGTHS));
     const EXAMPLES: Option<Examples> =
         Some(Examples::new("softmax f32 [-5, -5, -5]", Some("softmax f32 [1, 2, 3, 4, 5, 6, 7, 8]")));
 
     fn normalizer<A: Real>(row: &Row<A>) -> Normalizer<A> {
         let Normalizer { max, sum, .. } = Shifted::normalizer(row);
-        let padded = row.logits.len().next_multiple_of(LANES) - row.logits.len();
+        let padded = row.logits.len().next_multiple_of(row.length()) - row.logits.len();
         let sum = (0..padded).fold(sum, |sum, _| sum + Self::weight(row, A::ZERO, max));
         Normalizer { max, sum, log_sum: Self::log(row, sum) }
     }
@@ -105,11 +226,12 @@ impl Recipe for RoundedNumerator {
         families: &["ordinary"],
         report: Some("https://github.com/Dao-AILab/flash-attention/pull/2713"),
     });
+    const PARAMETER: Option<&'static Parameter> = Some(&Parameter::of_words("the type", TYPES));
     const EXAMPLES: Option<Examples> = Some(Examples::new("softmax f16 [0, -1, -2]", Some("softmax f32 [0, -1, -2]")));
 
     fn probability<A: Real>(row: &Row<A>, z: A, normalizer: &Normalizer<A>) -> A {
         let weight = Self::weight(row, z, normalizer.max);
-        A::from_f64(row.dtype.round(weight.to_f64())) / normalizer.sum
+        narrowed(row, weight) / normalizer.sum
     }
 }
 
@@ -124,10 +246,11 @@ impl Recipe for EpsilonInDenominator {
         families: &["ordinary", "ties"],
         report: Some("https://github.com/OpenNMT/CTranslate2/pull/1468"),
     });
+    const PARAMETER: Option<&'static Parameter> = Some(&Parameter::near("the epsilon", 1e-6, EPSILONS));
     const EXAMPLES: Option<Examples> = Some(Examples::new("softmax f32 [1, 2, 3]", Some("logsumexp f32 [1, 2, 3]")));
 
     fn probability<A: Real>(row: &Row<A>, z: A, normalizer: &Normalizer<A>) -> A {
-        Self::weight(row, z, normalizer.max) / (normalizer.sum + A::from_f64(1e-6))
+        Self::weight(row, z, normalizer.max) / (normalizer.sum + row.value())
     }
 }
 
@@ -142,11 +265,12 @@ impl Recipe for HalfSumBackward {
         families: &["ordinary", "long"],
         report: Some("https://github.com/ROCm/MIOpen/pull/3427"),
     });
+    const PARAMETER: Option<&'static Parameter> = Some(&Parameter::of_words("the sum", NARROW));
     const EXAMPLES: Option<Examples> =
         Some(Examples::new("log_softmax_vjp f16 [0, 0] cotangent=[2048, 1]", Some("softmax f16 [0*4096]")));
 
     fn log_softmax_vjp<A: Real>(row: &Row<A>) -> Vec<A> {
-        let total = HalfSum::sum(row, row.direction);
+        let total = narrow_sum(row, row.direction);
         Self::softmax(row).iter().zip(row.direction).map(|(&p, &g)| g - p * total).collect()
     }
 }
@@ -190,6 +314,7 @@ impl Recipe for StaleTail {
         families: &["ordinary", "long"],
         report: Some("https://github.com/hw-native-sys/simpler/pull/72"),
     });
+    const PARAMETER: Option<&'static Parameter> = Some(&Parameter::one_of("the block", 8.0, LENGTHS));
     const EXAMPLES: Option<Examples> = Some(
         Examples::new("softmax f32 [0*9]", Some("softmax f32 [0*8]"))
             .of_length(9, "a tail needs a block of 8 before it"),
@@ -197,11 +322,11 @@ impl Recipe for StaleTail {
 
     fn normalizer<A: Real>(row: &Row<A>) -> Normalizer<A> {
         let max = Self::maximum(row);
-        let mut buffer = [A::NEG_INFINITY; LANES];
+        let mut buffer = vec![A::NEG_INFINITY; row.length()];
         let mut weights = Vec::new();
-        for block in row.logits.chunks(LANES) {
+        for block in row.logits.chunks(row.length()) {
             buffer[..block.len()].copy_from_slice(block);
-            weights.extend(buffer.map(|z| Self::weight(row, z, max)));
+            weights.extend(buffer.iter().map(|&z| Self::weight(row, z, max)));
         }
         let sum = Self::sum(row, &weights);
         Normalizer { max, sum, log_sum: Self::log(row, sum) }
@@ -219,6 +344,11 @@ impl Recipe for ApproximateReciprocal {
         families: &["ordinary", "ties"],
         report: Some("https://github.com/tenstorrent/tt-metal/issues/52045"),
     });
+    const PARAMETER: Option<&'static Parameter> = Some(&Parameter::one_of(
+        "the number of bits",
+        12.0,
+        &[7.0, 8.0, 9.0, 10.0, 11.0, 12.0, 13.0, 14.0, 15.0, 16.0, 18.0, 20.0, 22.0],
+    ));
     const EXAMPLES: Option<Examples> = Some(Examples::new("softmax f32 [0, 0, 0]", Some("softmax f32 [0, 0]")));
 
     /// What is right but for the estimate: a product with a rounded reciprocal rounds once more than a quotient.
@@ -227,7 +357,7 @@ impl Recipe for ApproximateReciprocal {
     }
 
     fn probability<A: Real>(row: &Row<A>, z: A, normalizer: &Normalizer<A>) -> A {
-        let kept = !0 << (f64::MANTISSA_DIGITS - 12);
+        let kept = !0 << (f64::MANTISSA_DIGITS - row.length().min(53) as u32);
         let estimate = f64::from_bits((A::ONE / normalizer.sum).to_f64().to_bits() & kept);
         Self::weight(row, z, normalizer.max) * A::from_f64(estimate)
     }
