@@ -28,6 +28,7 @@ mod variation;
 pub use crate::results::Cause;
 use cause::Experiments;
 use explain::Seen;
+pub(crate) use hypothesis::Telling;
 use hypothesis::{Asked, Suspect};
 pub use smaller::shrink_case;
 
@@ -133,6 +134,26 @@ pub(crate) fn describe(oracle: &mut Oracle, kernel: &dyn Kernel, claims: &Claims
     finding.explanation =
         format!("The row passes, and another form of it, which this is, does not. {}", finding.explanation);
     finding
+}
+
+/// What shows that a kernel does what a planted defect does.
+pub(crate) struct Evidence {
+    /// The defect, and what sets it apart from the planted one.
+    pub title: String,
+    /// A correct kernel.
+    pub right: &'static str,
+    /// How many probes both were run on.
+    pub probes: usize,
+    /// Those on which the correct kernel answers otherwise.
+    pub telling: Vec<Telling>,
+}
+
+/// The evidence for what explains a failing case on a kernel; none where no planted defect does.
+pub(crate) fn evidence(oracle: &mut Oracle, kernel: &dyn Kernel, claims: &Claims, case: &Case) -> Option<Evidence> {
+    let suspect = Suspect { kernel, claims, case };
+    let Some(Asked::Shown(recognised)) = suspect.ask(oracle) else { return None };
+    let (right, telling) = suspect.telling(oracle, &recognised)?;
+    Some(Evidence { title: recognised.hypothesis.title(), right, probes: recognised.probes, telling })
 }
 
 /// The case with the worst output of all that failed alike, for a finding.

@@ -1,6 +1,7 @@
 //! What the command prints for people: tables and findings in plain text.
 
 use crate::case::Case;
+use crate::diagnosis::{Evidence, Telling};
 use crate::dtype::text;
 use crate::judge::{Judgement, OutputJudgement, Verdict};
 use crate::oracle::Exact;
@@ -93,6 +94,38 @@ pub(super) fn finding(finding: &Finding, case: &Case) -> String {
         text += &format!("  {}\n", line(&finding.explanation));
     }
     text + &format!("  case: {case}\n")
+}
+
+/// Probes that `replay --explain` prints.
+const PROBES_SHOWN: usize = 24;
+
+/// The longest probe that is printed in full, in characters.
+const LONGEST_PROBE: usize = 60;
+
+/// The probes that show what a kernel does.
+pub(super) fn evidence(kernel: &str, evidence: Option<&Evidence>) -> String {
+    let Some(evidence) = evidence else {
+        return "  explained by no planted defect: no probe shows what it does\n".to_owned();
+    };
+    let mut rows = vec![["probe".to_owned(), line(kernel), line(&evidence.title), evidence.right.to_owned()]];
+    for Telling { case, index, answers } in evidence.telling.iter().take(PROBES_SHOWN) {
+        let answer = |answer: &Option<f64>| answer.map_or_else(|| "no answer".to_owned(), |x| shown(x, case));
+        let [ours, theirs, right] = answers;
+        let at = if case.op().is_scalar() { String::new() } else { format!(" at {index}") };
+        let probe = outside::line(&input_in_decimals(case, LONGEST_PROBE), 2 * LONGEST_PROBE) + &at;
+        rows.push([probe, answer(ours), answer(theirs), answer(right)]);
+    }
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths = [width(0), width(1), width(2)];
+    let mut text =
+        format!("  on {} of {} probes a correct kernel answers otherwise:\n", evidence.telling.len(), evidence.probes);
+    for [probe, ours, theirs, right] in &rows {
+        text += &format!("    {probe:0$}  {ours:1$}  {theirs:2$}  {right}\n", widths[0], widths[1], widths[2]);
+    }
+    if let Some(more) = evidence.telling.len().checked_sub(PROBES_SHOWN).filter(|&more| more > 0) {
+        text += &format!("    and {more} more\n");
+    }
+    text
 }
 
 /// What `run` prints at the end: a line for each kernel, and where the report is.

@@ -3,7 +3,7 @@
 use super::select::{Kernels, Policy};
 use super::{Exit, FAILED, print, render};
 use crate::case::Case;
-use crate::diagnosis::describe;
+use crate::diagnosis::{describe, evidence};
 use crate::error::{Error, Result};
 use crate::kernel::{self, Kernel, accepts};
 use crate::oracle::Oracle;
@@ -18,6 +18,7 @@ use std::sync::Arc;
 #[command(after_help = "\
 Examples:
   logitfuzz replay --kernel naive 'softmax f32 [1000, 0]'
+  logitfuzz replay --kernel naive --explain 'softmax f32 [1000, 0]'
   logitfuzz replay 'cross_entropy f16 [0x1p+3, -inf, 0*30] target=1 label_smoothing=0.1'
   logitfuzz replay reports/latest --finding 0")]
 pub(super) struct Replay {
@@ -32,6 +33,9 @@ pub(super) struct Replay {
     /// Of a results.json only this finding, counted from 0
     #[arg(long, value_name = "N", value_parser = super::whole::<usize>, allow_hyphen_values = true)]
     finding: Option<usize>,
+    /// Where a finding answers like a planted defect: the probes that show it
+    #[arg(long)]
+    explain: bool,
 }
 
 /// A case, the kernels to run it on and the policy to judge it by: what is asked for, else of a finding its own; else all kernels that
@@ -67,7 +71,12 @@ impl Replay {
                 ran += 1;
                 failed += u64::from(finding.verdict.is_failure());
                 // Another form of the row, if that is what fails.
-                text += &render::finding(&finding, finding.case().as_ref().unwrap_or(&found.case));
+                let case = finding.case().unwrap_or_else(|_| found.case.clone());
+                text += &render::finding(&finding, &case);
+                if self.explain {
+                    let evidence = quietly(|| evidence(&mut oracle, kernel.as_ref(), &claims, &case));
+                    text += &render::evidence(kernel.name(), evidence.as_ref());
+                }
             }
         }
         if ran == 0 {

@@ -50,6 +50,16 @@ impl Asked {
     }
 }
 
+/// A probe that tells the kernel from a correct one, at the output where they differ most.
+pub(crate) struct Telling {
+    /// The case.
+    pub case: Case,
+    /// The output.
+    pub index: usize,
+    /// What the kernel, what it answers like, and the correct kernel return there; none where it came to no answer.
+    pub answers: [Option<f64>; 3],
+}
+
 /// A failing case on a kernel, and what is to be told of others from there.
 pub(super) struct Suspect<'a> {
     pub kernel: &'a dyn Kernel,
@@ -132,6 +142,38 @@ impl<'s> Suspect<'s> {
         let theirs = probe.trial.judge(oracle, &recognised.hypothesis, self.claims).verdict;
         let ours = probe.trial.judge(oracle, self.kernel, self.claims).verdict;
         (ours == theirs && probe.is_alike(oracle, &recognised.hypothesis).is_some()).then_some(asked)
+    }
+
+    /// The probes on which a correct kernel, which is named, answers otherwise, the failing case first.
+    pub fn telling(&self, oracle: &mut Oracle, recognised: &Recognised) -> Option<(&'static str, Vec<Telling>)> {
+        let (op, dtype) = (self.case.op(), self.case.dtype());
+        let right = builtin::all().iter().find(|known| known.is_trusted() && known.supports(op, dtype))?;
+        let mut cases = vec![self.case.clone()];
+        cases.extend(battery(op, dtype).into_iter().filter(|case| accepts(self.kernel, case)));
+        let mut telling = Vec::new();
+        for case in cases {
+            let mut probe = self.probe(&case);
+            if probe.is_alike(oracle, right).is_some() {
+                continue;
+            }
+            let answers =
+                [probe.outcome.clone(), probe.trial.outcome(&recognised.hypothesis), probe.trial.outcome(right)];
+            let at = |answer: &Outcome, index: usize| match answer {
+                Outcome::Outputs(outputs) => outputs.get(index).copied(),
+                _ => None,
+            };
+            // A number that is none differs from any.
+            let difference = |index: &usize| match (at(&answers[0], *index), at(&answers[2], *index)) {
+                (Some(a), Some(b)) if is_same(a, b) => 0.0,
+                (Some(a), Some(b)) if a.is_finite() && b.is_finite() => (a - b).abs() / b.abs(),
+                _ => f64::INFINITY,
+            };
+            let places = 0..op.outputs(case.logits().len()).max(1);
+            let index = places.rev().max_by(|a, b| difference(a).total_cmp(&difference(b))).unwrap_or(0);
+            let answers = answers.map(|answer| at(&answer, index));
+            telling.push(Telling { case: case.clone(), index, answers });
+        }
+        Some((right.name(), telling))
     }
 
     fn probe<'a>(&self, case: &'a Case) -> Probe<'a>

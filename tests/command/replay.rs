@@ -27,6 +27,28 @@ fn a_case_in_text_in_a_file_and_in_bytes() {
     assert!(matches!(bytes.code, Some(0 | 1)) && bytes.out.contains("of 1 replayed"), "{bytes:?}");
 }
 
+/// The probes by which a kernel is said to do as a planted defect: what each returns, beside a correct kernel.
+#[test]
+fn the_probes_are_shown() {
+    let place = Place::new();
+    let of = |kernel: &str, case: &str| place.run(&["replay", "--kernel", kernel, "--explain", case]).out;
+    let shown = of("naive", "softmax f32 [1000, 0]");
+    assert!(shown.contains("probes a correct kernel answers otherwise:"), "{shown}");
+    let rows: Vec<Vec<&str>> = shown
+        .lines()
+        .filter(|line| line.starts_with("    "))
+        .map(|line| line.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect())
+        .collect();
+    assert_eq!(rows[0], ["probe", "naive", "defect/unshifted", "shifted"]);
+    assert_eq!(rows[1], ["[1000, 0] at 0", "nan", "nan", "1"]);
+    assert!(
+        rows.len() > 10 && rows[1..rows.len() - 1].iter().all(|row| row[1] == row[2] && row[1] != row[3]),
+        "{shown}"
+    );
+    let none = of("shifted", "softmax f32 [1000, 0]");
+    assert!(none.contains("no planted defect"), "{none}");
+}
+
 #[test]
 fn every_finding_replays_by_its_own_command() {
     let place = Place::new();
