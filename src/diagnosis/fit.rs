@@ -116,8 +116,8 @@ impl Fit<'_> {
         let Some(parameter) = hypothesis.kernel.parameter() else { return found };
         let with = |value: f64| Hypothesis { value: Some(value), is_about: false, ..hypothesis };
         if parameter.is_continuous {
-            found.extend(self.between(hypothesis, parameter).map(with));
             found.extend(self.along(hypothesis, parameter).map(with));
+            found.extend(self.between(hypothesis, parameter).map(with));
         }
         let others = parameter.usual.iter().copied().filter(|&value| value != parameter.default);
         found.extend(others.map(|value| Hypothesis { is_about: parameter.is_continuous, ..with(value) }));
@@ -133,6 +133,7 @@ impl Fit<'_> {
     /// The value between two usual ones at which the deciding output is that of the kernel.
     fn between(&self, hypothesis: Hypothesis, parameter: &Parameter) -> Option<f64> {
         const STEPS: usize = 60;
+        const NEAR: f64 = 1e-3;
         let wanted = self.outputs[self.place];
         if !wanted.is_finite() {
             return None;
@@ -155,7 +156,12 @@ impl Fit<'_> {
         }
         // Of the values that give as near an output, the one that is written with the fewest digits.
         let best = excess(low).into_iter().chain(excess(high)).map(f64::abs).fold(f64::INFINITY, f64::min);
-        let slack = 2.0 * best + 4.0 * step(self.case.dtype().format(), wanted);
+        let ulps = 4.0 * step(self.case.dtype().format(), wanted);
+        // A jump past the kernel's output says nothing.
+        if best > NEAR * wanted.abs() + ulps {
+            return None;
+        }
+        let slack = 2.0 * best + ulps;
         Some(shortest(low, |value| excess(value).is_some_and(|excess| excess.abs() <= slack)))
     }
 
