@@ -9,6 +9,7 @@ use crate::kernel::builtin::{self, Builtin};
 use crate::kernel::{Claims, Kernel, Outcome, accepts};
 use crate::op::Op;
 use crate::trial::Trial;
+use std::cell::RefCell;
 
 /// A guess at what a kernel does: a built-in kernel, with a number of its own or in a type of its own.
 #[derive(Clone, Copy)]
@@ -96,6 +97,9 @@ pub(super) fn insides(kernel: &Builtin, dtype: Dtype) -> Vec<Option<Dtype>> {
     [None].into_iter().chain(wide.into_iter().chain(own).chain(narrower.copied()).map(Some)).collect()
 }
 
+/// Steps by which a value is found between two others, and as many again by which its digits are.
+const STEPS: usize = 60;
+
 /// What the kernel answered on the failing case, and how the values of a parameter are found from it.
 pub(super) struct Fit<'a> {
     pub kernel: &'a dyn Kernel,
@@ -106,9 +110,22 @@ pub(super) struct Fit<'a> {
     pub place: usize,
     /// A correct kernel of the op.
     pub right: &'static Builtin,
+    /// Where the kernel's outputs go wrong along rows, as far as it was asked: it may be slow.
+    pub onsets: RefCell<Vec<(Rows, Option<f64>)>>,
 }
 
+/// Rows of one number.
+type Rows = fn(f64) -> Vec<f64>;
+
 impl Fit<'_> {
+    /// How often [`Fit::candidates`] runs a hypothesis on the failing case, and those that it gives are run on it, at most.
+    pub fn price(kernel: &Builtin) -> usize {
+        kernel.parameter().map_or(1, |parameter| match parameter.is_continuous {
+            true => 2 * (parameter.usual.len() + STEPS),
+            false => 1 + parameter.usual.len(),
+        })
+    }
+
     /// The values of a hypothesis's parameter that are worth a try, best first: the usual ones, what lies between two of these where the
     /// deciding output passes the kernel's, and what the rows of the parameter say. One without a value where it has no parameter.
     pub fn candidates(&self, hypothesis: Hypothesis, is_plain_too: bool) -> Vec<Hypothesis> {
@@ -116,8 +133,8 @@ impl Fit<'_> {
         let Some(parameter) = hypothesis.kernel.parameter() else { return found };
         let with = |value: f64| Hypothesis { value: Some(value), is_about: false, ..hypothesis };
         if parameter.is_continuous {
-            found.extend(self.between(hypothesis, parameter).map(with));
             found.extend(self.along(hypothesis, parameter).map(with));
+            found.extend(self.between(hypothesis, parameter).map(with));
         }
         let others = parameter.usual.iter().copied().filter(|&value| value != parameter.default);
         found.extend(others.map(|value| Hypothesis { is_about: parameter.is_continuous, ..with(value) }));
@@ -132,7 +149,7 @@ impl Fit<'_> {
 
     /// The value between two usual ones at which the deciding output is that of the kernel.
     fn between(&self, hypothesis: Hypothesis, parameter: &Parameter) -> Option<f64> {
-        const STEPS: usize = 60;
+        const NEAR: f64 = 1e-3;
         let wanted = self.outputs[self.place];
         if !wanted.is_finite() {
             return None;
@@ -155,7 +172,12 @@ impl Fit<'_> {
         }
         // Of the values that give as near an output, the one that is written with the fewest digits.
         let best = excess(low).into_iter().chain(excess(high)).map(f64::abs).fold(f64::INFINITY, f64::min);
-        let slack = 2.0 * best + 4.0 * step(self.case.dtype().format(), wanted);
+        let ulps = 4.0 * step(self.case.dtype().format(), wanted);
+        // A jump past the kernel's output says nothing.
+        if best > NEAR * wanted.abs() + ulps {
+            return None;
+        }
+        let slack = 2.0 * best + ulps;
         Some(shortest(low, |value| excess(value).is_some_and(|excess| excess.abs() <= slack)))
     }
 
@@ -163,19 +185,30 @@ impl Fit<'_> {
     fn along(&self, hypothesis: Hypothesis, parameter: &Parameter) -> Option<f64> {
         let row = parameter.along?;
         let (least, largest) = (*parameter.usual.first()?, *parameter.usual.last()?);
-        let ours = self.onset(self.kernel, row, least)?;
+        let ours = self.own_onset(row)?;
         // The usual value that is nearest, relative to which the one that is looked for has the fewest digits to lose.
         let distance = |value: &f64| (value - ours).abs();
         let near = *parameter.usual.iter().min_by(|a, b| distance(a).total_cmp(&distance(b)))?;
-        let theirs = self.onset(&Hypothesis { value: Some(near), ..hypothesis }, row, least)?;
+        let theirs = self.onset(&Hypothesis { value: Some(near), ..hypothesis }, row)?;
         let value = near + (ours - theirs);
         let format = self.case.dtype().format();
         let slack = 4.0 * (step(format, ours) + step(format, theirs));
         (least..=largest).contains(&value).then(|| shortest(value, |other| (other - value).abs() <= slack))
     }
 
+    /// [`Fit::onset`] of the kernel.
+    fn own_onset(&self, row: Rows) -> Option<f64> {
+        let known =
+            self.onsets.borrow().iter().find(|(known, _)| std::ptr::fn_addr_eq(*known, row)).map(|(_, onset)| *onset);
+        known.unwrap_or_else(|| {
+            let onset = self.onset(self.kernel, row);
+            self.onsets.borrow_mut().push((row, onset));
+            onset
+        })
+    }
+
     /// The largest number whose row a kernel answers wrong, where it answers rows of larger ones right.
-    fn onset(&self, kernel: &dyn Kernel, row: fn(f64) -> Vec<f64>, least: f64) -> Option<f64> {
+    fn onset(&self, kernel: &dyn Kernel, row: Rows) -> Option<f64> {
         /// Above what any parameter starts from.
         const TOP: f64 = 1e3;
         let (op, dtype) = (self.case.op(), self.case.dtype());
@@ -188,8 +221,7 @@ impl Fit<'_> {
             let (got, right) = (run(kernel, &case)?, run(self.right, &case)?);
             Some(got.len() != right.len() || got.iter().zip(&right).any(|(a, b)| !is_close(*a, *b)))
         };
-        let (mut low, mut high) =
-            (format.ordinal(dtype.round(10.0 * least).max(-format.largest())), format.ordinal(TOP));
+        let (mut low, mut high) = (format.ordinal(-format.largest()), format.ordinal(TOP));
         if !is_wrong(format.from_ordinal(low))? || is_wrong(format.from_ordinal(high))? {
             return None;
         }

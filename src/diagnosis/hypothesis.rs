@@ -12,6 +12,7 @@ use crate::kernel::{Claims, Fault, Kernel, Outcome, accepts};
 use crate::oracle::Oracle;
 use crate::results::Likeness;
 use crate::trial::Trial;
+use std::cell::RefCell;
 
 /// What the dictionary says of a failing kernel.
 pub(super) struct Recognised {
@@ -69,8 +70,7 @@ pub(super) struct Suspect<'a> {
 
 impl<'s> Suspect<'s> {
     /// Asks which defects answer alike; none do where it fails by a fault, or where each output is good by itself. The planted defects are
-    /// asked as they are; where none of them answers alike, with other numbers in them and in other types, and beside them what kernels do
-    /// besides.
+    /// asked as they are; where none of them answers alike, with other numbers in them and in other types, and so is what is in no list.
     pub fn ask(&self, oracle: &mut Oracle) -> Option<Asked> {
         let (op, dtype) = (self.case.op(), self.case.dtype());
         let right = builtin::all().iter().find(|known| known.is_trusted() && known.supports(op, dtype))?;
@@ -91,7 +91,7 @@ impl<'s> Suspect<'s> {
             return self.explains(oracle, asked);
         }
         let Outcome::Outputs(outputs) = first.probe.outcome.clone() else { return None };
-        let fit = Fit { kernel: self.kernel, case, outputs: &outputs, place, right };
+        let fit = Fit { kernel: self.kernel, case, outputs: &outputs, place, right, onsets: RefCell::default() };
         let is_other_function =
             |known: &&Builtin| known.parameter().is_none_or(|parameter| !parameter.also.contains(&own.as_str()));
         let besides = builtin::unlisted().iter().filter(is_other);
@@ -101,10 +101,10 @@ impl<'s> Suspect<'s> {
             for inside in insides(known, dtype) {
                 let hypothesis = Hypothesis { inside, ..Hypothesis::plain(known) };
                 let is_new = inside.is_some() || known.defect().is_none();
-                let candidates = fit.candidates(hypothesis, is_new);
-                let tried = candidates.len().min(budget);
-                budget -= tried;
-                let found = candidates.into_iter().take(tried).filter(|one| first.admits(oracle, one));
+                let Some(rest) = budget.checked_sub(Fit::price(known)) else { continue };
+                budget = rest;
+                let candidates = fit.candidates(hypothesis, is_new).into_iter();
+                let found = candidates.filter(|one| first.admits(oracle, one));
                 if inside.is_none() { own_type.extend(found) } else { other_types.extend(found) }
             }
         }
@@ -187,7 +187,7 @@ impl<'s> Suspect<'s> {
 }
 
 /// The most logits, in all hypotheses together, that the answer to the failing case is compared on.
-const LOGITS: usize = 200_000;
+const LOGITS: usize = 800_000;
 
 /// The failing case: what does not answer alike there is asked no further.
 struct First<'a> {
@@ -299,7 +299,8 @@ impl<'a, 's: 'a> Battery<'a, 's> {
         let (output, _) = probe.failing_output(oracle)?;
         let Outcome::Outputs(outputs) = &probe.outcome else { return None };
         let case = probe.trial.case();
-        let fit = Fit { kernel: self.suspect.kernel, case, outputs, place: output, right: self.right };
+        let onsets = RefCell::default();
+        let fit = Fit { kernel: self.suspect.kernel, case, outputs, place: output, right: self.right, onsets };
         fit.refitted(one)
     }
 

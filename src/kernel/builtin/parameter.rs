@@ -59,6 +59,31 @@ impl Parameter {
     }
 }
 
+/// Rows of one number, for [`Parameter::along`]: two that are equal to it.
+pub(crate) fn equal(z: f64) -> Vec<f64> {
+    vec![z, z]
+}
+
+/// 0, and one at this distance from it.
+pub(crate) fn from_zero(z: f64) -> Vec<f64> {
+    vec![0.0, z]
+}
+
+/// One that rises by so much, where the number is below 0.
+pub(crate) fn rising(z: f64) -> Vec<f64> {
+    vec![0.0, -z]
+}
+
+/// One class beside one that is masked.
+pub(crate) fn beside_a_mask(z: f64) -> Vec<f64> {
+    vec![f64::NEG_INFINITY, z]
+}
+
+/// Two equal classes after one that is masked.
+pub(crate) fn after_a_mask(z: f64) -> Vec<f64> {
+    vec![f64::NEG_INFINITY, z, z]
+}
+
 /// The places of words in their list.
 const PLACES: [f64; 48] = {
     let mut places = [0.0; 48];

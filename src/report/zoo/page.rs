@@ -127,10 +127,11 @@ fn explanations(out: &mut String, zoo: &Zoo) {
     let [shown, wrongly, _, _, _] = all;
     put!(
         out,
-        "\n## Explanations\n\nAn explanation is shown where the kernel answers like another planted defect on every probe; a defect is never its \
-         own. It is true if that one is of the same class. Of {} that are shown, {} are true. A class with one defect has nothing to \
-         be recognised by here, nor has a defect that is unlike the others of its class; a test gives each defect \
-         another name, and nearly all are recognised then.\n\n| class | shown, true | shown, false | a fault was seen | consistent | not known \
+        "\n## Explanations\n\nAn explanation is shown where the kernel answers like another planted defect on every probe, as it is planted or with \
+         another number in it, or like a hypothesis that is in no list; a defect is never its \
+         own. It is true if that one is of the same class. Of {} that are shown, {} are true. A defect that is unlike all others of its class has nothing to be recognised by here; a test gives each defect \
+         another name, and nearly all are recognised then. Kernels that were written by themselves are measured by \
+         `cargo test --test variants -- --nocapture`.\n\n| class | shown, true | shown, false | a fault was seen | consistent | not known \
          |\n|---|---:|---:|---:|---:|---:|\n",
         count(shown + wrongly),
         count(shown)

@@ -1,6 +1,6 @@
 //! State that is carried from logit to logit or from lane to lane, and merged (C05, C07): what online softmax gets wrong.
 
-use super::super::parameter::{LENGTHS, Parameter};
+use super::super::parameter::{self, LENGTHS, Parameter};
 use super::super::recipe::{Normalizer, Recipe, Row, in_order};
 use super::super::stable::{Blocks, Pairwise, Shifted};
 use super::super::{Defect, Examples};
@@ -41,7 +41,7 @@ impl Recipe for MaskedStateZero {
         report: Some("https://github.com/Dao-AILab/flash-attention/issues/2082"),
     });
     const PARAMETER: Option<&'static Parameter> =
-        Some(&Parameter::near("the number stored", 0.0, STORED).along(|z| vec![f64::NEG_INFINITY, z, z]));
+        Some(&Parameter::near("the number stored", 0.0, STORED).along(parameter::after_a_mask));
     const EXAMPLES: Option<Examples> =
         Some(Examples::new("softmax f32 [-inf, -200, -201]", Some("softmax f32 [2, 1, -inf]")));
     const ONLINE: bool = true;
@@ -202,7 +202,7 @@ impl Recipe for RescaleBelowThreshold {
         report: Some("https://github.com/meta-pytorch/MSLK/pull/242"),
     });
     const PARAMETER: Option<&'static Parameter> =
-        Some(&Parameter::near("the threshold", 1.0, THRESHOLDS).along(|z| vec![0.0, -z]));
+        Some(&Parameter::near("the threshold", 1.0, THRESHOLDS).along(parameter::rising));
     const EXAMPLES: Option<Examples> = Some(Examples::new("softmax f32 [1, 1.5]", Some("softmax f32 [2, 1]")));
     const ONLINE: bool = true;
 

@@ -1,6 +1,6 @@
 //! The exponential function and its range reduction (C29, C31, C39).
 
-use super::super::parameter::{CUTS, LENGTHS, Parameter};
+use super::super::parameter::{self, CUTS, LENGTHS, Parameter};
 use super::super::recipe::{Recipe, Row};
 use super::super::stable::{Base2, Shifted};
 use super::super::{Defect, Examples};
@@ -42,7 +42,7 @@ impl Recipe for ExpCut {
         report: Some("https://github.com/torch/nn/issues/804"),
     });
     const PARAMETER: Option<&'static Parameter> =
-        Some(&Parameter::near("the cut", -80.0, CUTS).along(|z| vec![0.0, z]));
+        Some(&Parameter::near("the cut", -80.0, CUTS).along(parameter::from_zero));
     const EXAMPLES: Option<Examples> = Some(Examples::new("softmax f32 [0, -85]", Some("softmax f32 [1, -2, 3]")));
 
     fn exp<A: Real>(row: &Row<A>, x: A) -> A {

@@ -1,6 +1,6 @@
 //! The maximum and what is subtracted (C08 to C11, C22): a wrong one cancels in ordinary rows, and shows only beyond the range of exp.
 
-use super::super::parameter::{CUTS, LENGTHS, Parameter};
+use super::super::parameter::{self, CUTS, LENGTHS, Parameter};
 use super::super::recipe::{Normalizer, Recipe, Row};
 use super::super::stable::Shifted;
 use super::super::{Defect, Examples};
@@ -18,7 +18,7 @@ impl Recipe for MaxStartsAtZero {
         report: Some("https://github.com/FluxML/NNlib.jl/pull/43"),
     });
     const PARAMETER: Option<&'static Parameter> =
-        Some(&Parameter::near("the start", 0.0, STARTS).along(|z| vec![z, z]).also(&["defect/max-clipped"]));
+        Some(&Parameter::near("the start", 0.0, STARTS).along(parameter::equal).also(&["defect/max-clipped"]));
     const EXAMPLES: Option<Examples> = Some(Examples::new("softmax f32 [-150, -151]", Some("softmax f32 [1, -2, 3]")));
 
     fn maximum<A: Real>(row: &Row<A>) -> A {
@@ -62,7 +62,7 @@ impl Recipe for FiniteMaskSentinel {
         report: Some("https://github.com/flashinfer-ai/flashinfer/issues/4267"),
     });
     const PARAMETER: Option<&'static Parameter> =
-        Some(&Parameter::near("the start", -1e4, SENTINELS).along(|z| vec![z, z]));
+        Some(&Parameter::near("the start", -1e4, SENTINELS).along(parameter::equal));
     const EXAMPLES: Option<Examples> =
         Some(Examples::new("softmax f32 [-2e4, -2e4]", Some("softmax f32 [-200, -201]")));
 
@@ -204,7 +204,7 @@ impl Recipe for Unshifted {
         report: Some("https://github.com/uTensor/uTensor/issues/175"),
     });
     const PARAMETER: Option<&'static Parameter> =
-        Some(&Parameter::near("the number subtracted", 0.0, CONSTANTS).along(|z| vec![z, z]));
+        Some(&Parameter::near("the number subtracted", 0.0, CONSTANTS).along(parameter::equal));
     const EXAMPLES: Option<Examples> = Some(Examples::new("softmax f32 [120, 0]", Some("softmax f32 [0, -2, -3]")));
 
     fn maximum<A: Real>(row: &Row<A>) -> A {
@@ -224,7 +224,7 @@ impl Recipe for FiniteMaskValue {
         report: Some("https://github.com/ohdearquant/lattice/issues/361"),
     });
     const PARAMETER: Option<&'static Parameter> =
-        Some(&Parameter::near("the value of a masked class", -1e9, SENTINELS).along(|z| vec![f64::NEG_INFINITY, z]));
+        Some(&Parameter::near("the value of a masked class", -1e9, SENTINELS).along(parameter::beside_a_mask));
     const EXAMPLES: Option<Examples> = Some(Examples::new("softmax f32 [-inf, -1e10]", Some("softmax f32 [-inf, 1]")));
 
     fn maximum<A: Real>(row: &Row<A>) -> A {
@@ -250,7 +250,7 @@ impl Recipe for ShiftedClipped {
         report: Some("https://github.com/PaddlePaddle/Paddle/issues/4366"),
     });
     const PARAMETER: Option<&'static Parameter> =
-        Some(&Parameter::near("the clip", -64.0, CUTS).along(|z| vec![0.0, z]).also(&["defect/exp-clamped"]));
+        Some(&Parameter::near("the clip", -64.0, CUTS).along(parameter::from_zero).also(&["defect/exp-clamped"]));
     const EXAMPLES: Option<Examples> = Some(Examples::new("softmax f32 [0, -64.5]", Some("softmax f32 [0, -64]")));
 
     fn weight<A: Real>(row: &Row<A>, z: A, max: A) -> A {

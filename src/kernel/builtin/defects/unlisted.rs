@@ -2,7 +2,7 @@
 //! are of, but have no public report, so no fuzzer has to find them and no list names them.
 
 use super::super::Defect;
-use super::super::parameter::{CUTS, EPSILONS, LENGTHS, Parameter};
+use super::super::parameter::{self, CUTS, EPSILONS, LENGTHS, Parameter};
 use super::super::recipe::{Normalizer, Recipe, Row, loss_of_log_probabilities};
 use super::super::stable::Shifted;
 use crate::dtype::Dtype;
@@ -259,7 +259,7 @@ impl Recipe for DistanceClipped {
     const MECHANISM: Option<Defect> =
         unlisted("C22", "classes beyond the clip are all alike, masked ones too, and no loss exceeds it by much");
     const PARAMETER: Option<&'static Parameter> =
-        Some(&Parameter::near("the clip", -64.0, CUTS).along(|z| vec![0.0, z]).also(&["defect/exp-clamped"]));
+        Some(&Parameter::near("the clip", -64.0, CUTS).along(parameter::from_zero).also(&["defect/exp-clamped"]));
 
     fn weight<A: Real>(row: &Row<A>, z: A, max: A) -> A {
         Self::exp(row, row.value().larger(z - max))
