@@ -73,7 +73,7 @@ impl Replay {
                 // Another form of the row, if that is what fails.
                 let case = finding.case().unwrap_or_else(|_| found.case.clone());
                 text += &render::finding(&finding, &case);
-                if self.explain {
+                if self.explain && finding.verdict.is_failure() {
                     let evidence = quietly(|| evidence(&mut oracle, kernel.as_ref(), &claims, &case));
                     text += &render::evidence(kernel.name(), evidence.as_ref());
                 }
