@@ -2,6 +2,8 @@
 //! Each states the class of its defect, or that none of the classes is its own. A campaign says how many of their findings are explained,
 //! and how many of the explanations are true. `cargo test --test variants -- --nocapture` prints it.
 
+#![expect(clippy::approx_constant, reason = "short constants are among the defects")]
+
 use logitfuzz::campaign::{self, Control, Plan};
 use logitfuzz::kernel::{Claims, Closure, Element, IntoClosure, Kernel};
 use logitfuzz::op::Op;

@@ -189,6 +189,9 @@ impl<'s> Suspect<'s> {
 /// The most logits, in all hypotheses together, that the answer to the failing case is compared on.
 const LOGITS: usize = 800_000;
 
+/// What does not answer alike, and the place in the battery of the first case on which it does not.
+type Dropped = Vec<(Hypothesis, usize)>;
+
 /// The failing case: what does not answer alike there is asked no further.
 struct First<'a> {
     probe: Probe<'a>,
@@ -270,11 +273,7 @@ impl<'a, 's: 'a> Battery<'a, 's> {
     }
 
     /// Which hypotheses answer alike on every case, and on which case each of the others does not; none where the kernel cannot be asked.
-    fn pass(
-        &mut self,
-        oracle: &mut Oracle,
-        mut alike: Vec<Hypothesis>,
-    ) -> Option<(Vec<Hypothesis>, Vec<(Hypothesis, usize)>)> {
+    fn pass(&mut self, oracle: &mut Oracle, mut alike: Vec<Hypothesis>) -> Option<(Vec<Hypothesis>, Dropped)> {
         let (is_ordinary, mut dropped) = (self.is_ordinary, Vec::new());
         for place in 0..self.cases.len() {
             if alike.is_empty() {

@@ -311,7 +311,7 @@ fn maxima() -> Vec<Variant> {
         }),
         of("the maximum of a row padded to 16 with 0", "C08", Op::LOGSUMEXP, |z: &[f32], out: &mut [f32]| {
             let mut padded = z.to_vec();
-            while padded.len() % 16 != 0 {
+            while !padded.len().is_multiple_of(16) {
                 padded.push(0.0);
             }
             out[0] = lse_by(top(&padded), z);
