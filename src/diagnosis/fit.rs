@@ -92,7 +92,8 @@ pub(super) fn insides(kernel: &Builtin, dtype: Dtype) -> Vec<Option<Dtype>> {
         Dtype::F64 => &[Dtype::F32],
     };
     let narrower = narrower.iter().filter(|_| kernel.name() == builtin::NARROW_THROUGHOUT);
-    let wide = (dtype != Dtype::F64).then_some(Dtype::F64);
+    // A sum in f32 is narrow beside f64 alone, and what it lacks then is log1p.
+    let wide = (dtype != Dtype::F64 && kernel.name() != builtin::HALF_SUM).then_some(Dtype::F64);
     let own = is_half.then_some(dtype);
     [None].into_iter().chain(wide.into_iter().chain(own).chain(narrower.copied()).map(Some)).collect()
 }

@@ -186,6 +186,9 @@ impl<'s> Suspect<'s> {
     }
 }
 
+/// On so many probes besides the failing case a defect with another number in it must be told from a correct kernel.
+const TELLING_ENOUGH: usize = 2;
+
 /// The most logits, in all hypotheses together, that the answer to the failing case is compared on.
 const LOGITS: usize = 800_000;
 
@@ -326,6 +329,10 @@ impl<'a, 's: 'a> Battery<'a, 's> {
         let others = values.len() - 1;
         let telling =
             self.probes.iter_mut().filter_map(|probe| probe.is_alike(oracle, right).is_none().then_some(())).count();
+        // A number that was found from the failing case fits that case; what it says of others is what counts.
+        if hypothesis.value.is_some() && telling < TELLING_ENOUGH {
+            return None;
+        }
         Some(Asked::Shown(Recognised {
             hypothesis,
             others,

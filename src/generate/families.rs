@@ -515,7 +515,8 @@ fn long(c: &mut RowContext) -> Vec<f64> {
     const VOCABULARIES: [[usize; 3]; 2] = [[50_257, 128_256, 262_144], [32_000, 100_001, 151_936]];
     let odd = usize::from(matches!(c.dtype, Dtype::F16 | Dtype::F64));
     let n = match c.index % 100 {
-        20 | 70 if c.index <= 120 => VOCABULARIES[odd][(c.index / 50) as usize],
+        20 if c.index == 20 => VOCABULARIES[odd][0],
+        20 | 70 if (100..200).contains(&c.index) => VOCABULARIES[odd][c.index as usize % 100 / 50 + 1],
         0 | 50 => 4097,
         99 if c.dtype == Dtype::F16 => F16_COUNTS[(c.index / 100 % 4) as usize],
         99 => COUNTS[(c.index / 100 % 4) as usize],

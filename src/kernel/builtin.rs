@@ -280,6 +280,9 @@ pub fn all() -> &'static [Builtin] {
 /// The planted defect that is nothing but a type too narrow.
 pub(crate) const NARROW_THROUGHOUT: &str = "defect/narrow-throughout";
 
+/// The planted defect that adds up in a narrow type.
+pub(crate) const HALF_SUM: &str = "defect/half-sum";
+
 /// The planted defect that is the textbook, under a claim that is too much for it.
 pub(crate) const LOG_OF_ONE_PLUS: &str = "defect/log-of-one-plus";
 

@@ -223,8 +223,11 @@ impl Recipe for FiniteMaskValue {
         families: &["masked", "fully_masked"],
         report: Some("https://github.com/ohdearquant/lattice/issues/361"),
     });
-    const PARAMETER: Option<&'static Parameter> =
-        Some(&Parameter::near("the value of a masked class", -1e9, SENTINELS).along(parameter::beside_a_mask));
+    const PARAMETER: Option<&'static Parameter> = Some(
+        &Parameter::near("the value of a masked class", -1e9, SENTINELS)
+            .along(parameter::beside_a_mask)
+            .also(&["defect/masked-as-lowest"]),
+    );
     const EXAMPLES: Option<Examples> = Some(Examples::new("softmax f32 [-inf, -1e10]", Some("softmax f32 [-inf, 1]")));
 
     fn maximum<A: Real>(row: &Row<A>) -> A {

@@ -4,7 +4,9 @@ use super::super::parameter::Parameter;
 use super::super::recipe::{Recipe, Row};
 use super::super::stable::Shifted;
 use super::super::{Defect, Examples};
+use crate::dtype::Dtype;
 use crate::kernel::Real;
+use crate::op::Op;
 
 pub(in super::super) struct EmptyPanics;
 
@@ -88,6 +90,11 @@ impl Recipe for LaunchCapped {
         Examples::new("softmax f32 [0*151936]", Some("softmax f32 [0*131072]"))
             .of_length(151_936, "131,072 terms fit, and as many more are needed as a sum of that length may err by"),
     );
+
+    /// The ops and dtypes that vocabularies are long in.
+    fn supports(op: Op, dtype: Dtype) -> bool {
+        op.others().is_empty() && matches!(dtype, Dtype::F32 | Dtype::Bf16)
+    }
 
     fn sum<A: Real>(row: &Row<A>, terms: &[A]) -> A {
         Shifted::sum(row, &terms[..terms.len().min(Self::REACH)])

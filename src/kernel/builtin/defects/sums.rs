@@ -282,7 +282,7 @@ impl Recipe for HalfTotal {
     const SUMMARY: &'static str =
         "the backward pass of log-softmax adds up the cotangent in f32, and stores the total in the half dtype";
     const DEFECT: Option<Defect> = Some(Defect {
-        class: "C40",
+        class: "C14",
         story: "a total beyond 65,504 is infinite in f16, times a probability of 0 it is NaN, though every gradient is small",
         families: &["ordinary", "ties"],
         report: Some("https://github.com/jax-ml/jax/issues/40409"),
