@@ -10,7 +10,7 @@
 //!
 //! Rows that are not finite have no single truth; `special` says what is accepted there.
 
-use crate::case::Case;
+use crate::case::{Case, Value};
 use crate::fenv::Standard;
 use crate::magnitude::Magnitude;
 use crate::op::Anatomy;
@@ -60,8 +60,8 @@ pub(crate) struct Dues<'a> {
 
 /// Which outputs of a case are equal.
 enum Shared<'a> {
-    /// None that are known to be.
-    None,
+    /// Those next to each other with equal inputs, of an op that takes more than a row.
+    Next(&'a Case),
     /// Those of equal logits of this row, because the op adds nothing of its own to each.
     Row(Arc<PreparedRow>),
     /// Those of equal elements.
@@ -72,7 +72,7 @@ impl<'a> Dues<'a> {
     fn new(case: &'a Case, row: Arc<PreparedRow>) -> Self {
         let is_shared = case.op().others().is_empty() && !case.op().is_scalar() && row.groups() < row.finite;
         let count = if is_shared { row.groups() } else { case.op().outputs(case.logits().len()) };
-        let shared = if is_shared { Shared::Row(row.clone()) } else { Shared::None };
+        let shared = if is_shared { Shared::Row(row.clone()) } else { Shared::Next(case) };
         Self::of(question::of(case, Some(row)), shared, count)
     }
 
@@ -91,7 +91,13 @@ impl<'a> Dues<'a> {
             Shared::Elements(logits) => {
                 return of_elements.entry(logits[j].to_bits()).or_insert_with(|| question.due(j));
             }
-            Shared::None => &mut known[j],
+            Shared::Next(case) => {
+                // Flat rows are what long ones are shrunk to.
+                if let Some(before) = j.checked_sub(1).filter(|&i| known[j].is_none() && have_one_answer(case, i, j)) {
+                    known[j] = known[before].clone();
+                }
+                &mut known[j]
+            }
             Shared::Row(row) if row.group[j] == MASKED => masked,
             Shared::Row(row) => &mut known[row.group[j] as usize],
         };
@@ -181,6 +187,18 @@ impl Due {
             Due::Undecided => Due::Undecided,
         }
     }
+}
+
+/// Whether two outputs of a row are one number: their logits are equal, and what else they have; neither is the target.
+fn have_one_answer(case: &Case, i: usize, j: usize) -> bool {
+    let is_one = |values: &[f64]| values[i].to_bits() == values[j].to_bits();
+    !case.op().is_scalar()
+        && is_one(case.logits())
+        && case.others().all(|(_, value)| match value {
+            Value::Row(values) => is_one(values),
+            Value::Index(class) => ![i, j].contains(class),
+            Value::Number(_) => true,
+        })
 }
 
 /// The version of MPFR.
