@@ -161,6 +161,8 @@ pub(crate) fn worst(oracle: &mut Oracle, claims: &Claims, case: &Case, output: &
     let exact = oracle.describe(case, claims.special, DIGITS);
     Worst {
         case: case.to_string(),
+        family: String::new(),
+        case_index: 0,
         got_decimal: text::decimal(output.got, case.dtype()),
         exact: exact.into_iter().nth(output.index).map_or_else(String::new, |exact| exact.digits),
         ulp: output.judged.ulps.map_or(f64::INFINITY, f64::abs),

@@ -5,13 +5,16 @@ use super::plan::{Plan, Planned};
 use super::sums::{FailureKey, FirstFailure};
 use crate::diagnosis::{self, Effort};
 use crate::oracle::Oracle;
-use crate::results::{Finding, Kept, Settings};
+use crate::results::{Finding, Kept, Settings, Worst};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 /// The same once the campaign was stopped: whoever pressed Ctrl-C waits.
 const SHRINK_BUDGET_WHEN_STOPPED: usize = 200;
+
+/// How much larger the error of the worst case is, where it says more than that of the small one.
+const MUCH_WORSE: f64 = 8.0;
 
 /// How long findings are shrunk, all together, once the campaign was stopped. What is left is reported as it was found.
 const SHRINK_TIME_WHEN_STOPPED: Duration = Duration::from_secs(2);
@@ -41,9 +44,11 @@ pub(super) fn all(
         finding.replay = finding.command().unwrap_or_default();
         finding.family = plan.family(failure.source).to_owned();
         finding.case_index = failure.index;
-        if let Some(worst) = &failure.worst {
-            finding.note_worst(diagnosis::worst(oracle, claims, &worst.case, &worst.output));
-        }
+        finding.worst = failure.worst.as_ref().map(|(source, index, worst)| Worst {
+            family: plan.family(*source).to_owned(),
+            case_index: *index,
+            ..diagnosis::worst(oracle, claims, &worst.case, &worst.output)
+        });
         Some(Kept { shape, finding })
     };
     failures.par_iter().map_init(|| plan.oracle(), kept).flatten().collect()
@@ -56,22 +61,33 @@ pub(super) fn distinct(settings: &Settings, mut kept: Vec<Kept>) -> Vec<Finding>
     let family = |kept: &Kept| settings.families.iter().position(|family| *family == kept.finding.family);
     let failure = |kept: &Kept| (kernel(kept), kept.finding.op, kept.finding.dtype, kept.finding.verdict);
     kept.sort_by_cached_key(|kept| (failure(kept), kept.shape, family(kept), kept.finding.case_index));
-    kept.dedup_by(|later, first| {
-        let is_alike = (failure(later), later.shape) == (failure(first), first.shape);
-        if let Some(worst) = later.finding.worst.take_if(|_| is_alike) {
-            first.finding.note_worst(worst);
+    // The worst of all that are one finding; of those that are as bad the first.
+    let order = |worst: &Worst| {
+        let family = settings.families.iter().position(|family| *family == worst.family);
+        (std::cmp::Reverse(worst.ulp.to_bits()), family, worst.case_index)
+    };
+    let join = |later: &mut Kept, first: &mut Kept, are_one: bool| {
+        if let Some(worst) = later.finding.worst.take_if(|_| are_one) {
+            let known = first.finding.worst.take();
+            first.finding.worst = known.into_iter().chain([worst]).min_by_key(order);
         }
-        is_alike
+        are_one
+    };
+    kept.dedup_by(|later, first| {
+        let are_one = (failure(later), later.shape) == (failure(first), first.shape);
+        join(later, first, are_one)
     });
     let place = |kept: &Kept| (failure(kept), kept.finding.mechanism_name().to_owned());
     // A stable sort: where nothing here tells two apart, the shape does.
     kept.sort_by_cached_key(|kept| (place(kept), kept.finding.len, kept.finding.case_index));
     kept.dedup_by(|later, first| {
-        let is_alike = place(later) == place(first);
-        if let Some(worst) = later.finding.worst.take_if(|_| is_alike) {
-            first.finding.note_worst(worst);
-        }
-        is_alike
+        let are_one = place(later) == place(first);
+        join(later, first, are_one)
     });
-    kept.into_iter().map(|kept| kept.finding).collect()
+    let shown = |kept: Kept| {
+        let mut finding = kept.finding;
+        finding.worst = finding.worst.filter(|worst| finding.ulp.is_finite() && worst.ulp > MUCH_WORSE * finding.ulp);
+        finding
+    };
+    kept.into_iter().map(shown).collect()
 }

@@ -48,8 +48,8 @@ pub(super) struct FirstFailure {
     pub case: Case,
     /// What was seen: it need not come again.
     pub seen: Judgement,
-    /// The worst of all that failed so.
-    pub worst: Option<WorstFailure>,
+    /// The worst of all that failed so, with its source and its index.
+    pub worst: Option<(usize, u64, WorstFailure)>,
 }
 
 /// The failing case with the largest error.
@@ -69,14 +69,6 @@ impl WorstFailure {
     fn error(case: &Case, seen: &Judgement) -> Option<f64> {
         let error = seen.worst.as_ref()?.judged.ulps?.abs();
         (case.logits().len() <= Self::LONGEST && error.is_finite()).then_some(error)
-    }
-
-    /// The worse of two; the first of two that are as bad.
-    fn worse(first: Option<Self>, second: Option<Self>) -> Option<Self> {
-        match (first, second) {
-            (Some(first), Some(second)) => Some(if second.error > first.error { second } else { first }),
-            (first, second) => first.or(second),
-        }
     }
 }
 
@@ -246,7 +238,7 @@ impl Sums {
         // Cells are sorted by source last, so of the same failure the first source comes first.
         for (&(kernel, op, dtype, source), sum) in &self.by_cell {
             for (&(verdict, shape), Failing { index, case, seen, worst }) in &sum.failures {
-                let worst = worst.as_ref().map(|(_, worst)| worst.clone());
+                let worst = worst.as_ref().map(|(index, worst)| (source, *index, worst.clone()));
                 match first.entry((kernel, op, dtype, verdict, shape)) {
                     Entry::Vacant(place) => {
                         place.insert(FirstFailure {
@@ -258,8 +250,13 @@ impl Sums {
                         });
                     }
                     Entry::Occupied(mut known) => {
-                        let known = known.get_mut();
-                        known.worst = WorstFailure::worse(known.worst.take(), worst);
+                        // The first of those that are as bad.
+                        let known = &mut known.get_mut().worst;
+                        let error =
+                            |worst: &Option<(usize, u64, WorstFailure)>| worst.as_ref().map(|worst| worst.2.error);
+                        if error(&worst) > error(known) {
+                            *known = worst;
+                        }
                     }
                 }
             }

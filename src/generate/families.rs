@@ -510,17 +510,22 @@ fn long(c: &mut RowContext) -> Vec<f64> {
     const F16_COUNTS: [usize; 4] = [65520, 65519, 65536, 65504];
     // Past an index of 16 bits, with and without a sign; the most blocks that a grid may have; a power of two.
     const COUNTS: [usize; 4] = [65537, 32769, 65535, 1 << 17];
-    // Vocabularies of language models (GPT-2, Llama 3, Gemma 3; Llama 2, one that no power of two divides, Qwen 2.5): three for a dtype, once,
-    // for they cost as much as all the other rows together.
-    const VOCABULARIES: [[usize; 3]; 2] = [[50_257, 128_256, 262_144], [32_000, 100_001, 151_936]];
-    let odd = usize::from(matches!(c.dtype, Dtype::F16 | Dtype::F64));
-    let n = match c.index % 100 {
-        20 if c.index == 20 => VOCABULARIES[odd][0],
-        20 | 70 if (100..200).contains(&c.index) => VOCABULARIES[odd][c.index as usize % 100 / 50 + 1],
-        0 | 50 => 4097,
-        99 if c.dtype == Dtype::F16 => F16_COUNTS[(c.index / 100 % 4) as usize],
-        99 => COUNTS[(c.index / 100 % 4) as usize],
-        _ => {
+    // Vocabularies of language models (Llama 2, GPT-2; Qwen 2.5; Llama 3, Gemma 3; one that no power of two divides): each once, for in every
+    // dtype they would cost as much as all the other rows together.
+    let vocabularies: &[usize] = match c.dtype {
+        Dtype::F16 => &[32_000, 50_257],
+        Dtype::Bf16 => &[151_936],
+        Dtype::F32 => &[128_256, 262_144],
+        Dtype::F64 => &[100_001],
+    };
+    let vocabulary = c.index.checked_sub(20).filter(|rest| rest % 100 == 0);
+    let vocabulary = vocabulary.and_then(|rest| vocabularies.get((rest / 100) as usize).copied());
+    let n = match (vocabulary, c.index % 100) {
+        (Some(n), _) => n,
+        (None, 0 | 50) => 4097,
+        (None, 99) if c.dtype == Dtype::F16 => F16_COUNTS[(c.index / 100 % 4) as usize],
+        (None, 99) => COUNTS[(c.index / 100 % 4) as usize],
+        (None, _) => {
             let block = 1usize << c.draw.between(3, 10);
             let blocks = c.draw.between(1, (2048 / block) as i64) as usize;
             block * blocks + c.draw.index(3) - 1

@@ -110,7 +110,7 @@ fn check_names(results: &Results) -> std::result::Result<(), String> {
 fn tidy(results: &mut Results) {
     fn tidy_finding(finding: &mut Finding) {
         let Finding { explanation, got, got_decimal, exact, rounded, .. } = finding;
-        let Finding { logits, others, claims, answers_like, tried, .. } = finding;
+        let Finding { logits, others, claims, answers_like, tried, passes_under, worst, .. } = finding;
         let others = others.0.iter_mut().flat_map(|(_, written)| match written {
             Written::Index(_) => &mut [],
             Written::Number(text) => std::slice::from_mut(text),
@@ -120,8 +120,19 @@ fn tidy(results: &mut Results) {
             .iter_mut()
             .flat_map(|like| [&mut like.kernel, &mut like.class].into_iter().chain(&mut like.parameter));
         let tried = tried.iter_mut().map(|tried| &mut tried.change);
+        let worst = worst
+            .iter_mut()
+            .flat_map(|worst| [&mut worst.case, &mut worst.family, &mut worst.got_decimal, &mut worst.exact]);
         let texts = [explanation, got, got_decimal, exact, rounded];
-        let texts = texts.into_iter().chain(claims).chain(logits).chain(others).chain(likeness).chain(tried);
+        let texts = texts
+            .into_iter()
+            .chain(claims)
+            .chain(logits)
+            .chain(others)
+            .chain(likeness)
+            .chain(tried)
+            .chain(worst)
+            .chain(passes_under);
         texts.for_each(|text| outside::tidy(text, LONGEST_TEXT));
     }
     let Results { settings, provenance, cells, findings, shard, .. } = results;

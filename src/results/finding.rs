@@ -114,16 +114,6 @@ impl Finding {
         Case::from_named(self.op, self.dtype, values(&self.logits)?, others.collect::<Result<Vec<_>>>()?)
     }
 
-    /// Takes the worst case, if it is much worse than the one that is shown, and worse than the one that is known.
-    pub(crate) fn note_worst(&mut self, worst: Worst) {
-        /// Below, it says no more than the small one.
-        const MUCH: f64 = 8.0;
-        let known = self.worst.as_ref().map_or(MUCH * self.ulp, |known| known.ulp);
-        if self.ulp.is_finite() && worst.ulp > known {
-            self.worst = Some(worst);
-        }
-    }
-
     /// What selects the kernel on the command line.
     pub fn selector(&self) -> &str {
         self.selector.as_deref().unwrap_or(&self.kernel)
@@ -143,6 +133,10 @@ impl Finding {
 pub struct Worst {
     /// The case, as `replay` takes it.
     pub case: String,
+    /// Its family, and its index there.
+    pub family: String,
+    /// See `family`.
+    pub case_index: u64,
     /// What the kernel returned where it is worst, as a short decimal.
     pub got_decimal: String,
     /// The exact value there.
