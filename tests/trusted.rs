@@ -181,7 +181,9 @@ fn flushing_is_forgiven_where_it_is_claimed() {
         "log_softmax_jvp f32 [0, 0] tangent=[0x1.8p-126, 0x1p-126]",
     ] {
         let case = Case::parse(text).expect(text);
-        let verdict = |claims: &Claims| examine(&mut Oracle::new(), &flushing, claims, &case).judgement.verdict;
+        // `framework` accepts that a smoothing vanishes, whoever loses it.
+        let limit = |claims: &Claims| Claims { special: Special::Limit, ..claims.clone() };
+        let verdict = |claims: &Claims| examine(&mut Oracle::new(), &flushing, &limit(claims), &case).judgement.verdict;
         assert_eq!(verdict(&flushing.claims), Verdict::Pass, "{text}");
         assert!(verdict(&Claims::default()).is_failure(), "{text}");
     }
