@@ -46,6 +46,7 @@ const PIPE: usize = 1 << 20;
 static SHOWS_ERRORS: AtomicBool = AtomicBool::new(false);
 
 /// From now on, shows on standard error what the workers that are started write to theirs.
+#[cfg(feature = "cli")]
 pub(crate) fn show_errors() {
     SHOWS_ERRORS.store(true, Ordering::Relaxed);
 }
