@@ -2,8 +2,9 @@
 //!
 //! A failing case is made smaller (`smaller`), and the kernel is asked by experiments (`cause`) on variations of the case (`variation`), or
 //! the size of the error (`size`), which cause would fit. What a cause is, is shown by comparison: the planted defects are a dictionary of
-//! things that kernels do, and one that answers like the kernel on every case of a `battery` explains it (`hypothesis`), as it is or with another number in it (`fit`). `explain` says in
-//! words what was seen, and how well its cause is known. What was seen stays: a failure that does not come again is a finding, too.
+//! things that kernels do, and one that answers like the kernel on every case of a `battery` explains it (`hypothesis`), as it is or with
+//! another number in it (`fit`). Where none does, a claim may forgive the failure (`forgiving`). `explain` says in words what was seen, and
+//! how well its cause is known. What was seen stays: a failure that does not come again is a finding, too.
 
 use crate::case::Case;
 use crate::dtype::text;
@@ -28,8 +29,9 @@ mod variation;
 pub use crate::results::Cause;
 use cause::Experiments;
 use explain::Seen;
-pub(crate) use hypothesis::Telling;
 use hypothesis::{Asked, Suspect};
+#[cfg(feature = "cli")]
+pub(crate) use hypothesis::{Evidence, Telling, evidence};
 pub use smaller::shrink_case;
 
 /// Significant decimal digits of exact values.
@@ -136,33 +138,19 @@ pub(crate) fn describe(oracle: &mut Oracle, kernel: &dyn Kernel, claims: &Claims
     finding
 }
 
-/// What shows that a kernel does what a planted defect does.
-pub(crate) struct Evidence {
-    /// The defect, and what sets it apart from the planted one.
-    pub title: String,
-    /// A correct kernel.
-    pub right: &'static str,
-    /// How many probes both were run on.
-    pub probes: usize,
-    /// Those on which the correct kernel answers otherwise.
-    pub telling: Vec<Telling>,
-}
-
-/// The evidence for what explains a failing case on a kernel; none where no planted defect does.
-pub(crate) fn evidence(oracle: &mut Oracle, kernel: &dyn Kernel, claims: &Claims, case: &Case) -> Option<Evidence> {
-    let suspect = Suspect { kernel, claims, case };
-    let Some(Asked::Shown(recognised)) = suspect.ask(oracle) else { return None };
-    let (right, telling) = suspect.telling(oracle, &recognised)?;
-    Some(Evidence { title: recognised.hypothesis.title(), right, probes: recognised.probes, telling })
-}
-
-/// The case with the worst output of all that failed alike, for a finding.
-pub(crate) fn worst(oracle: &mut Oracle, claims: &Claims, case: &Case, output: &WorstOutput) -> Worst {
+/// The case with the worst output of all that failed alike, for a finding; it is the one of this index in a family.
+pub(crate) fn worst(
+    oracle: &mut Oracle,
+    claims: &Claims,
+    (family, case_index): (&str, u64),
+    case: &Case,
+    output: &WorstOutput,
+) -> Worst {
     let exact = oracle.describe(case, claims.special, DIGITS);
     Worst {
         case: case.to_string(),
-        family: String::new(),
-        case_index: 0,
+        family: family.to_owned(),
+        case_index,
         got_decimal: text::decimal(output.got, case.dtype()),
         exact: exact.into_iter().nth(output.index).map_or_else(String::new, |exact| exact.digits),
         ulp: output.judged.ulps.map_or(f64::INFINITY, f64::abs),

@@ -231,8 +231,13 @@ pub(crate) fn difference(a: &[f64], b: &[f64]) -> Option<String> {
     if a.len() != b.len() {
         return Some(format!("{}, and {}", plural(a.len(), "output"), b.len()));
     }
-    let index = a.iter().zip(b).position(|(a, b)| a.to_bits() != b.to_bits() && !(a.is_nan() && b.is_nan()))?;
+    let index = a.iter().zip(b).position(|(a, b)| !is_same(*a, *b))?;
     Some(format!("output {index} is {:?}, and {:?}", a[index], b[index]))
+}
+
+/// Whether two outputs are the same bit for bit, NaN being one value.
+pub(crate) fn is_same(a: f64, b: f64) -> bool {
+    a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan())
 }
 
 /// Runs one case on a kernel, in the standard floating-point environment, and catches a panic of the kernel. The environment is put

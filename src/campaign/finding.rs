@@ -44,10 +44,8 @@ pub(super) fn all(
         finding.replay = finding.command().unwrap_or_default();
         finding.family = plan.family(failure.source).to_owned();
         finding.case_index = failure.index;
-        finding.worst = failure.worst.as_ref().map(|(source, index, worst)| Worst {
-            family: plan.family(*source).to_owned(),
-            case_index: *index,
-            ..diagnosis::worst(oracle, claims, &worst.case, &worst.output)
+        finding.worst = failure.worst.as_ref().map(|(source, index, worst)| {
+            diagnosis::worst(oracle, claims, (plan.family(*source), *index), &worst.case, &worst.output)
         });
         Some(Kept { shape, finding })
     };

@@ -73,15 +73,24 @@ fn tried_in_words(tried: &[Tried]) -> String {
 
 /// What a planted defect explains.
 fn recognised_in_words(recognised: &Recognised) -> String {
-    let Recognised { hypothesis, others, defect, probes, telling } = recognised;
+    let Recognised { hypothesis, others, defect, probes, alike, telling } = recognised;
     let others = match others {
         0 => String::new(),
         _ => format!(" (as with {} of it)", plural_u64(*others as u64, "other value")),
     };
     let report = defect.report.map_or_else(String::new, |link| format!(" Seen in public: {link}"));
+    let all = plural_u64(*probes as u64, "probe");
+    let (on, beside) = match probes - alike {
+        0 => (format!("all {all}"), String::new()),
+        rest => (
+            format!("{alike} of {all}"),
+            format!(
+                " On the other {rest}, rows that are empty, masked throughout or not finite, one of the two answers well."
+            ),
+        ),
+    };
     format!(
-        "Shown: on all {} it answers as {}{others} does ({}), but for roundings, and on {telling} of them otherwise than a correct kernel. What that does: {}. Cure: {}.{report}",
-        plural_u64(*probes as u64, "probe"),
+        "Shown: on {on} it answers as {}{others} does ({}), but for roundings, and on {telling} of them otherwise than a correct kernel.{beside} What that does: {}. Cure: {}.{report}",
         hypothesis.title(),
         hypothesis.kernel.summary(),
         defect.story,

@@ -8,11 +8,17 @@ use crate::case::Case;
 use crate::dtype::Dtype;
 use crate::judge::OutputJudgement;
 use crate::kernel::builtin::{self, Builtin, Defect};
-use crate::kernel::{Claims, Fault, Kernel, Outcome, accepts};
+use crate::kernel::{Claims, Fault, Kernel, Outcome, accepts, is_same};
 use crate::oracle::Oracle;
 use crate::results::Likeness;
 use crate::trial::Trial;
 use std::cell::RefCell;
+
+#[cfg(feature = "cli")]
+mod evidence;
+
+#[cfg(feature = "cli")]
+pub(crate) use evidence::{Evidence, Telling, evidence};
 
 /// What the dictionary says of a failing kernel.
 pub(super) struct Recognised {
@@ -21,8 +27,10 @@ pub(super) struct Recognised {
     /// How many other values of its parameter answer alike, too.
     pub others: usize,
     pub defect: Defect,
-    /// The cases that both were run on, and on how many of these the correct kernel answers otherwise.
+    /// The cases that both were run on; on how many of these they answer alike, which is all but special rows that one of the two
+    /// answers well; and on how many of those the correct kernel answers otherwise.
     pub probes: usize,
+    pub alike: usize,
     pub telling: usize,
 }
 
@@ -37,7 +45,7 @@ pub(super) enum Asked {
 impl Asked {
     /// The defect that explains it, as results have it.
     pub fn likeness(&self) -> Option<Likeness> {
-        let Asked::Shown(Recognised { hypothesis, others, defect, probes, telling }) = self else { return None };
+        let Asked::Shown(Recognised { hypothesis, others, defect, alike, telling, .. }) = self else { return None };
         Some(Likeness {
             kernel: hypothesis.kernel.name().into(),
             class: defect.class.into(),
@@ -45,20 +53,10 @@ impl Asked {
                 0 => hypothesis.difference(),
                 _ => hypothesis.difference().map(|words| format!("{words}, or another")),
             },
-            probes: *probes as u64,
+            probes: *alike as u64,
             telling: *telling as u64,
         })
     }
-}
-
-/// A probe that tells the kernel from a correct one, at the output where they differ most.
-pub(crate) struct Telling {
-    /// The case.
-    pub case: Case,
-    /// The output.
-    pub index: usize,
-    /// What the kernel, what it answers like, and the correct kernel return there; none where it came to no answer.
-    pub answers: [Option<f64>; 3],
 }
 
 /// A failing case on a kernel, and what is to be told of others from there.
@@ -73,7 +71,7 @@ impl<'s> Suspect<'s> {
     /// asked as they are; where none of them answers alike, with other numbers in them and in other types, and so is what is in no list.
     pub fn ask(&self, oracle: &mut Oracle) -> Option<Asked> {
         let (op, dtype) = (self.case.op(), self.case.dtype());
-        let right = builtin::all().iter().find(|known| known.is_trusted() && known.supports(op, dtype))?;
+        let right = self.right()?;
         let cases: Vec<Case> = battery(op, dtype).into_iter().filter(|case| accepts(self.kernel, case)).collect();
         let mut battery = Battery { suspect: self, cases: &cases, probes: Vec::new(), right, is_ordinary: true };
         let (failing, seen) = self.failing(oracle, &cases)?;
@@ -95,22 +93,30 @@ impl<'s> Suspect<'s> {
         let is_other_function =
             |known: &&Builtin| known.parameter().is_none_or(|parameter| !parameter.also.contains(&own.as_str()));
         let besides = builtin::unlisted().iter().filter(is_other);
-        let (mut own_type, mut other_types) = (Vec::new(), Vec::new());
+        let known: Vec<&Builtin> = planted().chain(besides).filter(is_other_function).collect();
         let mut budget = LOGITS / case.logits().len().max(1);
-        for known in planted().chain(besides).filter(is_other_function) {
-            for inside in insides(known, dtype) {
-                let hypothesis = Hypothesis { inside, ..Hypothesis::plain(known) };
-                let is_new = inside.is_some() || known.defect().is_none();
-                let Some(rest) = budget.checked_sub(Fit::price(known)) else { continue };
-                budget = rest;
-                let candidates = fit.candidates(hypothesis, is_new).into_iter();
-                let found = candidates.filter(|one| first.admits(oracle, one));
-                if inside.is_none() { own_type.extend(found) } else { other_types.extend(found) }
+        // In other types only where none answers alike in its own.
+        let asked = [true, false].into_iter().find_map(|is_own_type| {
+            let mut found = Vec::new();
+            for &known in &known {
+                for inside in insides(known, dtype).into_iter().filter(|inside| inside.is_none() == is_own_type) {
+                    let hypothesis = Hypothesis { inside, ..Hypothesis::plain(known) };
+                    let is_new = inside.is_some() || known.defect().is_none();
+                    let Some(rest) = budget.checked_sub(Fit::price(known)) else { continue };
+                    budget = rest;
+                    let candidates = fit.candidates(hypothesis, is_new).into_iter();
+                    found.extend(candidates.filter(|one| first.admits(oracle, one)));
+                }
             }
-        }
-        let asked = battery.ask(oracle, &mut first, own_type);
-        let asked = asked.or_else(|| battery.ask(oracle, &mut first, other_types))?;
+            battery.ask(oracle, &mut first, found)
+        })?;
         self.explains(oracle, asked)
+    }
+
+    /// A correct kernel of the op.
+    fn right(&self) -> Option<&'static Builtin> {
+        let (op, dtype) = (self.case.op(), self.case.dtype());
+        builtin::all().iter().find(|known| known.is_trusted() && known.supports(op, dtype))
     }
 
     /// The failing case with the output that fails most. Where each of its outputs is good by itself, and what fails is what they have to do
@@ -142,38 +148,6 @@ impl<'s> Suspect<'s> {
         let theirs = probe.trial.judge(oracle, &recognised.hypothesis, self.claims).verdict;
         let ours = probe.trial.judge(oracle, self.kernel, self.claims).verdict;
         (ours == theirs && probe.is_alike(oracle, &recognised.hypothesis).is_some()).then_some(asked)
-    }
-
-    /// The probes on which a correct kernel, which is named, answers otherwise, the failing case first.
-    pub fn telling(&self, oracle: &mut Oracle, recognised: &Recognised) -> Option<(&'static str, Vec<Telling>)> {
-        let (op, dtype) = (self.case.op(), self.case.dtype());
-        let right = builtin::all().iter().find(|known| known.is_trusted() && known.supports(op, dtype))?;
-        let mut cases = vec![self.case.clone()];
-        cases.extend(battery(op, dtype).into_iter().filter(|case| accepts(self.kernel, case)));
-        let mut telling = Vec::new();
-        for case in cases {
-            let mut probe = self.probe(&case);
-            if probe.is_alike(oracle, right).is_some() {
-                continue;
-            }
-            let answers =
-                [probe.outcome.clone(), probe.trial.outcome(&recognised.hypothesis), probe.trial.outcome(right)];
-            let at = |answer: &Outcome, index: usize| match answer {
-                Outcome::Outputs(outputs) => outputs.get(index).copied(),
-                _ => None,
-            };
-            // A number that is none differs from any.
-            let difference = |index: &usize| match (at(&answers[0], *index), at(&answers[2], *index)) {
-                (Some(a), Some(b)) if is_same(a, b) => 0.0,
-                (Some(a), Some(b)) if a.is_finite() && b.is_finite() => (a - b).abs() / b.abs(),
-                _ => f64::INFINITY,
-            };
-            let places = 0..op.outputs(case.logits().len()).max(1);
-            let index = places.rev().max_by(|a, b| difference(a).total_cmp(&difference(b))).unwrap_or(0);
-            let answers = answers.map(|answer| at(&answer, index));
-            telling.push(Telling { case: case.clone(), index, answers });
-        }
-        Some((right.name(), telling))
     }
 
     fn probe<'a>(&self, case: &'a Case) -> Probe<'a>
@@ -327,19 +301,19 @@ impl<'a, 's: 'a> Battery<'a, 's> {
         }
         let hypothesis = *values.first()?;
         let others = values.len() - 1;
-        let telling =
-            self.probes.iter_mut().filter_map(|probe| probe.is_alike(oracle, right).is_none().then_some(())).count();
+        // The failing case is both.
+        let (mut alike, mut telling) = (1, 1);
+        for probe in &mut self.probes {
+            if probe.is_alike(oracle, &hypothesis).is_some() {
+                alike += 1;
+                telling += usize::from(probe.is_alike(oracle, right).is_none());
+            }
+        }
         // A number that was found from the failing case fits that case; what it says of others is what counts.
-        if hypothesis.value.is_some() && telling < TELLING_ENOUGH {
+        if hypothesis.value.is_some() && telling < 1 + TELLING_ENOUGH {
             return None;
         }
-        Some(Asked::Shown(Recognised {
-            hypothesis,
-            others,
-            defect,
-            probes: 1 + self.cases.len(),
-            telling: 1 + telling,
-        }))
+        Some(Asked::Shown(Recognised { hypothesis, others, defect, probes: 1 + self.cases.len(), alike, telling }))
     }
 
     /// Keeps the values of a parameter that answer alike on more rows, unless none does.
@@ -442,10 +416,6 @@ impl Probe<'_> {
 
 fn are_same(a: &[f64], b: &[f64]) -> bool {
     a.len() == b.len() && a.iter().zip(b).all(|(a, b)| is_same(*a, *b))
-}
-
-fn is_same(a: f64, b: f64) -> bool {
-    a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan())
 }
 
 /// Whether two outputs are those of one formula: both are good; or both err, and alike but for a small part of the error, or of the bound,

@@ -75,7 +75,7 @@ named! {
 named! {
     /// How well the cause of a failure is known.
     pub enum Certainty as "certainty" {
-        /// It was seen, or the kernel answers like a planted defect on every probe.
+        /// It was seen, or the kernel answers like a planted defect on every probe but for special rows.
         Shown = "shown",
         /// It fits what was seen; other causes may fit as well.
         Consistent = "consistent",
@@ -101,7 +101,7 @@ pub struct Likeness {
     /// What it has otherwise, in words: `the start -42`; none where nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parameter: Option<String>,
-    /// The cases that both were run on, with the same answers but for roundings.
+    /// The cases on which both answer alike but for roundings.
     pub probes: u64,
     /// On how many of these a correct kernel answers otherwise.
     pub telling: u64,

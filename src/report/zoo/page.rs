@@ -127,7 +127,7 @@ fn explanations(out: &mut String, zoo: &Zoo) {
     let [shown, wrongly, _, _, _] = all;
     put!(
         out,
-        "\n## Explanations\n\nAn explanation is shown where the kernel answers like another planted defect on every probe, as it is planted or with \
+        "\n## Explanations\n\nAn explanation is shown where the kernel answers like another planted defect on every probe that is an ordinary row, as it is planted or with \
          another number in it, or like a hypothesis that is in no list; a defect is never its \
          own. It is true if that one is of the same class. Of {} that are shown, {} are true. A defect that is unlike all others of its class has nothing to be recognised by here; a test gives each defect \
          another name, and nearly all are recognised then. Kernels that were written by themselves are measured by \
