@@ -27,9 +27,11 @@ mod smaller;
 mod variation;
 
 pub use crate::results::Cause;
+pub(crate) use battery::battery;
 use cause::Experiments;
 use explain::Seen;
-use hypothesis::{Asked, Suspect};
+use hypothesis::Asked;
+pub(crate) use hypothesis::Suspect;
 #[cfg(feature = "cli")]
 pub(crate) use hypothesis::{Evidence, Telling, evidence};
 pub use smaller::shrink_case;
@@ -53,16 +55,40 @@ pub struct Examination {
     tried: Vec<Tried>,
 }
 
+impl Examination {
+    /// What was seen and did not come again: then the case had the verdict `again`.
+    fn not_reproduced(seen: &Judgement, again: Verdict) -> Self {
+        // That it does not come again is what was seen of a flaky one.
+        let cause = if seen.verdict == Verdict::Flaky { Cause::Flaky } else { Cause::NotReproduced };
+        Self::seen(seen, cause, Some(again))
+    }
+
+    /// What was seen, and no more.
+    fn seen(seen: &Judgement, cause: Cause, again: Option<Verdict>) -> Self {
+        let (judgement, cause) = (seen.clone(), Some(cause));
+        let (exact, asked, passes_under, tried) = Default::default();
+        Self { judgement, cause, exact, again, asked, passes_under, tried }
+    }
+}
+
 /// Judges one case on one kernel and, where it fails, diagnoses why by running variations of it.
 pub fn examine(oracle: &mut Oracle, kernel: &dyn Kernel, claims: &Claims, case: &Case) -> Examination {
+    let battery = battery(case.op(), case.dtype());
+    let mut examination = examined(oracle, &mut Suspect::new(kernel, claims, &battery), case);
+    examination.exact = oracle.describe(case, claims.special, DIGITS);
+    examination
+}
+
+/// The same of a kernel that may be known already, without the exact values.
+fn examined(oracle: &mut Oracle, suspect: &mut Suspect, case: &Case) -> Examination {
+    let Suspect { kernel, claims, .. } = *suspect;
     let mut trial = Trial::new(case);
     let (outcome, judgement) = trial.run(oracle, kernel, claims);
-    let exact = oracle.describe(case, claims.special, DIGITS);
     let (mut asked, mut tried, mut passes_under) = (None, Vec::new(), None);
     let cause = judgement.verdict.is_failure().then(|| {
-        asked = Suspect { kernel, claims, case }.ask(oracle);
+        asked = suspect.ask(oracle, case);
         if !matches!(asked, Some(Asked::Shown(_))) && judgement.verdict.fault().is_none() {
-            passes_under = forgiving::claim(oracle, kernel, claims, &mut trial, &outcome);
+            passes_under = forgiving::claim(oracle, suspect, &mut trial, &outcome);
         }
         let truth = trial.truth(oracle, claims.special).clone();
         let if_flushing = (!claims.flush_to_zero).then(|| {
@@ -86,56 +112,105 @@ pub fn examine(oracle: &mut Oracle, kernel: &dyn Kernel, claims: &Claims, case: 
         tried = experiments.tried;
         cause
     });
-    Examination { judgement, cause, exact, again: None, asked, passes_under, tried }
+    Examination { judgement, cause, exact: Vec::new(), again: None, asked, passes_under, tried }
 }
 
 /// What making a case smaller may cost at most.
 pub(crate) struct Effort<'a> {
     /// In the units of [`crate::shrink::price`].
     pub budget: usize,
-    /// Once true, what is smallest by then is taken.
+    /// Once true, what is smallest by then is taken, and what comes later is not looked into.
     pub is_over: &'a dyn Fn() -> bool,
 }
 
-/// The finding of a case that failed as `seen`: made smaller and examined again. Where it does not fail so again, what was seen. It is
-/// still without the command that replays it and without the place where it was found.
+/// The finding of a case that failed as `seen`: made smaller and examined again. Where it does not fail so again, or there is no time,
+/// what was seen. It is still without the command that replays it and without the place where it was found.
 pub(crate) fn finding(
     oracle: &mut Oracle,
-    kernel: &dyn Kernel,
-    claims: &Claims,
+    suspect: &mut Suspect,
     case: &Case,
     seen: &Judgement,
     effort: &Effort,
 ) -> Finding {
+    let Suspect { kernel, claims, .. } = *suspect;
+    let subject = Subject { kernel, claims, case };
+    if (effort.is_over)() {
+        let cause = seen.verdict.fault().map_or(Cause::NotExamined, Cause::of_fault);
+        return subject.finding(oracle, &Examination::seen(seen, cause, None));
+    }
     let budget = smaller::budget(seen.verdict, case).min(effort.budget);
     let smaller = smaller::shrink_until(oracle, kernel, claims, case, seen.verdict, budget, effort.is_over);
-    let subject = Subject { kernel, claims, case: &smaller };
-    match subject.again(oracle, seen.verdict) {
-        Ok(examination) => match subject.plainer(oracle, &examination) {
-            Some((plain, examination)) => Subject { case: &plain, ..subject }.finding(&examination),
-            None => subject.finding(&examination),
+    match again(oracle, suspect, &smaller, seen.verdict) {
+        Ok(examination) => match plainer(oracle, suspect, &smaller, &examination) {
+            Some((plain, examination)) => Subject { case: &plain, ..subject }.finding(oracle, &examination),
+            None => Subject { case: &smaller, ..subject }.finding(oracle, &examination),
         },
-        Err(again) => {
-            let subject = Subject { case, ..subject };
-            subject.finding(&subject.seen(oracle, seen, again))
-        }
+        Err(again) => subject.finding(oracle, &Examination::not_reproduced(seen, again)),
     }
 }
 
 /// A finding for a case that fails on a kernel (or passes: then its verdict says so). Where another form of the row fails, the
 /// finding is about that one.
 pub(crate) fn describe(oracle: &mut Oracle, kernel: &dyn Kernel, claims: &Claims, case: &Case) -> Finding {
+    let battery = battery(case.op(), case.dtype());
+    let suspect = &mut Suspect::new(kernel, claims, &battery);
     let subject = Subject { kernel, claims, case };
-    let examination = examine(oracle, kernel, claims, case);
-    let Some(form) = &examination.judgement.culprit else { return subject.finding(&examination) };
+    let examination = examined(oracle, suspect, case);
+    let Some(form) = &examination.judgement.culprit else { return subject.finding(oracle, &examination) };
     let subject = Subject { case: form, ..subject };
-    let mut finding = match subject.again(oracle, examination.judgement.verdict) {
-        Ok(examination) => subject.finding(&examination),
-        Err(again) => subject.finding(&subject.seen(oracle, &examination.judgement, again)),
+    let mut finding = match again(oracle, suspect, form, examination.judgement.verdict) {
+        Ok(examination) => subject.finding(oracle, &examination),
+        Err(again) => subject.finding(oracle, &Examination::not_reproduced(&examination.judgement, again)),
     };
     finding.explanation =
         format!("The row passes, and another form of it, which this is, does not. {}", finding.explanation);
     finding
+}
+
+/// Runs a case again and examines it, if it has the verdict that it had; else the verdict that it has now.
+fn again(
+    oracle: &mut Oracle,
+    suspect: &mut Suspect,
+    case: &Case,
+    verdict: Verdict,
+) -> std::result::Result<Examination, Verdict> {
+    let examination = examined(oracle, suspect, case);
+    let judgement = &examination.judgement;
+    if judgement.verdict == verdict && judgement.culprit.is_none() { Ok(examination) } else { Err(judgement.verdict) }
+}
+
+/// One of the cases that people try first, if the kernel fails on it in the same way for the same reason and it is no longer than the case
+/// that was found: that was shrunk within its shape, and a row within the range of exp may fail alike.
+fn plainer(
+    oracle: &mut Oracle,
+    suspect: &mut Suspect,
+    case: &Case,
+    found: &Examination,
+) -> Option<(Case, Examination)> {
+    let Suspect { kernel, claims, .. } = *suspect;
+    let size = |case: &Case| case.logits().iter().filter(|z| z.is_finite()).fold(0.0, |size: f64, z| size.max(z.abs()));
+    let is_simpler = |plain: &Case| {
+        plain != case
+            && plain.logits().len() <= case.logits().len()
+            && size(plain) <= size(case)
+            && accepts(kernel, plain)
+    };
+    let mechanism = |examination: &Examination| {
+        let likeness = examination.asked.as_ref().and_then(Asked::likeness);
+        (likeness.map(|likeness| likeness.class), examination.cause)
+    };
+    if found.judgement.verdict.fault().is_some() {
+        return None;
+    }
+    battery::plain(case.op(), case.dtype()).into_iter().filter(is_simpler).find_map(|plain| {
+        // Most cases pass, and are not examined.
+        let verdict = Trial::new(&plain).judge(oracle, kernel, claims).verdict;
+        if verdict != found.judgement.verdict {
+            return None;
+        }
+        let examination = again(oracle, suspect, &plain, verdict).ok()?;
+        (mechanism(&examination) == mechanism(found)).then_some((plain, examination))
+    })
 }
 
 /// The case with the worst output of all that failed alike, for a finding; it is the one of this index in a family.
@@ -146,13 +221,13 @@ pub(crate) fn worst(
     case: &Case,
     output: &WorstOutput,
 ) -> Worst {
-    let exact = oracle.describe(case, claims.special, DIGITS);
+    let exact = oracle.describe_output(case, claims.special, DIGITS, output.index);
     Worst {
         case: case.to_string(),
         family: family.to_owned(),
         case_index,
         got_decimal: text::decimal(output.got, case.dtype()),
-        exact: exact.into_iter().nth(output.index).map_or_else(String::new, |exact| exact.digits),
+        exact: exact.map_or_else(String::new, |exact| exact.digits),
         ulp: output.judged.ulps.map_or(f64::INFINITY, f64::abs),
     }
 }
@@ -166,70 +241,16 @@ struct Subject<'a> {
 }
 
 impl Subject<'_> {
-    /// Runs the case again and examines it, if it has the verdict that it had; else the verdict that it has now.
-    fn again(&self, oracle: &mut Oracle, verdict: Verdict) -> std::result::Result<Examination, Verdict> {
-        let examination = examine(oracle, self.kernel, self.claims, self.case);
-        let judgement = &examination.judgement;
-        if judgement.verdict == verdict && judgement.culprit.is_none() {
-            Ok(examination)
-        } else {
-            Err(judgement.verdict)
-        }
-    }
-
-    /// One of the cases that people try first, if the kernel fails on it in the same way for the same reason and it is no longer: a case
-    /// is shrunk within its shape, and a row within the range of exp may fail alike.
-    fn plainer(&self, oracle: &mut Oracle, found: &Examination) -> Option<(Case, Examination)> {
-        let size =
-            |case: &Case| case.logits().iter().filter(|z| z.is_finite()).fold(0.0, |size: f64, z| size.max(z.abs()));
-        let is_simpler = |case: &Case| {
-            case != self.case
-                && case.logits().len() <= self.case.logits().len()
-                && size(case) <= size(self.case)
-                && accepts(self.kernel, case)
-        };
-        let mechanism = |examination: &Examination| {
-            let likeness = examination.asked.as_ref().and_then(Asked::likeness);
-            (likeness.map(|likeness| likeness.class), examination.cause)
-        };
-        if found.judgement.verdict.fault().is_some() {
-            return None;
-        }
-        battery::plain(self.case.op(), self.case.dtype()).into_iter().filter(is_simpler).find_map(|case| {
-            // Most cases pass, and are not examined.
-            let verdict = Trial::new(&case).judge(oracle, self.kernel, self.claims).verdict;
-            if verdict != found.judgement.verdict {
-                return None;
-            }
-            let examination = Subject { case: &case, ..*self }.again(oracle, verdict).ok()?;
-            (mechanism(&examination) == mechanism(found)).then_some((case, examination))
-        })
-    }
-
-    /// What was seen of the case and did not come again: then it had the verdict `again`.
-    fn seen(&self, oracle: &mut Oracle, seen: &Judgement, again: Verdict) -> Examination {
-        Examination {
-            judgement: seen.clone(),
-            // That it does not come again is what was seen of a flaky one.
-            cause: Some(if seen.verdict == Verdict::Flaky { Cause::Flaky } else { Cause::NotReproduced }),
-            exact: oracle.describe(self.case, self.claims.special, DIGITS),
-            again: Some(again),
-            asked: None,
-            passes_under: None,
-            tried: Vec::new(),
-        }
-    }
-
     /// The finding, without the command that replays it.
-    fn finding(&self, examination: &Examination) -> Finding {
+    fn finding(&self, oracle: &mut Oracle, examination: &Examination) -> Finding {
         let Subject { kernel, claims, case } = *self;
-        let Examination { judgement, cause, exact, again, asked, passes_under, tried } = examination;
+        let Examination { judgement, cause, again, asked, passes_under, tried, .. } = examination;
         let flushes_when_loaded = kernel.flushes_when_loaded();
         let seen = Seen { case, judgement, claims, flushes_when_loaded, again: *again, asked: asked.as_ref(), tried };
         let explained = cause.map(|cause| explain::explain(cause, &seen));
         let certainty = explained.as_ref().map_or(Certainty::NotKnown, |(certainty, _)| *certainty);
         let worst = judgement.worst.as_ref();
-        let truth = worst.and_then(|worst| exact.get(worst.index));
+        let truth = worst.and_then(|worst| oracle.describe_output(case, claims.special, DIGITS, worst.index));
         let got = worst.map_or(String::new(), |worst| text::hex(worst.got));
         Finding {
             kernel: kernel.name().to_owned(),
@@ -251,8 +272,8 @@ impl Subject<'_> {
                 got
             },
             got_decimal: worst.map_or(String::new(), |worst| text::decimal(worst.got, case.dtype())),
-            exact: truth.map_or(String::new(), |exact| exact.digits.clone()),
-            rounded: truth.map_or(String::new(), |exact| text::hex(exact.rounded)),
+            exact: truth.as_ref().map_or(String::new(), |exact| exact.digits.clone()),
+            rounded: truth.as_ref().map_or(String::new(), |exact| text::hex(exact.rounded)),
             ulp: worst.and_then(|worst| worst.judged.ulps).map_or(f64::INFINITY, f64::abs),
             bound_ulp: worst.map_or(0.0, |worst| worst.judged.bound_ulps),
             ratio: worst.map_or(f64::INFINITY, |worst| worst.judged.ratio),

@@ -254,29 +254,21 @@ impl Oracle {
     pub fn describe(&mut self, case: &Case, special: Special, digits: usize) -> Vec<Exact> {
         let _standard = Standard::enter();
         let truth = self.truth(case, special);
-        let row = (truth.class.is_ordinary() && !case.op().is_elementwise()).then(|| self.row(case));
-        let question = truth.class.is_ordinary().then(|| question::of(case, row));
-        let limits = special::LimitOutputs::new(case, truth.class);
         let outputs = truth.alternatives.first().map_or(&[][..], Vec::as_slice);
-        let describe = |(j, due): (usize, &Due)| {
-            let known = question.as_ref().map_or_else(|| limits.exactly(j), |question| question.exactly(j));
-            match (&known, known.to_rational(), due, &question) {
-                (Exactly::Infinite(sign), ..) => Exact {
-                    digits: if *sign > 0.0 { "inf".into() } else { "-inf".into() },
-                    rounded: f64::INFINITY.copysign(*sign),
-                },
-                (_, Some(value), ..) => {
-                    let rounded = Rounded::from_rational(&value, case.dtype().format()).rounded;
-                    Exact { digits: decimal_of(&value, digits), rounded }
-                }
-                (_, None, Due::Value(value), Some(question)) => {
-                    Exact { digits: describe_value(question.as_ref(), j, digits), rounded: value.rounded }
-                }
-                (_, None, Due::OneOf(accepted), _) => describe_accepted(accepted),
-                _ => Exact { digits: "undecided".into(), rounded: f64::NAN },
-            }
+        let described = Described::new(self, case, truth.class);
+        outputs.iter().enumerate().map(|(j, due)| described.output(j, due, digits)).collect()
+    }
+
+    /// The same of one output; none where the case has no such output.
+    pub(crate) fn describe_output(&mut self, case: &Case, special: Special, digits: usize, j: usize) -> Option<Exact> {
+        let _standard = Standard::enter();
+        let class = RowClass::of(case.op(), case.logits());
+        let due = match class.is_ordinary() {
+            true if j >= case.op().outputs(case.logits().len()) => return None,
+            true => self.dues(case).get(j).clone(),
+            false => special::truth(case, class, special).alternatives.first()?.get(j)?.clone(),
         };
-        outputs.iter().enumerate().map(describe).collect()
+        Some(Described::new(self, case, class).output(j, &due, digits))
     }
 
     /// The outputs of an ordinary case, one by one.
@@ -311,6 +303,42 @@ impl Oracle {
         }
         let row = || Arc::new(PreparedRow::new(case.dtype(), case.shared_logits().clone()));
         self.row.get_or_insert_with(row).clone()
+    }
+}
+
+/// A case whose outputs are told in words.
+struct Described<'a> {
+    case: &'a Case,
+    /// Of an ordinary row.
+    question: Option<Box<dyn Question + 'a>>,
+    limits: special::LimitOutputs<'a>,
+}
+
+impl<'a> Described<'a> {
+    fn new(oracle: &mut Oracle, case: &'a Case, class: RowClass) -> Self {
+        let row = (class.is_ordinary() && !case.op().is_elementwise()).then(|| oracle.row(case));
+        let question = class.is_ordinary().then(|| question::of(case, row));
+        Self { case, question, limits: special::LimitOutputs::new(case, class) }
+    }
+
+    fn output(&self, j: usize, due: &Due, digits: usize) -> Exact {
+        let Self { case, question, limits } = self;
+        let known = question.as_ref().map_or_else(|| limits.exactly(j), |question| question.exactly(j));
+        match (&known, known.to_rational(), due, question) {
+            (Exactly::Infinite(sign), ..) => Exact {
+                digits: if *sign > 0.0 { "inf".into() } else { "-inf".into() },
+                rounded: f64::INFINITY.copysign(*sign),
+            },
+            (_, Some(value), ..) => {
+                let rounded = Rounded::from_rational(&value, case.dtype().format()).rounded;
+                Exact { digits: decimal_of(&value, digits), rounded }
+            }
+            (_, None, Due::Value(value), Some(question)) => {
+                Exact { digits: describe_value(question.as_ref(), j, digits), rounded: value.rounded }
+            }
+            (_, None, Due::OneOf(accepted), _) => describe_accepted(accepted),
+            _ => Exact { digits: "undecided".into(), rounded: f64::NAN },
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use super::Control;
 use super::plan::{Plan, Planned};
 use super::sums::{FailureKey, FirstFailure};
-use crate::diagnosis::{self, Effort};
+use crate::diagnosis::{self, Effort, Suspect};
 use crate::oracle::Oracle;
 use crate::results::{Finding, Kept, Settings, Worst};
 use rayon::prelude::*;
@@ -29,16 +29,25 @@ pub(super) fn all(
     let began = Instant::now();
     let is_over = || control.is_stopped() && began.elapsed() > SHRINK_TIME_WHEN_STOPPED;
     let failures: Vec<(&FailureKey, &FirstFailure)> = failures.iter().collect();
-    let kept = |oracle: &mut Oracle, (key, failure): &(&FailureKey, &FirstFailure)| {
-        let &(kernel, op, dtype, _, shape) = *key;
+    let mut batteries = BTreeMap::new();
+    for FirstFailure { case, .. } in failures.iter().map(|(_, failure)| failure) {
+        batteries.entry((case.op(), case.dtype())).or_insert_with(|| diagnosis::battery(case.op(), case.dtype()));
+    }
+    let kept = |(oracle, known): &mut (Oracle, Option<_>), (key, failure): &(&FailureKey, &FirstFailure)| {
+        let &(index, op, dtype, _, shape) = *key;
         let claims = planned[dtype]
             .iter()
-            .find(|function| (function.kernel, function.op) == (kernel, op))
+            .find(|function| (function.kernel, function.op) == (index, op))
             .map(|function| &function.claims)?;
-        let kernel = plan.kernels[kernel].as_ref();
+        let kernel = plan.kernels[index].as_ref();
+        // The failures of a kernel at an op in a dtype follow each other.
+        let function = (index, op, dtype);
+        known.take_if(|(known, _)| *known != function);
+        let battery = batteries.get(&(failure.case.op(), failure.case.dtype()))?;
+        let (_, suspect) = known.get_or_insert_with(|| (function, Suspect::new(kernel, claims, battery)));
         let budget = if control.is_stopped() { SHRINK_BUDGET_WHEN_STOPPED } else { usize::MAX };
         let effort = Effort { budget, is_over: &is_over };
-        let mut finding = diagnosis::finding(oracle, kernel, claims, &failure.case, &failure.seen, &effort);
+        let mut finding = diagnosis::finding(oracle, suspect, &failure.case, &failure.seen, &effort);
         finding.selector = Some(kernel.selector()).filter(|selector| *selector != finding.kernel);
         (finding.special, finding.claims) = (plan.special, plan.claims.clone());
         finding.replay = finding.command().unwrap_or_default();
@@ -49,7 +58,7 @@ pub(super) fn all(
         });
         Some(Kept { shape, finding })
     };
-    failures.par_iter().map_init(|| plan.oracle(), kept).flatten().collect()
+    failures.par_iter().map_init(|| (plan.oracle(), None), kept).flatten().collect()
 }
 
 /// The findings of a campaign: of each kind of failure the first, in the order of families and cases; of those with the same

@@ -58,7 +58,7 @@ pub(super) fn plain(op: Op, dtype: Dtype) -> Vec<Case> {
 }
 
 /// The cases of an op in a dtype: for each row one or two of what the op takes besides. The same for every kernel.
-pub(super) fn battery(op: Op, dtype: Dtype) -> Vec<Case> {
+pub(crate) fn battery(op: Op, dtype: Dtype) -> Vec<Case> {
     cases(op, dtype, if op.is_elementwise() { elements() } else { rows() })
 }
 

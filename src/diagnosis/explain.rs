@@ -122,6 +122,7 @@ fn say(cause: Cause, seen: &Seen) -> Said {
         Cause::Panic => Said::Shown(format!("The kernel panicked: {message}.")),
         Cause::Hang => Said::Shown(format!("The kernel did not answer in time: {message}.")),
         Cause::Crash => Said::Shown(format!("The kernel crashed: {message}.")),
+        Cause::NotExamined => Said::Symptom("The run was stopped before this was looked into.".to_owned()),
         Cause::NotReproduced => {
             let again = match seen.again.unwrap_or(Verdict::Undecided) {
                 Verdict::Pass => "it passes".to_owned(),

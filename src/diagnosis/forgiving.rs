@@ -1,9 +1,9 @@
 //! Under which claim a failing kernel would pass: a correct kernel of another shape, or with the exp of another vendor, is accused until it
 //! says so.
 
-use super::battery::battery;
+use super::hypothesis::Suspect;
 use crate::judge::Verdict;
-use crate::kernel::{Claims, Kernel, Outcome, PRESETS, accepts};
+use crate::kernel::{Outcome, PRESETS};
 use crate::oracle::Oracle;
 use crate::trial::Trial;
 
@@ -17,15 +17,14 @@ const SHAPES: [&str; 6] = [
     "exp_argument=2,online=rescaled,merged=64",
 ];
 
-/// The first claim under which the answer passes, and those to every probe as well.
+/// The first claim under which the answer of a kernel to a case passes, and those to every probe as well.
 pub(super) fn claim(
     oracle: &mut Oracle,
-    kernel: &dyn Kernel,
-    claims: &Claims,
+    suspect: &mut Suspect,
     trial: &mut Trial,
     outcome: &Outcome,
 ) -> Option<String> {
-    let (op, dtype) = (trial.case().op(), trial.case().dtype());
+    let (claims, dtype) = (suspect.claims, trial.case().dtype());
     let presets = PRESETS.iter().map(|preset| format!("preset={}", preset.name));
     let mut tried = Vec::new();
     SHAPES.iter().map(|&shape| shape.to_owned()).chain(presets).find(|text| {
@@ -35,15 +34,7 @@ pub(super) fn claim(
             return false;
         }
         tried.push(more.clone());
-        if trial.judge_alone(oracle, &more, outcome).verdict != Verdict::Pass {
-            return false;
-        }
-        let mut probes = battery(op, dtype).into_iter().filter(|case| accepts(kernel, case));
-        probes.all(|case| {
-            let mut trial = Trial::new(&case);
-            let outcome = trial.outcome(kernel);
-            !trial.judge_alone(oracle, &more, &outcome).verdict.is_failure()
-        })
+        trial.judge_alone(oracle, &more, outcome).verdict == Verdict::Pass && suspect.passes_under(oracle, &more)
     })
 }
 

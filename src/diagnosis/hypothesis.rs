@@ -2,13 +2,14 @@
 //! as the defect does on every case of the [`battery`](super::battery), the defect explains it; where several defects of different classes
 //! answer so, no one of them does.
 
-use super::battery::{battery, lengths};
+use super::battery::lengths;
 use super::fit::{Fit, Hypothesis, insides};
 use crate::case::Case;
 use crate::dtype::Dtype;
 use crate::judge::OutputJudgement;
 use crate::kernel::builtin::{self, Builtin, Defect};
 use crate::kernel::{Claims, Fault, Kernel, Outcome, accepts, is_same};
+use crate::op::Op;
 use crate::oracle::Oracle;
 use crate::results::Likeness;
 use crate::trial::Trial;
@@ -59,42 +60,53 @@ impl Asked {
     }
 }
 
-/// A failing case on a kernel, and what is to be told of others from there.
-pub(super) struct Suspect<'a> {
+/// A kernel that fails at an op in a dtype: what it answers to the cases of the battery is kept, for many findings ask of it.
+pub(crate) struct Suspect<'a> {
     pub kernel: &'a dyn Kernel,
     pub claims: &'a Claims,
-    pub case: &'a Case,
+    /// A correct kernel of the op.
+    right: Option<&'static Builtin>,
+    /// The cases of the battery that it takes, and those of them that it was run on.
+    cases: Vec<&'a Case>,
+    probes: Vec<Probe<'a>>,
+    /// Whether it ended its process or the time at the next: then it is not run on any more of them.
+    is_at_end: bool,
 }
 
-impl<'s> Suspect<'s> {
-    /// Asks which defects answer alike; none do where it fails by a fault, or where each output is good by itself. The planted defects are
-    /// asked as they are; where none of them answers alike, with other numbers in them and in other types, and so is what is in no list.
-    pub fn ask(&self, oracle: &mut Oracle) -> Option<Asked> {
-        let (op, dtype) = (self.case.op(), self.case.dtype());
-        let right = self.right()?;
-        let cases: Vec<Case> = battery(op, dtype).into_iter().filter(|case| accepts(self.kernel, case)).collect();
-        let mut battery = Battery { suspect: self, cases: &cases, probes: Vec::new(), right, is_ordinary: true };
-        let (failing, seen) = self.failing(oracle, &cases)?;
-        let (place, is_far) = seen;
-        let case = failing.trial.case();
-        battery.is_ordinary = failing.trial.class().is_ordinary();
+impl<'a> Suspect<'a> {
+    /// A kernel that nothing is known of, and the [`battery`](super::battery::battery) of an op and a dtype.
+    pub fn new(kernel: &'a dyn Kernel, claims: &'a Claims, battery: &'a [Case]) -> Self {
+        let right = battery.first().and_then(|case| right(case.op(), case.dtype()));
+        let cases = battery.iter().filter(|case| accepts(kernel, case)).collect();
+        Self { kernel, claims, right, cases, probes: Vec::new(), is_at_end: false }
+    }
+
+    /// Asks which defects answer alike on a failing case and on every case of the battery; none do where it fails by a fault. The planted
+    /// defects are asked as they are; where none of them answers alike, with other numbers in them and in other types, and so is what is
+    /// in no list.
+    pub(super) fn ask(&mut self, oracle: &mut Oracle, case: &Case) -> Option<Asked> {
+        let (op, dtype, right) = (case.op(), case.dtype(), self.right?);
+        let (failing, place, is_far) = self.failing(oracle, case)?;
+        let is_ordinary = failing.trial.class().is_ordinary();
         // That a defect is like itself explains nothing.
         let own = self.kernel.selector();
         let is_other =
             |known: &&Builtin| known.supports(op, dtype) && known.mechanism().is_some() && known.name() != own;
-        let mut first = First { probe: failing, place, is_far, textbooks: Vec::new(), right };
+        let mut first = First { probe: failing, place, is_far, is_ordinary, textbooks: Vec::new(), right };
         let planted = || builtin::all().iter().filter(is_other);
         let plain = planted().map(Hypothesis::plain).filter(|one| first.admits(oracle, one)).collect();
-        if let Some(asked) = battery.ask(oracle, &mut first, plain) {
-            return self.explains(oracle, asked);
+        if let Some(asked) = self.settle(oracle, &mut first, plain) {
+            return self.explains(oracle, case, asked);
         }
         let Outcome::Outputs(outputs) = first.probe.outcome.clone() else { return None };
-        let fit = Fit { kernel: self.kernel, case, outputs: &outputs, place, right, onsets: RefCell::default() };
+        let failing = first.probe.trial.case();
+        let fit =
+            Fit { kernel: self.kernel, case: failing, outputs: &outputs, place, right, onsets: RefCell::default() };
         let is_other_function =
             |known: &&Builtin| known.parameter().is_none_or(|parameter| !parameter.also.contains(&own.as_str()));
         let besides = builtin::unlisted().iter().filter(is_other);
         let known: Vec<&Builtin> = planted().chain(besides).filter(is_other_function).collect();
-        let mut budget = LOGITS / case.logits().len().max(1);
+        let mut budget = LOGITS / failing.logits().len().max(1);
         // In other types only where none answers alike in its own.
         let asked = [true, false].into_iter().find_map(|is_own_type| {
             let mut found = Vec::new();
@@ -108,40 +120,36 @@ impl<'s> Suspect<'s> {
                     found.extend(candidates.filter(|one| first.admits(oracle, one)));
                 }
             }
-            battery.ask(oracle, &mut first, found)
+            self.settle(oracle, &mut first, found)
         })?;
-        self.explains(oracle, asked)
+        self.explains(oracle, case, asked)
     }
 
-    /// A correct kernel of the op.
-    fn right(&self) -> Option<&'static Builtin> {
-        let (op, dtype) = (self.case.op(), self.case.dtype());
-        builtin::all().iter().find(|known| known.is_trusted() && known.supports(op, dtype))
-    }
-
-    /// The failing case with the output that fails most. Where each of its outputs is good by itself, and what fails is what they have to do
-    /// with each other or with other rows, the first case of the battery that has such an output.
-    fn failing<'a>(&self, oracle: &mut Oracle, cases: &'a [Case]) -> Option<(Probe<'a>, (usize, bool))>
+    /// The failing case with the output that fails most, and whether that fails by far. Where each of its outputs is good by itself, and
+    /// what fails is what they have to do with each other or with other rows, the first case of the battery that has such an output.
+    fn failing<'c>(&mut self, oracle: &mut Oracle, case: &'c Case) -> Option<(Probe<'c>, usize, bool)>
     where
-        's: 'a,
+        'a: 'c,
     {
-        let mut first = self.probe(self.case);
-        if let Some(seen) = first.failing_output(oracle) {
-            return Some((first, seen));
+        let mut first = self.probe(case);
+        if let Some((place, is_far)) = first.failing_output(oracle) {
+            return Some((first, place, is_far));
         }
         if !matches!(first.outcome, Outcome::Outputs(_)) {
             return None;
         }
-        cases.iter().find_map(|case| {
-            let mut probe = self.probe(case);
-            probe.failing_output(oracle).map(|seen| (probe, seen))
+        (0..self.cases.len()).find_map(|index| {
+            self.asked(index)?.failing_output(oracle)?;
+            let mut probe = self.probe(self.cases[index]);
+            let (place, is_far) = probe.failing_output(oracle)?;
+            Some((probe, place, is_far))
         })
     }
 
     /// What was found, where it explains the failing case, too: what answers alike must fail there with the verdict of the kernel.
-    fn explains(&self, oracle: &mut Oracle, asked: Asked) -> Option<Asked> {
+    fn explains(&self, oracle: &mut Oracle, case: &Case, asked: Asked) -> Option<Asked> {
         let Asked::Shown(recognised) = &asked else { return Some(asked) };
-        let mut probe = self.probe(self.case);
+        let mut probe = self.probe(case);
         if probe.failing_output(oracle).is_some() {
             return Some(asked);
         }
@@ -150,13 +158,141 @@ impl<'s> Suspect<'s> {
         (ours == theirs && probe.is_alike(oracle, &recognised.hypothesis).is_some()).then_some(asked)
     }
 
-    fn probe<'a>(&self, case: &'a Case) -> Probe<'a>
-    where
-        's: 'a,
-    {
+    /// Runs the kernel on a case.
+    fn probe<'c>(&self, case: &'c Case) -> Probe<'c> {
         let trial = Trial::new(case);
         let outcome = trial.outcome(self.kernel);
         Probe { trial, outcome, claims: self.claims.clone(), judged: None }
+    }
+
+    /// What it answered on a case of the battery; none where there is no such case, and where it came to an end before.
+    fn asked(&mut self, place: usize) -> Option<&mut Probe<'a>> {
+        while self.probes.len() <= place && !self.is_at_end {
+            let probe = self.probe(self.cases.get(self.probes.len())?);
+            self.is_at_end = matches!(probe.outcome, Outcome::Failed(Fault::Crash | Fault::Hang, _) | Outcome::NotRun);
+            if !self.is_at_end {
+                self.probes.push(probe);
+            }
+        }
+        self.probes.get_mut(place)
+    }
+
+    /// Whether all that it answers on the battery passes under other claims.
+    pub fn passes_under(&mut self, oracle: &mut Oracle, claims: &Claims) -> bool {
+        (0..self.cases.len()).all(|place| {
+            self.asked(place).is_some_and(|Probe { trial, outcome, .. }| {
+                !trial.judge_alone(oracle, claims, outcome).verdict.is_failure()
+            })
+        })
+    }
+    /// What is left of hypotheses that answer alike on the failing case. Where nothing is, those that came farthest get the number in them
+    /// from the row that they failed on, on which more of its digits may show.
+    fn settle(&mut self, oracle: &mut Oracle, first: &mut First, alike: Vec<Hypothesis>) -> Option<Asked> {
+        /// So many are tried again.
+        const AGAIN: usize = 6;
+        let (alike, mut dropped) = self.pass(oracle, first, alike)?;
+        if !alike.is_empty() {
+            return self.answer(oracle, first, alike);
+        }
+        dropped.retain(|(one, _)| one.kernel.parameter().is_some_and(|parameter| parameter.is_continuous));
+        dropped.sort_by_key(|(_, place)| std::cmp::Reverse(*place));
+        dropped.truncate(AGAIN);
+        let mut again = Vec::new();
+        for (one, place) in dropped {
+            again.extend(self.refitted(oracle, one, place).filter(|one| first.admits(oracle, one)));
+        }
+        let (alike, _) = self.pass(oracle, first, again)?;
+        self.answer(oracle, first, alike)
+    }
+
+    /// Which hypotheses answer alike on every case, and on which case each of the others does not; none where the kernel cannot be asked.
+    fn pass(
+        &mut self,
+        oracle: &mut Oracle,
+        first: &First,
+        mut alike: Vec<Hypothesis>,
+    ) -> Option<(Vec<Hypothesis>, Dropped)> {
+        let mut dropped = Vec::new();
+        for place in 0..self.cases.len() {
+            if alike.is_empty() {
+                break;
+            }
+            let probe = self.asked(place)?;
+            let is_beside = first.is_ordinary && !probe.trial.class().is_ordinary();
+            alike.retain(|one| {
+                let is_kept = probe.is_alike(oracle, one).is_some() || is_beside && probe.tells_nothing(oracle, one);
+                if !is_kept {
+                    dropped.push((*one, place));
+                }
+                is_kept
+            });
+        }
+        Some((alike, dropped))
+    }
+
+    /// A hypothesis with the number that the kernel's answer on a case says.
+    fn refitted(&mut self, oracle: &mut Oracle, one: Hypothesis, place: usize) -> Option<Hypothesis> {
+        let (kernel, right) = (self.kernel, self.right?);
+        let probe = self.probes.get_mut(place)?;
+        let (output, _) = probe.failing_output(oracle)?;
+        let Outcome::Outputs(outputs) = &probe.outcome else { return None };
+        let case = probe.trial.case();
+        let onsets = RefCell::default();
+        Fit { kernel, case, outputs, place: output, right, onsets }.refitted(one)
+    }
+
+    /// What hypotheses that answer alike on every case say.
+    fn answer(&mut self, oracle: &mut Oracle, first: &First, mut alike: Vec<Hypothesis>) -> Option<Asked> {
+        // What an unstable kernel does is also done by a planted defect, which says more, as it does of what is in no list.
+        alike.sort_by_key(|one| one.kernel.defect().is_none());
+        let (&hypothesis, right) = (alike.first()?, first.right);
+        let defect = hypothesis.kernel.mechanism()?;
+        let is_of_class = |one: &Hypothesis| one.kernel.mechanism().is_some_and(|other| other.class == defect.class);
+        if !alike.iter().all(is_of_class) {
+            return Some(Asked::Open(alike));
+        }
+        // Of several numbers in it, those that more rows leave.
+        let mut values = alike.clone();
+        values.retain(|one| one.kernel.name() == hypothesis.kernel.name() && one.inside == hypothesis.inside);
+        // One that was found is the one.
+        if hypothesis.is_found() {
+            values.truncate(1);
+        } else if values.len() > 1 {
+            self.narrow(oracle, first.probe.trial.case(), &mut values);
+        }
+        let hypothesis = *values.first()?;
+        let others = values.len() - 1;
+        // The failing case is both.
+        let (mut alike, mut telling) = (1, 1);
+        for probe in &mut self.probes {
+            if probe.is_alike(oracle, &hypothesis).is_some() {
+                alike += 1;
+                telling += usize::from(probe.is_alike(oracle, right).is_none());
+            }
+        }
+        // A number that was found from the failing case fits that case; what it says of others is what counts.
+        if hypothesis.value.is_some() && telling < 1 + TELLING_ENOUGH {
+            return None;
+        }
+        Some(Asked::Shown(Recognised { hypothesis, others, defect, probes: 1 + self.cases.len(), alike, telling }))
+    }
+
+    /// Keeps the values of a parameter that answer alike on more rows, unless none does.
+    fn narrow(&self, oracle: &mut Oracle, case: &Case, values: &mut Vec<Hypothesis>) {
+        for case in lengths(case.op(), case.dtype()).iter().filter(|case| accepts(self.kernel, case)) {
+            let mut probe = self.probe(case);
+            if matches!(probe.outcome, Outcome::Failed(Fault::Crash | Fault::Hang, _) | Outcome::NotRun) {
+                return;
+            }
+            let mut left = values.clone();
+            left.retain(|one| probe.is_alike(oracle, one).is_some());
+            if !left.is_empty() {
+                *values = left;
+            }
+            if values.len() == 1 {
+                return;
+            }
+        }
     }
 }
 
@@ -165,6 +301,11 @@ const TELLING_ENOUGH: usize = 2;
 
 /// The most logits, in all hypotheses together, that the answer to the failing case is compared on.
 const LOGITS: usize = 800_000;
+
+/// A correct kernel of an op.
+pub(super) fn right(op: Op, dtype: Dtype) -> Option<&'static Builtin> {
+    builtin::all().iter().find(|known| known.is_trusted() && known.supports(op, dtype))
+}
 
 /// What does not answer alike, and the place in the battery of the first case on which it does not.
 type Dropped = Vec<(Hypothesis, usize)>;
@@ -175,6 +316,8 @@ struct First<'a> {
     /// The output that fails most, and whether by so much that roundings are nothing beside it.
     place: usize,
     is_far: bool,
+    /// Whether it is an ordinary row. Then rows that are not tell nothing where one of the two answers well.
+    is_ordinary: bool,
     /// The answers of a correct kernel in the types that were met.
     textbooks: Vec<(Option<Dtype>, Outcome)>,
     right: &'static Builtin,
@@ -215,136 +358,6 @@ impl First<'_> {
             self.textbooks.push((inside, self.probe.trial.outcome(&one)));
             self.textbooks.len() - 1
         })
-    }
-}
-
-/// The cases of the battery that the kernel takes, and those of them that it was run on.
-struct Battery<'a, 's> {
-    suspect: &'s Suspect<'s>,
-    cases: &'a [Case],
-    probes: Vec<Probe<'a>>,
-    right: &'static Builtin,
-    /// Whether the failing case is an ordinary row. Then rows that are not tell nothing where one of the two answers well.
-    is_ordinary: bool,
-}
-
-impl<'a, 's: 'a> Battery<'a, 's> {
-    /// What is left of hypotheses that answer alike on the failing case. Where nothing is, those that came farthest get the number in them
-    /// from the row that they failed on, on which more of its digits may show.
-    fn ask(&mut self, oracle: &mut Oracle, first: &mut First, alike: Vec<Hypothesis>) -> Option<Asked> {
-        /// So many are tried again.
-        const AGAIN: usize = 6;
-        let (alike, mut dropped) = self.pass(oracle, alike)?;
-        if !alike.is_empty() {
-            return self.answer(oracle, alike);
-        }
-        dropped.retain(|(one, _)| one.kernel.parameter().is_some_and(|parameter| parameter.is_continuous));
-        dropped.sort_by_key(|(_, place)| std::cmp::Reverse(*place));
-        dropped.truncate(AGAIN);
-        let mut again = Vec::new();
-        for (one, place) in dropped {
-            again.extend(self.refitted(oracle, one, place).filter(|one| first.admits(oracle, one)));
-        }
-        let (alike, _) = self.pass(oracle, again)?;
-        self.answer(oracle, alike)
-    }
-
-    /// Which hypotheses answer alike on every case, and on which case each of the others does not; none where the kernel cannot be asked.
-    fn pass(&mut self, oracle: &mut Oracle, mut alike: Vec<Hypothesis>) -> Option<(Vec<Hypothesis>, Dropped)> {
-        let (is_ordinary, mut dropped) = (self.is_ordinary, Vec::new());
-        for place in 0..self.cases.len() {
-            if alike.is_empty() {
-                break;
-            }
-            let probe = self.probe(place)?;
-            let is_beside = is_ordinary && !probe.trial.class().is_ordinary();
-            alike.retain(|one| {
-                let is_kept = probe.is_alike(oracle, one).is_some() || is_beside && probe.tells_nothing(oracle, one);
-                if !is_kept {
-                    dropped.push((*one, place));
-                }
-                is_kept
-            });
-        }
-        Some((alike, dropped))
-    }
-
-    /// A hypothesis with the number that the kernel's answer on a case says.
-    fn refitted(&mut self, oracle: &mut Oracle, one: Hypothesis, place: usize) -> Option<Hypothesis> {
-        let probe = self.probes.get_mut(place)?;
-        let (output, _) = probe.failing_output(oracle)?;
-        let Outcome::Outputs(outputs) = &probe.outcome else { return None };
-        let case = probe.trial.case();
-        let onsets = RefCell::default();
-        let fit = Fit { kernel: self.suspect.kernel, case, outputs, place: output, right: self.right, onsets };
-        fit.refitted(one)
-    }
-
-    /// What hypotheses that answer alike on every case say.
-    fn answer(&mut self, oracle: &mut Oracle, mut alike: Vec<Hypothesis>) -> Option<Asked> {
-        // What an unstable kernel does is also done by a planted defect, which says more, as it does of what is in no list.
-        alike.sort_by_key(|one| one.kernel.defect().is_none());
-        let (&hypothesis, right) = (alike.first()?, self.right);
-        let defect = hypothesis.kernel.mechanism()?;
-        let is_of_class = |one: &Hypothesis| one.kernel.mechanism().is_some_and(|other| other.class == defect.class);
-        if !alike.iter().all(is_of_class) {
-            return Some(Asked::Open(alike));
-        }
-        // Of several numbers in it, those that more rows leave.
-        let mut values = alike.clone();
-        values.retain(|one| one.kernel.name() == hypothesis.kernel.name() && one.inside == hypothesis.inside);
-        // One that was found is the one.
-        if hypothesis.is_found() {
-            values.truncate(1);
-        } else if values.len() > 1 {
-            self.narrow(oracle, &mut values);
-        }
-        let hypothesis = *values.first()?;
-        let others = values.len() - 1;
-        // The failing case is both.
-        let (mut alike, mut telling) = (1, 1);
-        for probe in &mut self.probes {
-            if probe.is_alike(oracle, &hypothesis).is_some() {
-                alike += 1;
-                telling += usize::from(probe.is_alike(oracle, right).is_none());
-            }
-        }
-        // A number that was found from the failing case fits that case; what it says of others is what counts.
-        if hypothesis.value.is_some() && telling < 1 + TELLING_ENOUGH {
-            return None;
-        }
-        Some(Asked::Shown(Recognised { hypothesis, others, defect, probes: 1 + self.cases.len(), alike, telling }))
-    }
-
-    /// Keeps the values of a parameter that answer alike on more rows, unless none does.
-    fn narrow(&self, oracle: &mut Oracle, values: &mut Vec<Hypothesis>) {
-        let Suspect { kernel, case, .. } = self.suspect;
-        for case in lengths(case.op(), case.dtype()).iter().filter(|case| accepts(*kernel, case)) {
-            let mut probe = self.suspect.probe(case);
-            if matches!(probe.outcome, Outcome::Failed(Fault::Crash | Fault::Hang, _) | Outcome::NotRun) {
-                return;
-            }
-            let mut left = values.clone();
-            left.retain(|one| probe.is_alike(oracle, one).is_some());
-            if !left.is_empty() {
-                *values = left;
-            }
-            if values.len() == 1 {
-                return;
-            }
-        }
-    }
-
-    /// The probe of a case; none where the kernel ends its process or the time: it is not asked again and again.
-    fn probe(&mut self, place: usize) -> Option<&mut Probe<'a>> {
-        if place == self.probes.len() {
-            let probe = self.suspect.probe(&self.cases[place]);
-            if matches!(probe.outcome, Outcome::Failed(Fault::Crash | Fault::Hang, _) | Outcome::NotRun) {
-                return None;
-            }
-            self.probes.push(probe);
-        }
-        self.probes.get_mut(place)
     }
 }
 
@@ -432,8 +445,8 @@ fn are_near(a: &OutputJudgement, b: &OutputJudgement) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::battery::battery;
     use super::*;
-    use crate::op::Op;
 
     /// A kernel that somebody else wrote: what it does is not said by its name.
     struct Renamed<F>(&'static Builtin, F);
@@ -462,7 +475,7 @@ mod tests {
     fn asked(kernel: &dyn Kernel, case: &str) -> Option<Asked> {
         let case = Case::parse(case).unwrap();
         let claims = kernel.claims(case.op(), case.dtype());
-        Suspect { kernel, claims: &claims, case: &case }.ask(&mut Oracle::new())
+        Suspect::new(kernel, &claims, &battery(case.op(), case.dtype())).ask(&mut Oracle::new(), &case)
     }
 
     /// A kernel that does what a planted defect does is recognised, as that or as one of its class; or it is said with which others it

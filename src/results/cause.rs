@@ -25,6 +25,8 @@ named! {
         Crash = "crash",
         /// Run once more on the same input, the kernel had another verdict.
         NotReproduced = "not_reproduced",
+        /// The campaign was stopped before the failure was looked into.
+        NotExamined = "not_examined",
         /// The outputs are those of a kernel that flushes subnormal numbers to zero.
         FlushToZero = "flush_to_zero",
         /// A relation is broken although each output is within its bound.

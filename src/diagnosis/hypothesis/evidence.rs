@@ -4,7 +4,7 @@ use super::{Asked, Recognised, Suspect};
 use crate::case::Case;
 use crate::diagnosis::battery::battery;
 use crate::kernel::builtin::Builtin;
-use crate::kernel::{Claims, Kernel, Outcome, accepts, is_same};
+use crate::kernel::{Claims, Kernel, Outcome, is_same};
 use crate::oracle::Oracle;
 
 /// What shows that a kernel does what a planted defect does.
@@ -31,12 +31,12 @@ pub(crate) struct Telling {
 
 /// The evidence for what explains a failing case on a kernel; none where no planted defect does.
 pub(crate) fn evidence(oracle: &mut Oracle, kernel: &dyn Kernel, claims: &Claims, case: &Case) -> Option<Evidence> {
-    let suspect = Suspect { kernel, claims, case };
-    let Some(Asked::Shown(recognised)) = suspect.ask(oracle) else { return None };
-    let right = suspect.right()?;
-    let probes = battery(case.op(), case.dtype()).into_iter().filter(|case| accepts(kernel, case));
-    let cases = std::iter::once(case.clone()).chain(probes);
-    let telling = cases.filter_map(|case| suspect.telling(oracle, &recognised, right, &case)).collect();
+    let battery = battery(case.op(), case.dtype());
+    let mut suspect = Suspect::new(kernel, claims, &battery);
+    let Some(Asked::Shown(recognised)) = suspect.ask(oracle, case) else { return None };
+    let (right, probes) = (suspect.right?, suspect.cases.iter().copied());
+    let told = std::iter::once(case).chain(probes);
+    let telling = told.filter_map(|case| suspect.telling(oracle, &recognised, right, case)).collect();
     Some(Evidence { title: recognised.hypothesis.title(), right: right.name(), probes: recognised.probes, telling })
 }
 
