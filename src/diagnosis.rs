@@ -3,8 +3,8 @@
 //! A failing case is made smaller (`smaller`), and the kernel is asked by experiments (`cause`) on variations of the case (`variation`), or
 //! the size of the error (`size`), which cause would fit. What a cause is, is shown by comparison: the planted defects are a dictionary of
 //! things that kernels do, and one that answers like the kernel on every case of a `battery` explains it (`hypothesis`), as it is or with
-//! another number in it (`fit`). Where none does, a claim may forgive the failure (`forgiving`). `explain` says in words what was seen, and
-//! how well its cause is known. What was seen stays: a failure that does not come again is a finding, too.
+//! another number in it (`fit`). A claim may forgive the failure (`forgiving`). `explain` says in words what was seen, and how well its cause
+//! is known. What was seen stays: a failure that does not come again is a finding, too.
 
 use crate::case::Case;
 use crate::dtype::text;
@@ -87,8 +87,12 @@ fn examined(oracle: &mut Oracle, suspect: &mut Suspect, case: &Case) -> Examinat
     let (mut asked, mut tried, mut passes_under) = (None, Vec::new(), None);
     let cause = judgement.verdict.is_failure().then(|| {
         asked = suspect.ask(oracle, case);
-        if !matches!(asked, Some(Asked::Shown(_))) && judgement.verdict.fault().is_none() {
+        if judgement.verdict.fault().is_none() {
             passes_under = forgiving::claim(oracle, suspect, &mut trial, &outcome);
+        }
+        // A number that was found may be the right one: that of a correct kernel that has another shape.
+        if passes_under.is_some() && asked.as_ref().is_some_and(Asked::is_fitted) {
+            asked = None;
         }
         let truth = trial.truth(oracle, claims.special).clone();
         let if_flushing = (!claims.flush_to_zero).then(|| {

@@ -44,12 +44,11 @@ pub(super) fn explain(cause: Cause, seen: &Seen) -> (Certainty, String) {
         (_, Said::Shown(text)) => (Certainty::Shown, text),
         (Some(Asked::Shown(recognised)), _) => (Certainty::Shown, recognised_in_words(recognised)),
         (Some(Asked::Open(alike)), _) => {
-            let names = titles(alike);
-            let text = format!(
-                "Not shown: it answers as {} do, which the probes do not tell apart.{tried}",
-                names.join(" and ")
-            );
-            (Certainty::Consistent, text)
+            let text = match &titles(alike)[..] {
+                [name] => format!("it errs as {name} does, by little, and no probe tells that from a correct kernel"),
+                names => format!("it answers as {} do, which the probes do not tell apart", names.join(" and ")),
+            };
+            (Certainty::Consistent, format!("Not shown: {text}.{tried}"))
         }
         (None, Said::Fits(guess)) => (Certainty::Consistent, format!("Not shown, but it fits: {guess}.{tried}")),
         (None, Said::Symptom(symptom)) => (Certainty::NotKnown, format!("{symptom} Why is not known.{tried}")),

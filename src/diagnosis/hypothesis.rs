@@ -39,11 +39,17 @@ pub(super) struct Recognised {
 pub(super) enum Asked {
     /// One defect, or several of one class: the first of them.
     Shown(Recognised),
-    /// Defects of different classes, which the cases do not tell apart.
+    /// Defects of different classes, which the cases do not tell apart; or one that the failing case alone tells from a correct kernel,
+    /// by little.
     Open(Vec<Hypothesis>),
 }
 
 impl Asked {
+    /// Whether the defect that explains it has another number in it than the planted one.
+    pub fn is_fitted(&self) -> bool {
+        matches!(self, Asked::Shown(recognised) if recognised.hypothesis.value.is_some())
+    }
+
     /// The defect that explains it, as results have it.
     pub fn likeness(&self) -> Option<Likeness> {
         let Asked::Shown(Recognised { hypothesis, others, defect, alike, telling, .. }) = self else { return None };
@@ -185,6 +191,7 @@ impl<'a> Suspect<'a> {
             })
         })
     }
+
     /// What is left of hypotheses that answer alike on the failing case. Where nothing is, those that came farthest get the number in them
     /// from the row that they failed on, on which more of its digits may show.
     fn settle(&mut self, oracle: &mut Oracle, first: &mut First, alike: Vec<Hypothesis>) -> Option<Asked> {
@@ -273,6 +280,10 @@ impl<'a> Suspect<'a> {
         // A number that was found from the failing case fits that case; what it says of others is what counts.
         if hypothesis.value.is_some() && telling < 1 + TELLING_ENOUGH {
             return None;
+        }
+        // Many things err alike on one row by little.
+        if telling == 1 && !first.is_far {
+            return Some(Asked::Open(vec![hypothesis]));
         }
         Some(Asked::Shown(Recognised { hypothesis, others, defect, probes: 1 + self.cases.len(), alike, telling }))
     }

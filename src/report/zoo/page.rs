@@ -2,7 +2,7 @@
 
 use super::{Caught, KEPT, Zoo};
 use crate::judge::Verdict;
-use crate::words::{count, plural};
+use crate::words::{count, plural, plural_u64};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -127,10 +127,11 @@ fn explanations(out: &mut String, zoo: &Zoo) {
     let [shown, wrongly, _, _, _] = all;
     put!(
         out,
-        "\n## Explanations\n\nAn explanation is shown where the kernel answers like another planted defect on every probe that is an ordinary row, as it is planted or with \
-         another number in it, or like a hypothesis that is in no list; a defect is never its \
-         own. It is true if that one is of the same class. Of {} that are shown, {} are true. A defect that is unlike all others of its class has nothing to be recognised by here; a test gives each defect \
-         another name, and nearly all are recognised then. Kernels that were written by themselves are measured by \
+        "\n## Explanations\n\nAn explanation is shown where the kernel answers like another planted defect on every probe that is an \
+         ordinary row, as it is planted or with another number in it, or like a hypothesis that is in no list; a defect is never its \
+         own. It is true if that one is of the same class. Of {} that are shown, {} are true. A defect that is unlike all others of its \
+         class, which its section below says, has nothing to be recognised by here; a test gives each defect another name, and nearly \
+         all are recognised then. Kernels that were written by themselves are measured by \
          `cargo test --test variants -- --nocapture`.\n\n| class | shown, true | shown, false | a fault was seen | consistent | not known \
          |\n|---|---:|---:|---:|---:|---:|\n",
         count(shown + wrongly),
@@ -174,6 +175,7 @@ fn defect(out: &mut String, caught: &Caught, families: &[String]) {
         };
         put!(out, "Smallest: {shown} gives {got}, {}{exact}.\n", smallest.verdict);
     }
+    out.push_str(&taken_for(caught));
     if catches.is_empty() {
         out.push_str("\n**Nothing catches it.**\n");
         return;
@@ -192,6 +194,22 @@ fn defect(out: &mut String, caught: &Caught, families: &[String]) {
             verdicts.join(", ")
         );
     }
+}
+
+/// For what its findings are taken, itself left out, as a line of the page; empty where a fault says all.
+fn taken_for(caught: &Caught) -> String {
+    let [shown, wrongly, fault, consistent, not_known] = caught.explained.counts();
+    let all = shown + wrongly + consistent + not_known;
+    let mut line = match (shown, all) {
+        (_, 0) => return String::new(),
+        (0, _) if fault == 0 => "No other planted defect of its class answers as it does.".to_owned(),
+        _ => format!("Of {} another of its class explains {}.", plural_u64(all, "finding"), count(shown)),
+    };
+    if wrongly > 0 {
+        let reason = caught.reason_of_mistake().unwrap_or("why is not known");
+        line += &format!(" In {} it is taken for one of another class: {reason}.", count(wrongly));
+    }
+    line + "\n"
 }
 
 /// The first digits of an exact value.
