@@ -293,3 +293,54 @@ impl Subject<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::builtin;
+
+    /// Where there is no time the finding is what was seen, on the case that was found; where there is, it is smaller and explained.
+    #[test]
+    fn what_there_was_no_time_for_is_told_as_it_was_seen() {
+        let kernel = builtin::find("naive").unwrap();
+        let case = Case::parse("softmax f32 [1000, 1, 2, 3]").unwrap();
+        let claims = kernel.claims(case.op(), case.dtype());
+        let oracle = &mut Oracle::new();
+        let seen = Trial::new(&case).judge(oracle, kernel, &claims);
+        let battery = battery(case.op(), case.dtype());
+        let mut told = |is_over: bool| {
+            let effort = Effort { budget: usize::MAX, is_over: &|| is_over };
+            finding(oracle, &mut Suspect::new(kernel, &claims, &battery), &case, &seen, &effort)
+        };
+        let (late, whole) = (told(true), told(false));
+        assert_eq!((late.cause, late.certainty, late.len), (Some(Cause::NotExamined), Certainty::NotKnown, 4));
+        assert!(late.verdict == whole.verdict && whole.cause != Some(Cause::NotExamined) && whole.len < 4, "{whole:?}");
+    }
+
+    /// One output is described as it is among all, special rows and lost smoothings too.
+    #[test]
+    fn one_output_is_described_as_all_are() {
+        let oracle = &mut Oracle::new();
+        for text in [
+            "softmax f32 [0, 1, -200]",
+            "logsumexp f64 [1, 1]",
+            "softmax f16 [-inf, -inf]",
+            "log_softmax bf16 [inf, 0]",
+            "cross_entropy f32 [0, -inf] target=0 label_smoothing=1e-45",
+            "log1mexp f32 [-1, 0, 1]",
+        ] {
+            let case = Case::parse(text).unwrap();
+            for special in [crate::special::Special::Framework, crate::special::Special::Limit] {
+                let all = oracle.describe(&case, special, DIGITS);
+                let each = (0..all.len()).map(|j| oracle.describe_output(&case, special, DIGITS, j).unwrap());
+                // NaN is not equal to itself, and is one text.
+                let text = |exact: &Exact| format!("{exact:?}");
+                assert_eq!(
+                    each.map(|exact| text(&exact)).collect::<Vec<_>>(),
+                    all.iter().map(text).collect::<Vec<_>>()
+                );
+                assert_eq!(oracle.describe_output(&case, special, DIGITS, all.len()), None);
+            }
+        }
+    }
+}

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-/// The same once the campaign was stopped: whoever pressed Ctrl-C waits.
+/// What a finding is shrunk with once the campaign was stopped: whoever pressed Ctrl-C waits.
 const SHRINK_BUDGET_WHEN_STOPPED: usize = 200;
 
 /// How much larger the error of the worst case is, where it says more than that of the small one.

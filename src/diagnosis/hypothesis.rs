@@ -314,7 +314,7 @@ const TELLING_ENOUGH: usize = 2;
 const LOGITS: usize = 800_000;
 
 /// A correct kernel of an op.
-pub(super) fn right(op: Op, dtype: Dtype) -> Option<&'static Builtin> {
+fn right(op: Op, dtype: Dtype) -> Option<&'static Builtin> {
     builtin::all().iter().find(|known| known.is_trusted() && known.supports(op, dtype))
 }
 

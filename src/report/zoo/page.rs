@@ -129,9 +129,8 @@ fn explanations(out: &mut String, zoo: &Zoo) {
         out,
         "\n## Explanations\n\nAn explanation is shown where the kernel answers like another planted defect on every probe that is an \
          ordinary row, as it is planted or with another number in it, or like a hypothesis that is in no list; a defect is never its \
-         own. It is true if that one is of the same class. Of {} that are shown, {} are true. A defect that is unlike all others of its \
-         class, which its section below says, has nothing to be recognised by here; a test gives each defect another name, and nearly \
-         all are recognised then. Kernels that were written by themselves are measured by \
+         own. It is true if that one is of the same class. Of {} that are shown, {} are true. Where no other of its class explains a \
+         defect, its section below says so; a test gives each defect another name, and nearly all are recognised then. Kernels that were written by themselves are measured by \
          `cargo test --test variants -- --nocapture`.\n\n| class | shown, true | shown, false | a fault was seen | consistent | not known \
          |\n|---|---:|---:|---:|---:|---:|\n",
         count(shown + wrongly),
@@ -202,7 +201,7 @@ fn taken_for(caught: &Caught) -> String {
     let all = shown + wrongly + consistent + not_known;
     let mut line = match (shown, all) {
         (_, 0) => return String::new(),
-        (0, _) if fault == 0 => "No other planted defect of its class answers as it does.".to_owned(),
+        (0, _) if fault == 0 => "No other planted defect of its class explains it.".to_owned(),
         _ => format!("Of {} another of its class explains {}.", plural_u64(all, "finding"), count(shown)),
     };
     if wrongly > 0 {
