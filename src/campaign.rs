@@ -91,7 +91,10 @@ pub fn run(plan: &Plan, control: &Control) -> Result<Results> {
     let _quiet = PanicHook::install();
     let mut sums = work.judge_rows(&pool)?;
     work.search(&pool, &mut sums);
-    let kept = pool.install(|| finding::all(plan, &planned, &sums.failures(), control));
+    let kept = match plan.findings {
+        true => pool.install(|| finding::all(plan, &planned, &sums.failures(), control)),
+        false => Vec::new(),
+    };
     // Findings that were not shrunk to the end are not what a whole run gives, so stopping late counts too.
     let complete = work.is_done() && !control.is_stopped() && plan.trouble().is_none();
     sums.check(plan, &planned, &own, complete)?;

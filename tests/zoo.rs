@@ -23,7 +23,8 @@ fn committed() -> Zoo {
 fn the_zoo_is_up_to_date_and_every_defect_is_caught() {
     let defects = builtin::all().iter().filter(|kernel| kernel.defect().is_some());
     let mut plan = Plan::new(defects.map(|kernel| Arc::new(kernel) as Arc<dyn Kernel>).collect());
-    plan.cases = CASES;
+    // Only who is caught by what is compared.
+    (plan.cases, plan.findings) = (CASES, false);
     let results = campaign::run(&plan, &Control::default()).expect("the plan selects something");
     let fresh = Zoo::of(&results).expect("findings are cases");
     assert_eq!(fresh.missed(), [""; 0], "planted defects that nothing catches");

@@ -46,6 +46,9 @@ pub struct Plan {
     pub jobs: usize,
     /// Whether plain numbers are asked before the oracle's tiers. The results are the same either way.
     pub screen: bool,
+    /// Whether failures are shrunk and explained, as findings. Without, the results are counts alone: who fails, where, how often, for
+    /// less than half of the time where much fails. No report should be made of them.
+    pub findings: bool,
     /// The preset of special values for all kernels; otherwise each kernel's own.
     pub special: Option<Special>,
     /// Claims for all kernels, on top of each kernel's own, as `--claims` takes them.
@@ -69,6 +72,7 @@ impl Plan {
             max_len: DEFAULT_MAX_LEN,
             jobs: 0,
             screen: true,
+            findings: true,
             special: None,
             claims: None,
             shard: None,

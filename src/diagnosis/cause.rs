@@ -19,6 +19,9 @@ use crate::special::RowClass;
 /// A maximum is an offset that may be absorbed where it is so many times the gaps of the row.
 const LARGE_OFFSET: f64 = 16.0;
 
+/// A probability that is kept from 0 is small all the same: a larger one is no floor, but another value, as that of another class.
+const LARGEST_FLOOR: f64 = 1e-2;
+
 /// What is known of a failing case, and the kernel to ask for more.
 pub(super) struct Experiments<'a> {
     pub case: &'a Case,
@@ -173,7 +176,8 @@ fn by_size(case: &Case, truth: &Truth, judgement: &Judgement) -> Cause {
     }
     let relative = relative_error(truth, worst.index, got);
     let falls_short = got.abs() < exact.abs() * (1.0 - 1e-3) && exact.abs() > 8.0;
-    let stays_above = case.op().is_distribution() && got > 0.0 && exact < ldexp(1.0, -40) && relative > 0.1;
+    let is_floor = got > 0.0 && got < LARGEST_FLOOR;
+    let stays_above = case.op().is_distribution() && is_floor && exact < ldexp(1.0, -40) && relative > 0.1;
     if (logarithmic && falls_short) || stays_above {
         return Cause::Clipped;
     }

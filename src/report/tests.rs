@@ -309,6 +309,26 @@ fn the_headline_says_what_was_found() {
     assert!(summary.lines().nth(2).unwrap().contains(" with crash (") && !summary.contains("planted"), "{summary}");
 }
 
+/// A library with one function is asked for every op and dtype, and its report is about that function.
+#[test]
+fn what_did_not_run_has_no_column() {
+    let mut results = sample::results(1);
+    let ran = |op, dtype| (op, dtype) == (Op::LOG_SOFTMAX, Dtype::F32);
+    results.cells.retain(|cell| ran(cell.op, cell.dtype));
+    results.curves.retain(|curve| ran(curve.op, curve.dtype));
+    results.findings.retain(|finding| ran(finding.op, finding.dtype));
+    assert_eq!((results.settings.ops.len(), results.settings.dtypes.len()), (Op::ALL.len(), Dtype::ALL.len()));
+    let summary = markdown::summary(&results, None, None);
+    assert!(summary.contains("\n## f32\n\n| kernel | log_softmax |\n|---|---|\n"), "{summary}");
+    let page = html::page(&results, None, None);
+    assert!(page.matches("<th scope=col>").count() > 1);
+    for dtype in [Dtype::F16, Dtype::Bf16, Dtype::F64] {
+        assert!(!summary.contains(&format!("\n## {dtype}\n")), "{dtype}");
+    }
+    let columns = page.split("<th scope=col>").filter(|column| column.starts_with("softmax</th>"));
+    assert_eq!(columns.count(), 0);
+}
+
 #[test]
 fn the_summary_has_whole_tables_and_stays_short() {
     let results = sample::results(17);

@@ -21,7 +21,7 @@ pub(super) struct View<'a> {
     pub results: &'a Results,
     /// The kernels in the order of the settings, ordinary ones first.
     pub kernels: Vec<KernelView<'a>>,
-    /// The ops in the order of the settings, then any that only the cells know.
+    /// The ops that something was selected of, in the order of the settings, then any that only the cells know.
     pub ops: Vec<Op>,
     /// The dtypes, likewise.
     pub dtypes: Vec<Dtype>,
@@ -307,15 +307,11 @@ fn is_extreme(finding: &Finding) -> bool {
     finding.logits.iter().filter_map(|word| value(word).ok()).any(|z| z.is_finite() && z.abs() > LARGE)
 }
 
-/// `first`, then what else occurs, each once.
-fn in_order<T: Copy + Ord>(first: &[T], others: impl Iterator<Item = T>) -> Vec<T> {
-    let mut order: Vec<T> = Vec::new();
-    let rest: BTreeSet<T> = others.collect();
-    for item in first.iter().copied().chain(rest) {
-        if !order.contains(&item) {
-            order.push(item);
-        }
-    }
+/// What occurs, each once: first what stands in `first`, in its order.
+fn in_order<T: Copy + Ord>(first: &[T], occurring: impl Iterator<Item = T>) -> Vec<T> {
+    let mut rest: BTreeSet<T> = occurring.collect();
+    let mut order: Vec<T> = first.iter().copied().filter(|item| rest.remove(item)).collect();
+    order.extend(rest);
     order
 }
 
