@@ -4,7 +4,7 @@
 //! text form for people (its `Display`, [`Case::parse`]) and a byte form for fuzzers ([`Case::encode`],
 //! [`Case::decode`]).
 
-use crate::dtype::{Dtype, text};
+use crate::dtype::{Dtype, Format, text};
 use crate::error::{Error, Result};
 use crate::fenv::Standard;
 use crate::op::inputs::Inputs;
@@ -146,6 +146,11 @@ impl Case {
         self.dtype
     }
 
+    /// The format of the outputs.
+    pub(crate) fn output_format(&self) -> Format {
+        self.dtype.output().format()
+    }
+
     /// The logits, each exactly a value of the dtype.
     pub fn logits(&self) -> &[f64] {
         &self.logits
@@ -178,7 +183,7 @@ impl Case {
     pub(crate) fn inputs(&self) -> Inputs<'_> {
         let (target, smoothing) = self.target().unwrap_or((0, 0.0));
         let direction = self.direction().unwrap_or(&[]);
-        Inputs { logits: &self.logits, direction, target, smoothing, format: self.dtype.format() }
+        Inputs { logits: &self.logits, direction, target, smoothing, format: self.output_format() }
     }
 
     /// Reads the text form: `softmax f32 [1000, 0]`, `cross_entropy f16 [0x1p+3, -inf, 0*30] target=1 label_smoothing=0.1`,

@@ -6,7 +6,7 @@ use crate::case::Case;
 use crate::diagnosis::describe;
 use crate::error::{Error, Result};
 use crate::generate::Family;
-use crate::kernel::{self, Claims, Closure, Element, IntoClosure, Kernel};
+use crate::kernel::{self, Claims, Closure, Element, IntoClosure, Kernel, strictly};
 use crate::op::Op;
 use crate::oracle::Oracle;
 use crate::quiet::quietly;
@@ -24,6 +24,7 @@ pub struct Check {
     cases: Option<u64>,
     seed: Option<u64>,
     max_len: Option<usize>,
+    is_strict: bool,
 }
 
 /// Cases in all, where none are asked for.
@@ -54,17 +55,23 @@ pub fn check(op: Op) -> Check {
         cases: None,
         seed: None,
         max_len: None,
+        is_strict: false,
     }
 }
 
 impl Check {
-    /// Adds a closure as a kernel. Its slices decide the dtype (`f32`, `f64`, `half::f16`, `half::bf16`), its arguments must
+    /// Adds a closure as a kernel. Its slices decide the dtype (`f32`, `f64`, `half::f16`, `half::bf16`; those of what it reads, with `f32` for
+    /// `out`, a dtype of two formats), its arguments must
     /// be those of the op: `|logits, out|`, `|logits, target, label_smoothing, out|`, or `|logits, direction, out|`. It claims
     /// what [`Check::claims`] was given before.
     ///
     /// # Panics
-    /// If the closure's arguments are not those of the op.
-    pub fn kernel<T: Element, Arguments>(mut self, name: &str, function: impl IntoClosure<T, Arguments>) -> Self {
+    /// If the closure's arguments are not those of the op, or there is no dtype of its two formats.
+    pub fn kernel<T: Element, U: Element, Arguments>(
+        mut self,
+        name: &str,
+        function: impl IntoClosure<(T, U), Arguments>,
+    ) -> Self {
         let closure = Closure::new(name, self.op, function).claiming(self.claims.clone());
         self.kernels.push(Arc::new(closure));
         self
@@ -79,6 +86,13 @@ impl Check {
     /// What the closures that are added after this claim of themselves. Default: a textbook kernel on a good libm.
     pub fn claims(mut self, claims: Claims) -> Self {
         self.claims = claims;
+        self
+    }
+
+    /// Holds all kernels to the tight bound where the op has one, as `--strict` does: a digit that a careful kernel keeps may not be lost
+    /// because the textbook loses it.
+    pub fn strict(mut self) -> Self {
+        self.is_strict = true;
         self
     }
 
@@ -134,6 +148,7 @@ impl Check {
         }
         plan.seed = self.seed.unwrap_or(plan.seed);
         plan.max_len = self.max_len.unwrap_or(plan.max_len);
+        plan.claims = strictly(plan.claims.as_deref(), self.is_strict);
         Ok(plan)
     }
 
@@ -240,7 +255,8 @@ impl Check {
         let supporting = self.kernels.iter().filter(|kernel| kernel.supports(case.op(), case.dtype()));
         let findings: Vec<Finding> = supporting
             .map(|kernel| {
-                let claims = kernel.claims(case.op(), case.dtype());
+                let mut claims = kernel.claims(case.op(), case.dtype());
+                claims.tight |= self.is_strict;
                 let finding = quietly(|| describe(&mut oracle, kernel.as_ref(), &claims, &case));
                 kernel::trouble(kernel.as_ref()).map_or(finding, |error| panic!("{error}"))
             })

@@ -8,7 +8,10 @@ use crate::named::named;
 pub mod text;
 
 named! {
-    /// A dtype in which kernels run and outputs are measured. The order is from narrow to wide.
+    /// What a kernel reads and what it writes: most often one format, and on accelerators a half format that is read and f32 that is written.
+    ///
+    /// All that is said of a dtype is said of what is read; of what is written, ask [`Dtype::output`]. The order is from narrow to wide, and
+    /// then those of two formats.
     pub enum Dtype as "dtype" {
         /// IEEE binary16: 11 bits of precision, largest finite 65504.
         F16 = "f16",
@@ -18,15 +21,52 @@ named! {
         F32 = "f32",
         /// IEEE binary64.
         F64 = "f64",
+        /// IEEE binary16 is read, and binary32 is written.
+        F16F32 = "f16:f32",
+        /// bfloat16 is read, and binary32 is written.
+        Bf16F32 = "bf16:f32",
     }
 }
 
 impl Dtype {
+    /// Those of one format, which is read and written.
+    pub const PLAIN: [Dtype; 4] = [Dtype::F16, Dtype::Bf16, Dtype::F32, Dtype::F64];
+
+    /// The dtype of what is read, as one that is also written.
+    pub const fn input(self) -> Dtype {
+        match self {
+            Dtype::F16 | Dtype::F16F32 => Dtype::F16,
+            Dtype::Bf16 | Dtype::Bf16F32 => Dtype::Bf16,
+            Dtype::F32 => Dtype::F32,
+            Dtype::F64 => Dtype::F64,
+        }
+    }
+
+    /// The dtype of what is written, as one that is also read.
+    pub const fn output(self) -> Dtype {
+        match self {
+            Dtype::F16 => Dtype::F16,
+            Dtype::Bf16 => Dtype::Bf16,
+            Dtype::F32 | Dtype::F16F32 | Dtype::Bf16F32 => Dtype::F32,
+            Dtype::F64 => Dtype::F64,
+        }
+    }
+
+    /// The dtype that reads and writes these two of [`Dtype::PLAIN`]; none where there is no such.
+    pub fn of(input: Dtype, output: Dtype) -> Option<Dtype> {
+        Dtype::ALL.into_iter().find(|dtype| (dtype.input(), dtype.output()) == (input, output))
+    }
+
+    /// Whether another format is written than is read.
+    pub fn is_mixed(self) -> bool {
+        self.input() != self.output()
+    }
+
     /// The format: precision and exponent range.
     pub const fn format(self) -> Format {
         match self {
-            Dtype::F16 => Format { precision: 11, emin: -14, emax: 15 },
-            Dtype::Bf16 => Format { precision: 8, emin: -126, emax: 127 },
+            Dtype::F16 | Dtype::F16F32 => Format { precision: 11, emin: -14, emax: 15 },
+            Dtype::Bf16 | Dtype::Bf16F32 => Format { precision: 8, emin: -126, emax: 127 },
             Dtype::F32 => Format { precision: 24, emin: -126, emax: 127 },
             Dtype::F64 => Format { precision: 53, emin: -1022, emax: 1023 },
         }
@@ -35,17 +75,17 @@ impl Dtype {
     /// The number of bytes of a value.
     pub const fn bytes(self) -> usize {
         match self {
-            Dtype::F16 | Dtype::Bf16 => 2,
+            Dtype::F16 | Dtype::Bf16 | Dtype::F16F32 | Dtype::Bf16F32 => 2,
             Dtype::F32 => 4,
             Dtype::F64 => 8,
         }
     }
 
-    /// The dtype in which a careful kernel keeps its sums: f32 for the half dtypes, otherwise the dtype itself.
+    /// The dtype in which a careful kernel keeps its sums: f32 where a half dtype or f32 is written, otherwise f64.
     pub const fn accumulator(self) -> Dtype {
         match self {
-            Dtype::F16 | Dtype::Bf16 | Dtype::F32 => Dtype::F32,
             Dtype::F64 => Dtype::F64,
+            _ => Dtype::F32,
         }
     }
 
@@ -55,8 +95,8 @@ impl Dtype {
             Dtype::F64 => x,
             Dtype::F32 => f64::from(x as f32),
             // Apart, so that each is compiled for one format, of a number without a rest.
-            Dtype::F16 => Dtype::F16.format().nearest(x, 0.0),
-            Dtype::Bf16 => Dtype::Bf16.format().nearest(x, 0.0),
+            Dtype::F16 | Dtype::F16F32 => Dtype::F16.format().nearest(x, 0.0),
+            Dtype::Bf16 | Dtype::Bf16F32 => Dtype::Bf16.format().nearest(x, 0.0),
         }
     }
 
@@ -65,15 +105,15 @@ impl Dtype {
         match self {
             Dtype::F64 => true,
             Dtype::F32 => x.is_nan() || f64::from(x as f32) == x,
-            Dtype::F16 | Dtype::Bf16 => x.is_nan() || self.round(x) == x,
+            Dtype::F16 | Dtype::Bf16 | Dtype::F16F32 | Dtype::Bf16F32 => x.is_nan() || self.round(x) == x,
         }
     }
 
     /// The value whose bits are the low bits of `word`. Every NaN becomes the one quiet NaN.
     pub fn from_bits(self, word: u64) -> f64 {
         let x = match self {
-            Dtype::F16 => half::f16::from_bits(word as u16).to_f64(),
-            Dtype::Bf16 => half::bf16::from_bits(word as u16).to_f64(),
+            Dtype::F16 | Dtype::F16F32 => half::f16::from_bits(word as u16).to_f64(),
+            Dtype::Bf16 | Dtype::Bf16F32 => half::bf16::from_bits(word as u16).to_f64(),
             Dtype::F32 => f64::from(f32::from_bits(word as u32)),
             Dtype::F64 => f64::from_bits(word),
         };

@@ -123,10 +123,10 @@ impl Target {
     ///
     /// # Panics
     /// If the function's arguments are not those of the op.
-    pub fn function<T: Element, Arguments>(
+    pub fn function<T: Element, U: Element, Arguments>(
         name: &str,
         op: Op,
-        function: impl IntoClosure<T, Arguments>,
+        function: impl IntoClosure<(T, U), Arguments>,
     ) -> Result<Self> {
         Self::new(vec![Arc::new(Closure::new(name, op, function))], &[op])
     }

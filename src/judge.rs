@@ -275,7 +275,7 @@ impl Judging<'_> {
     }
 
     fn judge_real(&self, real: &Rounded, bounds: &OutputBounds, got: f64) -> OutputJudgement {
-        let format = self.case.dtype().format();
+        let format = self.case.output_format();
         if self.is_forgiven_overflow(bounds.overflow_is_forgiven, got) && real.rounded.is_finite() {
             return OutputJudgement { grade: Some(Grade::Textbook), ..OutputJudgement::exact() };
         }

@@ -20,6 +20,7 @@ mod presets;
 mod scalar;
 
 pub use crate::special::Special;
+pub(crate) use claims::strictly;
 pub use claims::{Claims, Online, Summation};
 pub use closure::{Closure, IntoClosure};
 pub use declaration::Declaration;

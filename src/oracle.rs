@@ -160,7 +160,7 @@ pub struct Exact {
 impl Due {
     /// What an output must be that is known without any exponential; none if it is not.
     fn of(known: &Exactly, case: &Case) -> Option<Due> {
-        let format = case.dtype().format();
+        let format = case.output_format();
         match known {
             Exactly::Unknown => None,
             Exactly::Infinite(sign) => Some(Due::infinity(f64::INFINITY.copysign(*sign))),
@@ -297,11 +297,11 @@ impl Oracle {
         let same = self
             .row
             .as_ref()
-            .is_some_and(|row| Arc::ptr_eq(&row.logits, case.shared_logits()) && row.dtype == case.dtype());
+            .is_some_and(|row| Arc::ptr_eq(&row.logits, case.shared_logits()) && row.dtype == case.dtype().output());
         if !same {
             self.row = None;
         }
-        let row = || Arc::new(PreparedRow::new(case.dtype(), case.shared_logits().clone()));
+        let row = || Arc::new(PreparedRow::new(case.dtype().output(), case.shared_logits().clone()));
         self.row.get_or_insert_with(row).clone()
     }
 }
@@ -330,7 +330,7 @@ impl<'a> Described<'a> {
                 rounded: f64::INFINITY.copysign(*sign),
             },
             (_, Some(value), ..) => {
-                let rounded = Rounded::from_rational(&value, case.dtype().format()).rounded;
+                let rounded = Rounded::from_rational(&value, case.output_format()).rounded;
                 Exact { digits: decimal_of(&value, digits), rounded }
             }
             (_, None, Due::Value(value), Some(question)) => {

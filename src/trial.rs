@@ -173,7 +173,7 @@ impl<'a> Trial<'a> {
     fn screen_under(&mut self, oracle: &mut Oracle, claims: &Claims) -> Option<usize> {
         let (case, class) = (self.case, self.class);
         let prepare = |near: NearCase| {
-            let scales = Scales::of(&near.outputs, case.dtype().format());
+            let scales = Scales::of(&near.outputs, case.output_format());
             (near, scales)
         };
         let (near, _) = self.near.get_or_insert_with(|| oracle.near(case, class).map(prepare)).as_ref()?;

@@ -55,7 +55,7 @@ fn oracle_agrees_with_an_independent_library() {
             mismatches.push(format!("{place}: {case_text}: {} outputs instead of {}", got.len(), want.len()));
         }
         for (index, (want, got)) in want.iter().zip(&got).enumerate() {
-            if let Some(why) = mismatch(case.dtype(), want, &got.digits, got.rounded) {
+            if let Some(why) = mismatch(case.dtype().output(), want, &got.digits, got.rounded) {
                 mismatches.push(format!("{place}: {case_text}\n    output {index}: {why}"));
             }
         }

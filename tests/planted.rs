@@ -106,12 +106,7 @@ enum Ask {
 
 /// Campaigns of a family at a seed, on more and more cases, each on the kernels that those before did not catch: with each the
 /// kernels that it ran. The last one leaves none. Of the first rows f32 alone does, where only who is caught is asked.
-fn until_caught(
-    kernels: &[&'static str],
-    family: &str,
-    seed: u64,
-    ask: Ask,
-) -> Vec<(Vec<&'static str>, Results)> {
+fn until_caught(kernels: &[&'static str], family: &str, seed: u64, ask: Ask) -> Vec<(Vec<&'static str>, Results)> {
     let mut missing = kernels.to_vec();
     let mut campaigns = Vec::new();
     let few = cases_of(family);

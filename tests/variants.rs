@@ -26,21 +26,21 @@ struct Variant {
     kernel: Closure,
 }
 
-fn of<T: Element, Arguments>(
+fn of<T: Element, U: Element, Arguments>(
     name: &str,
     classes: &'static str,
     op: Op,
-    function: impl IntoClosure<T, Arguments>,
+    function: impl IntoClosure<(T, U), Arguments>,
 ) -> Variant {
     Variant { classes, kernel: Closure::new(name, op, function) }
 }
 
 /// One that claims to lose no digit where the maximum dominates.
-fn tight<T: Element, Arguments>(
+fn tight<T: Element, U: Element, Arguments>(
     name: &str,
     classes: &'static str,
     op: Op,
-    function: impl IntoClosure<T, Arguments>,
+    function: impl IntoClosure<(T, U), Arguments>,
 ) -> Variant {
     let mut claims = Claims::default();
     claims.set("tight").expect("a claim");

@@ -17,6 +17,7 @@ and how it is run:
     logitfuzz run --kernel 'exec:python3 my_kernels.py'
 
 What a function takes and returns depends on its op. Arrays have one dimension and the dtype of the case; nothing is widened.
+In f16:f32 and bf16:f32 the arguments are of the half dtype, and f32 is returned.
 
     op                                              arguments                       returns
     softmax, log_softmax, log1mexp                  logits                          n values
@@ -72,6 +73,8 @@ except ImportError:
     pass
 else:
     DTYPES["bf16"] = np.dtype(ml_dtypes.bfloat16)
+# What is read, and what is written where that is another format.
+PRECISIONS = {**{name: (name, name) for name in ("f16", "bf16", "f32", "f64")}, "f16:f32": ("f16", "f32"), "bf16:f32": ("bf16", "f32")}
 
 # The codes of an answer's rows in binary frames.
 OUTPUTS, ERROR, INPUT_CHANGED, FENV_CHANGED = 0, 1, 4, 5
@@ -198,7 +201,9 @@ class _Function:
     """One op in one dtype: a line of the hello."""
 
     def __init__(self, call, op, dtype, stated):
-        self.call, self.op, self.dtype = call, op, DTYPES[dtype]
+        self.call, self.op = call, op
+        # Of what it is given, and of what it returns.
+        self.dtype, self.written = (DTYPES[name] for name in PRECISIONS[dtype])
         self.declared = {"op": op, "dtype": dtype, **stated}
 
     def outputs(self, logits, target, smoothing, direction):
@@ -212,7 +217,7 @@ class _Function:
                 result = self.call(*arrays, *extra)
             finally:
                 changed = _environment.leave()
-            result = _exactly(result, self.dtype, self.op, len(logits))
+            result = _exactly(result, self.written, self.op, len(logits))
         except Exception as error:
             return ERROR, _in_words(error)
         for name, array, before in zip(("logits", DIRECTIONS.get(self.op)), arrays, (logits, direction)):
@@ -229,7 +234,8 @@ def kernel(op, *, dtypes=("f32", "f64"), name=None, version=None, claims="", min
            label_smoothing=True):
     """Declares a function to be a kernel's implementation of `op`; use it as a decorator.
 
-    dtypes: those it implements, of f16, bf16, f32, f64. bf16 needs the package ml_dtypes.
+    dtypes: those it implements, of f16, bf16, f32, f64, f16:f32, bf16:f32 (given a half dtype, it returns f32). bf16 needs the package
+        ml_dtypes.
     name: what reports call the kernel. Functions with one name are one kernel. Default: the name of the program's file.
     version: the version of the library under test, for reports.
     claims: what the kernel declares of itself, as `logitfuzz run --claims` takes it, such as "exp=2,sum=pairwise".
@@ -254,10 +260,10 @@ def kernel(op, *, dtypes=("f32", "f64"), name=None, version=None, claims="", min
         if known != about:
             raise ValueError(f"kernel {name!r} was declared before with another version, or another deterministic")
         for dtype in dtypes:
-            if dtype == "bf16" and dtype not in DTYPES:
+            if dtype not in PRECISIONS:
+                raise ValueError(f"unknown dtype {dtype!r}; the dtypes are: {', '.join(PRECISIONS)}")
+            if PRECISIONS[dtype][0] not in DTYPES:
                 raise ImportError("bf16 needs the package ml_dtypes: pip install ml_dtypes")
-            if dtype not in DTYPES:
-                raise ValueError(f"unknown dtype {dtype!r}; the dtypes are: f16, bf16, f32, f64")
             if any(f.declared["op"] == op and f.declared["dtype"] == dtype for f in functions):
                 raise ValueError(f"kernel {name!r} declares {op} in {dtype} twice")
             functions.append(_Function(call, op, dtype, stated))

@@ -61,7 +61,10 @@ class Worker:
         return self.json_answers(rows) if self.hello["frames"] == "json" else self.binary_answers(rows)
 
     def dtype(self, number):
-        return np.dtype(DTYPES[self.functions[number]["dtype"]])
+        return np.dtype(DTYPES[self.functions[number]["dtype"].split(":")[0]])
+
+    def written(self, number):
+        return np.dtype(DTYPES[self.functions[number]["dtype"].split(":")[-1]])
 
     def binary_batch(self, rows):
         message = struct.pack("<I", len(rows))
@@ -79,9 +82,9 @@ class Worker:
         at, answers = 4, []
         for number, *_ in rows:
             code, many = struct.unpack_from("<II", message, at)
-            size = many * (1 if code else self.dtype(number).itemsize)
+            size = many * (1 if code else self.written(number).itemsize)
             body = message[at + 8 : at + 8 + size]
-            answers.append((code, body.decode() if code else np.frombuffer(body, self.dtype(number))))
+            answers.append((code, body.decode() if code else np.frombuffer(body, self.written(number))))
             at += 8 + size
         assert at == len(message), (at, len(message))
         return answers
@@ -101,7 +104,7 @@ class Worker:
     def json_answers(self, rows):
         answers = json.loads(self.process.stdout.readline())["rows"]
         assert len(answers) == len(rows), answers
-        read = lambda number, row: (0, np.array([float.fromhex(y) for y in row["outputs"]]).astype(self.dtype(number)))
+        read = lambda number, row: (0, np.array([float.fromhex(y) for y in row["outputs"]]).astype(self.written(number)))
         return [(1, row["error"]) if "error" in row else read(number, row) for (number, *_), row in zip(rows, answers)]
 
 
@@ -239,6 +242,13 @@ class TheProtocol(unittest.TestCase):
         w.process.stdin.close()
         self.assertEqual((w.process.wait(timeout=60), w.process.stderr.read()), (0, b""))
         w.process.stderr.close()
+
+    def test_f32_may_be_returned_where_f16_is_given(self):
+        for frames in ("binary", "json"):
+            w = worker("kernel('softmax_vjp', dtypes=['f16:f32'])(lambda z, g: z.astype('f4') * g.astype('f4') / np.float32(3))", frames)
+            ((code, got),) = w.ask([(0, [1.0, 0.5], 0, 0.0, [1.0, 0.25])])
+            self.assertEqual((code, got.tolist()), (0, [float(np.float32(1 / 3)), float(np.float32(1 / 24))]))
+            w.close()
 
     @unittest.skipUnless(HAS_BF16, "ml_dtypes is not installed")
     def test_bf16_comes_through_in_both_forms(self):

@@ -3,7 +3,7 @@
 //! | bytes | what |
 //! |---|---|
 //! | 0 | op: its code ([`Op::code`]); a byte that is no code counts modulo 9 |
-//! | 1 | dtype, modulo 4, in the order of [`Dtype::ALL`] |
+//! | 1 | dtype: its place in [`Dtype::ALL`]; a byte that is no place counts modulo 4 |
 //! | 2..6 | target, little-endian, modulo n |
 //! | 6.. | each single number that the op takes (a label smoothing), one word of the dtype |
 //! | then | the logits, one little-endian word each; each is followed by its value of every other row that the op takes (a cotangent or tangent) |
@@ -32,6 +32,12 @@ fn op_of(byte: u8) -> Op {
     by_code(byte).or_else(|| by_code(byte % FIRST_CODES)).unwrap_or(Op::ALL[0])
 }
 
+/// The dtype of a byte. Before those of two formats joined, every byte counted modulo 4.
+fn dtype_of(byte: u8) -> Dtype {
+    let place = usize::from(byte);
+    Dtype::ALL.get(place).copied().unwrap_or(Dtype::ALL[place % Dtype::PLAIN.len()])
+}
+
 impl Case {
     /// Reads a case from any bytes; missing bytes of the header count as zeros.
     ///
@@ -40,7 +46,7 @@ impl Case {
     pub fn decode(bytes: &[u8]) -> Case {
         let byte = |index: usize| bytes.get(index).copied().unwrap_or(0);
         let op = op_of(byte(0));
-        let dtype = Dtype::ALL[usize::from(byte(1)) % Dtype::ALL.len()];
+        let dtype = dtype_of(byte(1));
         let target = u32::from_le_bytes([byte(2), byte(3), byte(4), byte(5)]);
         let width = dtype.bytes();
         let mut words = bytes.get(HEADER..).unwrap_or(&[]).chunks_exact(width).map(|chunk| {
@@ -195,6 +201,11 @@ mod tests {
             let former = Op::ALL[usize::from(byte % FIRST_CODES)];
             let own = Op::ALL.iter().copied().find(|op| op.code() == byte);
             assert_eq!(op_of(byte), own.unwrap_or(former), "{byte}");
+        }
+        for byte in 0..=u8::MAX {
+            let former = Dtype::PLAIN[usize::from(byte) % 4];
+            let own = [(4, Dtype::F16F32), (5, Dtype::Bf16F32)].into_iter().find(|(own, _)| *own == byte);
+            assert_eq!(dtype_of(byte), own.map_or(former, |(_, dtype)| dtype), "{byte}");
         }
     }
 }

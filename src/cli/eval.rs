@@ -67,8 +67,8 @@ impl Eval {
         let mut oracle = Oracle::new();
         let mut trial = Trial::new(&case);
         let mut textbook = Claims { special: self.policy.special.unwrap_or_default(), ..Claims::default() };
-        if let Some(claims) = &self.policy.claims {
-            textbook.set(claims)?;
+        if let Some(claims) = self.policy.all_claims() {
+            textbook.set(&claims)?;
         }
         let exact = oracle.describe(&case, textbook.special, DIGITS);
         let outputs = exact.len();

@@ -53,12 +53,15 @@ impl List {
                 .iter()
                 .map(|dtype| {
                     let format = dtype.format();
-                    let about = format!(
-                        "{} bits of precision, largest {:e}, least {:e}",
-                        format.precision,
-                        format.largest(),
-                        format.least()
-                    );
+                    let about = match dtype.is_mixed() {
+                        true => format!("{} is read, and {} is written", dtype.input(), dtype.output()),
+                        false => format!(
+                            "{} bits of precision, largest {:e}, least {:e}",
+                            format.precision,
+                            format.largest(),
+                            format.least()
+                        ),
+                    };
                     (dtype.name().to_owned(), about)
                 })
                 .collect(),

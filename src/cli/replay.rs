@@ -157,6 +157,7 @@ fn from_results(
             let policy = Policy {
                 special: policy.special.or(finding.special),
                 claims: policy.claims.clone().or_else(|| finding.claims.clone()),
+                strict: policy.strict,
             };
             Ok(Found { case, kernels: kernels.or(&Kernels::of(finding.selector())), policy })
         })

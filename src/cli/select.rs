@@ -9,7 +9,7 @@ use crate::foreign::Limits;
 use crate::generate::Family;
 use crate::generate::file::{FILE_FAMILY, Rows};
 use crate::kernel::builtin::matches;
-use crate::kernel::{Claims, Kernel, Special};
+use crate::kernel::{Claims, Kernel, Special, strictly};
 use crate::op::Op;
 use crate::select::{self, Selector};
 #[cfg(unix)]
@@ -52,6 +52,10 @@ pub(super) struct Policy {
     /// elementwise_monotone, half_digits, tight, nondeterministic, preset=NAME (see `logitfuzz list presets`)
     #[arg(long, value_name = "KEY=VALUE,...")]
     pub claims: Option<String>,
+    /// Hold all kernels to the tight bound where an op has one: a digit that a careful kernel keeps may not be lost because the textbook
+    /// loses it; the same as --claims tight
+    #[arg(long)]
+    pub strict: bool,
 }
 
 /// Which ops, dtypes and rows, and how many.
@@ -161,10 +165,15 @@ impl Policy {
         Ok(())
     }
 
+    /// What all kernels claim.
+    pub fn all_claims(&self) -> Option<String> {
+        strictly(self.claims.as_deref(), self.strict)
+    }
+
     /// The claims of a kernel under this policy.
     pub fn claims_of(&self, kernel: &dyn Kernel, op: Op, dtype: Dtype) -> Result<Claims> {
         let mut plan = Plan::new(Vec::new());
-        (plan.special, plan.claims) = (self.special, self.claims.clone());
+        (plan.special, plan.claims) = (self.special, self.all_claims());
         plan.claims_of(kernel, op, dtype)
     }
 }
@@ -242,7 +251,7 @@ impl Work {
         plan.screen = !self.no_screen;
         plan.shard = self.shard;
         plan.special = policy.special;
-        plan.claims.clone_from(&policy.claims);
+        plan.claims = policy.all_claims();
         // What leaves nothing to do is known before any work, and before a folder is made for its report.
         if plan.max_len == 0 {
             return Err(Error::usage("--max-len 0 leaves only rows without logits; write 1 or more"));

@@ -140,7 +140,7 @@ fn of_level(case: &Case, truth: &Truth, judgement: &Judgement, claims: &Claims) 
     let max = truth.anatomy.max;
     let sum = max + (case.logits().len() as f64).ln();
     let Some(worst) = &judgement.worst else { return Cause::Absorption };
-    let u = case.dtype().format().unit_roundoff();
+    let u = case.output_format().unit_roundoff();
     let relative = relative_error(truth, worst.index, worst.got);
     let absolute = exact_value(truth, worst.index).map_or(f64::INFINITY, |exact| (worst.got - exact).abs());
     // An offset leaves an error of a few roundings of itself; leaving the range of exp does not.
@@ -184,9 +184,9 @@ fn by_size(case: &Case, truth: &Truth, judgement: &Judgement) -> Cause {
     if logarithmic && exact.abs() > -narrow.subnormal {
         return Cause::LogOfSubnormal;
     }
-    let u = case.dtype().format().unit_roundoff();
+    let u = case.output_format().unit_roundoff();
     let n = case.logits().len();
-    let is_half = matches!(case.dtype(), Dtype::F16 | Dtype::Bf16);
+    let is_half = matches!(case.dtype().output(), Dtype::F16 | Dtype::Bf16);
     // Shrinking has made the row as short as it fails, so a row that is still long needs its length.
     if n >= 8 && (is_half || n as f64 * u > 1e-3) {
         return Cause::NarrowSum;

@@ -6,7 +6,7 @@ use super::hypothesis::{Asked, Recognised};
 use super::range::{Thresholds, maximum};
 use super::variation::wrapping;
 use crate::case::Case;
-use crate::dtype::text;
+use crate::dtype::{Dtype, text};
 use crate::judge::{Judgement, Relation, Verdict};
 use crate::kernel::Claims;
 use crate::results::{Cause, Certainty, Tried};
@@ -100,8 +100,14 @@ fn recognised_in_words(recognised: &Recognised) -> String {
 /// What is said of a cause.
 fn say(cause: Cause, seen: &Seen) -> Said {
     let Seen { case, judgement, .. } = *seen;
-    let dtype = case.dtype();
-    let max = text::decimal(maximum(case), dtype);
+    let max = text::decimal(maximum(case), case.dtype());
+    // A kernel of two formats may compute in either; it is the wider one where the row leaves the range of that.
+    let is_left = |dtype: Dtype| {
+        let thresholds = Thresholds::of(dtype);
+        maximum(case) > thresholds.overflow || maximum(case) < thresholds.subnormal
+    };
+    let (narrow, wide) = (case.dtype().input(), case.dtype().output());
+    let dtype = if is_left(wide) { wide } else { narrow };
     let thresholds = Thresholds::of(dtype);
     let n = case.logits().len();
     let message = judgement.message.as_deref().unwrap_or("no message");
@@ -135,7 +141,7 @@ fn say(cause: Cause, seen: &Seen) -> Said {
             ))
         }
         Cause::FlushToZero => {
-            let least = format!("{:.2e}", seen.claims.accumulator(dtype).format().least_normal());
+            let least = format!("{:.2e}", seen.claims.accumulator(case.dtype()).format().least_normal());
             if seen.flushes_when_loaded {
                 Said::Shown(format!(
                     "Judged with the claim flush_to_zero it passes: numbers below {least}, the least normal number, become 0. Loading the library sets flush-to-zero (gcc's -ffast-math does that). Cure: compile without -ffast-math, or claim flush_to_zero where that is meant."

@@ -70,7 +70,7 @@ impl Kernel for Hypothesis {
     }
 
     fn supports(&self, op: Op, dtype: Dtype) -> bool {
-        self.kernel.supports(op, dtype)
+        self.kernel.computes(op, dtype)
     }
 
     fn claims(&self, op: Op, dtype: Dtype) -> Claims {
@@ -85,16 +85,15 @@ impl Kernel for Hypothesis {
 /// The types that a hypothesis is tried in besides its own: f64 where that is wider, the half dtype that the row is stored in. The narrow
 /// ones for a kernel that is nothing but narrow.
 pub(super) fn insides(kernel: &Builtin, dtype: Dtype) -> Vec<Option<Dtype>> {
-    let is_half = matches!(dtype, Dtype::F16 | Dtype::Bf16);
-    let narrower: &[Dtype] = match dtype {
-        Dtype::F16 | Dtype::Bf16 => &[],
+    let narrower: &[Dtype] = match dtype.output() {
         Dtype::F32 => &[Dtype::F16, Dtype::Bf16],
         Dtype::F64 => &[Dtype::F32],
+        _ => &[],
     };
     let narrower = narrower.iter().filter(|_| kernel.name() == builtin::NARROW_THROUGHOUT);
     // A sum in f32 is narrow beside f64 alone, and what it lacks then is log1p.
     let wide = (dtype != Dtype::F64 && kernel.name() != builtin::HALF_SUM).then_some(Dtype::F64);
-    let own = is_half.then_some(dtype);
+    let own = (dtype.bytes() == 2).then_some(dtype.input());
     [None].into_iter().chain(wide.into_iter().chain(own).chain(narrower.copied()).map(Some)).collect()
 }
 
@@ -173,7 +172,7 @@ impl Fit<'_> {
         }
         // Of the values that give as near an output, the one that is written with the fewest digits.
         let best = excess(low).into_iter().chain(excess(high)).map(f64::abs).fold(f64::INFINITY, f64::min);
-        let ulps = 4.0 * step(self.case.dtype().format(), wanted);
+        let ulps = 4.0 * step(self.case.output_format(), wanted);
         // A jump past the kernel's output says nothing.
         if best > NEAR * wanted.abs() + ulps {
             return None;

@@ -97,7 +97,7 @@ impl<'a> Suspect<'a> {
         // That a defect is like itself explains nothing.
         let own = self.kernel.selector();
         let is_other =
-            |known: &&Builtin| known.supports(op, dtype) && known.mechanism().is_some() && known.name() != own;
+            |known: &&Builtin| known.computes(op, dtype) && known.mechanism().is_some() && known.name() != own;
         let mut first = First { probe: failing, place, is_far, is_ordinary, textbooks: Vec::new(), right };
         let planted = || builtin::all().iter().filter(is_other);
         let plain = planted().map(Hypothesis::plain).filter(|one| first.admits(oracle, one)).collect();

@@ -92,7 +92,7 @@ impl CLibrary {
             Some((symbol, op, dtype)) => find(symbol).map(|function| (op, dtype, function)).into_iter().collect(),
             None => {
                 let all = Op::ALL.iter().flat_map(|&op| Dtype::ALL.map(|dtype| (op, dtype)));
-                all.filter_map(|(op, dtype)| Some((op, dtype, find(&format!("{op}_{dtype}"))?))).collect()
+                all.filter_map(|(op, dtype)| Some((op, dtype, find(&symbol_of(op, dtype))?))).collect()
             }
         };
         if functions.is_empty() {
@@ -100,7 +100,7 @@ impl CLibrary {
             return Err(Error::harness(match symbol {
                 Some((symbol, ..)) => format!("it has no symbol `{symbol}`; `nm -D {path}` lists those it has"),
                 None => format!(
-                    "it has no symbol like softmax_f32 (OP_DTYPE); name one with c:{path}:SYMBOL, --op and --dtype"
+                    "it has no symbol like softmax_f32 or softmax_bf16_f32 (OP_DTYPE); name one with c:{path}:SYMBOL, --op and --dtype"
                 ),
             }));
         }
@@ -132,7 +132,7 @@ impl CLibrary {
         // SAFETY: the contract of `c:` is that the symbol of an op and a dtype has the arguments that belong to them. The pointers
         // are those of buffers with n values, and of an output with as many as the op has.
         unsafe {
-            match (arguments, dtype) {
+            match (arguments, dtype.input()) {
                 (Arguments::Logits, _) => transmute::<AnyFunction, LogitsFunction>(function)(logits, n, out),
                 (Arguments::Direction, _) => {
                     transmute::<AnyFunction, DirectionFunction>(function)(logits, direction, n, out);
@@ -143,7 +143,7 @@ impl CLibrary {
                 (Arguments::Target, Dtype::F32) => {
                     transmute::<AnyFunction, TargetF32>(function)(logits, n, target, smoothing_f32, out);
                 }
-                (Arguments::Target, Dtype::F16 | Dtype::Bf16) => {
+                (Arguments::Target, _) => {
                     transmute::<AnyFunction, TargetHalf>(function)(logits, n, target, smoothing_half, out);
                 }
             }
@@ -152,6 +152,11 @@ impl CLibrary {
         drop(outer);
         Some(changed)
     }
+}
+
+/// What the function of an op in a dtype is called: `softmax_f32`, `softmax_bf16_f32`.
+fn symbol_of(op: Op, dtype: Dtype) -> String {
+    format!("{op}_{}", dtype.name().replace(':', "_"))
 }
 
 /// The arguments of a function between the logits and the output, each a C type above.
@@ -252,14 +257,14 @@ impl CLibrary {
         [logits, direction, out]: &mut [Region; REGIONS],
         around: Surroundings,
     ) -> Answer {
-        let dtype = case.dtype();
+        let (dtype, written) = (case.dtype().input(), case.dtype().output());
         let n = case.logits().len();
         let outputs = case.op().outputs(n);
         let (placement, step) = (Placement::of(case), STEPS[n % STEPS.len()]);
         let at = Place { placement, step, fence: around.fence };
         let mut logits = Buffer::of(logits, dtype, case.logits(), at);
         let mut direction = case.direction().map(|values| Buffer::of(direction, dtype, values, at));
-        let mut out = Buffer::filled(out, dtype, outputs, (around.fill)(dtype), at);
+        let mut out = Buffer::filled(out, written, outputs, (around.fill)(written), at);
         let direction_pointer = direction.as_mut().map_or(std::ptr::null_mut(), Buffer::pointer);
         // Mutable pointers, so that a function which writes through them does what C lets it do.
         let Some(changed) = self.call(case, logits.pointer(), direction_pointer, out.pointer()) else {
@@ -282,7 +287,7 @@ impl CLibrary {
             let buffers = [("logits", Some(&logits)), (name, direction.as_ref()), ("outputs", Some(&out))];
             let message = match buffers[touch.region] {
                 (name, Some(buffer)) => {
-                    let (index, len) = (buffer.index_of(touch.address), buffer.before.len() / dtype.bytes());
+                    let (index, len) = (buffer.index_of(touch.address), buffer.before.len() / buffer.dtype.bytes());
                     format!("it {did} index {index} of the {name}, which are {len}")
                 }
                 _ => format!("it {did} memory outside all buffers"),
@@ -347,21 +352,21 @@ impl Surroundings {
 
 /// A number that kernels seldom write.
 fn uncommon_number(dtype: Dtype) -> u64 {
-    match dtype {
+    match dtype.output() {
         Dtype::F16 => 0xba5b,
         Dtype::Bf16 => 0xbf5b,
-        Dtype::F32 => 0xbf5a_5a5b,
         Dtype::F64 => 0xbfea_5a5a_5a5a_5a5b,
+        _ => 0xbf5a_5a5b,
     }
 }
 
 /// A quiet NaN with a payload that arithmetic does not make and kernels do not write, in the low bytes.
 fn uncommon_nan(dtype: Dtype) -> u64 {
-    match dtype {
+    match dtype.output() {
         Dtype::F16 => 0x7e5a,
         Dtype::Bf16 => 0x7fda,
-        Dtype::F32 => 0x7fda_5a5a,
         Dtype::F64 => 0x7ffa_5a5a_5a5a_5a5a,
+        _ => 0x7fda_5a5a,
     }
 }
 

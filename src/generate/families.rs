@@ -512,18 +512,18 @@ fn long(c: &mut RowContext) -> Vec<f64> {
     const COUNTS: [usize; 4] = [65537, 32769, 65535, 1 << 17];
     // Vocabularies of language models (Llama 2, GPT-2; Qwen 2.5; Llama 3, Gemma 3; one that no power of two divides): each once, for in every
     // dtype they would cost as much as all the other rows together.
-    let vocabularies: &[usize] = match c.dtype {
+    let vocabularies: &[usize] = match c.dtype.input() {
         Dtype::F16 => &[32_000, 50_257],
         Dtype::Bf16 => &[151_936],
-        Dtype::F32 => &[128_256, 262_144],
         Dtype::F64 => &[100_001],
+        _ => &[128_256, 262_144],
     };
     let vocabulary = c.index.checked_sub(20).filter(|rest| rest % 100 == 0);
     let vocabulary = vocabulary.and_then(|rest| vocabularies.get((rest / 100) as usize).copied());
     let n = match (vocabulary, c.index % 100) {
         (Some(n), _) => n,
         (None, 0 | 50) => 4097,
-        (None, 99) if c.dtype == Dtype::F16 => F16_COUNTS[(c.index / 100 % 4) as usize],
+        (None, 99) if c.dtype.input() == Dtype::F16 => F16_COUNTS[(c.index / 100 % 4) as usize],
         (None, 99) => COUNTS[(c.index / 100 % 4) as usize],
         (None, _) => {
             let block = 1usize << c.draw.between(3, 10);

@@ -110,7 +110,7 @@ impl Bounds {
         match &case.op().facts().kind {
             Kind::Row(facts) => Self::of_row(case, truth, claims, facts),
             Kind::Elements(facts) => {
-                let format = case.dtype().format();
+                let format = case.output_format();
                 let size = |j: usize| value(truth, j).map(|value| value.magnitude(format));
                 of_elements(case, claims, &truth.anatomy.weights, &size, facts.error)
             }
@@ -130,7 +130,7 @@ impl Bounds {
             log_total: anatomy.log_total,
             deviations: &truth.deviations,
         });
-        let format = case.dtype().format();
+        let format = case.output_format();
         let size = |j: usize| value(truth, j).map(|value| value.magnitude(format));
         row.all(facts, &size, facts.error)
     }
@@ -167,7 +167,7 @@ impl OfNear<'_> {
     #[inline]
     fn size(&self, j: usize) -> Option<f64> {
         let size = self.near.outputs[j].bound();
-        size.is_finite().then(|| size_of(size, self.case.dtype()))
+        size.is_finite().then(|| size_of(size, self.case.dtype().output()))
     }
 }
 
@@ -267,7 +267,7 @@ impl<'a> Finish<'a> {
             return S::ZERO;
         }
         // Half an ulp where the computed value may lie, which is the next binade for a value just below a power of two.
-        let half_ulp = (size + error).half_ulp(self.case.dtype().format());
+        let half_ulp = (size + error).half_ulp(self.case.output_format());
         (error + half_ulp) * S::of(self.slack)
     }
 }
@@ -291,7 +291,7 @@ pub(super) fn sum_error(claims: &Claims, case: &Case) -> f64 {
 /// Whatever the exp, the weights that are summed are those that are divided, so only the sum, one rounding for a quotient or two
 /// for a product with the reciprocal, and the output's own rounding count. An online kernel sums other weights than it divides.
 fn sum_bound(case: &Case, claims: &Claims, sum: Sum, h: f64, rescaling: f64) -> f64 {
-    let output = case.dtype().format();
+    let output = case.output_format();
     let accumulator = claims.accumulator(case.dtype()).format();
     let u = accumulator.unit_roundoff();
     let rounded_again = if accumulator == output { 0.0 } else { output.unit_roundoff() };
@@ -304,7 +304,7 @@ fn sum_bound(case: &Case, claims: &Claims, sum: Sum, h: f64, rescaling: f64) -> 
 /// What a result may lose because it is flushed to zero; `otherwise` for kernels that do not flush.
 pub(super) fn least_number(case: &Case, claims: &Claims, otherwise: f64) -> f64 {
     let accumulator = claims.accumulator(case.dtype()).format();
-    if claims.flush_to_zero { accumulator.least_normal().max(case.dtype().format().least()) } else { otherwise }
+    if claims.flush_to_zero { accumulator.least_normal().max(case.output_format().least()) } else { otherwise }
 }
 
 #[derive(Clone, Copy, PartialEq)]

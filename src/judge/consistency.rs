@@ -55,7 +55,7 @@ fn short(case: &Case) -> Vec<usize> {
 fn filler(case: &Case, class: RowClass) -> Option<f64> {
     let smoothing = case.target().map_or(0.0, |(_, smoothing)| smoothing);
     // Shared among so many classes, the smoothing must not underflow to 0, which would be another loss.
-    if smoothing > 0.0 && smoothing < case.dtype().format().least_normal() * (SHORT + GROWN_BY) as f64 {
+    if smoothing > 0.0 && smoothing < case.output_format().least_normal() * (SHORT + GROWN_BY) as f64 {
         return None;
     }
     match class {

@@ -195,7 +195,7 @@ pub(super) fn holds_between(
     claims: &Claims,
 ) -> bool {
     let same = |a: f64, b: f64| a == b || (a.is_nan() && b.is_nan());
-    let (output, accumulator) = (case.dtype().format(), claims.accumulator(case.dtype()).format());
+    let (output, accumulator) = (case.output_format(), claims.accumulator(case.dtype()).format());
     let u = output.unit_roundoff().max(accumulator.unit_roundoff());
     let least = least_number(case, claims, output.least());
     match relation {

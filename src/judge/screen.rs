@@ -190,7 +190,7 @@ impl Screening<'_> {
             let verdict = if got.is_nan() { Verdict::Nan } else { Verdict::Swallowed };
             return Some(if is_due { Told::EXACT } else { Told::wrong_kind(verdict, 0.0) });
         }
-        let format = self.case.dtype().format();
+        let format = self.case.output_format();
         let Bounds { tight, half_digits, .. } = self.bounds;
         let Some(unit) = Unit::of(near, format) else { return self.tell_overflow(j, got) };
         let scale = ldexp(1.0, -unit.exponent);
@@ -244,7 +244,7 @@ impl Screening<'_> {
 
     /// The same of an infinity where the value rounds to it: from half an ulp above the largest number on.
     fn tell_overflow(&self, j: usize, got: f64) -> Option<Told> {
-        let (near, format) = (self.near.outputs[j], self.case.dtype().format());
+        let (near, format) = (self.near.outputs[j], self.case.output_format());
         let (value, rest) = two_sum(near.high, near.low);
         let unit = format.ulp_exponent(format.emax);
         let is_certain = value.abs() - (rest.abs() + near.reach()) > format.largest() + ldexp(1.0, unit - 1);
@@ -406,8 +406,9 @@ mod tests {
         let (mut verdicts, mut ops): (BTreeMap<Verdict, u64>, BTreeSet<Op>) = Default::default();
         let mut oracle = Oracle::new();
         for (number, &family) in Family::all().iter().filter(|family| !family.is_slow()).enumerate() {
-            for (dtype, index) in
-                [Dtype::F16, Dtype::Bf16, Dtype::F32].into_iter().flat_map(|d| (0..6).map(move |i| (d, i)))
+            for (dtype, index) in [Dtype::F16, Dtype::Bf16, Dtype::F32, Dtype::F16F32, Dtype::Bf16F32]
+                .into_iter()
+                .flat_map(|d| (0..6).map(move |i| (d, i)))
             {
                 let logits: Arc<[f64]> = generate::row(family, dtype, 31, index, 90).into();
                 for &op in Op::ALL {
@@ -415,10 +416,14 @@ mod tests {
                     let Some(case) = made else { continue };
                     let Some(near) = NearCase::of(&case, RowClass::of(op, case.logits())) else { continue };
                     let truth = oracle.truth(&case, Special::Framework);
+                    // Where a smoothing vanishes there are two truths, and plain numbers are not asked.
+                    if truth.alternatives.len() > 1 {
+                        continue;
+                    }
                     let mut draw = Draw::from_seed((number as u64) << 32 | index << 8 | u64::from(op.code()));
                     let claims = &claims[draw.index(claims.len())];
                     let (most, wrong) = draw.choose(&[(0, NEVER), (1, NEVER), (2, 10), (40, NEVER), (1 << 12, 3)]);
-                    let format = dtype.format();
+                    let format = dtype.output().format();
                     let step = |due: &Due| match due_value(due) {
                         _ if draw.chance(wrong) => draw.choose(&[0.0, -0.0, 1.0, 2.0, f64::NAN, f64::INFINITY]),
                         Some(value) => format.step(value.rounded, draw.between(-most, most)),

@@ -144,6 +144,11 @@ impl Builtin {
         (self.run)(case, inside, value.unwrap_or_else(default))
     }
 
+    /// Whether it computes an op in a dtype, offered there or not.
+    pub(crate) fn computes(&self, op: Op, dtype: Dtype) -> bool {
+        (self.supports)(op, dtype)
+    }
+
     /// Whether it is a correct kernel: a failing verdict on it is an error of the harness.
     pub fn is_trusted(&self) -> bool {
         self.trusted
@@ -155,8 +160,10 @@ impl Kernel for Builtin {
         self.name
     }
 
+    /// A planted defect does in a dtype of two formats what it does in one: it is offered there only if it is planted nowhere else.
     fn supports(&self, op: Op, dtype: Dtype) -> bool {
-        (self.supports)(op, dtype)
+        let is_elsewhere = dtype.is_mixed() && self.defect.is_some() && self.computes(op, dtype.input());
+        self.computes(op, dtype) && !is_elsewhere
     }
 
     fn claims(&self, op: Op, dtype: Dtype) -> Claims {
@@ -170,7 +177,7 @@ impl Kernel for Builtin {
 
 /// Every built-in kernel: unstable ones, correct ones, planted defects by group.
 pub fn all() -> &'static [Builtin] {
-    static ALL: [Builtin; 102] = [
+    static ALL: [Builtin; 103] = [
         Builtin::of::<unstable::Naive>(),
         Builtin::of::<unstable::Unfused>(),
         Builtin::of::<unstable::DivisionFree>(),
@@ -238,6 +245,7 @@ pub fn all() -> &'static [Builtin] {
         Builtin::of::<defects::sums::HalfSumBackward>(),
         Builtin::of::<defects::sums::HalfTotal>(),
         Builtin::of::<defects::sums::StaleTail>(),
+        Builtin::of::<defects::sums::NarrowResult>(),
         Builtin::of::<defects::sums::ApproximateReciprocal>(),
         Builtin::of::<defects::losses::SubtractLse>(),
         Builtin::of::<defects::losses::LogOfOnePlus>(),

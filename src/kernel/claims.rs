@@ -26,7 +26,7 @@ pub struct Claims {
     pub exp_argument: f64,
     /// How it adds up. Default sequential.
     pub sum: Summation,
-    /// The dtype it computes in. Default: [`Dtype::accumulator`] of the case's dtype.
+    /// The dtype it computes in, one of [`Dtype::PLAIN`]. Default: [`Dtype::accumulator`] of the case's dtype.
     pub accumulator: Option<Dtype>,
     /// Whether it keeps a running maximum, and what it rescales when that rises. Default nothing.
     pub online: Online,
@@ -96,6 +96,18 @@ const KEYS: &str = "exp=C, log=C, log1p=C, expm1=C, exp_argument=C (units of rou
                     merged=K, flush_to_zero, shifted, sequential, elementwise_monotone, half_digits, tight, nondeterministic, \
                     special=framework|limit, preset=NAME";
 
+/// The text of claims, with that of `--strict` if it is asked for and not there.
+pub(crate) fn strictly(claims: Option<&str>, is_strict: bool) -> Option<String> {
+    const STRICT: &str = "tight";
+    match claims {
+        Some(claims) if is_strict && !claims.split(',').any(|claim| claim == STRICT) => {
+            Some(format!("{claims},{STRICT}"))
+        }
+        None if is_strict => Some(STRICT.to_owned()),
+        claims => claims.map(str::to_owned),
+    }
+}
+
 impl Claims {
     /// Sets claims from `key=value,...`, as `--claims` takes them; a flag may stand without a value.
     ///
@@ -114,7 +126,10 @@ impl Claims {
                 "expm1" => self.expm1 = factor()?,
                 "exp_argument" => self.exp_argument = factor()?,
                 "sum" => self.sum = value.parse().map_err(|()| bad())?,
-                "accumulator" => self.accumulator = Some(value.parse()?),
+                "accumulator" => {
+                    let dtype: Dtype = value.parse()?;
+                    self.accumulator = Some(dtype).filter(|dtype| !dtype.is_mixed()).map(Some).ok_or_else(bad)?;
+                }
                 "online" => self.online = value.parse().map_err(|()| bad())?,
                 "merged" => self.merged = value.parse().ok().filter(|&parts| parts > 0).ok_or_else(bad)?,
                 "flush_to_zero" => self.flush_to_zero = flag()?,

@@ -1,5 +1,6 @@
 //! A Rust closure as a kernel: `|logits: &[f32], out: &mut [f32]|` for softmax, log-softmax, log-sum-exp and elementwise ops,
-//! `|logits, target, label_smoothing, out|` for cross-entropy and its gradient, `|logits, direction, out|` for the products.
+//! `|logits, target, label_smoothing, out|` for cross-entropy and its gradient, `|logits, direction, out|` for the products. `out` may be
+//! of another type than what is read, as the dtypes of two formats have it: `|logits: &[bf16], out: &mut [f32]|`.
 
 use super::{Claims, Element, Fault, Kernel, Outcome};
 use crate::case::Case;
@@ -28,15 +29,16 @@ type Call = dyn Fn(&Case, usize) -> Outcome + Send + Sync;
 type Fits = fn(&[Extent]) -> bool;
 
 impl Closure {
-    /// A kernel called `name` that computes `op` with `function`; the dtype is that of the function's slices.
+    /// A kernel called `name` that computes `op` with `function`; the dtype is that of the function's slices: of what is read, and of `out`.
     ///
     /// # Panics
-    /// If the function's arguments are not those of the op (a softmax that takes a target, say), or if the name cannot be used: it is
-    /// longer than 200 characters, has invisible ones, or begins with `defect/`.
-    pub fn new<T: Element, Arguments>(
+    /// If the function's arguments are not those of the op (a softmax that takes a target, say), if there is no dtype of its two formats (f32
+    /// that is read, and f16 that is written), or if the name cannot be used: it is longer than 200 characters, has invisible ones, or begins
+    /// with `defect/`.
+    pub fn new<T: Element, U: Element, Arguments>(
         name: impl Into<String>,
         op: Op,
-        function: impl IntoClosure<T, Arguments>,
+        function: impl IntoClosure<(T, U), Arguments>,
     ) -> Self {
         let name = name.into();
         if let Err(reason) = check_name(&name) {
@@ -45,9 +47,13 @@ impl Closure {
         let (call, fits) = function.into_call();
         let extents: Vec<Extent> = op.others().iter().map(|input| input.role.extent()).collect();
         assert!(fits(&extents), "kernel `{name}`: the closure's arguments are not those of {op}");
+        let (read, written) = (T::DTYPE, U::DTYPE);
+        let Some(dtype) = Dtype::of(read, written) else {
+            panic!("kernel `{name}`: it reads {read} and writes {written}, and there is no such dtype");
+        };
         let lengths = 0..=usize::MAX;
         let (claims, version) = (Claims::default(), None);
-        Self { name, op, dtype: T::DTYPE, claims, version, lengths, takes_label_smoothing: true, call }
+        Self { name, op, dtype, claims, version, lengths, takes_label_smoothing: true, call }
     }
 
     /// The same kernel with other claims.
@@ -113,8 +119,8 @@ impl Kernel for Closure {
 
 /// A closure with the arguments of one of the three shapes of ops. `out` has one element or as many as the logits, as the op
 /// says, and starts as NaN, so an output that is never written is seen; where NaN comes back, the call is made again over numbers.
-pub trait IntoClosure<T, Arguments> {
-    /// The call on a case, and the shapes of ops that it fits.
+pub trait IntoClosure<Slices, Arguments> {
+    /// The call on a case, and the shapes of ops that it fits; `Slices` are the types of what it reads and of what it writes.
     #[doc(hidden)]
     fn into_call(self) -> (Box<Call>, Fits);
 }
@@ -165,7 +171,9 @@ fn written<T: Element>(n: usize, fill: f64, write: &impl Fn(&mut [T])) -> Outcom
     Outcome::Outputs(out.into_iter().map(T::to_f64).collect()).unless_changed(changed)
 }
 
-impl<T: Element, F: Fn(&[T], &mut [T]) + Send + Sync + 'static> IntoClosure<T, fn(&[T], &mut [T])> for F {
+impl<T: Element, U: Element, F: Fn(&[T], &mut [U]) + Send + Sync + 'static> IntoClosure<(T, U), fn(&[T], &mut [U])>
+    for F
+{
     fn into_call(self) -> (Box<Call>, Fits) {
         let call = move |case: &Case, n: usize| {
             let logits = read::<T>(case.logits());
@@ -175,8 +183,8 @@ impl<T: Element, F: Fn(&[T], &mut [T]) + Send + Sync + 'static> IntoClosure<T, f
     }
 }
 
-impl<T: Element, F: Fn(&[T], usize, T, &mut [T]) + Send + Sync + 'static> IntoClosure<T, fn(&[T], usize, T, &mut [T])>
-    for F
+impl<T: Element, U: Element, F: Fn(&[T], usize, T, &mut [U]) + Send + Sync + 'static>
+    IntoClosure<(T, U), fn(&[T], usize, T, &mut [U])> for F
 {
     fn into_call(self) -> (Box<Call>, Fits) {
         let call = move |case: &Case, n: usize| {
@@ -187,7 +195,9 @@ impl<T: Element, F: Fn(&[T], usize, T, &mut [T]) + Send + Sync + 'static> IntoCl
     }
 }
 
-impl<T: Element, F: Fn(&[T], &[T], &mut [T]) + Send + Sync + 'static> IntoClosure<T, fn(&[T], &[T], &mut [T])> for F {
+impl<T: Element, U: Element, F: Fn(&[T], &[T], &mut [U]) + Send + Sync + 'static>
+    IntoClosure<(T, U), fn(&[T], &[T], &mut [U])> for F
+{
     fn into_call(self) -> (Box<Call>, Fits) {
         let call = move |case: &Case, n: usize| {
             let (logits, direction) = (read::<T>(case.logits()), read::<T>(case.direction().unwrap_or(&[])));

@@ -75,7 +75,7 @@ impl<D: RowDefinition> OfRow<'_, D> {
             return None;
         }
         let sign = D::output(&vanishing::OfRow(&self.prepared), j).sign()?;
-        Some(Rounded::vanishing(sign, self.prepared.case.dtype().format()))
+        Some(Rounded::vanishing(sign, self.prepared.case.output_format()))
     }
 
     fn by_ball(&self, j: usize) -> Option<Rounded> {
@@ -125,17 +125,17 @@ impl<D: ElementDefinition> OfElements<'_, D> {
     const TIERS: [Tier<Self>; 3] = [Self::vanishing, Self::by_ball, Self::by_interval];
 
     fn vanishing(&self, j: usize) -> Option<Rounded> {
-        let sign = D::output(&vanishing::OfElement(self.case.dtype()), self.case.logits()[j]).sign()?;
-        Some(Rounded::vanishing(sign, self.case.dtype().format()))
+        let sign = D::output(&vanishing::OfElement(self.case.dtype().output()), self.case.logits()[j]).sign()?;
+        Some(Rounded::vanishing(sign, self.case.output_format()))
     }
 
     fn by_ball(&self, j: usize) -> Option<Rounded> {
-        let tier = ball::OfElement(self.case.dtype());
+        let tier = ball::OfElement(self.case.dtype().output());
         tier.rounded(D::output(&tier, self.case.logits()[j]))
     }
 
     fn by_interval(&self, j: usize) -> Option<Rounded> {
-        let rounded = |index| Rounded::from_interval(&self.interval(j, index), self.case.dtype().format());
+        let rounded = |index| Rounded::from_interval(&self.interval(j, index), self.case.output_format());
         (0..PRECISIONS.len()).find_map(rounded)
     }
 
@@ -204,7 +204,7 @@ mod tests {
             let question = OfElements::<D> { case: self.case, definition: PhantomData };
             let at = |index, j| {
                 let interval = question.interval(j, index);
-                let rounded = Rounded::from_interval(&interval, self.case.dtype().format());
+                let rounded = Rounded::from_interval(&interval, self.case.output_format());
                 (interval, rounded)
             };
             compare(self.case, &question, &OfElements::vanishing, &OfElements::by_ball, &at)
@@ -265,7 +265,7 @@ mod tests {
                             continue;
                         }
                         let row = (!op.is_elementwise())
-                            .then(|| Arc::new(PreparedRow::new(dtype, case.shared_logits().clone())));
+                            .then(|| Arc::new(PreparedRow::new(dtype.output(), case.shared_logits().clone())));
                         let found = op.visit(Compare { case: &case, row });
                         let all = counts.entry((op, dtype)).or_default();
                         all.iter_mut().zip(found).for_each(|(all, found)| *all += found);

@@ -35,6 +35,7 @@ const _: () = assert!(exp::ERROR < 4);
 
 /// A row with at least one finite logit and none that is NaN or +inf.
 pub(crate) struct PreparedRow {
+    /// Of the outputs.
     pub dtype: Dtype,
     pub logits: Arc<[f64]>,
     /// The largest logit.

@@ -117,7 +117,7 @@ fn without_weight(case: &Case, outputs: usize, limit: impl Fn(usize) -> Option<D
     let value = |j: usize| Due::of(&output(&tier, j), case).unwrap_or_else(Due::nan);
     alternatives.push((0..outputs).map(value).collect());
     if case.op().row().is_some_and(|facts| facts.is_derivative) {
-        let zeros = Due::Value(Rounded::of_number(0.0, case.dtype().format()));
+        let zeros = Due::Value(Rounded::of_number(0.0, case.output_format()));
         alternatives.push(vec![zeros; outputs]);
     }
     alternatives

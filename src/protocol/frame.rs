@@ -23,7 +23,7 @@ pub(crate) const LARGEST_TEXT: u64 = 1 << 16;
 /// number too many for each that is due (which is then its fault), or a text.
 pub(crate) fn largest_answer<'a>(cases: impl Iterator<Item = &'a Case>) -> u64 {
     let values = |case: &Case| 2 * case.op().outputs(case.logits().len()) as u64 + 1;
-    cases.map(|case| 8 + LARGEST_TEXT.max(values(case) * case.dtype().bytes() as u64)).sum::<u64>() + 4
+    cases.map(|case| 8 + LARGEST_TEXT.max(values(case) * case.dtype().output().bytes() as u64)).sum::<u64>() + 4
 }
 
 /// The code of a row that has outputs.
@@ -125,7 +125,7 @@ pub(crate) fn write_answer<'a>(
             Outcome::Outputs(values) => {
                 out.extend(OUTPUTS.to_le_bytes());
                 out.extend((values.len() as u32).to_le_bytes());
-                write_values(functions[function].1, values, out);
+                write_values(functions[function].1.output(), values, out);
             }
             Outcome::Failed(fault, message) => {
                 let code = FAULTS.iter().find(|(_, other)| other == fault).map_or(FAULTS[0].0, |(code, _)| *code);
@@ -151,7 +151,7 @@ pub(crate) fn read_answer(dtypes: impl ExactSizeIterator<Item = Dtype>, frame: &
     for dtype in dtypes {
         let (code, length) = (bytes.u32()?, bytes.u32()? as usize);
         outcomes.push(if code == OUTPUTS {
-            Outcome::Outputs(bytes.values(dtype, length)?)
+            Outcome::Outputs(bytes.values(dtype.output(), length)?)
         } else {
             let text = String::from_utf8_lossy(bytes.take(length)?);
             Outcome::Failed(fault(code)?, outside::line(&text, LONGEST_MESSAGE))
@@ -186,11 +186,11 @@ fn end(start: usize, out: &mut [u8]) {
 
 /// Appends values of a dtype.
 pub(crate) fn write_values(dtype: Dtype, values: &[f64], out: &mut Vec<u8>) {
-    match dtype {
+    match dtype.input() {
         // A value of the dtype is the f64 that equals it, so these conversions are exact; NaN stays NaN.
         Dtype::F64 => write_words(values, out, f64::to_le_bytes),
         Dtype::F32 => write_words(values, out, |x| (x as f32).to_le_bytes()),
-        Dtype::F16 | Dtype::Bf16 => write_words(values, out, |x| (dtype.to_bits(x) as u16).to_le_bytes()),
+        _ => write_words(values, out, |x| (dtype.to_bits(x) as u16).to_le_bytes()),
     }
 }
 
@@ -209,10 +209,10 @@ pub(crate) fn read_values(dtype: Dtype, bytes: &[u8]) -> Vec<f64> {
     fn of_width<const N: usize>(bytes: &[u8], value: impl Fn([u8; N]) -> f64) -> Vec<f64> {
         bytes.as_chunks::<N>().0.iter().map(|&word| value(word)).collect()
     }
-    match dtype {
+    match dtype.input() {
         Dtype::F64 => of_width(bytes, |word| dtype.from_bits(u64::from_le_bytes(word))),
         Dtype::F32 => of_width(bytes, |word| dtype.from_bits(u64::from(u32::from_le_bytes(word)))),
-        Dtype::F16 | Dtype::Bf16 => of_width(bytes, |word| dtype.from_bits(u64::from(u16::from_le_bytes(word)))),
+        _ => of_width(bytes, |word| dtype.from_bits(u64::from(u16::from_le_bytes(word)))),
     }
 }
 

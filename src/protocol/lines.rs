@@ -115,7 +115,7 @@ fn outcome(row: Answered, dtype: Dtype) -> Result<Outcome, String> {
             .into_iter()
             .map(|raw| {
                 let number = raw.get().trim_matches('"');
-                text::parse(number, dtype).map_err(|error| error.to_string())
+                text::parse(number, dtype.output()).map_err(|error| error.to_string())
             })
             .collect::<Result<_, _>>()
             .map(Outcome::Outputs),

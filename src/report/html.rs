@@ -620,7 +620,7 @@ fn figure(out: &mut String, kernel: &KernelView, function: &FunctionView, id: &s
     if let Some(curve) = function.curve.filter(|curve| !curve.points.is_empty()) {
         out.push_str(&plot::curve(
             &curve.points,
-            dtype.format().precision,
+            dtype.output().format().precision,
             &format!("{} {op} {dtype}: error against input", kernel.name),
         ));
     }

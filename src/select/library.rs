@@ -75,10 +75,13 @@ fn own_program() -> std::io::Result<PathBuf> {
     if held.exists() { Ok(held.to_owned()) } else { std::env::current_exe() }
 }
 
-/// The op and dtype of a symbol like `softmax_f32`, whatever stands before it (`avx2_softmax_f32`).
+/// The op and dtype of a symbol like `softmax_f32` or `softmax_bf16_f32`, whatever stands before it (`avx2_softmax_f32`).
 fn named_by(symbol: &str) -> Option<(Op, Dtype)> {
-    let (rest, dtype) = symbol.rsplit_once('_')?;
-    let dtype = dtype.parse().ok()?;
+    let end = |dtype: &Dtype| format!("_{}", dtype.name().replace(':', "_"));
+    // The longest name, since bf16_f32 ends as f32 does.
+    let dtype =
+        Dtype::ALL.into_iter().filter(|dtype| symbol.ends_with(&end(dtype))).max_by_key(|dtype| dtype.name().len())?;
+    let rest = symbol.strip_suffix(&end(&dtype))?;
     // The longest name, since log_softmax ends as softmax does.
     let op = Op::ALL.iter().copied().filter(|op| rest.ends_with(op.name())).max_by_key(|op| op.name().len())?;
     Some((op, dtype))
@@ -95,6 +98,9 @@ mod tests {
             ("softmax_f32", Some((Op::SOFTMAX, Dtype::F32))),
             ("avx2_log_softmax_bf16", Some((Op::LOG_SOFTMAX, Dtype::Bf16))),
             ("my_cross_entropy_grad_f64", Some((Op::CROSS_ENTROPY_GRAD, Dtype::F64))),
+            ("softmax_bf16_f32", Some((Op::SOFTMAX, Dtype::Bf16F32))),
+            ("v2_cross_entropy_f16_f32", Some((Op::CROSS_ENTROPY, Dtype::F16F32))),
+            ("softmax_f32_f16", None),
             ("softmax", None),
             ("softmax_f8", None),
             ("softmin_f32", None),

@@ -104,6 +104,40 @@ fn symbols() {
     assert!(text.contains("mine") && text.contains("pass"), "{text}");
 }
 
+/// bf16 in and f32 out: what is right in f32 passes, and a result that was rounded to bf16 on the way is not, whatever type it comes in.
+#[test]
+fn a_function_may_write_another_dtype_than_it_reads() {
+    let kernel = CKernel::new("EVERY_SHAPE");
+    let run = |op: &str| {
+        let arguments =
+            ["run", "--kernel", "c:libkernels.so", "--op", op, "--dtype", "bf16:f32", "--cases", "30", "--out", op];
+        let ran = logitfuzz(&kernel, &arguments);
+        let summary = std::fs::read_to_string(kernel.folder.path().join(op).join("summary.md")).expect("a report");
+        (ran.status.code(), summary)
+    };
+    let (code, summary) = run("softmax");
+    assert_eq!(code, Some(0), "{summary}");
+    assert!(summary.contains("## bf16:f32") && summary.contains("none breaks"), "{summary}");
+    let (code, summary) = run("log_softmax");
+    assert_eq!(code, Some(1), "{summary}");
+    assert!(summary.contains("it answers as defect/narrow-result does"), "{summary}");
+    // The symbol says its dtype.
+    let named = [
+        "eval",
+        "--kernel",
+        "c:libkernels.so:softmax_bf16_f32",
+        "--op",
+        "softmax",
+        "--dtype",
+        "bf16:f32",
+        "--",
+        "0",
+        "1",
+    ];
+    let text = String::from_utf8_lossy(&logitfuzz(&kernel, &named).stdout).into_owned();
+    assert!(text.contains("2.689414") && text.contains("pass"), "{text}");
+}
+
 #[test]
 fn bad_use_is_one_line_and_exit_code_3() {
     let kernel = CKernel::new("CORRECT");

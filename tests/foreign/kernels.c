@@ -136,6 +136,25 @@ static float from_bf16(uint16_t bits) {
     memcpy(&x, &word, 4);
     return x;
 }
+/* bf16 is read, f32 is written; the second rounds its result to bf16 on the way, by cutting digits off. */
+void softmax_bf16_f32(const uint16_t *z, size_t n, float *out) {
+    float *wide = malloc(n * sizeof *wide + 1);
+    for (size_t i = 0; i < n; i++) wide[i] = from_bf16(z[i]);
+    correct(wide, n, out);
+    free(wide);
+}
+void log_softmax_bf16_f32(const uint16_t *z, size_t n, float *out) {
+    float m = -INFINITY, sum = 0;
+    for (size_t i = 0; i < n; i++) m = from_bf16(z[i]) > m || isnan(from_bf16(z[i])) ? from_bf16(z[i]) : m;
+    for (size_t i = 0; i < n; i++) sum += expf(from_bf16(z[i]) - m);
+    for (size_t i = 0; i < n; i++) {
+        float y = (from_bf16(z[i]) - m) - logf(sum);
+        uint32_t word;
+        memcpy(&word, &y, 4);
+        out[i] = from_bf16((word + 0x7fff + (word >> 16 & 1)) >> 16);
+        if (isnan(y)) out[i] = NAN;
+    }
+}
 /* Returns the label smoothing itself: its bits arrive unchanged. */
 void cross_entropy_bf16(const uint16_t *z, size_t n, size_t target, uint16_t label_smoothing, uint16_t *out) {
     (void)z, (void)n, (void)target;

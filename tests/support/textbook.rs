@@ -86,7 +86,7 @@ impl Textbook {
     }
 
     fn outputs<A: Accumulator>(&self, case: &Case) -> Vec<f64> {
-        self.values::<A>(case).into_iter().map(|x| case.dtype().round(x.to_f64())).collect()
+        self.values::<A>(case).into_iter().map(|x| case.dtype().output().round(x.to_f64())).collect()
     }
 }
 

@@ -33,7 +33,7 @@ pub(super) fn cure(class: &str) -> &'static str {
         "C11" => "subtract the maximum of the row before every exp",
         "C12" => "fuse the two: log p = (z - max) - log S, and the loss from it",
         "C13" => "let NaN through every maximum, clamp and comparison",
-        "C14" | "C40" => "add up in a wider type, or in blocks",
+        "C14" => "add up in a wider type, or in blocks",
         "C15" => "subtract the maximum first: (z - max) - log S, and the loss as log S + (max - z_target)",
         "C16" => "log1p of the sum of the other weights, without the 1 of the maximum",
         "C17" => "keep the probabilities in the type they were computed in, and 1 - p as the sum of the others",
@@ -49,6 +49,7 @@ pub(super) fn cure(class: &str) -> &'static str {
         "C35" => "return early: -inf for the log-sum-exp of nothing, nothing for the other ops",
         "C36" => "count logits in a type as wide as their number",
         "C37" => "keep the input, and divide by the sum of the very weights that are divided",
+        "C40" => "compute and add up in a type that is as wide as the result at least, and round once, at the end",
         "C39" => "clamp the argument of exp before it is reduced",
         _ => "",
     }

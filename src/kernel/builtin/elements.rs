@@ -49,11 +49,11 @@ pub(super) fn claims(_: Op, _: Dtype) -> Claims {
 
 /// Runs a case: in the type `inside`, or in f64, or in f32 with one rounding to a half dtype. There is no parameter.
 pub(super) fn run<E: Elements>(case: &Case, inside: Option<Dtype>, _: f64) -> Outcome {
-    Outcome::Outputs(match inside.unwrap_or(case.dtype().accumulator()) {
+    Outcome::Outputs(match inside.unwrap_or(case.dtype().accumulator()).output() {
         Dtype::F16 => run_in::<E, f16>(case),
         Dtype::Bf16 => run_in::<E, bf16>(case),
-        Dtype::F32 => run_in::<E, f32>(case),
         Dtype::F64 => run_in::<E, f64>(case),
+        _ => run_in::<E, f32>(case),
     })
 }
 

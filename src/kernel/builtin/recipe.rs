@@ -75,7 +75,7 @@ pub(super) trait Recipe: Sized {
     const PARAMETER: Option<&'static Parameter> = None;
     /// Whether it is a correct kernel, which must pass on every input.
     const TRUSTED: bool = false;
-    /// Whether it computes in the storage dtype even where that is a half dtype; otherwise in [`Dtype::accumulator`].
+    /// Whether it computes in the dtype that it writes even where that is a half dtype; otherwise in [`Dtype::accumulator`].
     const IN_STORAGE_DTYPE: bool = false;
     /// Whether it takes maximum and sum in one pass (Milakov, Gimelshein, "Online normalizer calculation for softmax", 2018).
     const ONLINE: bool = false;
@@ -101,6 +101,11 @@ pub(super) trait Recipe: Sized {
     /// [`Recipe::BLOCK`], where it is the row that says it.
     fn block<A: Real>(_: &Row<A>) -> usize {
         Self::BLOCK
+    }
+
+    /// An output as it is written, before it is rounded to the dtype.
+    fn written<A: Real>(_: &Row<A>, output: A) -> A {
+        output
     }
 
     /// `e^x`.
@@ -337,12 +342,12 @@ pub(super) fn supports<R: Recipe>(op: Op, dtype: Dtype) -> bool {
 ///
 /// It has this parameter, and computes in the type `inside`; where none is said, in the one that it says itself.
 pub(super) fn run<R: Recipe>(case: &Case, inside: Option<Dtype>, parameter: f64) -> Outcome {
-    let usual = if R::IN_STORAGE_DTYPE { case.dtype() } else { case.dtype().accumulator() };
-    Outcome::Outputs(match inside.unwrap_or(usual) {
+    let usual = if R::IN_STORAGE_DTYPE { case.dtype().output() } else { case.dtype().accumulator() };
+    Outcome::Outputs(match inside.unwrap_or(usual).output() {
         Dtype::F16 => run_in::<R, f16>(case, parameter),
         Dtype::Bf16 => run_in::<R, bf16>(case, parameter),
-        Dtype::F32 => run_in::<R, f32>(case, parameter),
         Dtype::F64 => run_in::<R, f64>(case, parameter),
+        _ => run_in::<R, f32>(case, parameter),
     })
 }
 
@@ -359,7 +364,8 @@ fn run_in<R: Recipe, A: Real>(case: &Case, parameter: f64) -> Vec<f64> {
         parameter,
     };
     // It is never run on an op that it does not support.
-    let outputs = method::<R, A>(case.op()).map_or_else(Vec::new, |method| method(&row));
+    let mut outputs = method::<R, A>(case.op()).map_or_else(Vec::new, |method| method(&row));
+    outputs.iter_mut().for_each(|output| *output = R::written(&row, *output));
     stored(&outputs, case.dtype())
 }
 
@@ -370,5 +376,5 @@ pub(super) fn read<A: Real>(values: &[f64]) -> Vec<A> {
 
 /// The outputs, rounded to the dtype that they are stored in.
 pub(super) fn stored<A: Real>(outputs: &[A], dtype: Dtype) -> Vec<f64> {
-    outputs.iter().map(|x| dtype.round(x.to_f64())).collect()
+    outputs.iter().map(|x| dtype.output().round(x.to_f64())).collect()
 }

@@ -112,15 +112,15 @@ fn what_underflows_has_a_radius() {
 fn every_output_is_enclosed() {
     let (mut counts, mut narrow): (BTreeMap<Op, u64>, u64) = Default::default();
     for &family in Family::all().iter().filter(|family| !family.is_slow()) {
-        for dtype in [Dtype::F16, Dtype::Bf16, Dtype::F32] {
+        for dtype in [Dtype::F16, Dtype::Bf16, Dtype::F32, Dtype::Bf16F32] {
             for index in 0..12 {
                 let logits: Arc<[f64]> = generate::row(family, dtype, 23, index, 150).into();
                 for &op in Op::ALL {
                     let made = generate::case(op, dtype, family.name(), 23, index, logits.clone(), None).unwrap();
                     let Some(case) = made else { continue };
                     let Some(near) = NearCase::of(&case, RowClass::of(op, case.logits())) else { continue };
-                    let row =
-                        (!op.is_elementwise()).then(|| Arc::new(PreparedRow::new(dtype, case.shared_logits().clone())));
+                    let row = (!op.is_elementwise())
+                        .then(|| Arc::new(PreparedRow::new(dtype.output(), case.shared_logits().clone())));
                     let question = question::of(&case, row.clone());
                     for (j, output) in near.outputs.iter().enumerate() {
                         if !output.high.is_finite() {

@@ -44,7 +44,7 @@ pub(in crate::oracle) struct OfRow<'a>(pub &'a Prepared<'a>);
 impl OfRow<'_> {
     /// The number, if the ball decides its rounding.
     pub fn rounded(&self, ball: Ball) -> Option<Rounded> {
-        Rounded::from_ball(ball, self.0.scale(), self.0.case.dtype().format())
+        Rounded::from_ball(ball, self.0.scale(), self.0.case.output_format())
     }
 }
 

@@ -48,7 +48,7 @@ pub(in crate::oracle) struct OfRow<'a> {
 impl OfRow<'_> {
     /// The number, if the interval decides its rounding.
     pub fn rounded(&self, interval: &Interval) -> Option<Rounded> {
-        Rounded::from_interval(interval, self.prepared.case.dtype().format())
+        Rounded::from_interval(interval, self.prepared.case.output_format())
     }
 
     /// `p_j (g_j - c)` of a maximum as its limit plus a remainder of known sign. With `N = sum of nu_g w_g`,

@@ -193,9 +193,9 @@ fn place(certificate: &Certificate, region: &Region) -> Option<(u64, u64)> {
 /// Values that are marked, with their places on a line: far enough apart for their words.
 fn marks(certificate: &Certificate) -> Vec<(&'static str, u64)> {
     let ranks = certificate.ranks();
-    let (words, power) = match certificate.dtype {
+    let (words, power) = match certificate.dtype.input() {
         Dtype::F16 => (["−2¹⁰", "−2⁻¹⁰", "2⁻¹⁰", "2¹⁰"], 10.0),
-        Dtype::Bf16 | Dtype::F32 | Dtype::F64 => (["−2⁶⁴", "−2⁻⁶⁴", "2⁻⁶⁴", "2⁶⁴"], 64.0),
+        _ => (["−2⁶⁴", "−2⁻⁶⁴", "2⁻⁶⁴", "2⁶⁴"], 64.0),
     };
     let (large, small) = (f64::exp2(power), f64::exp2(-power));
     let positive = [("0", 0.0), (words[2], small), ("1", 1.0), (words[3], large), ("∞", f64::INFINITY)];

@@ -68,10 +68,10 @@ fn narrow_sum<A: Real>(row: &Row<A>, terms: &[A]) -> A {
     let place = row.parameter as usize;
     let (shape, dtype) = match place.checked_sub(1) {
         Some(place) => (place / 3, [Dtype::F16, Dtype::Bf16, Dtype::F32][place % 3]),
-        None => match row.dtype {
+        None => match row.dtype.output() {
             Dtype::F16 => (0, Dtype::F16),
-            Dtype::Bf16 | Dtype::F32 => (0, Dtype::Bf16),
             Dtype::F64 => (0, Dtype::F32),
+            _ => (0, Dtype::Bf16),
         },
     };
     shaped_sum(shape, terms, &|x: A| A::from_f64(dtype.round(x.to_f64())))
@@ -165,7 +165,30 @@ impl Recipe for NarrowThroughout {
     }
 
     fn supports(_: Op, dtype: Dtype) -> bool {
-        dtype.accumulator() != dtype
+        dtype.bytes() == 2
+    }
+}
+
+pub(in super::super) struct NarrowResult;
+
+impl Recipe for NarrowResult {
+    const NAME: &'static str = "defect/narrow-result";
+    const SUMMARY: &'static str = "the result is rounded to the half dtype of the logits before it is written in f32";
+    const DEFECT: Option<Defect> = Some(Defect {
+        class: "C40",
+        story: "log-probabilities of bf16 logits have the 8 bits of bf16, whatever type they are handed on in",
+        families: &["ordinary", "wide", "sorted"],
+        report: Some("https://github.com/genlm/genlm-backend/pull/66"),
+    });
+    const EXAMPLES: Option<Examples> =
+        Some(Examples::new("log_softmax bf16:f32 [0, 1]", Some("log_softmax bf16:f32 [0, -inf]")));
+
+    fn supports(_: Op, dtype: Dtype) -> bool {
+        dtype.is_mixed()
+    }
+
+    fn written<A: Real>(row: &Row<A>, output: A) -> A {
+        A::from_f64(row.dtype.input().round(output.to_f64()))
     }
 }
 
@@ -293,7 +316,7 @@ impl Recipe for HalfTotal {
     ));
 
     fn supports(_: Op, dtype: Dtype) -> bool {
-        dtype == Dtype::F16
+        dtype.input() == Dtype::F16
     }
 
     fn log_softmax_vjp<A: Real>(row: &Row<A>) -> Vec<A> {
