@@ -102,7 +102,7 @@ impl Builtin {
             trusted: E::TRUSTED,
             supports: elements::supports::<E>,
             claims: elements::claims,
-            parameter: None,
+            parameter: E::PARAMETER,
             run: elements::run::<E>,
         }
     }
@@ -170,7 +170,7 @@ impl Kernel for Builtin {
 
 /// Every built-in kernel: unstable ones, correct ones, planted defects by group.
 pub fn all() -> &'static [Builtin] {
-    static ALL: [Builtin; 102] = [
+    static ALL: [Builtin; 107] = [
         Builtin::of::<unstable::Naive>(),
         Builtin::of::<unstable::Unfused>(),
         Builtin::of::<unstable::DivisionFree>(),
@@ -191,6 +191,7 @@ pub fn all() -> &'static [Builtin] {
         Builtin::of::<stable::Flash>(),
         Builtin::of::<stable::Split<8>>(),
         Builtin::of_elements::<elements::Branched>(),
+        Builtin::of_elements::<elements::OneBranch>(),
         Builtin::of::<defects::nonfinite::LseUnguardedInfinity>(),
         Builtin::of::<defects::nonfinite::LseWrongInfinity>(),
         Builtin::of::<defects::nonfinite::MaskedByLength>(),
@@ -273,6 +274,10 @@ pub fn all() -> &'static [Builtin] {
         Builtin::of::<defects::shapes::EmptyIsZero>(),
         Builtin::of_elements::<elements::Log1mExpNaive>(),
         Builtin::of_elements::<elements::Log1mExpOneBranch>(),
+        Builtin::of_elements::<elements::SigmoidOverflows>(),
+        Builtin::of_elements::<elements::SoftplusNaive>(),
+        Builtin::of_elements::<elements::SoftplusThreshold>(),
+        Builtin::of_elements::<elements::LogOfSigmoid>(),
     ];
     &ALL
 }
