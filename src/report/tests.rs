@@ -6,7 +6,6 @@ use crate::dtype::Dtype;
 use crate::error::ErrorKind;
 use crate::judge::Verdict;
 use crate::kernel::builtin;
-use crate::op::Op;
 use crate::results::SCHEMA;
 use std::collections::BTreeMap;
 use std::fs;
