@@ -804,7 +804,7 @@ fn elements_reach_their_thresholds_on_either_side_of_0() {
             let place = format.ordinal(dtype.round(at));
             move |x: f64| x.is_finite() && format.ordinal(x).abs_diff(place) <= 3
         };
-        let mut stretches: Vec<(String, Box<dyn Fn(f64) -> bool>)> = vec![("NaN".into(), Box::new(f64::is_nan))];
+        let mut stretches: Vec<Stretch> = vec![("NaN".into(), Box::new(f64::is_nan))];
         for sign in [1.0, -1.0] {
             let mut add =
                 |what: String, holds: Box<dyn Fn(f64) -> bool>| stretches.push((format!("{sign} {what}"), holds));
