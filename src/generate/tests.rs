@@ -792,6 +792,10 @@ fn a_domain_is_reached_in_all_its_parts() {
     }
 }
 
+/// Elements of a kind: what they are, and how to see it.
+type Stretch = (String, Holds);
+type Holds = Box<dyn Fn(f64) -> bool>;
+
 /// Elements on either side of 0: what an op of one element that has a value everywhere is given. The rows of thresholds reach the op's
 /// own and the ends of exp, mirrored too; the rows of other families are as they are for every op.
 #[test]
@@ -806,8 +810,7 @@ fn elements_reach_their_thresholds_on_either_side_of_0() {
         };
         let mut stretches: Vec<Stretch> = vec![("NaN".into(), Box::new(f64::is_nan))];
         for sign in [1.0, -1.0] {
-            let mut add =
-                |what: String, holds: Box<dyn Fn(f64) -> bool>| stretches.push((format!("{sign} {what}"), holds));
+            let mut add = |what: String, holds: Holds| stretches.push((format!("{sign} {what}"), holds));
             op.cuts().iter().for_each(|cut| add(format!("{cut}"), Box::new(near(sign * cut))));
             for used in [format, dtype.accumulator().format()] {
                 let bits = used.precision;
