@@ -64,7 +64,7 @@ pub fn case(
 ) -> Result<Option<Case>> {
     let _standard = Standard::enter();
     let mut draw = Draw::stream(seed, dtype, family, Some(op), index);
-    let logits = extras::in_domain(&mut draw, op, logits);
+    let logits = extras::in_domain(&mut draw, op, dtype, family, logits);
     let others = extras::others(&mut draw, op, dtype, family, &logits, target);
     let made = others.map(|others: Vec<Value>| Case::new(op, dtype, logits, others)).transpose();
     made.map_err(|error| Error::harness(format!("row {index} of {family} gives no case of {op} in {dtype}: {error}")))
@@ -81,7 +81,7 @@ pub(crate) fn any_case(draw: &mut Draw, op: Option<Op>, dtype: Option<Dtype>, ma
     if op.takes_class() && logits.is_empty() {
         logits.push(0.0);
     }
-    let logits = extras::in_domain(draw, op, logits.into());
+    let logits = extras::in_domain(draw, op, dtype, family.name(), logits.into());
     let others = extras::others(draw, op, dtype, family.name(), &logits, None).unwrap_or_default();
     match Case::new(op, dtype, logits, others) {
         Ok(case) => case,

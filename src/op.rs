@@ -65,6 +65,8 @@ pub(crate) struct RowFacts {
 /// See [`ElementDefinition`], whose words these are.
 pub(crate) struct ElementFacts {
     pub domain: (f64, f64),
+    pub cuts: &'static [f64],
+    pub has_tight: bool,
     pub error: fn(&ElementTerms<Magnitude>, f64, Magnitude, Magnitude) -> Magnitude,
 }
 
@@ -100,7 +102,8 @@ impl Facts {
     }
 
     const fn elements<D: ElementDefinition>() -> Self {
-        Self::of::<D>(Kind::Elements(ElementFacts { domain: D::DOMAIN, error: D::error }))
+        let (domain, cuts, has_tight) = (D::DOMAIN, D::CUTS, D::HAS_TIGHT);
+        Self::of::<D>(Kind::Elements(ElementFacts { domain, cuts, has_tight, error: D::error }))
     }
 }
 
@@ -165,6 +168,12 @@ registry! {
     LOG_SOFTMAX_JVP: row log_softmax_jvp::LogSoftmaxJvp,
     /// `log(1 - exp(z_j))` of each element, which is at most 0: n outputs.
     LOG1MEXP: elements log1mexp::Log1mExp,
+    /// `1 / (1 + exp(-z_j))` of each element: n outputs.
+    SIGMOID: elements sigmoid::Sigmoid,
+    /// `log(1 + exp(z_j))` of each element: n outputs.
+    SOFTPLUS: elements softplus::Softplus,
+    /// `-log(1 + exp(-z_j))`, the logarithm of the sigmoid, of each element: n outputs.
+    LOG_SIGMOID: elements log_sigmoid::LogSigmoid,
 }
 
 impl Op {
@@ -224,6 +233,11 @@ impl Op {
     /// Whether the outputs are probabilities, which sum to 1.
     pub(crate) fn is_distribution(self) -> bool {
         self.row().and_then(|facts| facts.sum).is_some_and(|sum| sum.value == 1.0)
+    }
+
+    /// See [`ElementDefinition::CUTS`]; none of a row op.
+    pub(crate) fn cuts(self) -> &'static [f64] {
+        if let Kind::Elements(facts) = &self.facts().kind { facts.cuts } else { &[] }
     }
 
     /// Whether each output depends on the logit at its place only.
@@ -321,6 +335,9 @@ mod tests {
             (7, "log_softmax_vjp"),
             (8, "log_softmax_jvp"),
             (9, "log1mexp"),
+            (10, "sigmoid"),
+            (11, "softplus"),
+            (12, "log_sigmoid"),
         ];
         assert_eq!(codes[..known.len()], known);
         let distinct: std::collections::BTreeSet<u8> = Op::ALL.iter().map(|op| op.code()).collect();

@@ -20,7 +20,8 @@ What a function takes and returns depends on its op. Arrays have one dimension a
 In f16:f32 and bf16:f32 the arguments are of the half dtype, and f32 is returned.
 
     op                                              arguments                       returns
-    softmax, log_softmax, log1mexp                  logits                          n values
+    softmax, log_softmax                            logits                          n values
+    log1mexp, sigmoid, softplus, log_sigmoid        elements                        n values
     logsumexp                                       logits                          1 value
     cross_entropy                                   logits, target, smoothing       1 value
     cross_entropy_grad                              logits, target, smoothing       n values
@@ -63,7 +64,7 @@ sys.stdout = sys.stderr
 TARGET_OPS = ("cross_entropy", "cross_entropy_grad")
 DIRECTIONS = {"softmax_vjp": "cotangent", "softmax_jvp": "tangent", "log_softmax_vjp": "cotangent", "log_softmax_jvp": "tangent"}
 SCALAR_OPS = ("logsumexp", "cross_entropy")
-OPS = ("logsumexp", "softmax", "log_softmax", *TARGET_OPS, *DIRECTIONS, "log1mexp")
+OPS = ("logsumexp", "softmax", "log_softmax", *TARGET_OPS, *DIRECTIONS, "log1mexp", "sigmoid", "softplus", "log_sigmoid")
 
 # Little-endian, as binary frames have them. bf16 joins them where ml_dtypes is installed.
 DTYPES = {"f16": np.dtype("<f2"), "f32": np.dtype("<f4"), "f64": np.dtype("<f8")}

@@ -59,7 +59,7 @@ pub(super) fn plain(op: Op, dtype: Dtype) -> Vec<Case> {
 
 /// The cases of an op in a dtype: for each row one or two of what the op takes besides. The same for every kernel.
 pub(crate) fn battery(op: Op, dtype: Dtype) -> Vec<Case> {
-    cases(op, dtype, if op.is_elementwise() { elements() } else { rows() })
+    cases(op, dtype, if op.is_elementwise() { elements(op) } else { rows() })
 }
 
 fn cases(op: Op, dtype: Dtype, rows: impl IntoIterator<Item = Vec<f64>>) -> Vec<Case> {
@@ -163,11 +163,14 @@ pub(super) fn lengths(op: Op, dtype: Dtype) -> Vec<Case> {
     if op.is_elementwise() { Vec::new() } else { (1..=LONGEST).flat_map(row).filter_map(case).collect() }
 }
 
-/// The elements, one by one.
-fn elements() -> Vec<Vec<f64>> {
+/// The elements, one by one: those of every op, and some on either side of each threshold that this one has besides.
+fn elements(op: Op) -> Vec<Vec<f64>> {
+    const BESIDE: [f64; 4] = [-0.5, 0.125, 0.5, 1.5];
     let small = (1..=60).step_by(3).map(|k| 0.5f64.powi(k));
     let elements = small.chain([0.3, 0.7, 2.0]).chain(LEVELS).chain(FAR).flat_map(|x| [x, -x]);
-    elements.chain([0.0, -0.0, f64::INFINITY, f64::NEG_INFINITY, f64::NAN]).map(|x| vec![x]).collect()
+    let elements = elements.chain([0.0, -0.0, f64::INFINITY, f64::NEG_INFINITY, f64::NAN]);
+    let own = op.cuts().iter().flat_map(|cut| BESIDE.map(|by| cut + by)).flat_map(|x| [x, -x]);
+    elements.chain(own).map(|x| vec![x]).collect()
 }
 
 #[cfg(test)]

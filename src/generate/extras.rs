@@ -3,7 +3,7 @@
 
 use super::draw::Draw;
 use super::families::finite_value;
-use super::solve::SolvedSoftmax;
+use super::solve::{Edge, SolvedSoftmax, absorption_gap, edges};
 use crate::case::{Value, largest_direction, widest_direction};
 use crate::dtype::{Dtype, Format, ldexp};
 use crate::op::definition::Cancels;
@@ -110,16 +110,61 @@ const MOST_ELEMENTS: usize = 300;
 /// One element in so many stays outside of the domain, where NaN is due.
 const OUTSIDE: u64 = 16;
 
-/// The row as an op takes it: for an elementwise op no more than [`MOST_ELEMENTS`], and nearly all within the domain.
-pub(super) fn in_domain(draw: &mut Draw, op: Op, logits: Arc<[f64]>) -> Arc<[f64]> {
+/// The family of logits whose rows have an elementwise op's own thresholds, where it has some.
+const OF_THRESHOLDS: &str = "thresholds";
+
+/// The row as an op takes it: for an elementwise op no more than [`MOST_ELEMENTS`], and nearly all within the domain. In rows of
+/// thresholds every other element is one of the op's own, where it has some.
+pub(super) fn in_domain(draw: &mut Draw, op: Op, dtype: Dtype, family: &str, logits: Arc<[f64]>) -> Arc<[f64]> {
     let Kind::Elements(facts) = &op.facts().kind else { return logits };
     let (least, largest) = facts.domain;
+    let thresholds = (family == OF_THRESHOLDS && !facts.cuts.is_empty()).then(|| Thresholds::of(dtype, facts.cuts));
     let folded = |&z: &f64| {
+        if let Some(thresholds) = &thresholds
+            && draw.chance(2)
+        {
+            return thresholds.draw(draw);
+        }
         let mirrored = -z;
         let helps = !(least..=largest).contains(&z) && (least..=largest).contains(&mirrored);
         if helps && !draw.chance(OUTSIDE) { mirrored } else { z }
     };
     logits.iter().take(MOST_ELEMENTS).map(folded).collect()
+}
+
+/// Where the functions of an element change their way, as distances from 0.
+struct Thresholds {
+    dtype: Dtype,
+    /// Those of the op.
+    cuts: &'static [f64],
+    /// Those of exp.
+    edges: &'static [f64],
+    /// Where an exponential beside 1 is half of its last digit, or has half of its digits.
+    absorbed: [f64; 4],
+}
+
+impl Thresholds {
+    fn of(dtype: Dtype, cuts: &'static [f64]) -> Self {
+        let [own, wider] = [dtype.format(), dtype.accumulator().format()].map(absorption_gap);
+        Self { dtype, cuts, edges: edges(dtype), absorbed: [own, own / 2.0, wider, wider / 2.0] }
+    }
+
+    /// An element within some ulps of one, or one where exponentials are subnormal; of either sign.
+    fn draw(&self, draw: &mut Draw) -> f64 {
+        let beside = draw.below(4);
+        let size = match beside {
+            0 => draw.choose(self.cuts),
+            1 => draw.choose(self.edges).abs(),
+            2 => draw.choose(&self.absorbed),
+            _ => {
+                let of_one = draw.choose(&[&self.edges[..Edge::ALL.len()], &self.edges[Edge::ALL.len()..]]);
+                let at = |edge: Edge| of_one[Edge::ALL.iter().position(|&known| known == edge).unwrap_or(0)].abs();
+                draw.uniform_in(at(Edge::LeastNormal), at(Edge::Zero))
+            }
+        };
+        let steps = if beside == 3 { 0 } else { draw.between(-3, 3) };
+        draw.sign() * self.dtype.format().step(finite_value(self.dtype, size), steps)
+    }
 }
 
 fn preferred<'a>(table: &[(&str, &'a str)], family: &str) -> Option<&'a str> {

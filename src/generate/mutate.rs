@@ -11,14 +11,14 @@
 
 use super::draw::Draw;
 use super::families::finite_value;
-use super::solve::{self, Edge};
+use super::solve;
+pub(crate) use super::solve::edges;
 use super::{any_row, extras};
 use crate::case::{Case, Draft, DraftValue, widest_direction};
 use crate::dtype::{Dtype, Format, exponent, ldexp};
 #[cfg(feature = "arbitrary")]
 use crate::op::Op;
 use crate::op::signature::Role;
-use std::sync::LazyLock;
 
 /// The most steps of one mutation. Each further one is half as likely as the one before.
 const MOST_STEPS: usize = 5;
@@ -134,17 +134,6 @@ pub(crate) fn recast(case: &Case, op: Op, dtype: Dtype, draw: &mut Draw, max_len
         new_others(&mut mutation);
     }
     mutation.into_case()
-}
-
-/// Every edge of exp in the dtype and in its accumulator, as values of the dtype. They are computed once.
-pub(crate) fn edges(dtype: Dtype) -> &'static [f64] {
-    static EDGES: LazyLock<[Vec<f64>; Dtype::ALL.len()]> = LazyLock::new(|| {
-        Dtype::ALL.map(|dtype| {
-            let formats = [dtype.format(), dtype.accumulator().format()];
-            formats.iter().flat_map(|&format| Edge::ALL.map(|edge| dtype.round(edge.of(format)))).collect()
-        })
-    });
-    &EDGES[dtype as usize]
 }
 
 /// Whether two cases are the same bit for bit, NaN being NaN.
@@ -272,9 +261,13 @@ impl<'a> Mutation<'a> {
         range(self.draw, self.draft.len())
     }
 
-    /// An edge of exp in the dtype or in its accumulator, within some ulps.
+    /// An edge of exp in the dtype or in its accumulator, or a threshold that the op has besides, of either sign, within some ulps.
     fn edge(&mut self) -> f64 {
-        let edge = self.draw.choose(edges(self.dtype()));
+        let cuts = self.draft.op.cuts();
+        let edge = match cuts {
+            [_, ..] if self.draw.chance(2) => finite_value(self.dtype(), self.draw.sign() * self.draw.choose(cuts)),
+            _ => self.draw.choose(edges(self.dtype())),
+        };
         self.format.step(edge, self.draw.between(-3, 3))
     }
 

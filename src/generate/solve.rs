@@ -1,8 +1,9 @@
 //! The few equations that generators solve, by MPFR: correctly rounded, so that rows are the same on every machine, which the
 //! exp and log of a system's mathematical library would not promise.
 
-use crate::dtype::{Format, ldexp};
+use crate::dtype::{Dtype, Format, ldexp};
 use rug::Float;
+use std::sync::LazyLock;
 
 /// Bits of the intermediate values; enough to see the residual of an equation solved in f64.
 const BITS: u32 = 128;
@@ -81,6 +82,17 @@ impl Edge {
     }
 }
 
+/// Every edge of exp in the dtype, in the order of [`Edge::ALL`], and in its accumulator, as values of the dtype. They are computed once.
+pub(crate) fn edges(dtype: Dtype) -> &'static [f64] {
+    static EDGES: LazyLock<[Vec<f64>; Dtype::ALL.len()]> = LazyLock::new(|| {
+        Dtype::ALL.map(|dtype| {
+            let formats = [dtype.format(), dtype.accumulator().format()];
+            formats.iter().flat_map(|&format| Edge::ALL.map(|edge| dtype.round(edge.of(format)))).collect()
+        })
+    });
+    &EDGES[dtype as usize]
+}
+
 /// The softmax of a row, to more digits than any dtype.
 pub(super) struct SolvedSoftmax {
     weights: Vec<Float>,
@@ -133,7 +145,6 @@ pub(super) fn absorption_gap(format: Format) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dtype::Dtype;
 
     #[test]
     fn edges_are_the_known_ones() {

@@ -794,3 +794,65 @@ fn a_domain_is_reached_in_all_its_parts() {
         assert!(outside * 10 < elements, "{dtype}: {outside} of {elements} are outside");
     }
 }
+
+/// Elements of a kind: what they are, and how to see it.
+type Stretch = (String, Holds);
+type Holds = Box<dyn Fn(f64) -> bool>;
+
+/// Elements on either side of 0: what an op of one element that has a value everywhere is given. The rows of thresholds reach the op's
+/// own and the ends of exp, mirrored too; the rows of other families are as they are for every op.
+#[test]
+fn elements_reach_their_thresholds_on_either_side_of_0() {
+    for (op, dtype) in
+        [Op::SIGMOID, Op::SOFTPLUS, Op::LOG_SIGMOID].into_iter().flat_map(|op| Dtype::ALL.map(|d| (op, d)))
+    {
+        let format = dtype.format();
+        let near = move |at: f64| {
+            let place = format.ordinal(dtype.round(at));
+            move |x: f64| x.is_finite() && format.ordinal(x).abs_diff(place) <= 3
+        };
+        let mut stretches: Vec<Stretch> = vec![("NaN".into(), Box::new(f64::is_nan))];
+        for sign in [1.0, -1.0] {
+            let mut add = |what: String, holds: Holds| stretches.push((format!("{sign} {what}"), holds));
+            op.cuts().iter().for_each(|cut| add(format!("{cut}"), Box::new(near(sign * cut))));
+            for used in [format, dtype.accumulator().format()] {
+                let bits = used.precision;
+                for edge in Edge::ALL {
+                    add(format!("{edge:?} of {bits} bits"), Box::new(near(sign * edge.of(used).abs())));
+                }
+                let (at, half) = (near(sign * absorption_gap(used)), near(sign * absorption_gap(used) / 2.0));
+                add(format!("the gap of {bits} bits"), Box::new(move |x| at(x) || half(x)));
+                let between = -Edge::LeastNormal.of(used)..-Edge::Zero.of(used);
+                add(format!("where exp is subnormal in {bits} bits"), Box::new(move |x| between.contains(&(sign * x))));
+            }
+            let (least_normal, largest) = (format.least_normal(), format.largest());
+            add("subnormal".into(), Box::new(move |x| x * sign > 0.0 && x.abs() < least_normal));
+            add("0".into(), Box::new(move |x| x == 0.0 && x.is_sign_negative() == (sign < 0.0)));
+            add("ordinary".into(), Box::new(move |x| (0.5..3.0).contains(&(x * sign))));
+            add("the largest".into(), Box::new(move |x| x == sign * largest));
+            add("infinity".into(), Box::new(move |x| x == sign * f64::INFINITY));
+        }
+        let mut seen = vec![0; stretches.len()];
+        // NaN and infinities at the first places of rows that have elements with a value, too.
+        let special: [fn(f64) -> bool; 3] = [f64::is_nan, |x| x == f64::INFINITY, |x| x == f64::NEG_INFINITY];
+        let mut placed = [[0; 8]; 3];
+        for &family in Family::all().iter().filter(|family| !family.is_slow()) {
+            for index in 0..100 {
+                let logits: Arc<[f64]> = row(family, dtype, SEED, index, 300).into();
+                let case = case(op, dtype, family.name(), SEED, index, logits.clone(), None).unwrap().unwrap();
+                assert!(family.name() == "thresholds" || bits(case.logits()) == bits(&logits), "{op} {dtype} {family}");
+                for (count, (_, holds)) in seen.iter_mut().zip(&stretches) {
+                    *count += case.logits().iter().filter(|&&z| holds(z)).count();
+                }
+                let is_beside = case.logits().iter().any(|z| z.is_finite());
+                for (counts, is_special) in placed.iter_mut().zip(special).filter(|_| is_beside) {
+                    counts.iter_mut().zip(case.logits()).for_each(|(count, &z)| *count += usize::from(is_special(z)));
+                }
+            }
+        }
+        let missed: Vec<&String> =
+            stretches.iter().zip(&seen).filter(|(_, count)| **count < 4).map(|((what, _), _)| what).collect();
+        assert!(missed.is_empty() && seen.len() > 60, "{op} {dtype}: {missed:?}");
+        assert!(placed.iter().flatten().all(|&count| count >= 4), "{op} {dtype}: {placed:?}");
+    }
+}

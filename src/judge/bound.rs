@@ -112,7 +112,7 @@ impl Bounds {
             Kind::Elements(facts) => {
                 let format = case.output_format();
                 let size = |j: usize| value(truth, j).map(|value| value.magnitude(format));
-                of_elements(case, claims, &truth.anatomy.weights, &size, facts.error)
+                of_elements(case, claims, &truth.anatomy.weights, &size, facts.has_tight, facts.error)
             }
         }
     }
@@ -193,23 +193,25 @@ impl Visitor for OfNear<'_> {
     }
 
     fn elements<D: ElementDefinition>(self) -> Bounds<f64> {
-        of_elements(self.case, self.claims, &self.near.row.weights, &|j| self.size(j), D::error::<f64>)
+        let size = |j: usize| self.size(j);
+        of_elements(self.case, self.claims, &self.near.row.weights, &size, D::HAS_TIGHT, D::error::<f64>)
     }
 }
 
-/// Every element has the same bound whatever the row; that of the textbook is the tight one. `weights` are upper bounds of `exp(-|z|)`,
-/// and `size` tells the size of an output, none where there is no finite value.
+/// Every element has the same bound whatever the row; that of the textbook is the tight one, but for the ops that have a tight one.
+/// `weights` are upper bounds of `exp(-|z|)`, and `size` tells the size of an output, none where there is no finite value.
 fn of_elements<S: Size>(
     case: &Case,
     claims: &Claims,
     weights: &[S],
     size: &impl Fn(usize) -> Option<S>,
+    has_tight: bool,
     error: impl Fn(&ElementTerms<S>, f64, S, S) -> S,
 ) -> Bounds<S> {
     let accumulator = claims.accumulator(case.dtype()).format();
     let u = accumulator.unit_roundoff();
     let eta = least(claims, accumulator);
-    let terms = ElementTerms {
+    let terms = |is_tight: bool| ElementTerms {
         u,
         exp: claims.exp,
         exp_argument: claims.exp_argument,
@@ -218,16 +220,22 @@ fn of_elements<S: Size>(
         log1p: claims.log1p,
         eta,
         flushed: if claims.flush_to_zero { eta } else { S::ZERO },
+        beyond: S::of(1.0).shifted(-(accumulator.emax + 1)),
+        is_tight,
     };
     let finish = Finish::new(case, 1.0 + 4.0 * (11.0 * u), 8);
-    let bound = |(j, &z): (usize, &f64)| match size(j).filter(|_| z.is_finite()) {
-        Some(size) => finish.bound(size, |size| error(&terms, z, weights[j], size)),
-        // Outside of the domain, but for what may be flushed into it.
-        None if z != 0.0 && S::of(if z.is_finite() { z } else { 1.0 }) < terms.flushed => S::INFINITY,
-        None => S::ZERO,
+    let bounds = |terms: &ElementTerms<S>| -> Vec<S> {
+        let bound = |(j, &z): (usize, &f64)| match size(j).filter(|_| z.is_finite()) {
+            Some(size) => finish.bound(size, |size| error(terms, z, weights[j], size)),
+            // Outside of the domain, but for what may be flushed into it.
+            None if z != 0.0 && S::of(if z.is_finite() { z } else { 1.0 }) < terms.flushed => S::INFINITY,
+            None => S::ZERO,
+        };
+        case.logits().iter().enumerate().map(bound).collect()
     };
-    let textbook: Vec<S> = case.logits().iter().enumerate().map(bound).collect();
-    Bounds { tight: Some(textbook.clone()), half_digits: None, textbook, overflow_is_forgiven: false, sum: 0.0 }
+    let textbook = bounds(&terms(claims.tight));
+    let tight = if has_tight && !claims.tight { bounds(&terms(true)) } else { textbook.clone() };
+    Bounds { tight: Some(tight), half_digits: None, textbook, overflow_is_forgiven: false, sum: 0.0 }
 }
 
 /// The size of a value as a [`Rounded`] tells it: one that rounds away from 0 may lie in the binade of what it rounds to.

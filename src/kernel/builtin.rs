@@ -102,7 +102,7 @@ impl Builtin {
             trusted: E::TRUSTED,
             supports: elements::supports::<E>,
             claims: elements::claims,
-            parameter: None,
+            parameter: E::PARAMETER,
             run: elements::run::<E>,
         }
     }
@@ -177,7 +177,7 @@ impl Kernel for Builtin {
 
 /// Every built-in kernel: unstable ones, correct ones, planted defects by group.
 pub fn all() -> &'static [Builtin] {
-    static ALL: [Builtin; 103] = [
+    static ALL: [Builtin; 108] = [
         Builtin::of::<unstable::Naive>(),
         Builtin::of::<unstable::Unfused>(),
         Builtin::of::<unstable::DivisionFree>(),
@@ -198,6 +198,7 @@ pub fn all() -> &'static [Builtin] {
         Builtin::of::<stable::Flash>(),
         Builtin::of::<stable::Split<8>>(),
         Builtin::of_elements::<elements::Branched>(),
+        Builtin::of_elements::<elements::OneBranch>(),
         Builtin::of::<defects::nonfinite::LseUnguardedInfinity>(),
         Builtin::of::<defects::nonfinite::LseWrongInfinity>(),
         Builtin::of::<defects::nonfinite::MaskedByLength>(),
@@ -281,6 +282,10 @@ pub fn all() -> &'static [Builtin] {
         Builtin::of::<defects::shapes::EmptyIsZero>(),
         Builtin::of_elements::<elements::Log1mExpNaive>(),
         Builtin::of_elements::<elements::Log1mExpOneBranch>(),
+        Builtin::of_elements::<elements::SigmoidOverflows>(),
+        Builtin::of_elements::<elements::SoftplusNaive>(),
+        Builtin::of_elements::<elements::SoftplusThreshold>(),
+        Builtin::of_elements::<elements::LogOfSigmoid>(),
     ];
     &ALL
 }

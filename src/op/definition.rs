@@ -56,8 +56,8 @@ pub(crate) trait RowDefinition: Definition {
     /// size. The formulas are derived in `judge::bound`.
     fn error<S: Size>(terms: &RowTerms<S>, j: usize, size: S) -> S;
 
-    /// Whether the textbook overflows on an ordinary row although the value is finite, besides the sums of a direction: then +inf is forgiven.
-    /// `overflows` says whether a number overflows the accumulator when it is rounded to it.
+    /// Whether the textbook overflows on an ordinary row although the value is finite, besides the sums of a direction: then +inf is
+    /// forgiven. `overflows` says whether a number overflows the accumulator when it is rounded to it.
     fn overflows(terms: &OverflowTerms, overflows: &dyn Fn(f64) -> bool) -> bool;
 
     /// What output `j` can be where several logits are +inf and it has no limit: the least and the largest number.
@@ -68,6 +68,12 @@ pub(crate) trait RowDefinition: Definition {
 pub(crate) trait ElementDefinition: Definition {
     /// The least and the largest argument that has a value; NaN is due beyond.
     const DOMAIN: (f64, f64);
+    /// Arguments, of either sign, at which implementations change their way or stop: rows of thresholds have elements beside them, and
+    /// beside the ends of exp on either side of 0. None where the thresholds of rows, mirrored into the domain, are those of the op as
+    /// well.
+    const CUTS: &'static [f64];
+    /// Whether the tight bound is another than that of the textbook.
+    const HAS_TIGHT: bool;
 
     /// The output at an argument within the domain.
     fn output<T: ElementTier>(tier: &T, x: f64) -> T::Number;

@@ -22,6 +22,8 @@ impl Definition for Log1mExp {
 
 impl ElementDefinition for Log1mExp {
     const DOMAIN: (f64, f64) = (f64::NEG_INFINITY, 0.0);
+    const CUTS: &'static [f64] = &[];
+    const HAS_TIGHT: bool = false;
 
     fn output<T: ElementTier>(t: &T, x: f64) -> T::Number {
         if x > -1.0 { t.log(-t.expm1(x)) } else { t.log1p(-t.exp(x)) }

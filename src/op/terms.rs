@@ -185,4 +185,50 @@ pub(crate) struct ElementTerms<S> {
     pub eta: S,
     /// What reading a number may lose to underflow: nothing, or `eta` where it is flushed to zero.
     pub flushed: S,
+    /// `1 / Omega`, with `Omega` the power of two beyond the largest number of the accumulator.
+    pub beyond: S,
+    /// Whether it is the tight bound that is asked for.
+    pub is_tight: bool,
+}
+
+impl<S: Size> ElementTerms<S> {
+    /// The relative error of `exp` at this distance from 0, on either side: `c_e u`, and what the argument of a power of 2 errs.
+    pub fn exp_error(&self, distance: f64) -> f64 {
+        self.exp * self.u + argument_error(self.exp_argument, self.u, distance)
+    }
+
+    /// The absolute error of a sigmoid of this size. With `w = exp(-|z|)`, an upper bound of which is the weight, and `S = 1 + w`:
+    ///
+    /// ```text
+    /// p ([z < 0] c_e u + (w / S) c_e u + 2 u) + eta (1 + 1 / S), textbook: + [z < 0] / Omega
+    /// ```
+    ///
+    /// `w / S` and `1 / S` err by `c_e u` of the exp above, which is not there for `z >= 0`, by `(w / S) c_e u` of the exp below, and by
+    /// the sum and the quotient; `1 / (1 + exp(-z))` of a negative z errs by `c_e u / S` and these. An underflow of the exp, or of the
+    /// quotient, is an eta each. The last term is what `1 / (1 + exp(-z))` loses where the exp overflows: there `p < exp(z)` is no more
+    /// than `1 / Omega` but for the roundings that are counted. The tight bound, which both branches earn, does not forgive it.
+    ///
+    /// Where subnormal numbers are flushed, a z that is read as 0 moves the sigmoid by a quarter of an eta, where nothing else underflows.
+    pub fn sigmoid_error(&self, z: f64, weight: S, p: S) -> S {
+        let w = weight.to_f64();
+        let reciprocal = 1.0 / (1.0 + w);
+        let exp_error = self.exp_error(z.abs());
+        let (above, beyond) = if z < 0.0 { (exp_error, self.beyond) } else { (0.0, S::ZERO) };
+        let relative = above + w * reciprocal * exp_error + 2.0 * self.u;
+        let error = p * S::of(relative) + self.eta * S::of(1.0 + reciprocal);
+        if self.is_tight { error } else { error + beyond }
+    }
+
+    /// The absolute error of `log1p(w)`, `w = exp(-d)`, an upper bound of which is the weight: `c_1p u log1p(w) + (w / S) c_e u + eta`,
+    /// since the derivative of `log(1 + w)` is `1 / S`.
+    ///
+    /// Where subnormal numbers are flushed, an exp that is 0 loses less than eta and has the logarithm 0; one that is not has a logarithm
+    /// that may be; and a d that is read as 0 moves the logarithm by half of it, where nothing else is small.
+    pub fn log1p_error(&self, d: f64, weight: S) -> S {
+        let w = weight.to_f64();
+        // More than log1p(w) / w, by 1 % at most for w <= 1: the derivatives of w (6 + w) / (6 + 4 w) and of log1p(w) differ by
+        // 4 w^3 / ((6 + 4 w)^2 (1 + w)).
+        let ratio = (6.0 + w) / (6.0 + 4.0 * w);
+        weight * S::of(self.log1p * self.u * ratio + self.exp_error(d) / (1.0 + w)) + self.eta
+    }
 }

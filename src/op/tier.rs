@@ -72,8 +72,10 @@ pub(crate) trait RowTier {
 /// The functions of an element.
 pub(crate) trait ElementTier {
     /// A number of which the tier may know only an enclosure.
-    type Number: Number;
+    type Number: Number + Clone;
 
+    /// The number `x`, which may be infinite.
+    fn exact(&self, x: f64) -> Self::Number;
     /// `exp(x)`, `x <= 0`.
     fn exp(&self, x: f64) -> Self::Number;
     /// `exp(x) - 1`, `x <= 0`.
@@ -82,4 +84,19 @@ pub(crate) trait ElementTier {
     fn log(&self, x: Self::Number) -> Self::Number;
     /// `log(1 + x)`, `x >= -1`.
     fn log1p(&self, x: Self::Number) -> Self::Number;
+    /// `1 / x`, `x >= 1`.
+    fn reciprocal(&self, x: Self::Number) -> Self::Number;
+    /// `base + rest` of a rest with the sign of `sign`, as [`RowTier::beside`].
+    fn beside(&self, base: f64, rest: Self::Number, sign: f64) -> Self::Number;
+
+    /// `exp(x) / (1 + exp(x))`, `x <= 0`: the sigmoid where it is at most 1/2.
+    fn tail(&self, x: f64) -> Self::Number {
+        let weight = self.exp(x);
+        weight.clone() * self.reciprocal(self.exact(1.0) + weight)
+    }
+
+    /// `(1 - exp(x)) / (1 + exp(x))`, `x <= 0`: twice what the sigmoid lacks of 1/2 there.
+    fn shortfall(&self, x: f64) -> Self::Number {
+        -self.expm1(x) * self.reciprocal(self.exact(1.0) + self.exp(x))
+    }
 }

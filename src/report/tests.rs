@@ -6,7 +6,6 @@ use crate::dtype::Dtype;
 use crate::error::ErrorKind;
 use crate::judge::Verdict;
 use crate::kernel::builtin;
-use crate::op::Op;
 use crate::results::SCHEMA;
 use std::collections::BTreeMap;
 use std::fs;
@@ -224,12 +223,12 @@ fn the_page_is_whole_escaped_and_loads_nothing() {
     for (k, kernel) in html_order(&results).iter().enumerate() {
         let name = if kernel.starts_with('<') { ESCAPED } else { kernel };
         assert!(page.contains(&format!("id=k{k} data-k=\"{name}\"")), "{kernel}");
-        for (dtype, op) in Dtype::PLAIN.into_iter().flat_map(|dtype| Op::ALL.iter().map(move |op| (dtype, op))) {
+        for (dtype, op) in Dtype::PLAIN.into_iter().flat_map(|dtype| sample::OPS.iter().map(move |op| (dtype, op))) {
             let anchor = format!("k{k}-{dtype}-{op}");
             assert_eq!((links.get(&*anchor), figures.get(&*anchor)), (Some(&1), Some(&1)), "{anchor}");
         }
     }
-    assert_eq!(figures.len(), results.settings.kernels.len() * Dtype::PLAIN.len() * Op::ALL.len());
+    assert_eq!(figures.len(), results.settings.kernels.len() * Dtype::PLAIN.len() * sample::OPS.len());
     for target in links.keys() {
         assert!(ids.contains_key(target), "a link leads nowhere: #{target}");
     }
@@ -251,7 +250,7 @@ fn html_order(results: &Results) -> Vec<String> {
 #[test]
 fn the_largest_page_stays_usable() {
     let results = sample::results(17);
-    assert_eq!((results.settings.kernels.len(), results.cells.len()), (25, 25 * Op::ALL.len() * 4 * 24));
+    assert_eq!((results.settings.kernels.len(), results.cells.len()), (25, 25 * sample::OPS.len() * 4 * 24));
     let page = html::page(&results, None, None);
     assert!(page.len() < LARGEST_PAGE, "{} bytes", page.len());
     check_balanced(&page);
@@ -313,11 +312,11 @@ fn the_headline_says_what_was_found() {
 #[test]
 fn what_did_not_run_has_no_column() {
     let mut results = sample::results(1);
-    let ran = |op, dtype| (op, dtype) == (Op::LOG_SOFTMAX, Dtype::F32);
+    let ran = |op, dtype| (op, dtype) == (crate::Op::LOG_SOFTMAX, Dtype::F32);
     results.cells.retain(|cell| ran(cell.op, cell.dtype));
     results.curves.retain(|curve| ran(curve.op, curve.dtype));
     results.findings.retain(|finding| ran(finding.op, finding.dtype));
-    assert_eq!((results.settings.ops.len(), results.settings.dtypes.len()), (Op::ALL.len(), Dtype::PLAIN.len()));
+    assert_eq!((results.settings.ops.len(), results.settings.dtypes.len()), (sample::OPS.len(), Dtype::PLAIN.len()));
     let summary = markdown::summary(&results, None, None);
     assert!(summary.contains("\n## f32\n\n| kernel | log_softmax |\n|---|---|\n"), "{summary}");
     let page = html::page(&results, None, None);

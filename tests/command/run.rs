@@ -164,7 +164,7 @@ fn a_search_is_a_family_of_its_own_that_shards_share_and_a_gate_refuses() {
     assert_eq!(results["settings"]["search"], 60);
     let of_search: Vec<&Value> =
         results["cells"].as_array().expect("cells").iter().filter(|cell| cell["family"] == "search").collect();
-    assert_eq!(of_search.len(), 2 * 4);
+    assert_eq!(of_search.len(), 2 * 6);
     assert!(of_search.iter().all(|cell| cell["cases"] == 60));
     for shard in ["1/2", "2/2"] {
         place.ok(&with(&args, &["--shard", shard, "--out", &shard.replace('/', "-")]));

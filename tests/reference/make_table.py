@@ -374,10 +374,13 @@ def from_ball(value, negative, ball, form):
 OPS = [
     "logsumexp", "softmax", "log_softmax", "cross_entropy", "cross_entropy_grad",
     "softmax_vjp", "softmax_jvp", "log_softmax_vjp", "log_softmax_jvp",
-    "log1mexp",
+    "log1mexp", "sigmoid", "softplus", "log_sigmoid",
 ]  # fmt: skip
 # Ops whose outputs are a function of one element each, by that function.
-ELEMENTWISE = {"log1mexp": lambda x: log1mexp(x)}
+ELEMENTWISE = {
+    "log1mexp": lambda x: log1mexp(x), "sigmoid": lambda x: sigmoid(x),
+    "softplus": lambda x: softplus(x), "log_sigmoid": lambda x: log_sigmoid(x),
+}  # fmt: skip
 TAKES_TARGET = {"cross_entropy", "cross_entropy_grad"}
 SCALAR = {"logsumexp", "cross_entropy"}
 DIRECTION = {
@@ -394,6 +397,32 @@ def log1mexp(x):
     if x == 0:
         return -INF
     return exact(0) if x == -INF else Logarithm({fmpq(0): fmpq(1), rational(x): fmpq(-1)})
+
+
+def two_logits(x):
+    """The exponential sum 1 + exp(x)."""
+    return collect([(fmpq(0), fmpq(1)), (rational(x), fmpq(1))])
+
+
+def sigmoid(x):
+    """exp(x) / (1 + exp(x))."""
+    if not math.isfinite(x):
+        return x if math.isnan(x) else exact(1 if x > 0 else 0)
+    return Quotient({rational(x): fmpq(1)}, two_logits(x))
+
+
+def softplus(x):
+    """log(1 + exp(x))."""
+    if not math.isfinite(x):
+        return exact(0) if x == -INF else x
+    return Logarithm(two_logits(x))
+
+
+def log_sigmoid(x):
+    """-log(1 + exp(-x))."""
+    if not math.isfinite(x):
+        return exact(0) if x == INF else x
+    return Negative(Logarithm(two_logits(-x)))
 
 
 def truth(op, z, target=None, smoothing=None, direction=None):
@@ -809,6 +838,19 @@ def traps():
         yield "log1mexp", f, [-f.least, -2 * f.least, f.round(-(2.0**-f.p)), f.round(-1e-3)], None, None, None
         yield "log1mexp", f, [f.round(x) for x in (-16.6, -36.7, -103.9, -745.1, -3000.0, -f.largest)], None, None, None
         yield "log1mexp", f, [0.0, -0.0, -INF, INF, NAN, 1.0, f.least], None, None, None
+        # Functions of one element on either side of 0: where they are beside a number of the format (1/2, 1, z itself, 0), where exp
+        # ends, and where libraries change their way.
+        for op in ("sigmoid", "softplus", "log_sigmoid"):
+            for size in (
+                (f.least, 2 * f.least, 2.0**-f.p, 1e-3), (0.25, f.step(0.25, 1), f.step(0.25, -1), math.log(2)),
+                (1.0, 2.0, 8.0, 16.0), (16.6, 17.3, 20.0, f.step(20.0, 1)), (33.3, 36.7, 37.5, 64.0), (103.9, 104.0, 128.0, 512.0),
+                (708.4, 709.7, 709.8, 745.1), (745.2, 1024.0, 3000.0, 4096.0), (7.4e8, 1e10, 2.0**40, 1e300), (f.largest, f.largest / 2),
+                THRESHOLDS[f.name],
+            ):
+                size = [clip(f, x) for x in size]
+                yield op, f, size, None, None, None
+                yield op, f, [-x for x in size], None, None, None
+            yield op, f, [0.0, -0.0, -INF, INF, NAN], None, None, None
     yield "cross_entropy", f32, [16777216.0, -1.0], 1, 0.0, None
     yield "log_softmax", f16, [4096.0, -2.0], None, None, None
     yield "log_softmax", f16, [4096.0, 2.0], None, None, None
@@ -867,13 +909,18 @@ def drawn(formats, most):
     for kind, rows in KINDS:
         for f in formats:
             for op in OPS:
-                for k in range(min(rows, most)):
+                # What a kind is about in a row is mostly nothing to one element: half of them will do.
+                enough = rows if op == "log1mexp" or op not in ELEMENTWISE else (rows + 1) // 2
+                for k in range(min(enough, most)):
                     r = random.Random(f"{SEED} {kind.__name__} {f.name} {op} {k}")
                     # The number of a row starts elsewhere for each op, so that few rows still meet all variants.
                     z = kind(f, r, k + rows * OPS.index(op))
-                    if op in ELEMENTWISE:
+                    if op == "log1mexp":
                         # Few, and nearly all where they have a value.
                         z = [x if r.randrange(12) == 0 else -abs(x) for x in z[:8]]
+                    elif op in ELEMENTWISE:
+                        # Few, on either side of 0.
+                        z = [x if r.randrange(2) else -x for x in z[:4]]
                     if op in TAKES_TARGET and not z:
                         continue
                     target = a_target(r, z) if op in TAKES_TARGET else None
@@ -905,7 +952,7 @@ def main():
         table.writelines(lines)
     size = sum(map(len, lines))
     print(f"{len(lines)} cases, {sum(l.count(':') for l in lines)} outputs, {size} bytes; ties {TIES}, beside a midpoint {STICKY}")
-    assert len(lines) >= 2500 and size <= 1 << 20
+    assert len(lines) >= 2500 and size <= 2 << 20
 
 
 if __name__ == "__main__":

@@ -81,8 +81,20 @@ impl Textbook {
                 let far = |x: A| (A::ZERO - x.exp_as(self.exp)).ln_1p();
                 z.iter().map(|&x| if x > A::from_f64(-0.75) { near(x) } else { far(x) }).collect()
             }
+            Op::SIGMOID => {
+                let up = |x: A| A::ONE / ((A::ZERO - x).exp_as(self.exp) + A::ONE);
+                let down = |x: A| x.exp_as(self.exp) / (x.exp_as(self.exp) + A::ONE);
+                z.iter().map(|&x| if x > A::ZERO { up(x) } else { down(x) }).collect()
+            }
+            Op::SOFTPLUS => z.iter().map(|&x| self.log_of_one_and(x)).collect(),
+            Op::LOG_SIGMOID => z.iter().map(|&x| A::ZERO - self.log_of_one_and(A::ZERO - x)).collect(),
             op => panic!("{op}: write it here"),
         }
+    }
+
+    /// `log(1 + e^x)`.
+    fn log_of_one_and<A: Accumulator>(&self, x: A) -> A {
+        if x > A::ZERO { (A::ZERO - x).exp_as(self.exp).ln_1p() + x } else { x.exp_as(self.exp).ln_1p() }
     }
 
     fn outputs<A: Accumulator>(&self, case: &Case) -> Vec<f64> {

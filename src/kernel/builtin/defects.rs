@@ -41,7 +41,13 @@ pub(super) fn cure(class: &str) -> &'static str {
         "C19" => "leave terms whose factor is 0 out of the sum",
         "C20" => "spread the smoothing over all n classes, and leave its term out where it is 0",
         "C22" => "remove the clip or the epsilon; fused and shifted formulas need none",
-        "C28" => "log1p(-exp(x)) below -log 2, log(-expm1(x)) above",
+        "C24" => "1 / (1 + exp(-z)) for z of 0 and above, exp(z) / (1 + exp(z)) below",
+        "C27" => {
+            "max(z, 0) + log1p(exp(-|z|)) for softplus, min(z, 0) - log1p(exp(-|z|)) for the logarithm of the sigmoid"
+        }
+        "C28" => {
+            "log1p for log(1 + small) and expm1 for exp(small) - 1, everywhere: log1mexp is log1p(-exp(x)) below -log 2 and log(-expm1(x)) above, softplus max(z, 0) + log1p(exp(-|z|))"
+        }
         "C29" => "an exp, log and division with an error of a few ulps down to the least subnormal",
         "C30" => "one base throughout, with log 2 to the last digit",
         "C31" => "subtract the maximum before the scale is applied, or leave the contraction out",

@@ -1,6 +1,7 @@
-//! Kernels of the elementwise ops: a correct one, and planted defects. Each maps every element by itself, so a kernel is a function of
+//! Kernels of the elementwise ops: correct ones, and planted defects. Each maps every element by itself, so a kernel is a function of
 //! a number for each op that it implements.
 
+use super::parameter::Parameter;
 use super::recipe::{read, stored};
 use super::{Defect, Examples};
 use crate::case::Case;
@@ -8,6 +9,15 @@ use crate::dtype::Dtype;
 use crate::kernel::{Claims, Outcome, Real};
 use crate::op::Op;
 use half::{bf16, f16};
+
+/// What a function is given, in the type that the kernel computes in.
+#[derive(Clone, Copy)]
+pub(super) struct Given<A> {
+    /// The element.
+    pub logit: A,
+    /// The value of the kernel's [`Elements::PARAMETER`]; 0 where it has none.
+    pub parameter: f64,
+}
 
 /// A kernel of elementwise ops: its name, what it says of itself, its functions. What is not overridden is right.
 pub(super) trait Elements {
@@ -19,20 +29,53 @@ pub(super) trait Elements {
     const DEFECT: Option<Defect> = None;
     /// Whether it is a correct kernel, which must pass on every input.
     const TRUSTED: bool = false;
+    /// The number in it that other kernels have otherwise; none where there is none.
+    const PARAMETER: Option<&'static Parameter> = None;
+    /// The ops that it is offered for: those in which it does something of its own.
+    const OPS: &'static [Op];
     /// Inputs on which the planted defect shows and does not show; every defect has them.
     const EXAMPLES: Option<Examples> = None;
 
     /// `log(1 - exp(x))`: through expm1 where `exp(x)` is near 1, through log1p where it is small (Maechler, "Accurately computing
     /// log(1 - exp(-|a|))", 2012).
-    fn log1mexp<A: Real>(x: A) -> A {
+    fn log1mexp<A: Real>(Given { logit: x, .. }: Given<A>) -> A {
         if x > A::from_f64(-std::f64::consts::LN_2) { (-x.exp_m1()).ln() } else { (-x.exp()).ln_1p() }
+    }
+
+    /// `1 / (1 + exp(-z))`, with the exponential that is at most 1 on either side of 0.
+    fn sigmoid<A: Real>(Given { logit: z, .. }: Given<A>) -> A {
+        if z < A::ZERO {
+            let weight = z.exp();
+            weight / (A::ONE + weight)
+        } else {
+            A::ONE / (A::ONE + (-z).exp())
+        }
+    }
+
+    /// `log(1 + exp(z))` as `max(z, 0) + log1p(exp(-|z|))`.
+    fn softplus<A: Real>(Given { logit: z, .. }: Given<A>) -> A {
+        z.larger(A::ZERO) + log1p_of(z)
+    }
+
+    /// `-log(1 + exp(-z))` as `min(z, 0) - log1p(exp(-|z|))`.
+    fn log_sigmoid<A: Real>(Given { logit: z, .. }: Given<A>) -> A {
+        -((-z).larger(A::ZERO) + log1p_of(z))
     }
 }
 
+/// `log1p(exp(-|z|))`.
+fn log1p_of<A: Real>(z: A) -> A {
+    (-z.abs()).exp().ln_1p()
+}
+
 /// The function of a kernel for an op; none where it does not implement the op.
-fn function<E: Elements, A: Real>(op: Op) -> Option<fn(A) -> A> {
+fn function<E: Elements, A: Real>(op: Op) -> Option<fn(Given<A>) -> A> {
     match op {
+        _ if !E::OPS.contains(&op) => None,
         Op::LOG1MEXP => Some(E::log1mexp),
+        Op::SIGMOID => Some(E::sigmoid),
+        Op::SOFTPLUS => Some(E::softplus),
+        Op::LOG_SIGMOID => Some(E::log_sigmoid),
         _ => None,
     }
 }
@@ -47,20 +90,21 @@ pub(super) fn claims(_: Op, _: Dtype) -> Claims {
     Claims::default()
 }
 
-/// Runs a case: in the type `inside`, or in f64, or in f32 with one rounding to a half dtype. There is no parameter.
-pub(super) fn run<E: Elements>(case: &Case, inside: Option<Dtype>, _: f64) -> Outcome {
+/// Runs a case: in the type `inside`, or in f64, or in f32 with one rounding to a half dtype; with this value of the kernel's parameter.
+pub(super) fn run<E: Elements>(case: &Case, inside: Option<Dtype>, parameter: f64) -> Outcome {
     Outcome::Outputs(match inside.unwrap_or(case.dtype().accumulator()).output() {
-        Dtype::F16 => run_in::<E, f16>(case),
-        Dtype::Bf16 => run_in::<E, bf16>(case),
-        Dtype::F64 => run_in::<E, f64>(case),
-        _ => run_in::<E, f32>(case),
+        Dtype::F16 => run_in::<E, f16>(case, parameter),
+        Dtype::Bf16 => run_in::<E, bf16>(case, parameter),
+        Dtype::F64 => run_in::<E, f64>(case, parameter),
+        _ => run_in::<E, f32>(case, parameter),
     })
 }
 
-fn run_in<E: Elements, A: Real>(case: &Case) -> Vec<f64> {
+fn run_in<E: Elements, A: Real>(case: &Case, parameter: f64) -> Vec<f64> {
     // It is never run on an op that it does not support.
     let Some(function) = function::<E, A>(case.op()) else { return Vec::new() };
-    let outputs: Vec<A> = read::<A>(case.logits()).into_iter().map(function).collect();
+    let given = read::<A>(case.logits()).into_iter().map(|logit| Given { logit, parameter });
+    let outputs: Vec<A> = given.map(function).collect();
     stored(&outputs, case.dtype())
 }
 
@@ -71,6 +115,21 @@ impl Elements for Branched {
     const NAME: &'static str = "branched";
     const SUMMARY: &'static str = "elementwise ops, with the branch that is accurate at each element";
     const TRUSTED: bool = true;
+    const OPS: &'static [Op] = &[Op::LOG1MEXP, Op::SIGMOID, Op::SOFTPLUS, Op::LOG_SIGMOID];
+}
+
+/// The sigmoid as most libraries write it. Where the exponential overflows, so that the result is 0, the textbook is no better.
+pub(super) struct OneBranch;
+
+impl Elements for OneBranch {
+    const NAME: &'static str = "one_branch";
+    const SUMMARY: &'static str = "sigmoid as 1 / (1 + exp(-z)) on either side of 0";
+    const TRUSTED: bool = true;
+    const OPS: &'static [Op] = &[Op::SIGMOID];
+
+    fn sigmoid<A: Real>(Given { logit: z, .. }: Given<A>) -> A {
+        A::ONE / (A::ONE + (-z).exp())
+    }
 }
 
 /// `log(1 - exp(x))` as it is written.
@@ -85,10 +144,10 @@ impl Elements for Log1mExpNaive {
         families: &["ordinary", "wide"],
         report: Some("https://github.com/pytorch/pytorch/issues/39242"),
     });
-
+    const OPS: &'static [Op] = &[Op::LOG1MEXP];
     const EXAMPLES: Option<Examples> = Some(Examples::new("log1mexp f32 [-1e-9, -40]", None));
 
-    fn log1mexp<A: Real>(x: A) -> A {
+    fn log1mexp<A: Real>(Given { logit: x, .. }: Given<A>) -> A {
         (A::ONE - x.exp()).ln()
     }
 }
@@ -105,10 +164,98 @@ impl Elements for Log1mExpOneBranch {
         families: &["ordinary", "wide"],
         report: Some("https://github.com/pytorch/pytorch/issues/39242"),
     });
-
+    const OPS: &'static [Op] = &[Op::LOG1MEXP];
     const EXAMPLES: Option<Examples> = Some(Examples::new("log1mexp f32 [-1e-9]", Some("log1mexp f32 [-1, -2, -40]")));
 
-    fn log1mexp<A: Real>(x: A) -> A {
+    fn log1mexp<A: Real>(Given { logit: x, .. }: Given<A>) -> A {
         (-x.exp()).ln_1p()
+    }
+}
+
+/// The sigmoid through the exponential that grows.
+pub(super) struct SigmoidOverflows;
+
+impl Elements for SigmoidOverflows {
+    const NAME: &'static str = "defect/sigmoid-overflows";
+    const SUMMARY: &'static str = "sigmoid as exp(z) / (1 + exp(z)) on either side of 0";
+    const DEFECT: Option<Defect> = Some(Defect {
+        class: "C24",
+        story: "exp(z) overflows for large z, and the sigmoid of 89 is inf / inf in f32, NaN instead of 1",
+        families: &["ordinary", "thresholds", "wide"],
+        report: Some("https://github.com/NervanaSystems/ngraph/pull/3118"),
+    });
+    const OPS: &'static [Op] = &[Op::SIGMOID];
+    const EXAMPLES: Option<Examples> = Some(Examples::new("sigmoid f32 [89]", Some("sigmoid f32 [-1, -2, -3]")));
+
+    fn sigmoid<A: Real>(Given { logit: z, .. }: Given<A>) -> A {
+        let weight = z.exp();
+        weight / (A::ONE + weight)
+    }
+}
+
+/// `log(1 + exp(z))` as it is written.
+pub(super) struct SoftplusNaive;
+
+impl Elements for SoftplusNaive {
+    const NAME: &'static str = "defect/softplus-naive";
+    const SUMMARY: &'static str = "softplus as log(1 + exp(z)), as it is written";
+    const DEFECT: Option<Defect> = Some(Defect {
+        class: "C27",
+        story: "exp(z) overflows for large z, and the softplus of 89 is inf in f32; for z far below 0 the 1 swallows exp(z), and the result is 0",
+        families: &["ordinary", "thresholds", "wide"],
+        report: Some("https://github.com/rushter/MLAlgorithms/pull/30"),
+    });
+    const OPS: &'static [Op] = &[Op::SOFTPLUS];
+    const EXAMPLES: Option<Examples> = Some(Examples::new("softplus f32 [89, -20]", Some("softplus f32 [0]")));
+
+    fn softplus<A: Real>(Given { logit: z, .. }: Given<A>) -> A {
+        (A::ONE + z.exp()).ln()
+    }
+}
+
+/// Thresholds of softplus that libraries have, and numbers between.
+const THRESHOLDS: &[f64] = &[
+    3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 11.0, 12.0, 13.0, 14.0, 15.0, 16.0, 17.0, 18.0, 20.0, 22.0, 25.0, 28.0,
+    30.0, 33.0,
+];
+
+/// Softplus that is its argument from a threshold on.
+pub(super) struct SoftplusThreshold;
+
+impl Elements for SoftplusThreshold {
+    const NAME: &'static str = "defect/softplus-threshold";
+    const SUMMARY: &'static str = "softplus returns z above 20, in every dtype";
+    const DEFECT: Option<Defect> = Some(Defect {
+        class: "C28",
+        story: "log1p(exp(-z)) is left out above 20, where it is lost in f32 but not in f64: 1.4e-9 at 20.4, which is 388,000 ulps",
+        families: &["ordinary", "thresholds"],
+        report: Some("https://github.com/apache/tvm/issues/20184"),
+    });
+    const PARAMETER: Option<&'static Parameter> = Some(&Parameter::one_of("the threshold", 20.0, THRESHOLDS));
+    const OPS: &'static [Op] = &[Op::SOFTPLUS];
+    const EXAMPLES: Option<Examples> = Some(Examples::new("softplus f64 [20.5]", Some("softplus f64 [1, -2, 3]")));
+
+    fn softplus<A: Real>(Given { logit: z, parameter }: Given<A>) -> A {
+        if z > A::from_f64(parameter) { z } else { z.larger(A::ZERO) + log1p_of(z) }
+    }
+}
+
+/// The logarithm of the sigmoid, in two steps.
+pub(super) struct LogOfSigmoid;
+
+impl Elements for LogOfSigmoid {
+    const NAME: &'static str = "defect/log-of-sigmoid";
+    const SUMMARY: &'static str = "log_sigmoid as the logarithm of 1 / (1 + exp(-z))";
+    const DEFECT: Option<Defect> = Some(Defect {
+        class: "C27",
+        story: "exp(-z) overflows for z far below 0, and the log-sigmoid of -300 is log 0, -inf, in f32; above 17 it is log 1, which is 0",
+        families: &["ordinary", "thresholds", "wide"],
+        report: Some("https://github.com/pytorch/pytorch/issues/1835"),
+    });
+    const OPS: &'static [Op] = &[Op::LOG_SIGMOID];
+    const EXAMPLES: Option<Examples> = Some(Examples::new("log_sigmoid f32 [-300]", Some("log_sigmoid f32 [0]")));
+
+    fn log_sigmoid<A: Real>(Given { logit: z, .. }: Given<A>) -> A {
+        (A::ONE / (A::ONE + (-z).exp())).ln()
     }
 }

@@ -16,8 +16,20 @@
 //! **`log(1 - exp(x))`** so has below `14 U` of itself, which is below `2^-49`. With `w = exp(x)` and `y = -log(1 - w)`, what its argument
 //! errs is in it `2 U / y` from [`SMALL`] on, where `y > 1.24`, so below `1.7 U`; and below [`SMALL`], on either side of -1,
 //! `2 U w / ((1 - w) y)`, which falls with `x` from `4 U` at [`SMALL`] to `2.6 U` at -1 and to `2 U`. The logarithm adds `10 U`.
+//!
+//! **`log(1 + w)`**, `w = exp(x)`, has below `12.5 U` of itself: what its argument errs is `2 U w / (1 + w)` in it, and `w / (1 + w)` is
+//! below `log(1 + w)`. Of an argument that is not negative, and is positive in truth, what underflow took is no more in the logarithm, whose
+//! derivative is at most 1 there: it stays [`SLACK`], and out of the radius. So `z + log(1 + w)` has the sign of the rest for certain.
+//!
+//! **`1 / x`**, `x >= 1`, known to `e` of itself: the value of x and the quotient round by `U` each, and `e` adds `e / (1 - e)`, at most
+//! `1.001 e` where `e < 2^-20`.
+//!
+//! **`w / (1 + w)`**, `w = exp(x)`: `w` has `2 U`; `1 + w` keeps its rest and has `2 U w / (1 + w)`, at most `U`, so its reciprocal has
+//! `3.01 U`; and a product adds `4 U`: below `9.5 U` in all. **`(1 - w) / (1 + w)`** likewise has `2 U` of `expm1`, or below [`SMALL`],
+//! where it is a sum, `2 U w / (1 - w) < 5 U`; with `3.01 U` and `4 U` that is below `12.5 U`, and a product with 1/2 adds `4 U`: the sigmoid is
+//! known to `16.5 U` of what it differs from 1/2.
 
-use super::{Near, NearCase, NearRow, REACH, SLACK, U, exp_of_minus, ln, ln_1p, series};
+use super::{Near, NearCase, NearRow, OfRow, REACH, SLACK, U, exp_of_minus, ln, ln_1p, series};
 use crate::case::Case;
 use crate::dtype::two_sum;
 use crate::op::Visitor;
@@ -47,12 +59,19 @@ fn logarithm(y: f64, spread: f64) -> Near {
     if (0.0..MOST_SPREAD).contains(&spread) {
         return Near { high: y, low: 0.0, radius: y.abs() * LOG_ERROR + spread * 1.001 };
     }
-    // Nothing is known of it, so it may not look like one that is due to be NaN.
-    Near { high: 0.0, low: 0.0, radius: f64::INFINITY }
+    UNKNOWN
 }
+
+/// Nothing is known of it, so it may not look like one that is due to be NaN.
+const UNKNOWN: Near = Near { high: 0.0, low: 0.0, radius: f64::INFINITY };
 
 impl ElementTier for OfElement {
     type Number = Near;
+
+    #[inline]
+    fn exact(&self, x: f64) -> Near {
+        Near::exact(x)
+    }
 
     #[inline]
     fn exp(&self, x: f64) -> Near {
@@ -80,9 +99,26 @@ impl ElementTier for OfElement {
             return Near::exact(f64::NEG_INFINITY);
         }
         let y = ln_1p(x.high, x.low);
-        // The argument is -1 at least.
-        let spread = (x.radius + SLACK) / (1.0 + x.value());
+        // The argument is -1 at least. Above 0 the slack of the argument is no more in its logarithm.
+        let slack = if x.value() < 0.0 { SLACK } else { 0.0 };
+        let spread = (x.radius + slack) / (1.0 + x.value());
         if x.radius == 0.0 { Near::relative(y, LOG_ERROR) } else { logarithm(y, spread) }
+    }
+
+    #[inline]
+    fn reciprocal(&self, x: Near) -> Near {
+        let value = x.value();
+        let spread = (x.radius + SLACK) / value;
+        if (0.0..MOST_SPREAD).contains(&spread) {
+            Near::relative(1.0 / value, 2.0 * U + spread * 1.001)
+        } else {
+            UNKNOWN
+        }
+    }
+
+    #[inline]
+    fn beside(&self, base: f64, rest: Near, _: f64) -> Near {
+        OfRow::together(Near::exact(base), rest)
     }
 }
 
@@ -210,6 +246,98 @@ mod tests {
         // Below every number, but not 0.
         let far = one(-1e30);
         assert!(far.value() < 0.0 && far.value() > -SLACK && far.radius > 0.0, "{far:?}");
+    }
+
+    /// What an op's output has beside its base, exactly: the base, and the rest to many bits.
+    fn base_and_rest(op: Op, z: f64) -> (f64, Float) {
+        let weight = (-Float::with_val(1400, z).abs()).exp();
+        let total = Float::with_val(1400, &weight + 1u32);
+        match op {
+            Op::SIGMOID if z.abs() < 0.25 => {
+                (0.5, (-Float::with_val(1400, -z.abs()).exp_m1() / total / 2u32) * 1f64.copysign(z))
+            }
+            Op::SIGMOID if z > 0.0 => (1.0, -(weight / total)),
+            Op::SIGMOID => (0.0, weight / total),
+            Op::SOFTPLUS => (z.max(0.0), weight.ln_1p()),
+            Op::LOG_SIGMOID => (z.min(0.0), -weight.ln_1p()),
+            op => panic!("{op}: write it here"),
+        }
+    }
+
+    /// The ops whose output is a base and a rest, with what the rest is proven to err at most, in units of `U` of itself.
+    const BESIDE: [(Op, f64); 3] = [(Op::SIGMOID, 16.5), (Op::SOFTPLUS, 12.5), (Op::LOG_SIGMOID, 12.5)];
+
+    /// The worst error of a rest in units of `U` of itself, over these arguments on either side of 0; each within its radius, which is
+    /// within what is proven, and the side of the base certain.
+    fn worst_rest(op: Op, proven: f64, arguments: impl Iterator<Item = f64>) -> f64 {
+        let mut worst = 0.0f64;
+        for z in arguments.flat_map(|z| [z, -z]) {
+            let near = op.visit(Elements(&[z]))[0];
+            let (base, rest) = base_and_rest(op, z);
+            let (own, sign) = if base == 0.0 { (near.value(), 0.0) } else { (near.low, base) };
+            assert!(sign == 0.0 || near.high == base, "{op}({z:e}): {near:?}");
+            let error = Float::with_val(1400, own - &rest).abs();
+            assert!(error <= near.radius + SLACK, "{op}({z:e}): {error} of {near:?}");
+            let size = rest.to_f64();
+            if size.abs() > 1e-200 {
+                assert!(near.radius <= proven * U * size.abs(), "{op}({z:e}): {near:?}");
+                worst = worst.max((error / U).to_f64() / size.abs());
+            }
+            assert!(own.signum() == size.signum() || size == 0.0, "{op}({z:e}): {near:?}");
+            assert!(own.abs() > near.radius, "{op}({z:e}): on which side of {base} is not known: {near:?}");
+        }
+        worst
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(30_000))]
+
+        #[test]
+        fn rests_are_within_their_errors(
+            z in prop_oneof![0.0..1.0f64, 0.0..45.0f64, 0.0..800.0f64, (-149.0..128.0f64).prop_map(f64::exp2)]
+        ) {
+            for (op, proven) in BESIDE {
+                worst_rest(op, proven, std::iter::once(z).filter(|z| *z != 0.0));
+            }
+        }
+    }
+
+    /// The ends of the reduction intervals of exp, of the logarithm of `1 + w` and of the series, of the forms of the sigmoid, and of the
+    /// range.
+    #[test]
+    fn rests_are_within_their_errors_at_the_ends_of_intervals() {
+        let ends = (0..=1020).map(|k| (f64::from(k) + 0.5) * std::f64::consts::LN_2);
+        // log1p(w) is a series up to sqrt(2) - 1.
+        let others = [-SMALL, 0.25, (SQRT_2 - 1.0).ln().abs(), REACH, LEAST, U, 3.4e38, 1.0, 512.0, 1024.0];
+        let near = |x: f64| (-3i64..=3).map(move |step| f64::from_bits((x.to_bits() as i64 + step) as u64));
+        for (op, proven) in BESIDE {
+            let worst = worst_rest(op, proven, ends.clone().chain(others).flat_map(near));
+            assert!(worst > 0.5 && worst < proven / 2.0, "{op}: {worst}");
+        }
+    }
+
+    /// A stride over all arguments of f32: the numbers between are as the ones tried.
+    #[test]
+    fn rests_are_within_their_errors_on_arguments_of_f32() {
+        let last = f32::MAX.to_bits();
+        for (op, proven) in BESIDE {
+            let arguments = (1..=last).step_by(100_003).map(|bits| f64::from(f32::from_bits(bits)));
+            let worst = worst_rest(op, proven, arguments);
+            println!("{op}: worst error {worst:.2} U of the rest, proven {proven}");
+            assert!(worst > 0.5 && worst < proven, "{op}: {worst}");
+        }
+    }
+
+    /// What needs no exponential is exact, and infinite arguments have their values.
+    #[test]
+    fn ends_are_exact() {
+        let of = |op: Op| op.visit(Elements(&[0.0, -0.0, f64::INFINITY, f64::NEG_INFINITY, f64::NAN]));
+        let values = |op: Op| of(op).iter().map(|near| (near.value(), near.radius)).collect::<Vec<(f64, f64)>>();
+        const INFINITY: f64 = f64::INFINITY;
+        assert_eq!(values(Op::SIGMOID)[..4], [(0.5, 0.0), (0.5, 0.0), (1.0, 0.0), (0.0, 0.0)]);
+        assert_eq!(values(Op::SOFTPLUS)[2..4], [(INFINITY, 0.0), (0.0, 0.0)]);
+        assert_eq!(values(Op::LOG_SIGMOID)[2..4], [(0.0, 0.0), (-INFINITY, 0.0)]);
+        assert!(BESIDE.iter().all(|(op, _)| of(*op)[4].high.is_nan()));
     }
 
     /// The functions where no op uses them.

@@ -3,6 +3,7 @@
 use super::*;
 use crate::Op;
 use crate::generate::{self, Family};
+use crate::oracle::Due;
 use crate::oracle::prepared::Prepared;
 use crate::oracle::question;
 use crate::oracle::row::PreparedRow;
@@ -126,7 +127,7 @@ fn every_output_is_enclosed() {
                         if !output.high.is_finite() {
                             let is_due = match question.exactly(j) {
                                 Exactly::Infinite(sign) => output.high == f64::INFINITY.copysign(sign),
-                                _ => output.high.is_nan() && !(..=0.0).contains(&case.logits()[j]),
+                                _ => output.high.is_nan() && question.due(j) == Due::nan(),
                             };
                             assert!(is_due, "{case} {j}: {output:?}");
                             continue;

@@ -187,6 +187,10 @@ const FIRST_ROUNDING: f64 = 1.0 / (1u128 << 126) as f64;
 impl ElementTier for OfElement {
     type Number = Ball;
 
+    fn exact(&self, x: f64) -> Ball {
+        Ball::exact(x)
+    }
+
     fn exp(&self, x: f64) -> Ball {
         row::Weight::of_element(x, self.0).ball
     }
@@ -206,5 +210,13 @@ impl ElementTier for OfElement {
         let least = (1.0 + x.high) - (x.low.abs() + x.radius) * SAFETY - f64::EPSILON;
         let slope = if least > 0.0 { (SAFETY / least).max(1.0) } else { f64::INFINITY };
         Self::function(x, slope, Float::ln_1p_mut)
+    }
+
+    fn reciprocal(&self, x: Ball) -> Ball {
+        Ball::exact(1.0) / x
+    }
+
+    fn beside(&self, base: f64, rest: Ball, sign: f64) -> Ball {
+        with_remainder(Ball::exact(base), rest, sign)
     }
 }

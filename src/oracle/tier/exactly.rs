@@ -341,11 +341,15 @@ impl RowTier for OfLimit<'_> {
     }
 }
 
-/// An element: exponentials of 0 and of -inf, and their logarithms.
+/// An element: exponentials of 0 and of -inf, and what is made of them.
 pub(in crate::oracle) struct OfElement;
 
 impl ElementTier for OfElement {
     type Number = Exactly;
+
+    fn exact(&self, x: f64) -> Exactly {
+        if x.is_finite() { Exactly::Number(x) } else { Exactly::Infinite(x) }
+    }
 
     fn exp(&self, x: f64) -> Exactly {
         match x {
@@ -369,5 +373,14 @@ impl ElementTier for OfElement {
 
     fn log1p(&self, x: Exactly) -> Exactly {
         self.log(x + Exactly::Number(1.0))
+    }
+
+    fn reciprocal(&self, x: Exactly) -> Exactly {
+        let value = x.to_rational().filter(|value| value.cmp0() != Ordering::Equal);
+        value.map_or(Exactly::Unknown, |value| Exactly::rational(value.recip()))
+    }
+
+    fn beside(&self, base: f64, rest: Exactly, _: f64) -> Exactly {
+        self.exact(base) + rest
     }
 }

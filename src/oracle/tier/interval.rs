@@ -182,6 +182,10 @@ pub(in crate::oracle) struct OfElement(pub u32);
 impl ElementTier for OfElement {
     type Number = Interval;
 
+    fn exact(&self, x: f64) -> Interval {
+        Interval::enclose(self.0, x)
+    }
+
     fn exp(&self, x: f64) -> Interval {
         row::exponential_of(self.0, &Float::with_val(f64::MANTISSA_DIGITS, x))
     }
@@ -200,5 +204,14 @@ impl ElementTier for OfElement {
 
     fn log1p(&self, x: Interval) -> Interval {
         x.log1p()
+    }
+
+    fn reciprocal(&self, x: Interval) -> Interval {
+        self.exact(1.0).div_positive(&x)
+    }
+
+    /// An interval is open, so that it lies on the side of its base by itself.
+    fn beside(&self, base: f64, rest: Interval, _: f64) -> Interval {
+        self.exact(base).plus(&rest)
     }
 }

@@ -166,6 +166,10 @@ pub(in crate::oracle) struct OfElement(pub Dtype);
 impl ElementTier for OfElement {
     type Number = Size;
 
+    fn exact(&self, x: f64) -> Size {
+        if x == 0.0 { Size::Unknown } else { Size::Signed(x) }
+    }
+
     fn exp(&self, x: f64) -> Size {
         if row::is_beyond_reach(x, self.0) { Size::Vanishing(1.0) } else { Size::Unknown }
     }
@@ -181,5 +185,14 @@ impl ElementTier for OfElement {
     /// `log(1 + x)` of a small `x` has its size and its sign.
     fn log1p(&self, x: Size) -> Size {
         if x.sign().is_some() { x } else { Size::Unknown }
+    }
+
+    /// Of a number of 1 or more.
+    fn reciprocal(&self, _: Size) -> Size {
+        Size::Signed(1.0)
+    }
+
+    fn beside(&self, base: f64, rest: Size, _: f64) -> Size {
+        if base == 0.0 { rest } else { Size::Unknown }
     }
 }

@@ -1,0 +1,35 @@
+//! `-log(1 + exp(-z))`, element by element: the logarithm of the sigmoid, which is the log-softmax of `[z, 0]`, its first output.
+
+use super::definition::{Definition, ElementDefinition};
+use super::signature::{Input, Outputs};
+use super::softplus;
+use super::terms::ElementTerms;
+use super::tier::ElementTier;
+use crate::magnitude::Size;
+
+pub(super) struct LogSigmoid;
+
+impl Definition for LogSigmoid {
+    const NAME: &'static str = "log_sigmoid";
+    const CODE: u8 = 12;
+    const FORMULA: &'static str = "-log(1 + exp(-z_j))";
+    const INPUTS: &'static [Input] = &[Input::LOGITS];
+    const OUTPUTS: Outputs = Outputs::PerLogit;
+    const RANGE: (f64, f64) = (f64::NEG_INFINITY, 0.0);
+}
+
+impl ElementDefinition for LogSigmoid {
+    const DOMAIN: (f64, f64) = (f64::NEG_INFINITY, f64::INFINITY);
+    const CUTS: &'static [f64] = softplus::CUTS;
+    const HAS_TIGHT: bool = false;
+
+    fn output<T: ElementTier>(t: &T, z: f64) -> T::Number {
+        let rest = -t.log1p(t.exp(-z.abs()));
+        if z < 0.0 { t.beside(z, rest, -1.0) } else { rest }
+    }
+
+    /// `min(z, 0) - log1p(exp(-|z|))`: that of softplus at `-z`.
+    fn error<S: Size>(t: &ElementTerms<S>, z: f64, weight: S, size: S) -> S {
+        S::of(t.u) * size + t.log1p_error(z.abs(), weight)
+    }
+}

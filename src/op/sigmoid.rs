@@ -1,0 +1,45 @@
+//! `1 / (1 + exp(-z))`, element by element: the softmax of `[z, 0]`, its first output.
+
+use super::definition::{Definition, ElementDefinition};
+use super::signature::{Input, Outputs};
+use super::terms::ElementTerms;
+use super::tier::ElementTier;
+use crate::magnitude::Size;
+
+pub(super) struct Sigmoid;
+
+impl Definition for Sigmoid {
+    const NAME: &'static str = "sigmoid";
+    const CODE: u8 = 10;
+    const FORMULA: &'static str = "1 / (1 + exp(-z_j))";
+    const INPUTS: &'static [Input] = &[Input::LOGITS];
+    const OUTPUTS: Outputs = Outputs::PerLogit;
+    const RANGE: (f64, f64) = (0.0, 1.0);
+}
+
+/// Up to here, the output is known beside 1/2.
+const SMALL: f64 = 0.25;
+
+impl ElementDefinition for Sigmoid {
+    const DOMAIN: (f64, f64) = (f64::NEG_INFINITY, f64::INFINITY);
+    /// Clamps and the ends of approximations: of hard sigmoids and tables, of rational functions, of exp in whole numbers.
+    const CUTS: &'static [f64] = &[2.5, 3.0, 5.0, 8.0, 9.0, 10.0, 15.0, 18.0, 20.0, 30.0, 40.0, 50.0, 88.0, 100.0];
+    const HAS_TIGHT: bool = true;
+
+    fn output<T: ElementTier>(t: &T, z: f64) -> T::Number {
+        let distance = -z.abs();
+        if z.abs() < SMALL {
+            // `tanh(z / 2) / 2` has the sign of z, however near 0 that is.
+            t.beside(0.5, t.shortfall(distance) * t.exact(0.5f64.copysign(z)), z)
+        } else if z > 0.0 {
+            t.beside(1.0, -t.tail(distance), -1.0)
+        } else {
+            t.tail(distance)
+        }
+    }
+
+    /// `A`, as of a probability of two: see [`ElementTerms::sigmoid_error`].
+    fn error<S: Size>(t: &ElementTerms<S>, z: f64, weight: S, size: S) -> S {
+        t.sigmoid_error(z, weight, size)
+    }
+}
