@@ -77,9 +77,11 @@ clippy: ## clippy, every warning an error, with all features and with none; the 
 doc: ## the documentation, every warning an error
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
 
-soak: setup ## the long claims: no false alarm in ten million outputs of the correct kernels, no panic on ten million byte strings
+soak: setup $(VENV) ## the long claims: no false alarm in ten million outputs, no panic on ten million byte strings, all halves against Arb
 	LOGITFUZZ_SOAK_INPUTS=$(SOAK_INPUTS) cargo test --locked --release --lib any_bytes_can_be_executed -- --nocapture
 	LOGITFUZZ_SOAK_CASES=$(SOAK_CASES) cargo test --locked --release --test trusted -- --nocapture
+	cargo build --release --locked
+	$(VENV)/bin/python tests/reference/all_halves.py target/release/logitfuzz
 
 zoo: setup ## every planted defect against every family: writes reports/zoo.md, which `make test` holds against a fresh one
 	cargo run --release --locked --quiet -- zoo
@@ -93,9 +95,11 @@ mutants: setup ## does a test fall when the screen is wrong; some two minutes fo
 bench: setup ## what is claimed about speed, as ratios taken in one run
 	cargo bench --locked
 
-reference: ## make tests/reference/table.txt again, with Arb (python-flint) in a virtual environment
+$(VENV):
 	python3 -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet python-flint==0.9.0
+
+reference: $(VENV) ## make tests/reference/table.txt again, with Arb (python-flint) in a virtual environment
 	$(VENV)/bin/python tests/reference/make_table.py
 
 adapters-python: ## a virtual environment for the ready scripts in adapters/python (Python 3.11 or newer), and their tests

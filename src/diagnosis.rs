@@ -230,7 +230,7 @@ pub(crate) fn worst(
         case: case.to_string(),
         family: family.to_owned(),
         case_index,
-        got_decimal: text::decimal(output.got, case.dtype()),
+        got_decimal: text::decimal(output.got, case.dtype().output()),
         exact: exact.map_or_else(String::new, |exact| exact.digits),
         ulp: output.judged.ulps.map_or(f64::INFINITY, f64::abs),
     }
@@ -275,7 +275,7 @@ impl Subject<'_> {
             } else {
                 got
             },
-            got_decimal: worst.map_or(String::new(), |worst| text::decimal(worst.got, case.dtype())),
+            got_decimal: worst.map_or(String::new(), |worst| text::decimal(worst.got, case.dtype().output())),
             exact: truth.as_ref().map_or(String::new(), |exact| exact.digits.clone()),
             rounded: truth.as_ref().map_or(String::new(), |exact| text::hex(exact.rounded)),
             ulp: worst.and_then(|worst| worst.judged.ulps).map_or(f64::INFINITY, f64::abs),

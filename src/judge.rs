@@ -58,6 +58,8 @@ pub struct Judgement {
     pub max_ulp: f64,
     /// The largest ratio of error to bound; infinite where a special value or a finite one is missed altogether.
     pub max_ratio: f64,
+    /// The largest [`OutputJudgement::strict_ratio`].
+    pub max_strict_ratio: f64,
     /// The sum of the signed errors of `measured` outputs, each rounded to a unit of `2^-10` ulp.
     pub signed_sum: i128,
     /// The outputs that have a finite error.
@@ -79,6 +81,9 @@ pub struct OutputJudgement {
     pub bound_ulps: f64,
     /// Error over bound; infinite where the kind of value is wrong.
     pub ratio: f64,
+    /// Error over the tight bound, of an output that passes beyond that: what a strict judgement would have of it. 0 where it keeps that
+    /// bound, or there is none.
+    pub strict_ratio: f64,
 }
 
 /// The output that decided a judgement.
@@ -303,7 +308,11 @@ impl Judging<'_> {
         } else {
             (Verdict::Pass, Some(Grade::Textbook))
         };
-        OutputJudgement { verdict, grade, ulps: Some(error.signed_ulps), bound_ulps, ratio }
+        let strict_ratio = match bounds.tight {
+            Some(tight) if verdict == Verdict::Pass && grade != Some(Grade::Tight) => (error.absolute / tight).to_f64(),
+            _ => 0.0,
+        };
+        OutputJudgement { verdict, grade, ulps: Some(error.signed_ulps), bound_ulps, ratio, strict_ratio }
     }
 
     /// Whether this is an overflow that is forgiven where the value is finite: a loss can only overflow upwards, a product can form
@@ -342,17 +351,21 @@ impl Judging<'_> {
 impl OutputJudgement {
     /// Exactly the special value that is due.
     fn exact() -> Self {
-        Self { verdict: Verdict::Pass, grade: Some(Grade::Tight), ulps: None, bound_ulps: 0.0, ratio: 0.0 }
+        Self { grade: Some(Grade::Tight), ..Self::without_error(Verdict::Pass) }
     }
 
     /// The oracle does not know.
     fn undecided() -> Self {
-        Self { verdict: Verdict::Undecided, grade: None, ulps: None, bound_ulps: 0.0, ratio: 0.0 }
+        Self::without_error(Verdict::Undecided)
     }
 
     /// NaN, an infinity or a number where another kind of value is due.
     fn wrong_kind(verdict: Verdict) -> Self {
-        Self { verdict, grade: None, ulps: None, bound_ulps: 0.0, ratio: f64::INFINITY }
+        Self { ratio: f64::INFINITY, ..Self::without_error(verdict) }
+    }
+
+    fn without_error(verdict: Verdict) -> Self {
+        Self { verdict, grade: None, ulps: None, bound_ulps: 0.0, ratio: 0.0, strict_ratio: 0.0 }
     }
 }
 
@@ -397,6 +410,7 @@ impl Judgement {
             grades: [0; Grade::ALL.len()],
             max_ulp: 0.0,
             max_ratio: 0.0,
+            max_strict_ratio: 0.0,
             signed_sum: 0,
             measured: 0,
             histogram: [0; HISTOGRAM_BINS],
@@ -413,6 +427,7 @@ impl Judgement {
     fn raise(&mut self, index: usize, got: f64, judged: OutputJudgement) {
         self.max_ulp = self.max_ulp.max(judged.ulps.map_or(0.0, f64::abs));
         self.max_ratio = self.max_ratio.max(judged.ratio);
+        self.max_strict_ratio = self.max_strict_ratio.max(judged.strict_ratio);
         let is_worse = match &self.worst {
             None => true,
             // Of equal ones the first.

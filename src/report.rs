@@ -38,6 +38,7 @@ pub mod json;
 pub mod junit;
 pub mod markdown;
 pub mod sarif;
+mod strict;
 mod view;
 #[cfg(feature = "cli")]
 pub mod zoo;

@@ -82,6 +82,11 @@ pub struct Settings {
     pub search: u64,
 }
 
+/// Whether a figure is that of nothing.
+fn is_none(figure: &f64) -> bool {
+    *figure == 0.0
+}
+
 fn is_zero(count: &u64) -> bool {
     *count == 0
 }
@@ -248,6 +253,10 @@ pub struct Cell {
     /// The largest error over its bound.
     #[serde(with = "number")]
     pub max_ratio: f64,
+    /// The largest error over the tight bound, of outputs that pass beyond that: what `--strict` would have of them. 0, and left out, where
+    /// all keep that bound, or the op has none.
+    #[serde(default, with = "number", skip_serializing_if = "is_none")]
+    pub max_strict_ratio: f64,
     /// The mean signed error in ulps of all finite outputs that have a finite truth (positive: too large).
     #[serde(with = "number")]
     pub mean_signed_ulp: f64,

@@ -1,4 +1,4 @@
-//! The README cannot rot: its `logitfuzz` commands are run, and what it shows as their output is compared.
+//! The README and docs/ops.md cannot rot: their `logitfuzz` commands are run, and what they show as their output is compared.
 //!
 //! A command is a line `$ logitfuzz ...` of a `console` block, or `logitfuzz ...` of an `sh` block. What follows it in a
 //! `console` block, up to the next `$` line, is its standard output, whole, but that a line `...` stands for any lines.
@@ -10,10 +10,15 @@ use std::path::Path;
 use std::process::Command;
 
 const README: &str = include_str!("../README.md");
+const OPS: &str = include_str!("../docs/ops.md");
 
-/// Commands, and commands with output, that the README has at least: fewer, and they are no longer found.
-const LEAST_COMMANDS: usize = 12;
-const LEAST_OUTPUTS: usize = 6;
+/// A document; commands, and commands with output, that it has at least: fewer, and they are no longer found.
+struct Document {
+    name: &'static str,
+    text: &'static str,
+    least_commands: usize,
+    least_outputs: usize,
+}
 
 /// Stands for any lines.
 const ANY_LINES: &str = "...";
@@ -72,22 +77,34 @@ fn agree(shown: &[String], lines: &[&str]) -> bool {
 
 #[test]
 fn the_commands_of_the_readme_do_what_it_shows() {
+    assert!(!c_files(README).is_empty());
+    run(&Document { name: "README.md", text: README, least_commands: 12, least_outputs: 6 });
+}
+
+#[test]
+fn the_commands_of_the_page_of_ops_do_what_it_shows() {
+    run(&Document { name: "docs/ops.md", text: OPS, least_commands: 8, least_outputs: 8 });
+    for op in logitfuzz::Op::ALL {
+        assert!(OPS.contains(&format!("`{op}`")), "docs/ops.md says nothing of {op}");
+    }
+}
+
+fn run(document: &Document) {
+    let &Document { name, text, least_commands, least_outputs } = document;
     let program = Path::new(env!("CARGO_BIN_EXE_logitfuzz"));
     let path = format!("{}:{}", program.parent().unwrap().display(), std::env::var("PATH").unwrap());
     let folder = tempfile::tempdir().unwrap();
     // The files that its examples name.
     std::fs::write(folder.path().join("logits.csv"), "1000,0\n1,2,3\n").unwrap();
     std::fs::write(folder.path().join("targets.csv"), "1\n0\n").unwrap();
-    let files = c_files(README);
-    assert!(!files.is_empty());
-    for (name, code) in files {
-        std::fs::write(folder.path().join(name), code).unwrap();
+    for (file, code) in c_files(text) {
+        std::fs::write(folder.path().join(file), code).unwrap();
     }
 
-    let commands = commands(README);
+    let commands = commands(text);
     let with_output = commands.iter().filter(|shown| !shown.output.is_empty()).count();
-    assert!(commands.len() >= LEAST_COMMANDS, "{} commands", commands.len());
-    assert!(with_output >= LEAST_OUTPUTS, "{with_output} commands with output");
+    assert!(commands.len() >= least_commands, "{name}: {} commands", commands.len());
+    assert!(with_output >= least_outputs, "{name}: {with_output} commands with output");
     for Shown { line, command, output } in &commands {
         let ran =
             Command::new("sh").args(["-c", command]).env("PATH", &path).current_dir(folder.path()).output().unwrap();
@@ -95,12 +112,12 @@ fn the_commands_of_the_readme_do_what_it_shows() {
         // `replay` of an input that still fails says so with its exit code, and so do a gate that is red and a kernel that fails somewhere.
         let is_red = output.first().is_some_and(|line| line.starts_with("gate failed") || line.contains(" fails on "));
         let due = i32::from(is_red || command.starts_with("logitfuzz replay"));
-        assert_eq!(ran.status.code(), Some(due), "README.md:{line}: {command}\n{stdout}{stderr}");
-        assert_eq!(stderr, "", "README.md:{line}: {command}");
+        assert_eq!(ran.status.code(), Some(due), "{name}:{line}: {command}\n{stdout}{stderr}");
+        assert_eq!(stderr, "", "{name}:{line}: {command}");
         let lines: Vec<&str> = stdout.lines().collect();
         assert!(
             output.is_empty() || agree(output, &lines),
-            "README.md:{line}: {command}\nThe README shows:\n{}\nIt prints:\n{stdout}",
+            "{name}:{line}: {command}\nIt shows:\n{}\nIt prints:\n{stdout}",
             output.join("\n")
         );
     }

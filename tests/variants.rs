@@ -11,6 +11,8 @@ use logitfuzz::results::Certainty;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+#[path = "variants/elements.rs"]
+mod elements;
 #[path = "variants/later.rs"]
 mod later;
 #[path = "variants/none.rs"]
@@ -69,7 +71,7 @@ impl Said {
 fn held_out_variants_are_recognised_and_nothing_else_is() {
     const CASES: u64 = 60;
     let variants = shift::variants().into_iter().chain(rounding::variants()).chain(none::variants());
-    let variants: Vec<Variant> = variants.chain(later::variants()).collect();
+    let variants: Vec<Variant> = variants.chain(later::variants()).chain(elements::variants()).collect();
     let classes: BTreeMap<String, &str> =
         variants.iter().map(|variant| (variant.kernel.name().to_owned(), variant.classes)).collect();
     assert_eq!(classes.len(), variants.len(), "two variants of one name");

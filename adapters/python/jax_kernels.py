@@ -31,6 +31,11 @@ ALL = {
     **OPS,
     **{f"{op}_vjp": vjp(OPS[op]) for op in ("softmax", "log_softmax")},
     **{f"{op}_jvp": jvp(OPS[op]) for op in ("softmax", "log_softmax")},
+    "sigmoid": jax.nn.sigmoid,
+    "softplus": jax.nn.softplus,
+    "log_sigmoid": jax.nn.log_sigmoid,
+    # It is log(1 - exp(-x)), for x of 0 and above.
+    "log1mexp": lambda x: jax.nn.log1mexp(-x),
 }
 
 KERNELS = {"jax": lambda f: f, "jax-jit": jax.jit}

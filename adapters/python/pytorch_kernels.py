@@ -20,6 +20,7 @@ from torch.nn import functional
 torch.set_num_threads(1)
 
 OPS = {"softmax": torch.softmax, "log_softmax": torch.log_softmax, "logsumexp": torch.logsumexp}
+ELEMENTS = {"sigmoid": torch.sigmoid, "softplus": functional.softplus, "log_sigmoid": functional.logsigmoid}
 
 
 def tensor(array):
@@ -97,5 +98,7 @@ def declare(name, along, cross_entropy):
 
 
 declare("pytorch", row, loss)
+for op, call in ELEMENTS.items():
+    kernel(op, dtypes=("f16", "bf16", "f32", "f64"), name="pytorch", version=torch.__version__)(forward(call))
 declare("pytorch-columns", column, column_loss)
 serve()

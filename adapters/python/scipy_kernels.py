@@ -1,6 +1,6 @@
 """SciPy's softmax family as a worker of logitfuzz: `--kernel 'exec:python3 adapters/python/scipy_kernels.py'`.
 
-scipy.special has three of the ops, and computes in the dtype that it is given, sums too: so its half precision is f16 throughout.
+scipy.special has six of the ops, and computes in the dtype that it is given, sums too: so its half precision is f16 throughout.
 """
 
 import os
@@ -25,5 +25,9 @@ LEAST = {"softmax": 1, "log_softmax": 1}
 for op, call in (("softmax", special.softmax), ("log_softmax", special.log_softmax), ("logsumexp", special.logsumexp)):
     kernel(op, dtypes=["f16", "f64"], min_len=LEAST.get(op), **ABOUT)(call)
     kernel(op, dtypes=["f32"], claims=F32_CLAIMS, min_len=LEAST.get(op), **ABOUT)(call)
+
+# Elementwise, and in C and C++ throughout.
+for op, call in (("sigmoid", special.expit), ("softplus", special.softplus), ("log_sigmoid", special.log_expit)):
+    kernel(op, dtypes=["f32", "f64"], **ABOUT)(call)
 
 serve()

@@ -34,6 +34,7 @@ fn cell(verdicts: &[(Verdict, u64)], grade: Grade, max_ratio: f64) -> Cell {
         grades: [(grade, 400)].into(),
         max_ulp: 12.3,
         max_ratio,
+        max_strict_ratio: 0.0,
         mean_signed_ulp: 0.0,
         ulp_histogram: vec![400],
         worst: Some("softmax f32 [0x1p+0, -inf]".into()),

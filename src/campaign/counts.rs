@@ -26,6 +26,7 @@ pub(super) struct Counts {
     pub grades: [u64; Grade::ALL.len()],
     pub max_ulp: f64,
     pub max_ratio: f64,
+    pub max_strict_ratio: f64,
     pub signed_sum: i128,
     measured: u64,
     histogram: [u64; HISTOGRAM_BINS],
@@ -52,6 +53,7 @@ impl Default for Counts {
             grades: [0; Grade::ALL.len()],
             max_ulp: 0.0,
             max_ratio: 0.0,
+            max_strict_ratio: 0.0,
             signed_sum: 0,
             measured: 0,
             histogram: [0; HISTOGRAM_BINS],
@@ -76,6 +78,7 @@ impl Counts {
         self.measured += judgement.measured;
         self.max_ulp = self.max_ulp.max(judgement.max_ulp);
         self.max_ratio = self.max_ratio.max(judgement.max_ratio);
+        self.max_strict_ratio = self.max_strict_ratio.max(judgement.max_strict_ratio);
         if judgement.max_ratio > 0.0 && case.logits().len() <= LONGEST_KEPT && self.is_worst(judgement.max_ratio, index)
         {
             self.worst = Some(Worst { ratio: judgement.max_ratio, index, case: case.clone() });
@@ -95,6 +98,7 @@ impl Counts {
         add_each(&mut self.histogram, &other.histogram);
         self.max_ulp = self.max_ulp.max(other.max_ulp);
         self.max_ratio = self.max_ratio.max(other.max_ratio);
+        self.max_strict_ratio = self.max_strict_ratio.max(other.max_strict_ratio);
         self.signed_sum += other.signed_sum;
         self.measured += other.measured;
         if let Some(worst) = other.worst.filter(|worst| self.is_worst(worst.ratio, worst.index)) {

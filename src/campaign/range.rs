@@ -146,6 +146,7 @@ impl Joined {
         all.first_failing = all.first_failing.into_iter().chain(cell.first_failing).min();
         all.max_ulp = all.max_ulp.max(cell.max_ulp);
         all.max_ratio = all.max_ratio.max(cell.max_ratio);
+        all.max_strict_ratio = all.max_strict_ratio.max(cell.max_strict_ratio);
         if all.ulp_histogram.len() < cell.ulp_histogram.len() {
             all.ulp_histogram.resize(cell.ulp_histogram.len(), 0);
         }
@@ -212,6 +213,7 @@ mod tests {
             grades: BTreeMap::from([(Grade::Tight, cases)]),
             max_ulp: ratio,
             max_ratio: ratio,
+            max_strict_ratio: 0.0,
             mean_signed_ulp: 0.0,
             ulp_histogram: histogram,
             worst: Some(format!("row {index}")),

@@ -282,6 +282,7 @@ impl Sums {
                 grades: counts.grade_counts(),
                 max_ulp: counts.max_ulp,
                 max_ratio: counts.max_ratio,
+                max_strict_ratio: counts.max_strict_ratio,
                 mean_signed_ulp: counts.mean_signed_ulp(),
                 ulp_histogram: counts.ulp_histogram(),
                 worst: counts.worst_text(),

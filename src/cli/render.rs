@@ -40,7 +40,12 @@ pub(super) fn eval(case: &Case, rows: &[EvalRow], whole: &[(String, Judgement)])
         let width = row.kernels.iter().map(|(name, ..)| name.len()).max().unwrap_or(0);
         for (name, got, judged) in &row.kernels {
             let ulps = judged.ulps.map_or("-".into(), |ulps| short(ulps.abs()));
-            let grade = judged.grade.map_or(String::new(), |grade| format!(" ({grade})"));
+            let strict = if judged.strict_ratio > 0.0 {
+                format!("; {} times the tight bound", ratio(judged.strict_ratio))
+            } else {
+                String::new()
+            };
+            let grade = judged.grade.map_or(String::new(), |grade| format!(" ({grade}{strict})"));
             text += &format!(
                 "  {name:width$}  {:>24}  {ulps:>9} ulp  ratio {:>8}  {}{grade}\n",
                 shown(*got, case),
@@ -71,8 +76,9 @@ fn line(text: &str) -> String {
     outside::line(text, outside::LONGEST_TEXT)
 }
 
+/// An output of the case.
 fn shown(x: f64, case: &Case) -> String {
-    text::decimal(x, case.dtype())
+    text::decimal(x, case.dtype().output())
 }
 
 /// A finding, or a case that no longer fails.

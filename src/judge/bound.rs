@@ -12,6 +12,15 @@
 //! D   = sum |g_i| (A_i + p_i (h + u)) + n eta                              absolute error of c = sum p_i g_i
 //! ```
 //!
+//! The tight bound, which decides where it is claimed (`--strict` claims it for all), is what a kernel earns that keeps the digits which
+//! cancel: `log S` by `log1p(s)`, so `E_l` and `c_1p` in place of `E_S` and `c_l`; and the gradient of the cross-entropy at the target,
+//! where nothing is smoothed, as `-s_o / S` with `s_o` the sum of the other weights:
+//!
+//! ```text
+//! E_o = (1/s_o) [ sum over i != t of w_i (rho_i + c_e u) + n eta ] + h      relative error of s_o
+//! |out| (E_o + E_S + 2 u) + eta (1 + 1/S)                                   at the target; A_j elsewhere
+//! ```
+//!
 //! The first-order analysis is that of Blanchard, Higham and Higham (IMA J. Numer. Anal. 41(4), 2021), sharpened by the exact
 //! `rho_i` and carried over to the other ops. Second order is covered by the factor `1 + 4 (h + 10 u)`, and the rounding of the
 //! result by half an ulp of the output dtype, taken in the binade that the computed value may reach.
@@ -455,7 +464,7 @@ impl<'a, S: Size> RowErrors<'a, S> {
         let form = if claims.tight { LogForm::Tight } else { LogForm::Textbook };
         let root = self.u.sqrt();
         Bounds {
-            tight: facts.has_log_total.then(|| self.bounds(self.h, LogForm::Tight, size, &error)),
+            tight: facts.has_tight.then(|| self.bounds(self.h, LogForm::Tight, size, &error)),
             half_digits: (self.h > root).then(|| self.bounds(root, form, size, &error)),
             textbook: self.bounds(self.h, form, size, &error),
             overflow_is_forgiven: self.gaps_overflow(facts) || self.direction_overflows(),
@@ -516,7 +525,9 @@ impl<'a, S: Size> RowErrors<'a, S> {
             merging: self.merging,
             underflows: self.underflows,
             total_error,
+            rescaled: S::of(self.rescaling) * total,
             log_error,
+            is_tight: form == LogForm::Tight,
             mean_error: OnceCell::new(),
             direction_sums: OnceCell::new(),
         }

@@ -47,6 +47,8 @@ pub(super) struct Told {
     /// The size of the error in ulps, and its ratio to the bound.
     ulp: (f64, f64),
     ratio: (f64, f64),
+    /// See [`OutputJudgement::strict_ratio`].
+    strict: (f64, f64),
     /// NaN where the unit is not certain.
     bound_ulps: f64,
 }
@@ -74,6 +76,7 @@ impl Told {
         measured: None,
         ulp: (0.0, 0.0),
         ratio: (0.0, 0.0),
+        strict: (0.0, 0.0),
         bound_ulps: 0.0,
     };
 
@@ -84,19 +87,20 @@ impl Told {
 
     /// What is known of an output that was judged.
     pub(super) fn of(judged: &OutputJudgement) -> Self {
-        let OutputJudgement { verdict, grade, ulps, bound_ulps, ratio } = *judged;
+        let OutputJudgement { verdict, grade, ulps, bound_ulps, ratio, strict_ratio: strict } = *judged;
         let ulp = ulps.map_or(0.0, f64::abs);
         let measured = ulps.map(|ulps| 1.0f64.copysign(ulps));
-        Self { verdict, grade, measured, ulp: (ulp, ulp), ratio: (ratio, ratio), bound_ulps }
+        let (ulp, ratio, strict) = ((ulp, ulp), (ratio, ratio), (strict, strict));
+        Self { verdict, grade, measured, ulp, ratio, strict, bound_ulps }
     }
 
     /// The whole judgement, where the figures are known.
     fn whole(&self) -> Option<OutputJudgement> {
-        let Self { verdict, grade, measured, ulp, ratio, bound_ulps } = *self;
-        let is_whole = ulp.0 == ulp.1 && ratio.0 == ratio.1 && !bound_ulps.is_nan();
+        let Self { verdict, grade, measured, ulp, ratio, strict, bound_ulps } = *self;
+        let is_whole = ulp.0 == ulp.1 && ratio.0 == ratio.1 && strict.0 == strict.1 && !bound_ulps.is_nan();
         // 0 has no sign.
         let ulps = measured.map(|sign| if ulp.0 == 0.0 { 0.0 } else { ulp.0 * sign });
-        is_whole.then_some(OutputJudgement { verdict, grade, ulps, bound_ulps, ratio: ratio.0 })
+        is_whole.then_some(OutputJudgement { verdict, grade, ulps, bound_ulps, ratio: ratio.0, strict_ratio: strict.0 })
     }
 }
 
@@ -131,7 +135,10 @@ impl Screening<'_> {
                     continue;
                 }
                 judgement.histogram[histogram_bin(ulp)] += 1;
-                if ulp > judgement.max_ulp || ratio > judgement.max_ratio || judgement.worst.is_none() {
+                let strict = self.strict_ratio(j, ulp);
+                let is_largest =
+                    ulp > judgement.max_ulp || ratio > judgement.max_ratio || strict > judgement.max_strict_ratio;
+                if is_largest || judgement.worst.is_none() {
                     judgement.raise(j, outputs[j], self.judge_plainly(j, outputs[j], (ulp, ratio)));
                 }
             }
@@ -156,12 +163,22 @@ impl Screening<'_> {
         outputs.iter().enumerate().map(judge).collect()
     }
 
+    /// The [`OutputJudgement::strict_ratio`] of an output that passes with this error.
+    #[inline]
+    fn strict_ratio(&self, j: usize, ulp: f64) -> f64 {
+        let Some(tight) = &self.bounds.tight else { return 0.0 };
+        let bound = tight[j] * self.scales.scale(j);
+        if ulp > bound { ulp / bound } else { 0.0 }
+    }
+
     /// An output that passes with this error and ratio.
     fn judge_plainly(&self, j: usize, got: f64, (ulp, ratio): (f64, f64)) -> OutputJudgement {
         let (near, scale) = (self.near.outputs[j], self.scales.scale(j));
-        let is_tight = self.bounds.tight.as_ref().is_some_and(|tight| ulp <= tight[j] * scale);
+        let strict_ratio = self.strict_ratio(j, ulp);
+        let is_tight = self.bounds.tight.is_some() && strict_ratio == 0.0;
         OutputJudgement {
             verdict: Verdict::Pass,
+            strict_ratio,
             grade: Some(if is_tight { Grade::Tight } else { Grade::Textbook }),
             ulps: Some(if ulp == 0.0 { 0.0 } else { ulp.copysign(distance(got, near.high, near.low, scale, 0.0).0) }),
             bound_ulps: self.bounds.textbook[j] * scale,
@@ -222,6 +239,12 @@ impl Screening<'_> {
         } else {
             (Verdict::Pass, Some(Grade::Textbook))
         };
+        let strict = match tight {
+            Some(tight) if verdict == Verdict::Pass && grade != Some(Grade::Tight) => {
+                (least / (tight[j] * scale), most / (tight[j] * scale))
+            }
+            _ => (0.0, 0.0),
+        };
         let sign = 1.0f64.copysign(ulps);
         let is_counted = least == most
             || (least > 0.0
@@ -230,7 +253,7 @@ impl Screening<'_> {
         // Where the unit is not certain, only nothing is the same in either.
         let is_told = is_counted && (unit.is_certain || most == 0.0);
         let bound_ulps = if unit.is_certain { bound } else { f64::NAN };
-        is_told.then_some(Told { verdict, grade, measured: Some(sign), ulp: (least, most), ratio, bound_ulps })
+        is_told.then_some(Told { verdict, grade, measured: Some(sign), ulp: (least, most), ratio, strict, bound_ulps })
     }
 
     /// The same of NaN or an infinity where the value is a number, and rounds to one.
@@ -275,7 +298,10 @@ impl Judgement {
             known > (told.verdict, told.ratio.1) || (known == (told.verdict, told.ratio.1) && worst.index < j)
         };
         let is_behind = self.worst.as_ref().is_some_and(is_behind);
-        told.ulp.1 > self.max_ulp || told.ratio.1 > self.max_ratio || !is_behind
+        told.ulp.1 > self.max_ulp
+            || told.ratio.1 > self.max_ratio
+            || told.strict.1 > self.max_strict_ratio
+            || !is_behind
     }
 
     /// Counts the outputs of a chunk that are told, but for the histogram.

@@ -25,6 +25,7 @@ impl RowDefinition for CrossEntropyGrad {
     /// Those of the probabilities, of `q`, and of the difference.
     const SUM: Option<Sum> = Some(Sum { value: 0.0, roundings: 6.0, stored: 2.0 });
     const HAS_LOG_TOTAL: bool = false;
+    const HAS_TIGHT: bool = true;
     const IS_LOG_PROBABILITY: bool = false;
     const IS_DERIVATIVE: bool = true;
     const LIMIT_ONLY: bool = false;
@@ -43,6 +44,11 @@ impl RowDefinition for CrossEntropyGrad {
 
     fn error<S: Size>(t: &RowTerms<S>, j: usize, size: S) -> S {
         let Inputs { target, smoothing, .. } = t.inputs;
+        // Without smoothing `p_t - 1` is the sum of the others over S, which loses nothing where p_t is near 1; elsewhere nothing is
+        // subtracted.
+        if t.is_tight && t.is_ordinary && smoothing == 0.0 {
+            return if j == target { t.rest_error(j, size) } else { t.probability_error(j) };
+        }
         let q = smoothing / t.count() as f64 + if j == target { 1.0 - smoothing } else { 0.0 };
         let flushed = if smoothing > 0.0 { t.flushed.shifted(1) } else { S::ZERO };
         t.probability_error(j) + S::of(3.0 * t.u * q) + t.own_rounding(size) + flushed

@@ -36,8 +36,10 @@ pub(crate) trait RowDefinition: Definition {
     const IS_EQUIVARIANT: bool;
     /// What the outputs sum to, where that is known.
     const SUM: Option<Sum>;
-    /// Whether `log S` is a term of it, so that log1p saves digits where one logit dominates: it has a tight bound.
+    /// Whether `log S` is a term of it, so that log1p saves digits where one logit dominates.
     const HAS_LOG_TOTAL: bool;
+    /// Whether it has a tight bound: a careful kernel keeps digits that the textbook loses.
+    const HAS_TIGHT: bool;
     /// Whether an output is the logarithm of a probability, or such logarithms added up.
     const IS_LOG_PROBABILITY: bool;
     /// Whether it is a gradient or a product: where no class has weight, zeros are an answer.

@@ -24,6 +24,7 @@ impl RowDefinition for LogSoftmaxVjp {
     const IS_EQUIVARIANT: bool = false;
     const SUM: Option<Sum> = None;
     const HAS_LOG_TOTAL: bool = false;
+    const HAS_TIGHT: bool = false;
     const IS_LOG_PROBABILITY: bool = false;
     const IS_DERIVATIVE: bool = true;
     const LIMIT_ONLY: bool = false;

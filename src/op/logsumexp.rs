@@ -24,6 +24,7 @@ impl RowDefinition for LogSumExp {
     const IS_EQUIVARIANT: bool = false;
     const SUM: Option<Sum> = None;
     const HAS_LOG_TOTAL: bool = true;
+    const HAS_TIGHT: bool = true;
     const IS_LOG_PROBABILITY: bool = false;
     const IS_DERIVATIVE: bool = false;
     const LIMIT_ONLY: bool = true;

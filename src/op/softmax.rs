@@ -25,6 +25,7 @@ impl RowDefinition for Softmax {
     /// One rounding of a quotient, or two of a product with the reciprocal.
     const SUM: Option<Sum> = Some(Sum { value: 1.0, roundings: 2.0, stored: 1.0 });
     const HAS_LOG_TOTAL: bool = false;
+    const HAS_TIGHT: bool = false;
     const IS_LOG_PROBABILITY: bool = false;
     const IS_DERIVATIVE: bool = false;
     const LIMIT_ONLY: bool = false;

@@ -25,6 +25,7 @@ impl RowDefinition for SoftmaxJvp {
     const IS_EQUIVARIANT: bool = SoftmaxVjp::IS_EQUIVARIANT;
     const SUM: Option<Sum> = SoftmaxVjp::SUM;
     const HAS_LOG_TOTAL: bool = SoftmaxVjp::HAS_LOG_TOTAL;
+    const HAS_TIGHT: bool = SoftmaxVjp::HAS_TIGHT;
     const IS_LOG_PROBABILITY: bool = SoftmaxVjp::IS_LOG_PROBABILITY;
     const IS_DERIVATIVE: bool = SoftmaxVjp::IS_DERIVATIVE;
     const LIMIT_ONLY: bool = SoftmaxVjp::LIMIT_ONLY;

@@ -54,8 +54,12 @@ pub(crate) struct RowTerms<'a, S> {
     pub underflows: f64,
     /// `E_S`, the relative error of `S`.
     pub total_error: f64,
+    /// The absolute error of `S` that comes of weights that were rescaled: what sums err besides.
+    pub rescaled: S,
     /// The absolute error of `log S`.
     pub log_error: S,
+    /// Whether it is the tight bound that is asked for.
+    pub is_tight: bool,
     /// Of `sum p_i g_i`.
     pub mean_error: OnceCell<S>,
     /// `|sum g_i|` and `sum |g_i|`.
@@ -115,6 +119,21 @@ impl<S: Size> RowTerms<'_, S> {
                 self.probability(j) * S::of(relative + more.relative) + (eta + underflows * eta * self.reciprocal)
             }
         }
+    }
+
+    /// The absolute error of `(S - w_t) / S` where the other weights are added up without `w_t`: of their sum, of `S`, and of the quotient,
+    /// which has this size.
+    pub fn rest_error(&self, t: usize, size: S) -> S {
+        let others = |term: &dyn Fn(usize) -> S| self.sum_over(&|i| if i == t { S::ZERO } else { term(i) });
+        let sum = others(&|i| self.weights[i]);
+        let underflow = self.eta + self.eta * self.reciprocal;
+        if sum.is_zero() {
+            return underflow;
+        }
+        let of_weight =
+            |i: usize| self.rho[i] + self.exp_error + self.additions.get(i).map_or(0.0, |more| more.relative);
+        let errors = others(&|i| self.weights[i] * S::of(of_weight(i))) + self.rescaled + self.count_eta();
+        size * (errors / sum + S::of(self.h + self.merging + self.total_error + 2.0 * self.u)) + underflow
     }
 
     /// `|g_j|`.

@@ -74,6 +74,7 @@ pub fn page(results: &Results, run: Option<&RunInfo>, gate: Option<&Comparison>)
     findings(&mut out, &view);
     kernels(&mut out, &view);
     declared(&mut out, results);
+    strict(&mut out, results);
     settings(&mut out, results, run);
     put!(
         out,
@@ -296,6 +297,25 @@ fn matrices(out: &mut String, view: &View) {
             out.push_str("</details>\n");
         }
     }
+}
+
+/// What passes as the textbook does and would not pass under `--strict`.
+fn strict(out: &mut String, results: &Results) {
+    let rows = super::strict::rows(results);
+    if rows.is_empty() {
+        return;
+    }
+    put!(
+        out,
+        "<details class=box id=strict><summary>What strict would say</summary>\n<p class=soft>{}</p>\n<table class=declared><thead><tr>\
+         <th>kernel</th><th>op</th><th>error / tight bound</th></tr></thead><tbody>\n",
+        super::strict::ABOUT
+    );
+    for row in rows {
+        let words = row.in_words(|x| ratio_text(Some(x)));
+        put!(out, "<tr><td><code>{}</code></td><td>{}</td><td>{words}</td></tr>\n", escape(row.kernel), row.op);
+    }
+    out.push_str("</tbody></table>\n</details>\n");
 }
 
 /// What the kernels declare of themselves, and how many passes needed it.

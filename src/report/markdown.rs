@@ -73,6 +73,17 @@ pub fn summary(results: &Results, run: Option<&RunInfo>, gate: Option<&Compariso
             );
         }
     }
+    let strict = super::strict::rows(results);
+    if !strict.is_empty() {
+        put!(
+            out,
+            "\n## What strict would say\n\n{}\n\n| kernel | op | error / tight bound |\n|---|---|---|\n",
+            super::strict::ABOUT
+        );
+        for row in &strict {
+            put!(out, "| {} | {} | {} |\n", code(row.kernel), row.op, row.in_words(ratio));
+        }
+    }
     out += "\n## Findings\n";
     if results.findings.is_empty() {
         out += "\nNone: no case failed.\n";

@@ -1,0 +1,64 @@
+//! Variants of elementwise defects: C24 to C28.
+
+use super::{Variant, of};
+use logitfuzz::op::Op;
+
+/// A function of each element.
+fn each<T: Copy>(function: impl Fn(T) -> T) -> impl Fn(&[T], &mut [T]) {
+    move |z, out| out.iter_mut().zip(z).for_each(|(y, &z)| *y = function(z))
+}
+
+fn softplus(z: f64) -> f64 {
+    z.max(0.0) + (-z.abs()).exp().ln_1p()
+}
+
+pub fn variants() -> Vec<Variant> {
+    let larger = |z: f32| if z > 0.0 || z.is_nan() { z } else { 0.0 };
+    vec![
+        of("sigmoid with the larger exp, in f64", "C24", Op::SIGMOID, each(|z: f64| z.exp() / (z.exp() + 1.0))),
+        of(
+            "sigmoid f32 with the larger exp, computed in f64",
+            "C24",
+            Op::SIGMOID,
+            each(|z: f32| {
+                let w = f64::from(z).exp();
+                (w / (1.0 + w)) as f32
+            }),
+        ),
+        of("softplus as it is written, in f64", "C27", Op::SOFTPLUS, each(|z: f64| (1.0 + z.exp()).ln())),
+        of(
+            "softplus f32 as it is written, computed in f64",
+            "C27",
+            Op::SOFTPLUS,
+            each(|z: f32| (1.0 + f64::from(z).exp()).ln() as f32),
+        ),
+        of("softplus with log2(1 + 2^x)", "C27", Op::SOFTPLUS, {
+            use std::f32::consts::{LN_2, LOG2_E};
+            each(|z: f32| (1.0 + (z * LOG2_E).exp2()).log2() * LN_2)
+        }),
+        of(
+            "softplus f32 is z above 10",
+            "C28",
+            Op::SOFTPLUS,
+            each(move |z: f32| if z > 10.0 { z } else { larger(z) + (-z.abs()).exp().ln_1p() }),
+        ),
+        of("softplus f64 is z from 30 on", "C28", Op::SOFTPLUS, each(|z: f64| if z >= 30.0 { z } else { softplus(z) })),
+        of(
+            "log_sigmoid as the logarithm of a two-branch sigmoid",
+            "C27",
+            Op::LOG_SIGMOID,
+            each(|z: f64| {
+                let w = (-z.abs()).exp();
+                (if z < 0.0 { w / (1.0 + w) } else { 1.0 / (1.0 + w) }).ln()
+            }),
+        ),
+        of("log_sigmoid as -log(1 + exp(-z))", "C27", Op::LOG_SIGMOID, each(|z: f32| -(1.0 + (-z).exp()).ln())),
+        of(
+            "log1mexp f32 as it is written, computed in f64",
+            "C28",
+            Op::LOG1MEXP,
+            each(|x: f32| (1.0 - f64::from(x).exp()).ln() as f32),
+        ),
+        of("log1mexp of expm1 alone, in f64", "C28", Op::LOG1MEXP, each(|x: f64| (-x.exp_m1()).ln())),
+    ]
+}
