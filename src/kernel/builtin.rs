@@ -177,7 +177,7 @@ impl Kernel for Builtin {
 
 /// Every built-in kernel: unstable ones, correct ones, planted defects by group.
 pub fn all() -> &'static [Builtin] {
-    static ALL: [Builtin; 108] = [
+    static ALL: [Builtin; 110] = [
         Builtin::of::<unstable::Naive>(),
         Builtin::of::<unstable::Unfused>(),
         Builtin::of::<unstable::DivisionFree>(),
@@ -285,6 +285,8 @@ pub fn all() -> &'static [Builtin] {
         Builtin::of_elements::<elements::SigmoidOverflows>(),
         Builtin::of_elements::<elements::SoftplusNaive>(),
         Builtin::of_elements::<elements::SoftplusThreshold>(),
+        Builtin::of_elements::<elements::SoftplusCut>(),
+        Builtin::of_elements::<elements::NarrowElements>(),
         Builtin::of_elements::<elements::LogOfSigmoid>(),
     ];
     &ALL

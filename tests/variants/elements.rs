@@ -1,6 +1,7 @@
 //! Variants of elementwise defects: C24 to C28.
 
 use super::{Variant, of};
+use half::{bf16, f16};
 use logitfuzz::op::Op;
 
 /// A function of each element.
@@ -43,6 +44,26 @@ pub fn variants() -> Vec<Variant> {
             each(move |z: f32| if z > 10.0 { z } else { larger(z) + (-z.abs()).exp().ln_1p() }),
         ),
         of("softplus f64 is z from 30 on", "C28", Op::SOFTPLUS, each(|z: f64| if z >= 30.0 { z } else { softplus(z) })),
+        of("softplus bf16 is 0 below -8", "C28", Op::SOFTPLUS, {
+            each(|z: bf16| bf16::from_f32(if z.to_f32() < -8.0 { 0.0 } else { softplus(z.to_f64()) as f32 }))
+        }),
+        of("sigmoid in f16 throughout, in two branches", "C40", Op::SIGMOID, {
+            let exp = |z: f16| f16::from_f32(z.to_f32().exp());
+            each(
+                move |z: f16| {
+                    if z < f16::ZERO { exp(z) / (f16::ONE + exp(z)) } else { f16::ONE / (f16::ONE + exp(-z)) }
+                },
+            )
+        }),
+        of("log_sigmoid in bf16 throughout", "C40", Op::LOG_SIGMOID, {
+            let exp = |z: bf16| bf16::from_f32(z.to_f32().exp());
+            let log1p = |w: bf16| bf16::from_f32(w.to_f32().ln_1p());
+            each(move |z: bf16| {
+                let size = if z < bf16::ZERO { -z } else { z };
+                let least = if z < bf16::ZERO || z.is_nan() { z } else { bf16::ZERO };
+                least - log1p(exp(-size))
+            })
+        }),
         of(
             "log_sigmoid as the logarithm of a two-branch sigmoid",
             "C27",

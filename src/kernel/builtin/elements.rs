@@ -31,6 +31,8 @@ pub(super) trait Elements {
     const TRUSTED: bool = false;
     /// The number in it that other kernels have otherwise; none where there is none.
     const PARAMETER: Option<&'static Parameter> = None;
+    /// Whether every operation is rounded to the half dtype that is written, which is then what it is offered for.
+    const IN_HALF: bool = false;
     /// The ops that it is offered for: those in which it does something of its own.
     const OPS: &'static [Op];
     /// Inputs on which the planted defect shows and does not show; every defect has them.
@@ -81,8 +83,8 @@ fn function<E: Elements, A: Real>(op: Op) -> Option<fn(Given<A>) -> A> {
 }
 
 /// Whether the kernel is offered for an op in a dtype.
-pub(super) fn supports<E: Elements>(op: Op, _: Dtype) -> bool {
-    function::<E, f64>(op).is_some()
+pub(super) fn supports<E: Elements>(op: Op, dtype: Dtype) -> bool {
+    function::<E, f64>(op).is_some() && (!E::IN_HALF || dtype.bytes() == 2)
 }
 
 /// What such a kernel declares: nothing but a good libm.
@@ -92,7 +94,8 @@ pub(super) fn claims(_: Op, _: Dtype) -> Claims {
 
 /// Runs a case: in the type `inside`, or in f64, or in f32 with one rounding to a half dtype; with this value of the kernel's parameter.
 pub(super) fn run<E: Elements>(case: &Case, inside: Option<Dtype>, parameter: f64) -> Outcome {
-    Outcome::Outputs(match inside.unwrap_or(case.dtype().accumulator()).output() {
+    let usual = if E::IN_HALF { case.dtype().input() } else { case.dtype().accumulator() };
+    Outcome::Outputs(match inside.unwrap_or(usual).output() {
         Dtype::F16 => run_in::<E, f16>(case, parameter),
         Dtype::Bf16 => run_in::<E, bf16>(case, parameter),
         Dtype::F64 => run_in::<E, f64>(case, parameter),
@@ -237,6 +240,54 @@ impl Elements for SoftplusThreshold {
 
     fn softplus<A: Real>(Given { logit: z, parameter }: Given<A>) -> A {
         if z > A::from_f64(parameter) { z } else { z.larger(A::ZERO) + log1p_of(z) }
+    }
+}
+
+/// Softplus without its rest beyond a boundary on either side of 0.
+pub(super) struct SoftplusCut;
+
+impl Elements for SoftplusCut {
+    const NAME: &'static str = "defect/softplus-cut";
+    const SUMMARY: &'static str = "softplus is max(z, 0) where |z| is above 5";
+    const DEFECT: Option<Defect> = Some(Defect {
+        class: "C28",
+        story: "the boundary of an approximation is meant for large z, and cuts on both sides: below -5 the result is 0, where it is exp(z)",
+        families: &["ordinary", "thresholds", "wide"],
+        report: Some("https://github.com/tenstorrent/tt-metal/issues/51866"),
+    });
+    const PARAMETER: Option<&'static Parameter> = Some(&Parameter::one_of("the boundary", 5.0, THRESHOLDS));
+    const OPS: &'static [Op] = &[Op::SOFTPLUS];
+    const EXAMPLES: Option<Examples> = Some(Examples::new("softplus bf16 [-6]", Some("softplus bf16 [1, -2, 3]")));
+
+    fn softplus<A: Real>(Given { logit: z, parameter }: Given<A>) -> A {
+        let cut = z.larger(A::ZERO);
+        if z.abs() > A::from_f64(parameter) { cut } else { cut + log1p_of(z) }
+    }
+}
+
+/// How a sigmoid is written.
+const SIGMOIDS: &[&str] = &["in one branch", "in two branches"];
+
+/// Every operation in the half dtype.
+pub(super) struct NarrowElements;
+
+impl Elements for NarrowElements {
+    const NAME: &'static str = "defect/narrow-elements";
+    const SUMMARY: &'static str =
+        "every operation of an elementwise op is rounded to the half dtype that the elements come in";
+    const DEFECT: Option<Defect> = Some(Defect {
+        class: "C40",
+        story: "exp(12) is infinite in f16, so the sigmoid of -12 is 0; and 1 + small has the few digits of the dtype",
+        families: &["ordinary", "thresholds"],
+        report: Some("https://github.com/microsoft/onnxruntime/pull/14727"),
+    });
+    const IN_HALF: bool = true;
+    const PARAMETER: Option<&'static Parameter> = Some(&Parameter::of_words("the sigmoid", SIGMOIDS));
+    const OPS: &'static [Op] = &[Op::SIGMOID, Op::SOFTPLUS, Op::LOG_SIGMOID, Op::LOG1MEXP];
+    const EXAMPLES: Option<Examples> = Some(Examples::new("sigmoid f16 [-12]", Some("sigmoid f16 [0]")));
+
+    fn sigmoid<A: Real>(given: Given<A>) -> A {
+        if given.parameter == 0.0 { OneBranch::sigmoid(given) } else { Branched::sigmoid(given) }
     }
 }
 
