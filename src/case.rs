@@ -7,6 +7,8 @@
 use crate::dtype::{Dtype, text};
 use crate::error::{Error, Result};
 use crate::fenv::Standard;
+#[cfg(feature = "oracle")]
+use crate::op::inputs::Element;
 use crate::op::inputs::Inputs;
 use crate::op::signature::{Extent, Role};
 use crate::op::{Input, Op};
@@ -171,7 +173,24 @@ impl Case {
 
     /// The cotangent or tangent, for the ops that take one.
     pub fn direction(&self) -> Option<&[f64]> {
+        self.op.direction().and_then(|_| self.other_row())
+    }
+
+    /// The row that the op takes besides the logits, whatever it is; no op takes two.
+    pub(crate) fn other_row(&self) -> Option<&[f64]> {
         self.others.iter().find_map(|value| if let Value::Row(values) = value { Some(&**values) } else { None })
+    }
+
+    /// The elements of a case of an elementwise op.
+    #[cfg(feature = "oracle")]
+    pub(crate) fn elements(&self) -> impl ExactSizeIterator<Item = Element> {
+        (0..self.logits.len()).map(|j| self.element(j))
+    }
+
+    /// Element `j`.
+    #[cfg(feature = "oracle")]
+    pub(crate) fn element(&self, j: usize) -> Element {
+        Element { logit: self.logits[j], other: self.other_row().map_or(0.0, |row| row[j]) }
     }
 
     /// Every input as plain numbers, with zeros for those that the op does not take.

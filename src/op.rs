@@ -6,7 +6,7 @@
 use crate::error::{Error, Result};
 use crate::magnitude::Magnitude;
 use definition::{Cancels, Definition, ElementDefinition, RowDefinition, Shift, Sum};
-use inputs::Inputs;
+use inputs::{Element, Inputs};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use signature::{Extent, Outputs, Role};
 use std::fmt;
@@ -67,7 +67,7 @@ pub(crate) struct ElementFacts {
     pub domain: (f64, f64),
     pub cuts: &'static [f64],
     pub has_tight: bool,
-    pub error: fn(&ElementTerms<Magnitude>, f64, Magnitude, Magnitude) -> Magnitude,
+    pub error: fn(&ElementTerms<Magnitude>, Element, Magnitude, Magnitude) -> Magnitude,
 }
 
 impl Facts {
@@ -174,6 +174,10 @@ registry! {
     SOFTPLUS: elements softplus::Softplus,
     /// `-log(1 + exp(-z_j))`, the logarithm of the sigmoid, of each element: n outputs.
     LOG_SIGMOID: elements log_sigmoid::LogSigmoid,
+    /// `g_j p_j (1 - p_j)` with `p = sigmoid(z)`, for a cotangent `g`: n outputs.
+    SIGMOID_VJP: elements sigmoid_vjp::SigmoidVjp,
+    /// `g_j / (1 + exp(z_j))` for a cotangent `g`: n outputs.
+    LOG_SIGMOID_VJP: elements log_sigmoid_vjp::LogSigmoidVjp,
 }
 
 impl Op {
@@ -228,6 +232,11 @@ impl Op {
     /// The cotangent or tangent that the op takes, if it does: one value for each logit.
     pub fn direction(self) -> Option<Input> {
         self.others().iter().copied().find(|input| input.role == Role::Direction)
+    }
+
+    /// The row that the op takes besides the logits, whatever it is; no op takes two.
+    pub(crate) fn other_row(self) -> Option<Input> {
+        self.others().iter().copied().find(|input| input.role.extent() == Extent::Row)
     }
 
     /// Whether the outputs are probabilities, which sum to 1.
@@ -338,6 +347,8 @@ mod tests {
             (10, "sigmoid"),
             (11, "softplus"),
             (12, "log_sigmoid"),
+            (13, "sigmoid_vjp"),
+            (14, "log_sigmoid_vjp"),
         ];
         assert_eq!(codes[..known.len()], known);
         let distinct: std::collections::BTreeSet<u8> = Op::ALL.iter().map(|op| op.code()).collect();

@@ -14,6 +14,7 @@ use crate::case::{Case, Value};
 use crate::fenv::Standard;
 use crate::magnitude::Magnitude;
 use crate::op::Anatomy;
+use crate::op::inputs::Element;
 use crate::special::{RowClass, Special};
 use question::Question;
 use row::{MASKED, PRECISIONS, PreparedRow, Weight};
@@ -55,7 +56,7 @@ pub(crate) struct Dues<'a> {
     /// Masked logits are in no group.
     masked: Option<Due>,
     /// By the bits of an element.
-    of_elements: HashMap<u64, Due>,
+    of_elements: HashMap<(u64, u64), Due>,
 }
 
 /// Which outputs of a case are equal.
@@ -64,8 +65,8 @@ enum Shared<'a> {
     Next(&'a Case),
     /// Those of equal logits of this row, because the op adds nothing of its own to each.
     Row(Arc<PreparedRow>),
-    /// Those of equal elements.
-    Elements(&'a [f64]),
+    /// Those of equal elements of this case.
+    Elements(&'a Case),
 }
 
 impl<'a> Dues<'a> {
@@ -77,7 +78,7 @@ impl<'a> Dues<'a> {
     }
 
     fn elements(case: &'a Case) -> Self {
-        Self::of(question::of(case, None), Shared::Elements(case.logits()), 0)
+        Self::of(question::of(case, None), Shared::Elements(case), 0)
     }
 
     fn of(question: Box<dyn Question + 'a>, shared: Shared<'a>, count: usize) -> Self {
@@ -88,8 +89,9 @@ impl<'a> Dues<'a> {
     pub fn get(&mut self, j: usize) -> &Due {
         let Self { question, shared, known, masked, of_elements } = self;
         let place = match shared {
-            Shared::Elements(logits) => {
-                return of_elements.entry(logits[j].to_bits()).or_insert_with(|| question.due(j));
+            Shared::Elements(case) => {
+                let Element { logit, other } = case.element(j);
+                return of_elements.entry((logit.to_bits(), other.to_bits())).or_insert_with(|| question.due(j));
             }
             Shared::Next(case) => {
                 // Flat rows are what long ones are shrunk to.

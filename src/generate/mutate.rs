@@ -143,7 +143,7 @@ fn same(a: &Case, b: &Case) -> bool {
     };
     a.target() == b.target()
         && same_values(a.logits(), b.logits())
-        && same_values(a.direction().unwrap_or(&[]), b.direction().unwrap_or(&[]))
+        && same_values(a.other_row().unwrap_or(&[]), b.other_row().unwrap_or(&[]))
 }
 
 /// A range of `0..len` that is not empty unless `len` is 0: short ones are as likely as long ones.

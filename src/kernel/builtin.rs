@@ -170,7 +170,7 @@ impl Kernel for Builtin {
 
 /// Every built-in kernel: unstable ones, correct ones, planted defects by group.
 pub fn all() -> &'static [Builtin] {
-    static ALL: [Builtin; 107] = [
+    static ALL: [Builtin; 108] = [
         Builtin::of::<unstable::Naive>(),
         Builtin::of::<unstable::Unfused>(),
         Builtin::of::<unstable::DivisionFree>(),
@@ -278,6 +278,7 @@ pub fn all() -> &'static [Builtin] {
         Builtin::of_elements::<elements::SoftplusNaive>(),
         Builtin::of_elements::<elements::SoftplusThreshold>(),
         Builtin::of_elements::<elements::LogOfSigmoid>(),
+        Builtin::of_elements::<elements::SigmoidDerivativeOverflows>(),
     ];
     &ALL
 }

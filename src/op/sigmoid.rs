@@ -1,6 +1,7 @@
 //! `1 / (1 + exp(-z))`, element by element: the softmax of `[z, 0]`, its first output.
 
 use super::definition::{Definition, ElementDefinition};
+use super::inputs::Element;
 use super::signature::{Input, Outputs};
 use super::terms::ElementTerms;
 use super::tier::ElementTier;
@@ -18,15 +19,27 @@ impl Definition for Sigmoid {
 }
 
 /// Up to here, the output is known beside 1/2.
-const SMALL: f64 = 0.25;
+pub(super) const SMALL: f64 = 0.25;
+
+/// Clamps and the ends of approximations: of hard sigmoids and tables, of rational functions, of exp in whole numbers.
+pub(super) const CUTS: &[f64] = &[2.5, 3.0, 5.0, 8.0, 9.0, 10.0, 15.0, 18.0, 20.0, 30.0, 40.0, 50.0, 88.0, 100.0];
+
+/// An upper bound of the sigmoid, but for the error of the weight, which is an upper bound of `exp(-|z|)`.
+pub(super) fn bound<S: Size>(z: f64, weight: S) -> S {
+    let reciprocal = S::of(1.0 / (1.0 + weight.to_f64()));
+    if z < 0.0 { weight * reciprocal } else { reciprocal }
+}
 
 impl ElementDefinition for Sigmoid {
     const DOMAIN: (f64, f64) = (f64::NEG_INFINITY, f64::INFINITY);
-    /// Clamps and the ends of approximations: of hard sigmoids and tables, of rational functions, of exp in whole numbers.
-    const CUTS: &'static [f64] = &[2.5, 3.0, 5.0, 8.0, 9.0, 10.0, 15.0, 18.0, 20.0, 30.0, 40.0, 50.0, 88.0, 100.0];
+    const CUTS: &'static [f64] = CUTS;
     const HAS_TIGHT: bool = true;
 
-    fn output<T: ElementTier>(t: &T, z: f64) -> T::Number {
+    fn has_value(Element { logit: z, .. }: Element) -> bool {
+        !z.is_nan()
+    }
+
+    fn output<T: ElementTier>(t: &T, Element { logit: z, .. }: Element) -> T::Number {
         let distance = -z.abs();
         if z.abs() < SMALL {
             // `tanh(z / 2) / 2` has the sign of z, however near 0 that is.
@@ -39,7 +52,7 @@ impl ElementDefinition for Sigmoid {
     }
 
     /// `A`, as of a probability of two: see [`ElementTerms::sigmoid_error`].
-    fn error<S: Size>(t: &ElementTerms<S>, z: f64, weight: S, size: S) -> S {
+    fn error<S: Size>(t: &ElementTerms<S>, Element { logit: z, .. }: Element, weight: S, size: S) -> S {
         t.sigmoid_error(z, weight, size)
     }
 }

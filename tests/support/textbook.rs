@@ -81,14 +81,24 @@ impl Textbook {
                 let far = |x: A| (A::ZERO - x.exp_as(self.exp)).ln_1p();
                 z.iter().map(|&x| if x > A::from_f64(-0.75) { near(x) } else { far(x) }).collect()
             }
-            Op::SIGMOID => {
-                let up = |x: A| A::ONE / ((A::ZERO - x).exp_as(self.exp) + A::ONE);
-                let down = |x: A| x.exp_as(self.exp) / (x.exp_as(self.exp) + A::ONE);
-                z.iter().map(|&x| if x > A::ZERO { up(x) } else { down(x) }).collect()
+            Op::SIGMOID => z.iter().map(|&x| self.logistic(x)).collect(),
+            Op::SIGMOID_VJP => {
+                let gradient = |(&x, &g): (&A, &A)| (A::ONE - self.logistic(x)) * self.logistic(x) * g;
+                z.iter().zip(&direction).map(gradient).collect()
             }
+            Op::LOG_SIGMOID_VJP => z.iter().zip(&direction).map(|(&x, &g)| self.logistic(A::ZERO - x) * g).collect(),
             Op::SOFTPLUS => z.iter().map(|&x| self.log_of_one_and(x)).collect(),
             Op::LOG_SIGMOID => z.iter().map(|&x| A::ZERO - self.log_of_one_and(A::ZERO - x)).collect(),
             op => panic!("{op}: write it here"),
+        }
+    }
+
+    /// `1 / (1 + e^-x)`.
+    fn logistic<A: Accumulator>(&self, x: A) -> A {
+        if x > A::ZERO {
+            A::ONE / ((A::ZERO - x).exp_as(self.exp) + A::ONE)
+        } else {
+            x.exp_as(self.exp) / (x.exp_as(self.exp) + A::ONE)
         }
     }
 

@@ -13,8 +13,10 @@ use half::{bf16, f16};
 /// What a function is given, in the type that the kernel computes in.
 #[derive(Clone, Copy)]
 pub(super) struct Given<A> {
-    /// The element.
+    /// The logit.
     pub logit: A,
+    /// Its value of the other row that the op takes; 0 where it takes none.
+    pub other: A,
     /// The value of the kernel's [`Elements::PARAMETER`]; 0 where it has none.
     pub parameter: f64,
 }
@@ -61,6 +63,18 @@ pub(super) trait Elements {
     fn log_sigmoid<A: Real>(Given { logit: z, .. }: Given<A>) -> A {
         -((-z).larger(A::ZERO) + log1p_of(z))
     }
+
+    /// `g p (1 - p)` as `g w / (1 + w)^2`, with `w = exp(-|z|)`: the sigmoid and its rest have one derivative.
+    fn sigmoid_vjp<A: Real>(Given { logit: z, other: g, .. }: Given<A>) -> A {
+        let weight = (-z.abs()).exp();
+        let total = A::ONE + weight;
+        g * (weight / (total * total))
+    }
+
+    /// `g sigmoid(-z)`.
+    fn log_sigmoid_vjp<A: Real>(given: Given<A>) -> A {
+        given.other * Self::sigmoid(Given { logit: -given.logit, ..given })
+    }
 }
 
 /// `log1p(exp(-|z|))`.
@@ -76,6 +90,8 @@ fn function<E: Elements, A: Real>(op: Op) -> Option<fn(Given<A>) -> A> {
         Op::SIGMOID => Some(E::sigmoid),
         Op::SOFTPLUS => Some(E::softplus),
         Op::LOG_SIGMOID => Some(E::log_sigmoid),
+        Op::SIGMOID_VJP => Some(E::sigmoid_vjp),
+        Op::LOG_SIGMOID_VJP => Some(E::log_sigmoid_vjp),
         _ => None,
     }
 }
@@ -103,7 +119,9 @@ pub(super) fn run<E: Elements>(case: &Case, inside: Option<Dtype>, parameter: f6
 fn run_in<E: Elements, A: Real>(case: &Case, parameter: f64) -> Vec<f64> {
     // It is never run on an op that it does not support.
     let Some(function) = function::<E, A>(case.op()) else { return Vec::new() };
-    let given = read::<A>(case.logits()).into_iter().map(|logit| Given { logit, parameter });
+    let other = read::<A>(case.other_row().unwrap_or(&[]));
+    let value = |(j, logit)| Given { logit, other: other.get(j).copied().unwrap_or(A::ZERO), parameter };
+    let given = read::<A>(case.logits()).into_iter().enumerate().map(value);
     let outputs: Vec<A> = given.map(function).collect();
     stored(&outputs, case.dtype())
 }
@@ -115,7 +133,8 @@ impl Elements for Branched {
     const NAME: &'static str = "branched";
     const SUMMARY: &'static str = "elementwise ops, with the branch that is accurate at each element";
     const TRUSTED: bool = true;
-    const OPS: &'static [Op] = &[Op::LOG1MEXP, Op::SIGMOID, Op::SOFTPLUS, Op::LOG_SIGMOID];
+    const OPS: &'static [Op] =
+        &[Op::LOG1MEXP, Op::SIGMOID, Op::SOFTPLUS, Op::LOG_SIGMOID, Op::SIGMOID_VJP, Op::LOG_SIGMOID_VJP];
 }
 
 /// The sigmoid as most libraries write it. Where the exponential overflows, so that the result is 0, the textbook is no better.
@@ -123,12 +142,18 @@ pub(super) struct OneBranch;
 
 impl Elements for OneBranch {
     const NAME: &'static str = "one_branch";
-    const SUMMARY: &'static str = "sigmoid as 1 / (1 + exp(-z)) on either side of 0";
+    const SUMMARY: &'static str =
+        "sigmoid as 1 / (1 + exp(-z)) on either side of 0, and its gradients as products with p and 1 - p";
     const TRUSTED: bool = true;
-    const OPS: &'static [Op] = &[Op::SIGMOID];
+    const OPS: &'static [Op] = &[Op::SIGMOID, Op::SIGMOID_VJP, Op::LOG_SIGMOID_VJP];
 
     fn sigmoid<A: Real>(Given { logit: z, .. }: Given<A>) -> A {
         A::ONE / (A::ONE + (-z).exp())
+    }
+
+    fn sigmoid_vjp<A: Real>(given: Given<A>) -> A {
+        let p = Self::sigmoid(given);
+        given.other * (A::ONE - p) * p
     }
 }
 
@@ -235,7 +260,7 @@ impl Elements for SoftplusThreshold {
     const OPS: &'static [Op] = &[Op::SOFTPLUS];
     const EXAMPLES: Option<Examples> = Some(Examples::new("softplus f64 [20.5]", Some("softplus f64 [1, -2, 3]")));
 
-    fn softplus<A: Real>(Given { logit: z, parameter }: Given<A>) -> A {
+    fn softplus<A: Real>(Given { logit: z, parameter, .. }: Given<A>) -> A {
         if z > A::from_f64(parameter) { z } else { z.larger(A::ZERO) + log1p_of(z) }
     }
 }
@@ -257,5 +282,30 @@ impl Elements for LogOfSigmoid {
 
     fn log_sigmoid<A: Real>(Given { logit: z, .. }: Given<A>) -> A {
         (A::ONE / (A::ONE + (-z).exp())).ln()
+    }
+}
+
+/// The derivative of the sigmoid through the exponential that grows.
+pub(super) struct SigmoidDerivativeOverflows;
+
+impl Elements for SigmoidDerivativeOverflows {
+    const NAME: &'static str = "defect/sigmoid-derivative-overflows";
+    const SUMMARY: &'static str = "the gradient of sigmoid as g exp(-z) / (1 + exp(-z))^2 on either side of 0";
+    const DEFECT: Option<Defect> = Some(Defect {
+        class: "C26",
+        story: "exp(-z) overflows far below 0, and the gradient at -89 is inf / inf in f32, NaN; its square overflows half as far, and the gradient is 0",
+        families: &["ordinary", "thresholds", "wide"],
+        report: Some("https://github.com/jeshraghian/snntorch/pull/433"),
+    });
+    const OPS: &'static [Op] = &[Op::SIGMOID_VJP];
+    const EXAMPLES: Option<Examples> = Some(Examples::new(
+        "sigmoid_vjp f32 [-100] cotangent=[1]",
+        Some("sigmoid_vjp f32 [1, 2, 3] cotangent=[1, -2, 4]"),
+    ));
+
+    fn sigmoid_vjp<A: Real>(Given { logit: z, other: g, .. }: Given<A>) -> A {
+        let weight = (-z).exp();
+        let total = A::ONE + weight;
+        g * (weight / (total * total))
     }
 }
