@@ -67,6 +67,7 @@ pub(crate) struct ElementFacts {
     pub domain: (f64, f64),
     pub cuts: &'static [f64],
     pub has_tight: bool,
+    pub may_be_nan: fn(Element) -> bool,
     pub error: fn(&ElementTerms<Magnitude>, Element, Magnitude, Magnitude) -> Magnitude,
 }
 
@@ -103,7 +104,8 @@ impl Facts {
 
     const fn elements<D: ElementDefinition>() -> Self {
         let (domain, cuts, has_tight) = (D::DOMAIN, D::CUTS, D::HAS_TIGHT);
-        Self::of::<D>(Kind::Elements(ElementFacts { domain, cuts, has_tight, error: D::error }))
+        let (may_be_nan, error) = (D::may_be_nan, D::error);
+        Self::of::<D>(Kind::Elements(ElementFacts { domain, cuts, has_tight, may_be_nan, error }))
     }
 }
 
@@ -178,6 +180,10 @@ registry! {
     SIGMOID_VJP: elements sigmoid_vjp::SigmoidVjp,
     /// `g_j / (1 + exp(z_j))` for a cotangent `g`: n outputs.
     LOG_SIGMOID_VJP: elements log_sigmoid_vjp::LogSigmoidVjp,
+    /// `-t_j log p_j - (1 - t_j) log(1 - p_j)` with `p = sigmoid(z)`, for labels `t` in [0, 1]: n outputs, in nats.
+    BCE_WITH_LOGITS: elements bce_with_logits::BceWithLogits,
+    /// The gradient of that loss with respect to the logits, `p_j - t_j`: n outputs.
+    BCE_WITH_LOGITS_GRAD: elements bce_with_logits_grad::BceWithLogitsGrad,
 }
 
 impl Op {
@@ -349,6 +355,8 @@ mod tests {
             (12, "log_sigmoid"),
             (13, "sigmoid_vjp"),
             (14, "log_sigmoid_vjp"),
+            (15, "bce_with_logits"),
+            (16, "bce_with_logits_grad"),
         ];
         assert_eq!(codes[..known.len()], known);
         let distinct: std::collections::BTreeSet<u8> = Op::ALL.iter().map(|op| op.code()).collect();

@@ -223,6 +223,7 @@ fn of_elements<S: Size>(
         flushed: if claims.flush_to_zero { eta } else { S::ZERO },
         beyond: S::of(1.0).shifted(-(accumulator.emax + 1)),
         is_tight,
+        accumulator,
     };
     let finish = Finish::new(case, 1.0 + 4.0 * (11.0 * u), 8);
     let bounds = |terms: &ElementTerms<S>| -> Vec<S> {

@@ -170,7 +170,7 @@ impl Kernel for Builtin {
 
 /// Every built-in kernel: unstable ones, correct ones, planted defects by group.
 pub fn all() -> &'static [Builtin] {
-    static ALL: [Builtin; 108] = [
+    static ALL: [Builtin; 111] = [
         Builtin::of::<unstable::Naive>(),
         Builtin::of::<unstable::Unfused>(),
         Builtin::of::<unstable::DivisionFree>(),
@@ -279,6 +279,9 @@ pub fn all() -> &'static [Builtin] {
         Builtin::of_elements::<elements::SoftplusThreshold>(),
         Builtin::of_elements::<elements::LogOfSigmoid>(),
         Builtin::of_elements::<elements::SigmoidDerivativeOverflows>(),
+        Builtin::of_elements::<elements::BceOfSigmoid>(),
+        Builtin::of_elements::<elements::BceClampSign>(),
+        Builtin::of_elements::<elements::SigmoidFromHalf>(),
     ];
     &ALL
 }

@@ -78,6 +78,9 @@ pub(crate) trait ElementDefinition: Definition {
     /// Whether a number or an infinity is due of an element; NaN is due where not.
     fn has_value(element: Element) -> bool;
 
+    /// Whether frameworks return NaN of an element whose value is due otherwise, as where 0 and infinity are multiplied.
+    fn may_be_nan(element: Element) -> bool;
+
     /// The output of an element that has a value.
     fn output<T: ElementTier>(tier: &T, element: Element) -> T::Number;
 

@@ -30,6 +30,10 @@ impl ElementDefinition for Log1mExp {
         x <= 0.0
     }
 
+    fn may_be_nan(_: Element) -> bool {
+        false
+    }
+
     fn output<T: ElementTier>(t: &T, Element { logit: x, .. }: Element) -> T::Number {
         if x > -1.0 { t.log(-t.expm1(x)) } else { t.log1p(-t.exp(x)) }
     }

@@ -28,9 +28,13 @@ impl ElementDefinition for LogSigmoid {
         !z.is_nan()
     }
 
+    fn may_be_nan(_: Element) -> bool {
+        false
+    }
+
     fn output<T: ElementTier>(t: &T, Element { logit: z, .. }: Element) -> T::Number {
         let rest = -t.log1p(t.exp(-z.abs()));
-        if z < 0.0 { t.beside(z, rest, -1.0) } else { rest }
+        if z < 0.0 { t.beside_number(z, rest, -1.0) } else { rest }
     }
 
     /// `min(z, 0) - log1p(exp(-|z|))`: that of softplus at `-z`.

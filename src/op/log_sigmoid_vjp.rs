@@ -28,14 +28,18 @@ impl ElementDefinition for LogSigmoidVjp {
         !z.is_nan()
     }
 
+    fn may_be_nan(_: Element) -> bool {
+        false
+    }
+
     /// `g sigmoid(-z)`, beside a half of g, or g, where that is a number.
     fn output<T: ElementTier>(t: &T, Element { logit: z, other: g }: Element) -> T::Number {
         let (distance, half) = (-z.abs(), 0.5 * g);
         if z.abs() < sigmoid::SMALL && 2.0 * half == g {
             let toward = half.copysign(-half * z);
-            t.beside(half, t.exact(toward) * t.shortfall(distance), toward)
+            t.beside_number(half, t.exact(toward) * t.shortfall(distance), toward)
         } else if z < 0.0 {
-            t.beside(g, -(t.exact(g) * t.tail(distance)), -g)
+            t.beside_number(g, -(t.exact(g) * t.tail(distance)), -g)
         } else {
             t.exact(g) * t.tail(distance)
         }

@@ -30,13 +30,17 @@ impl ElementDefinition for SigmoidVjp {
         !z.is_nan()
     }
 
+    fn may_be_nan(_: Element) -> bool {
+        false
+    }
+
     fn output<T: ElementTier>(t: &T, Element { logit: z, other: g }: Element) -> T::Number {
         let (distance, quarter) = (-z.abs(), 0.25 * g);
         // The quarter is a number but where it underflows.
         if z.abs() < sigmoid::SMALL && 4.0 * quarter == g {
             // `p (1 - p) = (1 - tanh(z / 2)^2) / 4`, which is below 1/4 however near 0 z is.
             let shortfall = t.shortfall(distance);
-            return t.beside(quarter, -(t.exact(quarter) * shortfall.clone() * shortfall), -g);
+            return t.beside_number(quarter, -(t.exact(quarter) * shortfall.clone() * shortfall), -g);
         }
         let total = t.exact(1.0) + t.exp(distance);
         t.exact(g) * (t.tail(distance) * t.reciprocal(total))

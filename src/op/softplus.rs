@@ -30,9 +30,13 @@ impl ElementDefinition for Softplus {
         !z.is_nan()
     }
 
+    fn may_be_nan(_: Element) -> bool {
+        false
+    }
+
     fn output<T: ElementTier>(t: &T, Element { logit: z, .. }: Element) -> T::Number {
         let rest = t.log1p(t.exp(-z.abs()));
-        if z > 0.0 { t.beside(z, rest, 1.0) } else { rest }
+        if z > 0.0 { t.beside_number(z, rest, 1.0) } else { rest }
     }
 
     /// `max(z, 0) + log1p(exp(-|z|))`, which rounds once more where the first term is not 0: `u |y|`, and the error of the other term.

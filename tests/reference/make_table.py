@@ -366,16 +366,20 @@ OPS = [
     "logsumexp", "softmax", "log_softmax", "cross_entropy", "cross_entropy_grad",
     "softmax_vjp", "softmax_jvp", "log_softmax_vjp", "log_softmax_jvp",
     "log1mexp", "sigmoid", "softplus", "log_sigmoid",
-    "sigmoid_vjp", "log_sigmoid_vjp",
+    "sigmoid_vjp", "log_sigmoid_vjp", "bce_with_logits", "bce_with_logits_grad",
 ]  # fmt: skip
 # Ops whose outputs are a function of one element each (and of its value of another row), by that function.
 ELEMENTWISE = {
     "log1mexp": lambda x, _: log1mexp(x), "sigmoid": lambda x, _: sigmoid(x),
     "softplus": lambda x, _: softplus(x), "log_sigmoid": lambda x, _: log_sigmoid(x),
     "sigmoid_vjp": lambda x, g: sigmoid_vjp(x, g), "log_sigmoid_vjp": lambda x, g: log_sigmoid_vjp(x, g),
+    "bce_with_logits": lambda x, t: bce_with_logits(x, t), "bce_with_logits_grad": lambda x, t: bce_with_logits_grad(x, t),
 }  # fmt: skip
 # The other row that some of them take.
-BESIDE = {"sigmoid_vjp": "cotangent", "log_sigmoid_vjp": "cotangent"}
+BESIDE = {
+    "sigmoid_vjp": "cotangent", "log_sigmoid_vjp": "cotangent",
+    "bce_with_logits": "label", "bce_with_logits_grad": "label",
+}  # fmt: skip
 TAKES_TARGET = {"cross_entropy", "cross_entropy_grad"}
 SCALAR = {"logsumexp", "cross_entropy"}
 DIRECTION = {
@@ -432,6 +436,22 @@ def log_sigmoid_vjp(x, g):
     if not math.isfinite(x):
         return x if math.isnan(x) else exact(rational(g) if x < 0 else 0)
     return Quotient(collect([(fmpq(0), rational(g))]), two_logits(x))
+
+
+def bce_with_logits(x, t):
+    """log(1 + exp(x)) - x t, as the logarithm of one exponential sum."""
+    if not math.isfinite(x):
+        return x if math.isnan(x) else exact(0) if t == (1.0 if x > 0 else 0.0) else INF
+    line = rational(x) * rational(t)
+    return Logarithm(collect([(-line, fmpq(1)), (rational(x) - line, fmpq(1))]))
+
+
+def bce_with_logits_grad(x, t):
+    """exp(x) / (1 + exp(x)) - t."""
+    t = rational(t)
+    if not math.isfinite(x):
+        return x if math.isnan(x) else exact(1 - t if x > 0 else -t)
+    return Quotient(collect([(rational(x), 1 - t), (fmpq(0), -t)]), two_logits(x))
 
 
 def truth(op, z, target=None, smoothing=None, direction=None):
@@ -765,7 +785,25 @@ def a_direction(f, r, z):
 
 def beside(op, f, r, z):
     """A value of the other row for each element."""
+    if BESIDE[op] == "label":
+        return [a_label(f, r, x) for x in z]
     return a_direction(f, r, z)
+
+
+def a_label(f, r, x):
+    kind = r.randrange(8)
+    if kind < 3:
+        return r.choice([0.0, 1.0, 1.0, 0.5])
+    if kind == 3:
+        return f.number(r.choice([1, 2, r.randrange(f.half)]))
+    if kind == 4:
+        return f.step(1.0, -r.choice([1, 2, 3, r.randrange(1, f.half)]))
+    if kind == 5:
+        return f.round(2.0 ** -r.randint(1, 30))
+    if kind == 6 and math.isfinite(x) and abs(x) < 700:
+        # The sigmoid itself, or beside it.
+        return min(1.0, max(0.0, f.step(f.round(1 / (1 + math.exp(-x))), r.choice([0, 0, -1, 1]))))
+    return f.round(r.random())
 
 
 def a_smoothing(f, r):
@@ -790,6 +828,8 @@ def traps_beside(op, f, z):
     """The other row of a trap."""
     if op not in BESIDE:
         return None
+    if BESIDE[op] == "label":
+        return [1.0, 0.0, f.round(0.3), f.step(1.0, -1), 0.5][: len(z)] if z[0] > 0 else [0.0, 1.0, 0.5, f.least, 1.0][: len(z)]
     return [f.round(x) for x in [1.0, -3.0, 0.75, f.least, 1e4][: len(z)]]
 
 

@@ -75,6 +75,17 @@ pub(super) trait Elements {
     fn log_sigmoid_vjp<A: Real>(given: Given<A>) -> A {
         given.other * Self::sigmoid(Given { logit: -given.logit, ..given })
     }
+
+    /// `z (1 - t) + log1p(exp(-z))`, and below 0 `-z t + log1p(exp(z))`: a term whose factor is 0 is absent, also where z is infinite.
+    fn bce_with_logits<A: Real>(Given { logit: z, other: label, .. }: Given<A>) -> A {
+        let share = if z > A::ZERO { A::ONE - label } else { label };
+        if share == A::ZERO { log1p_of(z) } else { z.abs() * share + log1p_of(z) }
+    }
+
+    /// `sigmoid(z) - t`.
+    fn bce_with_logits_grad<A: Real>(given: Given<A>) -> A {
+        Self::sigmoid(given) - given.other
+    }
 }
 
 /// `log1p(exp(-|z|))`.
@@ -92,6 +103,8 @@ fn function<E: Elements, A: Real>(op: Op) -> Option<fn(Given<A>) -> A> {
         Op::LOG_SIGMOID => Some(E::log_sigmoid),
         Op::SIGMOID_VJP => Some(E::sigmoid_vjp),
         Op::LOG_SIGMOID_VJP => Some(E::log_sigmoid_vjp),
+        Op::BCE_WITH_LOGITS => Some(E::bce_with_logits),
+        Op::BCE_WITH_LOGITS_GRAD => Some(E::bce_with_logits_grad),
         _ => None,
     }
 }
@@ -133,8 +146,16 @@ impl Elements for Branched {
     const NAME: &'static str = "branched";
     const SUMMARY: &'static str = "elementwise ops, with the branch that is accurate at each element";
     const TRUSTED: bool = true;
-    const OPS: &'static [Op] =
-        &[Op::LOG1MEXP, Op::SIGMOID, Op::SOFTPLUS, Op::LOG_SIGMOID, Op::SIGMOID_VJP, Op::LOG_SIGMOID_VJP];
+    const OPS: &'static [Op] = &[
+        Op::LOG1MEXP,
+        Op::SIGMOID,
+        Op::SOFTPLUS,
+        Op::LOG_SIGMOID,
+        Op::SIGMOID_VJP,
+        Op::LOG_SIGMOID_VJP,
+        Op::BCE_WITH_LOGITS,
+        Op::BCE_WITH_LOGITS_GRAD,
+    ];
 }
 
 /// The sigmoid as most libraries write it. Where the exponential overflows, so that the result is 0, the textbook is no better.
@@ -145,7 +166,7 @@ impl Elements for OneBranch {
     const SUMMARY: &'static str =
         "sigmoid as 1 / (1 + exp(-z)) on either side of 0, and its gradients as products with p and 1 - p";
     const TRUSTED: bool = true;
-    const OPS: &'static [Op] = &[Op::SIGMOID, Op::SIGMOID_VJP, Op::LOG_SIGMOID_VJP];
+    const OPS: &'static [Op] = &[Op::SIGMOID, Op::SIGMOID_VJP, Op::LOG_SIGMOID_VJP, Op::BCE_WITH_LOGITS_GRAD];
 
     fn sigmoid<A: Real>(Given { logit: z, .. }: Given<A>) -> A {
         A::ONE / (A::ONE + (-z).exp())
@@ -307,5 +328,72 @@ impl Elements for SigmoidDerivativeOverflows {
         let weight = (-z).exp();
         let total = A::ONE + weight;
         g * (weight / (total * total))
+    }
+}
+
+/// The binary cross-entropy from the sigmoid.
+pub(super) struct BceOfSigmoid;
+
+impl Elements for BceOfSigmoid {
+    const NAME: &'static str = "defect/bce-of-sigmoid";
+    const SUMMARY: &'static str = "binary cross-entropy as -t log p - (1 - t) log(1 - p), with p the sigmoid";
+    const DEFECT: Option<Defect> = Some(Defect {
+        class: "C23",
+        story: "the sigmoid of 20 is 1 in f32: log(1 - p) is log 0, and the loss is infinite where it is 20, or 0 times that, NaN",
+        families: &["ordinary", "thresholds", "wide"],
+        report: Some("https://github.com/huggingface/candle/issues/2561"),
+    });
+    const OPS: &'static [Op] = &[Op::BCE_WITH_LOGITS];
+    const EXAMPLES: Option<Examples> = Some(Examples::new("bce_with_logits f32 [20, 20] label=[1, 0]", None));
+
+    fn bce_with_logits<A: Real>(given: Given<A>) -> A {
+        let (p, label) = (Self::sigmoid(given), given.other);
+        -(label * p.ln() + (A::ONE - label) * (A::ONE - p).ln())
+    }
+}
+
+/// The binary cross-entropy with the shift of the other side.
+pub(super) struct BceClampSign;
+
+impl Elements for BceClampSign {
+    const NAME: &'static str = "defect/bce-clamp-sign";
+    const SUMMARY: &'static str =
+        "binary cross-entropy shifted by max(z, 0), where max(-z, 0) is what keeps exp(-z) small";
+    const DEFECT: Option<Defect> = Some(Defect {
+        class: "C23",
+        story: "a minus sign is missing in the clamp, so exp(-z) overflows far below 0: the loss of -100 is inf in f32 where it is 0",
+        families: &["ordinary", "thresholds", "wide"],
+        report: Some("https://github.com/pytorch/pytorch/pull/2221"),
+    });
+    const OPS: &'static [Op] = &[Op::BCE_WITH_LOGITS];
+    const EXAMPLES: Option<Examples> = Some(Examples::new("bce_with_logits f32 [-100] label=[0]", None));
+
+    fn bce_with_logits<A: Real>(Given { logit: z, other: label, .. }: Given<A>) -> A {
+        let shift = z.larger(A::ZERO);
+        (z - z * label) + shift + ((-shift).exp() + (-z - shift).exp()).ln()
+    }
+}
+
+/// The sigmoid as what it differs from 1/2 by, and 1/2.
+pub(super) struct SigmoidFromHalf;
+
+impl Elements for SigmoidFromHalf {
+    const NAME: &'static str = "defect/sigmoid-from-half";
+    const SUMMARY: &'static str = "sigmoid as 1/2 + tanh(z / 2) / 2";
+    const DEFECT: Option<Defect> = Some(Defect {
+        class: "C25",
+        story: "the sum with 1/2 cancels far below 0: all digits of the tail are lost, and the sigmoid of -18 is 0 in f32 where it is 1.5e-8",
+        families: &["ordinary", "thresholds", "wide"],
+        report: Some("https://github.com/sonos/tract/pull/2620"),
+    });
+    const OPS: &'static [Op] = &[Op::SIGMOID];
+    const EXAMPLES: Option<Examples> = Some(Examples::new("sigmoid f32 [-18]", None));
+
+    fn sigmoid<A: Real>(Given { logit: z, .. }: Given<A>) -> A {
+        let half = A::from_f64(0.5);
+        // tanh(|z| / 2), good but for a few roundings.
+        let rest = (-z.abs()).exp_m1();
+        let tanh = -rest / (A::ONE + A::ONE + rest);
+        half + half * (if z < A::ZERO { -tanh } else { tanh })
     }
 }

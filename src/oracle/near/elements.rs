@@ -30,6 +30,9 @@
 //! known to `16.5 U` of what it differs from 1/2. `g w / (1 + w)^2` has `9.5 U`, `3.01 U` and `4 U` for either of two products: below
 //! `21.5 U`; and `g / 4` less it `2 * 12.5 U` and as much for the two products, below `33.5 U`. `g w / (1 + w)` has below `13.5 U`, and what
 //! it differs from `g / 2` below `16.5 U`.
+//!
+//! **A line** `z t`, or `z - z t`, of numbers of 24 bits is exact, as `high + low`, and so is a number less a label. A rest beside it adds
+//! `2 U` of the rest and of `low`, which is below `U` of the line.
 
 use super::{Near, NearCase, NearRow, OfRow, REACH, SLACK, U, exp_of_minus, ln, ln_1p, series};
 use crate::case::Case;
@@ -65,15 +68,44 @@ fn logarithm(y: f64, spread: f64) -> Near {
     UNKNOWN
 }
 
+/// Whether it is a number, exactly.
+#[inline]
+fn is_number(x: Near) -> bool {
+    x.low == 0.0 && x.radius == 0.0
+}
+
 /// Nothing is known of it, so it may not look like one that is due to be NaN.
 const UNKNOWN: Near = Near { high: 0.0, low: 0.0, radius: f64::INFINITY };
 
 impl ElementTier for OfElement {
     type Number = Near;
+    type Rational = Near;
 
     #[inline]
-    fn exact(&self, x: f64) -> Near {
+    fn rational(&self, x: f64) -> Near {
         Near::exact(x)
+    }
+
+    #[inline]
+    fn minus(&self, a: &Near, b: &Near) -> Near {
+        if !is_number(*a) || !is_number(*b) {
+            return *a - *b;
+        }
+        let (high, low) = two_sum(a.high, -b.high);
+        // Beside an infinity there is no rest.
+        Near { high, low: if high.is_finite() { low } else { 0.0 }, radius: 0.0 }
+    }
+
+    #[inline]
+    fn times(&self, a: &Near, b: &Near) -> Near {
+        let is_short = |x: Near| is_number(x) && f64::from(x.high as f32) == x.high;
+        // Of two times 24 bits, far from underflow.
+        if is_short(*a) && is_short(*b) { Near::exact(a.high * b.high) } else { *a * *b }
+    }
+
+    #[inline]
+    fn number(&self, x: Near) -> Near {
+        x
     }
 
     #[inline]
@@ -120,8 +152,8 @@ impl ElementTier for OfElement {
     }
 
     #[inline]
-    fn beside(&self, base: f64, rest: Near, _: f64) -> Near {
-        OfRow::together(Near::exact(base), rest)
+    fn beside(&self, base: Near, rest: Near, _: f64) -> Near {
+        OfRow::together(base, rest)
     }
 }
 
@@ -352,6 +384,33 @@ mod tests {
             let worst = worst_rest(op, proven, arguments);
             println!("{op}: worst error {worst:.2} U of the rest, proven {proven}");
             assert!(worst > 0.5 && worst < proven, "{op}: {worst}");
+        }
+    }
+
+    /// A line and a rest, or what is left of a label and a rest: the whole within its radius, which is that of the rest, and 2 U of what is
+    /// lost in its sum with the second part of an exact base.
+    #[test]
+    fn what_is_beside_a_label_is_within_its_radius() {
+        const LABELS: [f64; 9] =
+            [0.0, 1.0, 0.5, 0.25, 0.1f32 as f64, 1.0 - 0.5 * f32::EPSILON as f64, LEAST, 0.999f32 as f64, 0.75];
+        let last = f32::MAX.to_bits();
+        let logits = (1..last).step_by(200_003).map(|bits| f64::from(f32::from_bits(bits)));
+        let cases = logits.flat_map(|z| [z, -z]).flat_map(|z| LABELS.map(|label| (z, label)));
+        for (z, label) in cases {
+            let wide = |x: f64| Float::with_val(1400, x);
+            let weight = wide(-z.abs()).exp();
+            let line = wide(z.abs()) * if z > 0.0 { wide(1.0) - label } else { wide(label) };
+            let (base, rest) = base_and_rest(Op::SIGMOID, z, 0.0);
+            for (op, line, rest) in
+                [(Op::BCE_WITH_LOGITS, line, weight.ln_1p()), (Op::BCE_WITH_LOGITS_GRAD, wide(base) - label, rest)]
+            {
+                let near = of(op, z, label);
+                let error = (wide(near.high) + near.low - &line - &rest).abs();
+                assert!(error <= near.radius + SLACK, "{op} {z:e} {label}: {error} of {near:?}");
+                let size = rest.to_f64().abs();
+                let proven = size * (18.5 * U) + line.to_f64().abs() * (3.0 * U * U) + SLACK;
+                assert!(near.radius <= proven, "{op} {z:e} {label}: {near:?}");
+            }
         }
     }
 
