@@ -7,6 +7,8 @@
 use crate::dtype::{Dtype, Format, text};
 use crate::error::{Error, Result};
 use crate::fenv::Standard;
+#[cfg(feature = "oracle")]
+use crate::op::inputs::Element;
 use crate::op::inputs::Inputs;
 use crate::op::signature::{Extent, Role};
 use crate::op::{Input, Op};
@@ -74,11 +76,11 @@ impl From<usize> for Value {
 
 impl Case {
     /// A case of `op` in `dtype`. `others` is what the op takes besides the logits, in the order of [`Op::others`]: nothing, a true
-    /// class and a label smoothing, a cotangent or a tangent.
+    /// class and a label smoothing, a cotangent, a tangent or labels.
     ///
     /// # Errors
-    /// A value that is not of the dtype, others that are not the op's, a target that is no class, a smoothing outside [0, 1], a
-    /// cotangent or tangent of another length or with a value that is not finite.
+    /// A value that is not of the dtype, others that are not the op's, a target that is no class, a smoothing or a label outside [0, 1],
+    /// another row than the logits of another length, a cotangent or tangent with a value that is not finite.
     pub fn new(op: Op, dtype: Dtype, logits: impl Into<Arc<[f64]>>, others: impl Into<Vec<Value>>) -> Result<Self> {
         let (logits, others) = (logits.into(), others.into());
         if let Some(index) = logits.iter().position(|&z| !dtype.holds(z)) {
@@ -176,7 +178,24 @@ impl Case {
 
     /// The cotangent or tangent, for the ops that take one.
     pub fn direction(&self) -> Option<&[f64]> {
+        self.op.direction().and_then(|_| self.other_row())
+    }
+
+    /// The row that the op takes besides the logits, whatever it is; no op takes two.
+    pub(crate) fn other_row(&self) -> Option<&[f64]> {
         self.others.iter().find_map(|value| if let Value::Row(values) = value { Some(&**values) } else { None })
+    }
+
+    /// The elements of a case of an elementwise op.
+    #[cfg(feature = "oracle")]
+    pub(crate) fn elements(&self) -> impl ExactSizeIterator<Item = Element> {
+        (0..self.logits.len()).map(|j| self.element(j))
+    }
+
+    /// Element `j`.
+    #[cfg(feature = "oracle")]
+    pub(crate) fn element(&self, j: usize) -> Element {
+        Element { logit: self.logits[j], other: self.other_row().map_or(0.0, |row| row[j]) }
     }
 
     /// Every input as plain numbers, with zeros for those that the op does not take.
@@ -196,7 +215,7 @@ impl Case {
         let _standard = Standard::enter();
         let shape = || {
             Error::usage(
-                "a case reads `OP DTYPE [LOGIT, ...]`, then target=, label_smoothing=, cotangent=[...] or tangent=[...] as the op takes",
+                "a case reads `OP DTYPE [LOGIT, ...]`, then target=, label_smoothing=, cotangent=[...], tangent=[...] or label=[...] as the op takes",
             )
         };
         let (op, rest) = input.trim().split_once(char::is_whitespace).ok_or_else(shape)?;
@@ -263,12 +282,18 @@ fn check(input: Input, value: &Value, dtype: Dtype, n: usize) -> Result<()> {
                 format!("value {index} of the {name} is {}, which is no finite {dtype} value", values[index])
             }
         },
+        (Role::Label, Value::Row(values)) => match stranger(values, |x| (0.0..=1.0).contains(&x)) {
+            None => return Ok(()),
+            Some(index) => {
+                format!("value {index} of the {name} is {}, which is no {dtype} value in [0, 1]", values[index])
+            }
+        },
         (Role::Logits, Value::Row(values)) => match stranger(values, |_| true) {
             None => return Ok(()),
             Some(index) => format!("value {index} of the {name} is {}, which is no {dtype} value", values[index]),
         },
         // The extents fit, so these are the values that fit as well.
-        (Role::Class | Role::Smoothing | Role::Direction | Role::Logits, _) => return Ok(()),
+        (Role::Class | Role::Smoothing | Role::Direction | Role::Label | Role::Logits, _) => return Ok(()),
     };
     Err(Error::usage(reason))
 }

@@ -6,7 +6,7 @@
 use crate::error::{Error, Result};
 use crate::magnitude::Magnitude;
 use definition::{Cancels, Definition, ElementDefinition, RowDefinition, Shift, Sum};
-use inputs::Inputs;
+use inputs::{Element, Inputs};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use signature::{Extent, Outputs, Role};
 use std::fmt;
@@ -68,7 +68,8 @@ pub(crate) struct ElementFacts {
     pub domain: (f64, f64),
     pub cuts: &'static [f64],
     pub has_tight: bool,
-    pub error: fn(&ElementTerms<Magnitude>, f64, Magnitude, Magnitude) -> Magnitude,
+    pub may_be_nan: fn(Element) -> bool,
+    pub error: fn(&ElementTerms<Magnitude>, Element, Magnitude, Magnitude) -> Magnitude,
 }
 
 impl Facts {
@@ -105,7 +106,8 @@ impl Facts {
 
     const fn elements<D: ElementDefinition>() -> Self {
         let (domain, cuts, has_tight) = (D::DOMAIN, D::CUTS, D::HAS_TIGHT);
-        Self::of::<D>(Kind::Elements(ElementFacts { domain, cuts, has_tight, error: D::error }))
+        let (may_be_nan, error) = (D::may_be_nan, D::error);
+        Self::of::<D>(Kind::Elements(ElementFacts { domain, cuts, has_tight, may_be_nan, error }))
     }
 }
 
@@ -176,6 +178,14 @@ registry! {
     SOFTPLUS: elements softplus::Softplus,
     /// `-log(1 + exp(-z_j))`, the logarithm of the sigmoid, of each element: n outputs.
     LOG_SIGMOID: elements log_sigmoid::LogSigmoid,
+    /// `g_j p_j (1 - p_j)` with `p = sigmoid(z)`, for a cotangent `g`: n outputs.
+    SIGMOID_VJP: elements sigmoid_vjp::SigmoidVjp,
+    /// `g_j / (1 + exp(z_j))` for a cotangent `g`: n outputs.
+    LOG_SIGMOID_VJP: elements log_sigmoid_vjp::LogSigmoidVjp,
+    /// `-t_j log p_j - (1 - t_j) log(1 - p_j)` with `p = sigmoid(z)`, for labels `t` in [0, 1]: n outputs, in nats.
+    BCE_WITH_LOGITS: elements bce_with_logits::BceWithLogits,
+    /// The gradient of that loss with respect to the logits, `p_j - t_j`: n outputs.
+    BCE_WITH_LOGITS_GRAD: elements bce_with_logits_grad::BceWithLogitsGrad,
 }
 
 impl Op {
@@ -230,6 +240,11 @@ impl Op {
     /// The cotangent or tangent that the op takes, if it does: one value for each logit.
     pub fn direction(self) -> Option<Input> {
         self.others().iter().copied().find(|input| input.role == Role::Direction)
+    }
+
+    /// The row that the op takes besides the logits, whatever it is; no op takes two.
+    pub(crate) fn other_row(self) -> Option<Input> {
+        self.others().iter().copied().find(|input| input.role.extent() == Extent::Row)
     }
 
     /// Whether the outputs are probabilities, which sum to 1.
@@ -340,6 +355,10 @@ mod tests {
             (10, "sigmoid"),
             (11, "softplus"),
             (12, "log_sigmoid"),
+            (13, "sigmoid_vjp"),
+            (14, "log_sigmoid_vjp"),
+            (15, "bce_with_logits"),
+            (16, "bce_with_logits_grad"),
         ];
         assert_eq!(codes[..known.len()], known);
         let distinct: std::collections::BTreeSet<u8> = Op::ALL.iter().map(|op| op.code()).collect();

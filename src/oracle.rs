@@ -14,6 +14,7 @@ use crate::case::{Case, Value};
 use crate::fenv::Standard;
 use crate::magnitude::Magnitude;
 use crate::op::Anatomy;
+use crate::op::inputs::Element;
 use crate::special::{RowClass, Special};
 use question::Question;
 use row::{MASKED, PRECISIONS, PreparedRow, Weight};
@@ -55,7 +56,7 @@ pub(crate) struct Dues<'a> {
     /// Masked logits are in no group.
     masked: Option<Due>,
     /// By the bits of an element.
-    of_elements: HashMap<u64, Due>,
+    of_elements: HashMap<(u64, u64), Due>,
 }
 
 /// Which outputs of a case are equal.
@@ -64,8 +65,8 @@ enum Shared<'a> {
     Next(&'a Case),
     /// Those of equal logits of this row, because the op adds nothing of its own to each.
     Row(Arc<PreparedRow>),
-    /// Those of equal elements.
-    Elements(&'a [f64]),
+    /// Those of equal elements of this case.
+    Elements(&'a Case),
 }
 
 impl<'a> Dues<'a> {
@@ -77,7 +78,7 @@ impl<'a> Dues<'a> {
     }
 
     fn elements(case: &'a Case) -> Self {
-        Self::of(question::of(case, None), Shared::Elements(case.logits()), 0)
+        Self::of(question::of(case, None), Shared::Elements(case), 0)
     }
 
     fn of(question: Box<dyn Question + 'a>, shared: Shared<'a>, count: usize) -> Self {
@@ -88,8 +89,9 @@ impl<'a> Dues<'a> {
     pub fn get(&mut self, j: usize) -> &Due {
         let Self { question, shared, known, masked, of_elements } = self;
         let place = match shared {
-            Shared::Elements(logits) => {
-                return of_elements.entry(logits[j].to_bits()).or_insert_with(|| question.due(j));
+            Shared::Elements(case) => {
+                let Element { logit, other } = case.element(j);
+                return of_elements.entry((logit.to_bits(), other.to_bits())).or_insert_with(|| question.due(j));
             }
             Shared::Next(case) => {
                 // Flat rows are what long ones are shrunk to.
@@ -223,7 +225,7 @@ impl Oracle {
     }
 
     /// What each output of the case must be. For ordinary rows the preset of special values makes no difference,
-    /// unless a label smoothing vanishes that masked classes make infinite.
+    /// unless a label smoothing vanishes that masked classes make infinite; for elements, where frameworks multiply 0 and infinity.
     pub fn truth(&mut self, case: &Case, special: Special) -> Truth {
         let _standard = Standard::enter();
         let class = RowClass::of(case.op(), case.logits());
@@ -231,7 +233,7 @@ impl Oracle {
             return special::truth(case, class, special);
         }
         if case.op().is_elementwise() {
-            return elements(case);
+            return elements(case, special);
         }
         let row = self.row(case);
         let due = |case: &Case| -> Vec<Due> {
@@ -280,7 +282,8 @@ impl Oracle {
     /// The case in plain numbers, on the last row, if it is the same; none where they are not enough.
     pub(crate) fn near(&mut self, case: &Case, class: RowClass) -> Option<NearCase> {
         // Where several answers are accepted, the truth itself is needed.
-        if self.is_asked_alone || !NearCase::takes(case, class) || special::smoothing_vanishes(case) {
+        let has_several = special::smoothing_vanishes(case) || special::may_be_nan(case).any(|may_be| may_be);
+        if self.is_asked_alone || !NearCase::takes(case, class) || has_several {
             return None;
         }
         let _standard = Standard::enter();
@@ -350,9 +353,13 @@ fn anatomy_of_limit(logits: &[f64], class: RowClass) -> Anatomy {
 }
 
 /// The truth of a case of an elementwise op: equal elements have equal outputs.
-fn elements(case: &Case) -> Truth {
+fn elements(case: &Case, special: Special) -> Truth {
     let mut dues = Dues::elements(case);
-    let outputs = (0..case.logits().len()).map(|j| dues.get(j).clone()).collect();
+    let mut outputs: Vec<Due> = (0..case.logits().len()).map(|j| dues.get(j).clone()).collect();
+    if special == Special::Framework {
+        let may_be_nan = special::may_be_nan(case).enumerate().filter(|(_, may_be)| *may_be);
+        may_be_nan.for_each(|(j, _)| outputs[j] = outputs[j].clone().or(Accepted::Nan));
+    }
     // exp(-|z|), which is what the bounds need of an element.
     let weight = |&z: &f64| match z.is_finite() {
         true => Weight::of_element(-z.abs(), case.dtype()).magnitude,

@@ -471,12 +471,9 @@ fn slot(case: &Case, at: usize) -> Option<f64> {
     }
 }
 
-/// The values of the direction, if the op takes one.
+/// The values of the other row that the op takes, if it takes one. What it cannot have is no case, and so no candidate.
 fn direction(draft: &mut Draft) -> &mut [f64] {
-    match draft.part_mut(Role::Direction) {
-        Some(DraftValue::Row(values)) => values,
-        _ => &mut [],
-    }
+    draft.other_row_mut().map_or(&mut [], Vec::as_mut_slice)
 }
 
 /// Whether every row has the same value, bit for bit, at these places.

@@ -29,16 +29,20 @@ const ROWS: [(&str, &[f64]); 7] = [
 /// The true class, the cotangent and the tangent of the table.
 const TARGET: usize = 2;
 const DIRECTION: [f64; 3] = [1.0, 2.0, -4.0];
+/// The labels of the table.
+const LABELS: [f64; 3] = [1.0, 0.25, 0.0];
 
 /// The answers of the table, in the order of its columns.
 const ANSWERS: [&str; 9] = ["right", "nan", "+inf", "-inf", "0", "-0", "uniform", "swapped", "off-by-one"];
 
 fn case(op: Op, logits: impl Into<Arc<[f64]>>) -> Case {
     let logits = logits.into();
-    let direction = DIRECTION[..logits.len()].to_vec();
+    let n = logits.len();
+    let direction = DIRECTION[..n].to_vec();
     let other = |role: Role| match role {
         Role::Class => Value::Index(TARGET),
         Role::Smoothing => Value::Number(0.0),
+        Role::Label => LABELS[..n].to_vec().into(),
         _ => direction.clone().into(),
     };
     Case::with_others(op, Dtype::F32, logits, other).expect("a valid case")
@@ -95,6 +99,10 @@ framework ordinary     log1mexp           pass nan  swallowed swallowed swallowe
 framework ordinary     sigmoid            pass nan  inf       inf       zero      zero      inaccurate inaccurate inaccurate
 framework ordinary     softplus           pass nan  inf       inf       zero      zero      inaccurate inaccurate inaccurate
 framework ordinary     log_sigmoid        pass nan  inf       inf       zero      zero      range      inaccurate inaccurate
+framework ordinary     sigmoid_vjp        pass nan  inf       inf       zero      zero      sign       sign       sign
+framework ordinary     log_sigmoid_vjp    pass nan  inf       inf       zero      zero      sign       sign       sign
+framework ordinary     bce_with_logits    pass nan  inf       inf       zero      zero      inaccurate inaccurate inaccurate
+framework ordinary     bce_with_logits_grad pass nan  inf       inf       zero      zero      sign       sign       sign
 framework masked       logsumexp          pass nan  inf       inf       zero      zero      inaccurate -          -
 framework masked       softmax            pass nan  inf       inf       zero      zero      inaccurate inaccurate zero
 framework masked       log_softmax        pass nan  swallowed inf       swallowed swallowed swallowed  inaccurate swallowed
@@ -108,6 +116,10 @@ framework masked       log1mexp           pass nan  swallowed swallowed swallowe
 framework masked       sigmoid            pass nan  inf       inf       zero      zero      inaccurate inaccurate zero
 framework masked       softplus           pass nan  inf       inf       zero      zero      inaccurate inaccurate zero
 framework masked       log_sigmoid        pass nan  swallowed inf       swallowed swallowed swallowed  inaccurate swallowed
+framework masked       sigmoid_vjp        pass nan  inf       inf       zero      zero      sign       sign       zero
+framework masked       log_sigmoid_vjp    pass nan  inf       inf       zero      zero      sign       sign       sign
+framework masked       bce_with_logits    pass nan  inf       swallowed swallowed swallowed swallowed  inaccurate swallowed
+framework masked       bce_with_logits_grad pass nan  inf       inf       zero      zero      sign       sign       sign
 framework fully-masked logsumexp          pass nan  swallowed -         swallowed swallowed swallowed  -          -
 framework fully-masked softmax            pass -    swallowed swallowed pass      pass      swallowed  -          -
 framework fully-masked log_softmax        pass -    swallowed pass      swallowed swallowed swallowed  -          -
@@ -121,6 +133,10 @@ framework fully-masked log1mexp           pass nan  inf       inf       -       
 framework fully-masked sigmoid            pass nan  inf       inf       -         pass      inaccurate -          -
 framework fully-masked softplus           pass nan  inf       inf       -         pass      inaccurate -          -
 framework fully-masked log_sigmoid        pass nan  swallowed -         swallowed swallowed swallowed  -          -
+framework fully-masked sigmoid_vjp        pass nan  inf       inf       -         pass      inaccurate -          -
+framework fully-masked log_sigmoid_vjp    pass nan  inf       inf       zero      zero      sign       sign       sign
+framework fully-masked bce_with_logits    pass nan  swallowed swallowed swallowed swallowed swallowed  swallowed  swallowed
+framework fully-masked bce_with_logits_grad pass nan  inf       inf       zero      zero      sign       zero       zero
 framework one-inf      logsumexp          pass nan  -         swallowed swallowed swallowed swallowed  -          -
 framework one-inf      softmax            pass pass swallowed swallowed swallowed swallowed swallowed  swallowed  swallowed
 framework one-inf      log_softmax        pass pass swallowed swallowed swallowed swallowed swallowed  swallowed  swallowed
@@ -134,6 +150,10 @@ framework one-inf      log1mexp           pass -    swallowed swallowed swallowe
 framework one-inf      sigmoid            pass nan  inf       inf       zero      zero      inaccurate inaccurate inaccurate
 framework one-inf      softplus           pass nan  inf       swallowed swallowed swallowed swallowed  swallowed  swallowed
 framework one-inf      log_sigmoid        pass nan  inf       inf       zero      zero      range      zero       zero
+framework one-inf      sigmoid_vjp        pass nan  inf       inf       zero      zero      sign       zero       zero
+framework one-inf      log_sigmoid_vjp    pass nan  inf       inf       zero      zero      sign       zero       zero
+framework one-inf      bce_with_logits    pass nan  swallowed swallowed zero      zero      swallowed  swallowed  swallowed
+framework one-inf      bce_with_logits_grad pass nan  inf       inf       zero      zero      inaccurate zero       zero
 framework several-inf  logsumexp          pass nan  -         swallowed swallowed swallowed swallowed  -          -
 framework several-inf  softmax            pass pass swallowed swallowed relation  relation  swallowed  pass       pass
 framework several-inf  log_softmax        pass pass swallowed pass      swallowed swallowed swallowed  pass       pass
@@ -147,6 +167,10 @@ framework several-inf  log1mexp           pass -    swallowed swallowed swallowe
 framework several-inf  sigmoid            pass nan  inf       inf       zero      zero      inaccurate inaccurate inaccurate
 framework several-inf  softplus           pass nan  inf       swallowed swallowed swallowed swallowed  swallowed  swallowed
 framework several-inf  log_sigmoid        pass nan  inf       inf       zero      zero      range      zero       zero
+framework several-inf  sigmoid_vjp        pass nan  inf       inf       zero      zero      sign       zero       zero
+framework several-inf  log_sigmoid_vjp    pass nan  inf       inf       zero      zero      sign       zero       zero
+framework several-inf  bce_with_logits    pass nan  swallowed swallowed swallowed swallowed swallowed  swallowed  swallowed
+framework several-inf  bce_with_logits_grad pass nan  inf       inf       zero      zero      inaccurate zero       zero
 framework nan          logsumexp          pass -    swallowed swallowed swallowed swallowed swallowed  -          -
 framework nan          softmax            pass -    swallowed swallowed swallowed swallowed swallowed  -          -
 framework nan          log_softmax        pass -    swallowed swallowed swallowed swallowed swallowed  -          -
@@ -160,6 +184,10 @@ framework nan          log1mexp           pass -    swallowed swallowed swallowe
 framework nan          sigmoid            pass nan  swallowed swallowed swallowed swallowed swallowed  inaccurate swallowed
 framework nan          softplus           pass nan  swallowed swallowed swallowed swallowed swallowed  inaccurate swallowed
 framework nan          log_sigmoid        pass nan  swallowed swallowed swallowed swallowed swallowed  inaccurate swallowed
+framework nan          sigmoid_vjp        pass nan  swallowed swallowed swallowed swallowed swallowed  sign       swallowed
+framework nan          log_sigmoid_vjp    pass nan  swallowed swallowed swallowed swallowed swallowed  sign       swallowed
+framework nan          bce_with_logits    pass nan  swallowed swallowed swallowed swallowed swallowed  inaccurate swallowed
+framework nan          bce_with_logits_grad pass nan  swallowed swallowed swallowed swallowed swallowed  sign       swallowed
 framework empty        logsumexp          pass nan  swallowed -         swallowed swallowed swallowed  -          -
 framework empty        softmax            pass -    -         -         -         -         -          -          -
 framework empty        log_softmax        pass -    -         -         -         -         -          -          -
@@ -171,6 +199,10 @@ framework empty        log1mexp           pass -    -         -         -       
 framework empty        sigmoid            pass -    -         -         -         -         -          -          -
 framework empty        softplus           pass -    -         -         -         -         -          -          -
 framework empty        log_sigmoid        pass -    -         -         -         -         -          -          -
+framework empty        sigmoid_vjp        pass -    -         -         -         -         -          -          -
+framework empty        log_sigmoid_vjp    pass -    -         -         -         -         -          -          -
+framework empty        bce_with_logits    pass -    -         -         -         -         -          -          -
+framework empty        bce_with_logits_grad pass -    -         -         -         -         -          -          -
 limit     fully-masked logsumexp          pass nan  swallowed -         swallowed swallowed swallowed  -          -
 limit     fully-masked softmax            pass -    swallowed swallowed swallowed swallowed swallowed  -          -
 limit     fully-masked log_softmax        pass -    swallowed swallowed swallowed swallowed swallowed  -          -

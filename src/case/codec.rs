@@ -6,7 +6,7 @@
 //! | 1 | dtype: its place in [`Dtype::ALL`]; a byte that is no place counts modulo 4 |
 //! | 2..6 | target, little-endian, modulo n |
 //! | 6.. | each single number that the op takes (a label smoothing), one word of the dtype |
-//! | then | the logits, one little-endian word each; each is followed by its value of every other row that the op takes (a cotangent or tangent) |
+//! | then | the logits, one little-endian word each; each is followed by its value of every other row that the op takes (a cotangent, a tangent, labels) |
 //!
 //! The length is what is left, so cutting or inserting words keeps a case meaningful. [`Case::decode`] is total: any bytes are
 //! a case, and never more than [`MAX_DECODED_LOGITS`] logits of it. [`Case::encode`] is canonical: encoding what was decoded
@@ -41,7 +41,7 @@ fn dtype_of(byte: u8) -> Dtype {
 impl Case {
     /// Reads a case from any bytes; missing bytes of the header count as zeros.
     ///
-    /// A smoothing outside [0, 1] (or NaN) becomes 0; a cotangent or tangent that is not finite, or so large that an exact
+    /// A smoothing outside [0, 1] (or NaN) becomes 0; so does a label that is NaN, and another one the size of it, 1 at most; a cotangent or tangent that is not finite, or so large that an exact
     /// result could overflow, becomes the nearest value that is not (0 for NaN); cross-entropy without a logit gets one, 0.
     pub fn decode(bytes: &[u8]) -> Case {
         let byte = |index: usize| bytes.get(index).copied().unwrap_or(0);
@@ -77,6 +77,11 @@ impl Case {
             Role::Direction => {
                 let bounded = |g: f64| if g.is_nan() { 0.0 } else { g.clamp(-limit, limit) };
                 Value::from(columns.next().unwrap_or_default().into_iter().map(bounded).collect::<Vec<f64>>())
+            }
+            Role::Label => {
+                let bounded = |x: f64| if x.is_nan() { 0.0 } else { x.clamp(-1.0, 1.0).abs() };
+                let label = |x: f64| if (0.0..=1.0).contains(&x) { x } else { bounded(x) };
+                Value::from(columns.next().unwrap_or_default().into_iter().map(label).collect::<Vec<f64>>())
             }
             Role::Logits => Value::from(columns.next().unwrap_or_default()),
         });
@@ -179,6 +184,7 @@ mod tests {
                     .map(|input| match input.role {
                         Role::Class => Value::Index(3),
                         Role::Smoothing => Value::Number(dtype.format().least()),
+                        Role::Label => vec![dtype.format().least(); n].into(),
                         Role::Direction | Role::Logits => vec![-widest_direction(dtype, n); n].into(),
                     })
                     .collect();

@@ -101,6 +101,11 @@ impl Draft {
         self.others.get_mut(place)
     }
 
+    /// The row that the op takes besides the logits, if it takes one.
+    pub fn other_row_mut(&mut self) -> Option<&mut Vec<f64>> {
+        self.others.iter_mut().find_map(|part| if let DraftValue::Row(values) = part { Some(values) } else { None })
+    }
+
     /// Every value that can be changed by itself: the rows, then the single numbers.
     pub fn values_mut(&mut self) -> impl Iterator<Item = &mut f64> {
         let (mut rows, mut numbers): (Vec<&mut [f64]>, Vec<&mut f64>) = (vec![&mut self.logits], Vec::new());

@@ -91,6 +91,7 @@ fn other(role: Role, dtype: Dtype, n: usize, variant: usize) -> Value {
     match role {
         Role::Class => Value::Index([0, n.saturating_sub(1), n / 2][variant % VARIANTS]),
         Role::Smoothing => Value::Number(dtype.round([0.0, 0.125, 1.0][variant % VARIANTS])),
+        Role::Label => Value::from(vec![[0.0, 1.0, 0.25][variant % VARIANTS]; n]),
         Role::Logits | Role::Direction => {
             let value = |j: usize| match variant % VARIANTS {
                 0 => ((j * 5 + 2) % 7) as f64 - 3.0,

@@ -275,7 +275,7 @@ impl Space {
 fn is_settled(role: Role) -> bool {
     match role {
         Role::Logits | Role::Class | Role::Smoothing => true,
-        Role::Direction => false,
+        Role::Direction | Role::Label => false,
     }
 }
 
@@ -381,7 +381,7 @@ mod tests {
             for dtype in [Dtype::F16, Dtype::Bf16, Dtype::F32] {
                 assert_eq!(
                     Space::new(op, dtype, Domain::of(op, dtype)).is_ok(),
-                    op.direction().is_none(),
+                    op.other_row().is_none(),
                     "{op} {dtype}"
                 );
             }

@@ -263,7 +263,7 @@ impl CLibrary {
         let (placement, step) = (Placement::of(case), STEPS[n % STEPS.len()]);
         let at = Place { placement, step, fence: around.fence };
         let mut logits = Buffer::of(logits, dtype, case.logits(), at);
-        let mut direction = case.direction().map(|values| Buffer::of(direction, dtype, values, at));
+        let mut direction = case.other_row().map(|values| Buffer::of(direction, dtype, values, at));
         let mut out = Buffer::filled(out, written, outputs, (around.fill)(written), at);
         let direction_pointer = direction.as_mut().map_or(std::ptr::null_mut(), Buffer::pointer);
         // Mutable pointers, so that a function which writes through them does what C lets it do.
@@ -274,9 +274,9 @@ impl CLibrary {
             // SAFETY: it ends this process at once, and nothing else.
             unsafe { libc::_exit(0) };
         }
-        let name = case.op().direction().map_or("", |input| input.name);
+        let name = case.op().other_row().map_or_else(String::new, |input| input.name.replace('_', " "));
         let inputs = [("logits", Some(&logits), case.logits())];
-        let inputs = inputs.into_iter().chain([(name, direction.as_ref(), case.direction().unwrap_or(&[]))]);
+        let inputs = inputs.into_iter().chain([(&*name, direction.as_ref(), case.other_row().unwrap_or(&[]))]);
         if let Some(touch) = region::take_touch() {
             let did = match touch.access {
                 Access::Read => "read",
@@ -284,7 +284,7 @@ impl CLibrary {
                 Access::Unknown => "touched",
             };
             // In the order of the regions.
-            let buffers = [("logits", Some(&logits)), (name, direction.as_ref()), ("outputs", Some(&out))];
+            let buffers = [("logits", Some(&logits)), (&*name, direction.as_ref()), ("outputs", Some(&out))];
             let message = match buffers[touch.region] {
                 (name, Some(buffer)) => {
                     let (index, len) = (buffer.index_of(touch.address), buffer.before.len() / buffer.dtype.bytes());
@@ -390,7 +390,7 @@ impl Placement {
         let mix = |hash: u64, word: u64| (hash ^ word).wrapping_mul(FACTOR).rotate_right(32);
         let start = mix(case.op().place() as u64, case.dtype() as u64);
         // The last values and their number tell enough rows apart; NaN is one value, for its bits do not pass everywhere alike.
-        let values = case.logits().iter().chain(case.direction().unwrap_or(&[])).rev().take(HASHED);
+        let values = case.logits().iter().chain(case.other_row().unwrap_or(&[])).rev().take(HASHED);
         let hash = values.fold(start, |hash, &x| mix(hash, if x.is_nan() { u64::MAX } else { x.to_bits() }));
         match mix(mix(hash, case.logits().len() as u64), 0) % 4 {
             0 => Self::AtTheEnd,

@@ -1,9 +1,9 @@
-//! What an op takes besides the logits, in families of its own: targets, label smoothings, and directions (cotangents and
+//! What an op takes besides the logits, in families of its own: targets, label smoothings, labels, and directions (cotangents and
 //! tangents). One registry each; a family of logits may prefer an entry. And the row as an op with a domain takes it.
 
 use super::draw::Draw;
 use super::families::finite_value;
-use super::solve::{Edge, SolvedSoftmax, absorption_gap, edges};
+use super::solve::{Edge, SolvedSoftmax, absorption_gap, edges, sigmoid};
 use crate::case::{Value, largest_direction, widest_direction};
 use crate::dtype::{Dtype, Format, ldexp};
 use crate::op::definition::Cancels;
@@ -67,6 +67,23 @@ static DIRECTIONS: [(&str, Direction); 12] = [
     ("leaving", leaving),
 ];
 
+/// Makes a label for each logit; what is outside [0, 1] is cut, and NaN becomes 0.
+type Labels = fn(&mut OthersContext) -> Vec<f64>;
+
+static LABELS: [(&str, Labels); 8] = [
+    ("hard", |c| each(c, |draw| draw.choose(&[0.0, 1.0]))),
+    ("equal", |c| {
+        let value = c.draw.choose(&[0.0, 1.0, 0.5, 0.1, 0.9]);
+        vec![value; c.logits.len()]
+    }),
+    ("soft", |c| each(c, Draw::uniform)),
+    ("near_zero", near_zero),
+    ("near_one", near_one),
+    ("matching", matching_labels),
+    ("simple", |c| each(c, |draw| draw.between(0, 8) as f64 / 8.0)),
+    ("mixed", mixed_labels),
+];
+
 /// Families of logits that are made for one kind of target (always taken) or of smoothing (taken every other time).
 const PREFERRED_TARGETS: [(&str, &str); 1] = [("confident_wrong", "min")];
 const PREFERRED_SMOOTHINGS: [(&str, &str); 1] = [("cancellation", "matching")];
@@ -97,6 +114,11 @@ pub(super) fn others(
         Role::Direction => {
             let (name, make) = DIRECTIONS[c.draw.index(DIRECTIONS.len())];
             Some(pick_direction(&mut c, name, make).into())
+        }
+        Role::Label => {
+            let (_, make) = LABELS[c.draw.index(LABELS.len())];
+            let labels = make(&mut c).into_iter().map(|label| dtype.round(label.clamp(0.0, 1.0)));
+            Some(labels.map(|label| if label.is_nan() { 0.0 } else { label }).collect::<Vec<f64>>().into())
         }
         // A second row is drawn as the first is, by a family: no op has one yet.
         Role::Logits => None,
@@ -331,4 +353,42 @@ fn leaving(c: &mut OthersContext, unit: f64) -> Vec<f64> {
     let size = sign * c.dtype.round(largest * (2.2 / n as f64).max(0.45 * c.draw.uniform()).min(0.9));
     let in_turn = c.draw.chance(4);
     (0..n).map(|i| if in_turn { i % 2 == 0 } else { i < n / 2 }).map(|plus| if plus { size } else { -size }).collect()
+}
+
+/// Labels of every exponent down to the least number, and 0.
+fn near_zero(c: &mut OthersContext) -> Vec<f64> {
+    let least = c.format.least_exponent();
+    each(c, |draw| if draw.chance(8) { 0.0 } else { draw.log_uniform(least, -1) })
+}
+
+/// 1, less a few ulps or a power of two.
+fn near_one(c: &mut OthersContext) -> Vec<f64> {
+    let (format, bits) = (c.format, c.format.precision as i64);
+    each(c, |draw| match draw.below(3) {
+        0 => format.step(1.0, -(draw.below(4) as i64)),
+        1 => 1.0 - ldexp(1.0, -(draw.between(1, bits) as i32)),
+        _ => 1.0 - ldexp(draw.uniform(), -(draw.between(0, bits) as i32)),
+    })
+}
+
+/// The probability of the logit itself, within some ulps, so that their difference cancels.
+fn matching_labels(c: &mut OthersContext) -> Vec<f64> {
+    /// So many are solved for.
+    const MOST: usize = 24;
+    let (dtype, format) = (c.dtype, c.format);
+    let solved = |(j, &z): (usize, &f64)| if j < MOST { sigmoid(z) } else { 0.5 };
+    let labels: Vec<f64> = c.logits.iter().enumerate().map(solved).collect();
+    labels.into_iter().map(|p| format.step(dtype.round(p), c.draw.between(-2, 2))).collect()
+}
+
+/// All kinds beside each other.
+fn mixed_labels(c: &mut OthersContext) -> Vec<f64> {
+    let (small, near) = (near_zero(c), near_one(c));
+    (0..c.logits.len())
+        .map(|j| match c.draw.below(5) {
+            0 => small[j],
+            1 => near[j],
+            kind => [0.0, 1.0, 0.5][kind as usize - 2],
+        })
+        .collect()
 }

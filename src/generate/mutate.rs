@@ -69,7 +69,7 @@ static FIRST_STEPS: [Step; 2] = [(2, insert), (1, family_row)];
 
 /// The steps on what else the op takes; an op that takes nothing has none.
 static TARGET_STEPS: [Step; 4] = [(3, class), (2, new_others), (3, change_smoothing), (1, no_smoothing)];
-static DIRECTION_STEPS: [Step; 4] = [(2, new_others), (6, change_direction), (2, flip_direction), (1, scale_direction)];
+static OTHER_ROW_STEPS: [Step; 4] = [(2, new_others), (6, change_other_row), (2, flip_other_row), (1, scale_other_row)];
 
 /// One step on what the op takes besides the logits for so many on the logits.
 const LOGITS_SHARE: u64 = 3;
@@ -143,7 +143,7 @@ fn same(a: &Case, b: &Case) -> bool {
     };
     a.target() == b.target()
         && same_values(a.logits(), b.logits())
-        && same_values(a.direction().unwrap_or(&[]), b.direction().unwrap_or(&[]))
+        && same_values(a.other_row().unwrap_or(&[]), b.other_row().unwrap_or(&[]))
 }
 
 /// A range of `0..len` that is not empty unless `len` is 0: short ones are as likely as long ones.
@@ -186,9 +186,9 @@ impl<'a> Mutation<'a> {
     fn steps_on_others(&self) -> Option<&'static [Step]> {
         self.draft.op.others().iter().find_map(|input| match input.role {
             Role::Class => Some(&TARGET_STEPS[..]),
-            Role::Direction => Some(&DIRECTION_STEPS[..]),
-            // It comes with a class; another row of logits moves with the first.
-            Role::Smoothing | Role::Logits => None,
+            Role::Direction | Role::Label | Role::Logits => Some(&OTHER_ROW_STEPS[..]),
+            // It comes with a class.
+            Role::Smoothing => None,
         })
     }
 
@@ -212,6 +212,8 @@ impl<'a> Mutation<'a> {
             Role::Direction if x.is_nan() => 0.0,
             Role::Direction => finite_value(dtype, x.clamp(-limit, limit)),
             Role::Smoothing => Some(dtype.round(x.abs())).filter(|x| (0.0..=1.0).contains(x)).unwrap_or(0.0),
+            Role::Label if x.is_nan() => 0.0,
+            Role::Label => dtype.round(x.abs().min(1.0)),
             Role::Class => x,
         };
         for (input, part) in op.others().iter().zip(&mut self.draft.others) {
@@ -245,12 +247,9 @@ impl<'a> Mutation<'a> {
         self.draft.logits.iter_mut().filter(|z| z.is_finite())
     }
 
-    /// The direction, which the steps on it know to be there.
-    fn direction(&mut self) -> &mut [f64] {
-        match self.draft.part_mut(Role::Direction) {
-            Some(DraftValue::Row(values)) => values,
-            _ => &mut [],
-        }
+    /// The other row that the op takes, which the steps on it know to be there.
+    fn other_row(&mut self) -> &mut [f64] {
+        self.draft.other_row_mut().map_or(&mut [], Vec::as_mut_slice)
     }
 
     fn index(&mut self) -> usize {
@@ -555,12 +554,12 @@ fn new_others(c: &mut Mutation) {
     }
 }
 
-fn change_direction(c: &mut Mutation) {
+fn change_other_row(c: &mut Mutation) {
     if !c.draft.logits.is_empty() {
         let (at, from) = (c.index(), c.index());
-        let (old, other) = (c.direction()[at], c.direction()[from]);
+        let (old, other) = (c.other_row()[at], c.other_row()[from]);
         // The value of another term, or its negative, makes sums cancel.
-        c.direction()[at] = match c.draw.below(4) {
+        c.other_row()[at] = match c.draw.below(4) {
             0 => other,
             1 => -other,
             _ => c.near(old),
@@ -568,14 +567,14 @@ fn change_direction(c: &mut Mutation) {
     }
 }
 
-fn flip_direction(c: &mut Mutation) {
+fn flip_other_row(c: &mut Mutation) {
     let (from, to) = c.range();
-    c.direction()[from..to].iter_mut().for_each(|g| *g = -*g);
+    c.other_row()[from..to].iter_mut().for_each(|g| *g = -*g);
 }
 
-fn scale_direction(c: &mut Mutation) {
+fn scale_other_row(c: &mut Mutation) {
     let by = c.draw.between(-8, 8) as i32;
-    let direction = c.direction();
+    let direction = c.other_row();
     direction.iter_mut().for_each(|g| *g = ldexp(*g, by));
     // A value of everyday size comes back from the ends of the range.
     if direction.iter().all(|&g| g == 0.0 || exponent(g).abs() > 40) {

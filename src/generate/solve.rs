@@ -16,6 +16,11 @@ pub(super) fn ln(x: f64) -> f64 {
     Float::with_val(BITS, x).ln().to_f64()
 }
 
+/// `1 / (1 + exp(-z))`, rounded once; NaN of NaN.
+pub(super) fn sigmoid(z: f64) -> f64 {
+    (1u32 / (Float::with_val(BITS, -z).exp() + 1u32)).to_f64()
+}
+
 /// `sum exp(z_i)`, not rounded to f64: the residual `1 - sum` is what the generator is after.
 pub(super) fn sum_of_exp(values: &[f64]) -> Float {
     let mut sum = Float::new(BITS);
@@ -167,6 +172,8 @@ mod tests {
         let sum = sum_of_exp(&[-1.0, -2.0]);
         let z = fill_to_one(&sum).unwrap();
         assert!((sum_of_exp(&[-1.0, -2.0, z]).to_f64() - 1.0).abs() < 1e-16);
+        assert_eq!([0.0, f64::INFINITY, f64::NEG_INFINITY].map(sigmoid), [0.5, 1.0, 0.0]);
+        assert!((sigmoid(-2.0) - 0.11920292202211755).abs() < 1e-16 && sigmoid(f64::NAN).is_nan());
         let z = logit_of(0.999, &sum);
         let softmax = SolvedSoftmax::of(&[-1.0, z, -2.0]).unwrap();
         assert!((softmax.p(1) - 0.999).abs() < 1e-15 && (softmax.rest(1) - 0.001).abs() < 1e-15);

@@ -615,6 +615,8 @@ fn every_op_has_a_case_and_the_extras_reach_their_regimes() {
                         }
                     }
                     if let Some(g) = case.direction().filter(|g| g.len() > 2) {
+                        // An elementwise op takes the first elements of a row.
+                        let n = g.len();
                         let limit = largest_direction(dtype, n);
                         let sum: f64 = g.iter().sum();
                         let mut partial = 0.0;
@@ -795,6 +797,42 @@ fn a_domain_is_reached_in_all_its_parts() {
     }
 }
 
+/// Labels reach 0, 1 and 1/2, the neighbourhood of 0 down to the least number, that of 1 up to its last ulps, and what the sigmoid of the
+/// logit is, where the gradient cancels.
+#[test]
+fn labels_reach_their_regimes() {
+    for dtype in Dtype::ALL {
+        let format = dtype.format();
+        let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
+        for &family in Family::all().iter().filter(|family| !family.is_slow()) {
+            for index in 0..100 {
+                let logits: Arc<[f64]> = row(family, dtype, SEED, index, 60).into();
+                let case =
+                    case(Op::BCE_WITH_LOGITS_GRAD, dtype, family.name(), SEED, index, logits, None).unwrap().unwrap();
+                for crate::op::inputs::Element { logit: z, other: label } in case.elements() {
+                    let mut note = |what, holds: bool| *seen.entry(what).or_default() += usize::from(holds);
+                    assert!((0.0..=1.0).contains(&label) && dtype.holds(label), "{dtype} {family} {index}: {label}");
+                    note("0", label == 0.0);
+                    note("1", label == 1.0);
+                    note("1/2", label == 0.5);
+                    note("subnormal", label > 0.0 && label < format.least_normal());
+                    note("near 0", label > 0.0 && label < 1e-3);
+                    note("near 1", label < 1.0 && label > 1.0 - 8.0 * format.unit_roundoff());
+                    note("between", (0.1..0.9).contains(&label));
+                    note("0 at +inf", label == 0.0 && z == f64::INFINITY);
+                    note("1 at +inf", label == 1.0 && z == f64::INFINITY);
+                    note("0 at -inf", label == 0.0 && z == f64::NEG_INFINITY);
+                    note("1 at -inf", label == 1.0 && z == f64::NEG_INFINITY);
+                    let p = dtype.round(super::solve::sigmoid(z));
+                    let is_near = z.abs() > 0.1 && p < 1.0 && p > 0.0;
+                    note("the sigmoid", is_near && format.ordinal(label).abs_diff(format.ordinal(p)) <= 2);
+                }
+            }
+        }
+        assert!(seen.len() == 12 && seen.values().all(|&count| count >= 25), "{dtype}: {seen:?}");
+    }
+}
+
 /// Elements of a kind: what they are, and how to see it.
 type Stretch = (String, Holds);
 type Holds = Box<dyn Fn(f64) -> bool>;
@@ -803,9 +841,8 @@ type Holds = Box<dyn Fn(f64) -> bool>;
 /// own and the ends of exp, mirrored too; the rows of other families are as they are for every op.
 #[test]
 fn elements_reach_their_thresholds_on_either_side_of_0() {
-    for (op, dtype) in
-        [Op::SIGMOID, Op::SOFTPLUS, Op::LOG_SIGMOID].into_iter().flat_map(|op| Dtype::ALL.map(|d| (op, d)))
-    {
+    let ops = Op::ALL.iter().filter(|op| !op.cuts().is_empty());
+    for (&op, dtype) in ops.flat_map(|op| Dtype::ALL.map(|dtype| (op, dtype))) {
         let format = dtype.format();
         let near = move |at: f64| {
             let place = format.ordinal(dtype.round(at));

@@ -54,6 +54,7 @@ use crate::fenv::Standard;
 use crate::kernel::{Claims, Online};
 use crate::magnitude::{Magnitude, Size, inflation};
 use crate::op::definition::{ElementDefinition, RowDefinition, Sum};
+use crate::op::inputs::Element;
 use crate::op::terms::{Addition, ElementTerms, OverflowTerms, RowTerms, argument_error};
 use crate::op::{Kind, RowFacts, Visitor};
 use crate::oracle::{Due, NearCase, Rounded, Truth};
@@ -215,7 +216,7 @@ fn of_elements<S: Size>(
     weights: &[S],
     size: &impl Fn(usize) -> Option<S>,
     has_tight: bool,
-    error: impl Fn(&ElementTerms<S>, f64, S, S) -> S,
+    error: impl Fn(&ElementTerms<S>, Element, S, S) -> S,
 ) -> Bounds<S> {
     let accumulator = claims.accumulator(case.dtype()).format();
     let u = accumulator.unit_roundoff();
@@ -231,16 +232,21 @@ fn of_elements<S: Size>(
         flushed: if claims.flush_to_zero { eta } else { S::ZERO },
         beyond: S::of(1.0).shifted(-(accumulator.emax + 1)),
         is_tight,
+        accumulator,
     };
     let finish = Finish::new(case, 1.0 + 4.0 * (11.0 * u), 8);
     let bounds = |terms: &ElementTerms<S>| -> Vec<S> {
-        let bound = |(j, &z): (usize, &f64)| match size(j).filter(|_| z.is_finite()) {
-            Some(size) => finish.bound(size, |size| error(terms, z, weights[j], size)),
+        let bound = |(j, element): (usize, Element)| match (size(j), element.logit) {
+            (Some(size), _) if element.is_finite() => {
+                finish.bound(size, |size| error(terms, element, weights[j], size))
+            }
             // Outside of the domain, but for what may be flushed into it.
-            None if z != 0.0 && S::of(if z.is_finite() { z } else { 1.0 }) < terms.flushed => S::INFINITY,
-            None => S::ZERO,
+            (None, z) if z != 0.0 && S::of(if z.is_finite() { z } else { 1.0 }) < terms.flushed => S::INFINITY,
+            // What an infinite element leaves of the other input is exact, but for what is flushed of it.
+            _ if case.other_row().is_some() => terms.flushed + terms.flushed,
+            _ => S::ZERO,
         };
-        case.logits().iter().enumerate().map(bound).collect()
+        case.elements().enumerate().map(bound).collect()
     };
     let textbook = bounds(&terms(claims.tight));
     let tight = if has_tight && !claims.tight { bounds(&terms(true)) } else { textbook.clone() };

@@ -177,7 +177,7 @@ impl Kernel for Builtin {
 
 /// Every built-in kernel: unstable ones, correct ones, planted defects by group.
 pub fn all() -> &'static [Builtin] {
-    static ALL: [Builtin; 110] = [
+    static ALL: [Builtin; 114] = [
         Builtin::of::<unstable::Naive>(),
         Builtin::of::<unstable::Unfused>(),
         Builtin::of::<unstable::DivisionFree>(),
@@ -288,6 +288,10 @@ pub fn all() -> &'static [Builtin] {
         Builtin::of_elements::<elements::SoftplusCut>(),
         Builtin::of_elements::<elements::NarrowElements>(),
         Builtin::of_elements::<elements::LogOfSigmoid>(),
+        Builtin::of_elements::<elements::SigmoidDerivativeOverflows>(),
+        Builtin::of_elements::<elements::BceOfSigmoid>(),
+        Builtin::of_elements::<elements::BceClampSign>(),
+        Builtin::of_elements::<elements::SigmoidFromHalf>(),
     ];
     &ALL
 }

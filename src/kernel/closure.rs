@@ -200,8 +200,8 @@ impl<T: Element, U: Element, F: Fn(&[T], &[T], &mut [U]) + Send + Sync + 'static
 {
     fn into_call(self) -> (Box<Call>, Fits) {
         let call = move |case: &Case, n: usize| {
-            let (logits, direction) = (read::<T>(case.logits()), read::<T>(case.direction().unwrap_or(&[])));
-            outputs(n, |out| self(&logits, &direction, out))
+            let (logits, other) = (read::<T>(case.logits()), read::<T>(case.other_row().unwrap_or(&[])));
+            outputs(n, |out| self(&logits, &other, out))
         };
         (Box::new(call), |extents| extents == [Extent::Row])
     }

@@ -4,7 +4,7 @@
 //! place, so every element has a truth, a bound and special values of its own. Nothing here has a default: what a new op forgets to
 //! say does not compile.
 
-use super::inputs::Inputs;
+use super::inputs::{Element, Inputs};
 use super::signature::{Input, Outputs};
 use super::terms::{ElementTerms, OverflowTerms, RowTerms};
 use super::tier::{ElementTier, RowTier};
@@ -68,7 +68,7 @@ pub(crate) trait RowDefinition: Definition {
 
 /// An op whose outputs depend on one element each.
 pub(crate) trait ElementDefinition: Definition {
-    /// The least and the largest argument that has a value; NaN is due beyond.
+    /// The least and the largest logit that has a value.
     const DOMAIN: (f64, f64);
     /// Arguments, of either sign, at which implementations change their way or stop: rows of thresholds have elements beside them, and
     /// beside the ends of exp on either side of 0. None where the thresholds of rows, mirrored into the domain, are those of the op as
@@ -77,12 +77,18 @@ pub(crate) trait ElementDefinition: Definition {
     /// Whether the tight bound is another than that of the textbook.
     const HAS_TIGHT: bool;
 
-    /// The output at an argument within the domain.
-    fn output<T: ElementTier>(tier: &T, x: f64) -> T::Number;
+    /// Whether a number or an infinity is due of an element; NaN is due where not.
+    fn has_value(element: Element) -> bool;
 
-    /// The error of the textbook algorithm, as [`RowDefinition::error`]; `x` is finite, and `weight` is an upper bound of
-    /// `exp(-|x|)`.
-    fn error<S: Size>(terms: &ElementTerms<S>, x: f64, weight: S, size: S) -> S;
+    /// Whether frameworks return NaN of an element whose value is due otherwise, as where 0 and infinity are multiplied.
+    fn may_be_nan(element: Element) -> bool;
+
+    /// The output of an element that has a value.
+    fn output<T: ElementTier>(tier: &T, element: Element) -> T::Number;
+
+    /// The error of the textbook algorithm, as [`RowDefinition::error`]; the element is finite, and `weight` is an upper bound of
+    /// `exp(-|z|)`.
+    fn error<S: Size>(terms: &ElementTerms<S>, element: Element, weight: S, size: S) -> S;
 }
 
 /// What a common shift of the logits does.

@@ -2,6 +2,22 @@
 
 use crate::dtype::Format;
 
+/// One element of an elementwise op.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Element {
+    /// The logit.
+    pub logit: f64,
+    /// Its value of the other row that the op takes; 0 where it takes none.
+    pub other: f64,
+}
+
+impl Element {
+    /// Whether there is no NaN and no infinity in it.
+    pub fn is_finite(self) -> bool {
+        self.logit.is_finite() && self.other.is_finite()
+    }
+}
+
 /// The inputs of a case, where all is read as plain numbers.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Inputs<'a> {

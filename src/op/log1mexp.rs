@@ -4,6 +4,7 @@
 //! `small`, so they come from `log1p` (Maechler, "Accurately computing log(1 - exp(-|a|))", 2012).
 
 use super::definition::{Definition, ElementDefinition};
+use super::inputs::Element;
 use super::signature::{Input, Outputs};
 use super::terms::{ElementTerms, argument_error};
 use super::tier::ElementTier;
@@ -25,7 +26,15 @@ impl ElementDefinition for Log1mExp {
     const CUTS: &'static [f64] = &[];
     const HAS_TIGHT: bool = false;
 
-    fn output<T: ElementTier>(t: &T, x: f64) -> T::Number {
+    fn has_value(Element { logit: x, .. }: Element) -> bool {
+        x <= 0.0
+    }
+
+    fn may_be_nan(_: Element) -> bool {
+        false
+    }
+
+    fn output<T: ElementTier>(t: &T, Element { logit: x, .. }: Element) -> T::Number {
         if x > -1.0 { t.log(-t.expm1(x)) } else { t.log1p(-t.exp(x)) }
     }
 
@@ -33,7 +42,7 @@ impl ElementDefinition for Log1mExp {
     /// `c_1p u |y| + w / (1 - w) c_e u + eta / (1 - w)`, since the derivative of `log(1 - w)` is `-1 / (1 - w)`. A kernel may change
     /// from one to the other anywhere from `a = 1/2` to `a = 1`, so there the larger is forgiven. An exp that is a power of 2 errs by
     /// its argument besides.
-    fn error<S: Size>(t: &ElementTerms<S>, x: f64, weight: S, size: S) -> S {
+    fn error<S: Size>(t: &ElementTerms<S>, Element { logit: x, .. }: Element, weight: S, size: S) -> S {
         let a = -x;
         // A number that is flushed to zero has an infinite logarithm.
         if !t.flushed.is_zero() && S::of(a) < t.flushed {

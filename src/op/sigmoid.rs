@@ -1,6 +1,7 @@
 //! `1 / (1 + exp(-z))`, element by element: the softmax of `[z, 0]`, its first output.
 
 use super::definition::{Definition, ElementDefinition};
+use super::inputs::Element;
 use super::signature::{Input, Outputs};
 use super::terms::ElementTerms;
 use super::tier::ElementTier;
@@ -18,28 +19,50 @@ impl Definition for Sigmoid {
 }
 
 /// Up to here, the output is known beside 1/2.
-const SMALL: f64 = 0.25;
+pub(super) const SMALL: f64 = 0.25;
+
+/// The sigmoid as a number and a rest, with the sign of the rest.
+pub(super) fn parts<T: ElementTier>(t: &T, z: f64) -> (f64, T::Number, f64) {
+    let distance = -z.abs();
+    if z.abs() < SMALL {
+        // `tanh(z / 2) / 2` has the sign of z, however near 0 that is.
+        (0.5, t.shortfall(distance) * t.exact(0.5f64.copysign(z)), z)
+    } else if z > 0.0 {
+        (1.0, -t.tail(distance), -1.0)
+    } else {
+        (0.0, t.tail(distance), 1.0)
+    }
+}
+
+/// Clamps and the ends of approximations: of hard sigmoids and tables, of rational functions, of exp in whole numbers.
+pub(super) const CUTS: &[f64] = &[2.5, 3.0, 5.0, 8.0, 9.0, 10.0, 15.0, 18.0, 20.0, 30.0, 40.0, 50.0, 88.0, 100.0];
+
+/// An upper bound of the sigmoid, but for the error of the weight, which is an upper bound of `exp(-|z|)`.
+pub(super) fn bound<S: Size>(z: f64, weight: S) -> S {
+    let reciprocal = S::of(1.0 / (1.0 + weight.to_f64()));
+    if z < 0.0 { weight * reciprocal } else { reciprocal }
+}
 
 impl ElementDefinition for Sigmoid {
     const DOMAIN: (f64, f64) = (f64::NEG_INFINITY, f64::INFINITY);
-    /// Clamps and the ends of approximations: of hard sigmoids and tables, of rational functions, of exp in whole numbers.
-    const CUTS: &'static [f64] = &[2.5, 3.0, 5.0, 8.0, 9.0, 10.0, 15.0, 18.0, 20.0, 30.0, 40.0, 50.0, 88.0, 100.0];
+    const CUTS: &'static [f64] = CUTS;
     const HAS_TIGHT: bool = true;
 
-    fn output<T: ElementTier>(t: &T, z: f64) -> T::Number {
-        let distance = -z.abs();
-        if z.abs() < SMALL {
-            // `tanh(z / 2) / 2` has the sign of z, however near 0 that is.
-            t.beside(0.5, t.shortfall(distance) * t.exact(0.5f64.copysign(z)), z)
-        } else if z > 0.0 {
-            t.beside(1.0, -t.tail(distance), -1.0)
-        } else {
-            t.tail(distance)
-        }
+    fn has_value(Element { logit: z, .. }: Element) -> bool {
+        !z.is_nan()
+    }
+
+    fn may_be_nan(_: Element) -> bool {
+        false
+    }
+
+    fn output<T: ElementTier>(t: &T, Element { logit: z, .. }: Element) -> T::Number {
+        let (base, rest, sign) = parts(t, z);
+        t.beside_number(base, rest, sign)
     }
 
     /// `A`, as of a probability of two: see [`ElementTerms::sigmoid_error`].
-    fn error<S: Size>(t: &ElementTerms<S>, z: f64, weight: S, size: S) -> S {
+    fn error<S: Size>(t: &ElementTerms<S>, Element { logit: z, .. }: Element, weight: S, size: S) -> S {
         t.sigmoid_error(z, weight, size)
     }
 }

@@ -22,6 +22,8 @@ pub enum Role {
     Smoothing,
     /// A cotangent or tangent: n finite numbers.
     Direction,
+    /// Labels: n numbers in [0, 1].
+    Label,
 }
 
 /// How many values an input is.
@@ -40,7 +42,7 @@ impl Role {
     /// How many values an input of this role is.
     pub const fn extent(self) -> Extent {
         match self {
-            Role::Logits | Role::Direction => Extent::Row,
+            Role::Logits | Role::Direction | Role::Label => Extent::Row,
             Role::Smoothing => Extent::Number,
             Role::Class => Extent::Index,
         }
@@ -52,6 +54,7 @@ impl Role {
             Role::Logits | Role::Direction => "one value for each logit",
             Role::Class => "the true class counted from 0",
             Role::Smoothing => "a number in [0, 1]",
+            Role::Label => "one number in [0, 1] for each logit",
         }
     }
 
@@ -59,7 +62,7 @@ impl Role {
     pub const fn default(self) -> Option<f64> {
         match self {
             Role::Smoothing => Some(0.0),
-            Role::Logits | Role::Class | Role::Direction => None,
+            Role::Logits | Role::Class | Role::Direction | Role::Label => None,
         }
     }
 }
@@ -75,6 +78,9 @@ impl Input {
     pub const COTANGENT: Input = Input { name: "cotangent", role: Role::Direction };
     /// The direction of a Jacobian-vector product.
     pub const TANGENT: Input = Input { name: "tangent", role: Role::Direction };
+
+    /// How likely each element is to be of the class: 0, 1, or a number between.
+    pub const LABEL: Input = Input { name: "label", role: Role::Label };
 
     /// The input in words, with its article: `a target`, `optionally a label smoothing`.
     pub(crate) fn in_words(self) -> String {

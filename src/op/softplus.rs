@@ -1,6 +1,7 @@
 //! `log(1 + exp(z))`, element by element: the log-sum-exp of `[z, 0]`, a smooth `max(z, 0)`.
 
 use super::definition::{Definition, ElementDefinition};
+use super::inputs::Element;
 use super::signature::{Input, Outputs};
 use super::terms::ElementTerms;
 use super::tier::ElementTier;
@@ -25,13 +26,21 @@ impl ElementDefinition for Softplus {
     const CUTS: &'static [f64] = CUTS;
     const HAS_TIGHT: bool = false;
 
-    fn output<T: ElementTier>(t: &T, z: f64) -> T::Number {
+    fn has_value(Element { logit: z, .. }: Element) -> bool {
+        !z.is_nan()
+    }
+
+    fn may_be_nan(_: Element) -> bool {
+        false
+    }
+
+    fn output<T: ElementTier>(t: &T, Element { logit: z, .. }: Element) -> T::Number {
         let rest = t.log1p(t.exp(-z.abs()));
-        if z > 0.0 { t.beside(z, rest, 1.0) } else { rest }
+        if z > 0.0 { t.beside_number(z, rest, 1.0) } else { rest }
     }
 
     /// `max(z, 0) + log1p(exp(-|z|))`, which rounds once more where the first term is not 0: `u |y|`, and the error of the other term.
-    fn error<S: Size>(t: &ElementTerms<S>, z: f64, weight: S, size: S) -> S {
+    fn error<S: Size>(t: &ElementTerms<S>, Element { logit: z, .. }: Element, weight: S, size: S) -> S {
         S::of(t.u) * size + t.log1p_error(z.abs(), weight)
     }
 }

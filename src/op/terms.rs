@@ -2,6 +2,7 @@
 //! the terms.
 
 use super::inputs::Inputs;
+use crate::dtype::Format;
 use crate::magnitude::{Magnitude, Size};
 use std::cell::OnceCell;
 
@@ -208,9 +209,18 @@ pub(crate) struct ElementTerms<S> {
     pub beyond: S,
     /// Whether it is the tight bound that is asked for.
     pub is_tight: bool,
+    /// The format of the accumulator.
+    pub accumulator: Format,
 }
 
 impl<S: Size> ElementTerms<S> {
+    /// `|fl(a b) - a b|` in the accumulator, of a product that does not overflow; less what underflow takes of it, which is below `eta`.
+    pub fn product_error(&self, a: f64, b: f64) -> f64 {
+        let high = a * b;
+        let low = a.mul_add(b, -high);
+        ((high - self.accumulator.round(high, low)) + low).abs()
+    }
+
     /// The relative error of `exp` at this distance from 0, on either side: `c_e u`, and what the argument of a power of 2 errs.
     pub fn exp_error(&self, distance: f64) -> f64 {
         self.exp * self.u + argument_error(self.exp_argument, self.u, distance)

@@ -73,9 +73,22 @@ pub(crate) trait RowTier {
 pub(crate) trait ElementTier {
     /// A number of which the tier may know only an enclosure.
     type Number: Number + Clone;
+    /// A rational number, which every tier knows exactly if it must.
+    type Rational;
 
     /// The number `x`, which may be infinite.
-    fn exact(&self, x: f64) -> Self::Number;
+    fn rational(&self, x: f64) -> Self::Rational;
+    /// `a - b`.
+    fn minus(&self, a: &Self::Rational, b: &Self::Rational) -> Self::Rational;
+    /// `a b`.
+    fn times(&self, a: &Self::Rational, b: &Self::Rational) -> Self::Rational;
+    /// The number `x` as any other.
+    fn number(&self, x: Self::Rational) -> Self::Number;
+
+    /// The number `x`, which may be infinite, as any other.
+    fn exact(&self, x: f64) -> Self::Number {
+        self.number(self.rational(x))
+    }
     /// `exp(x)`, `x <= 0`.
     fn exp(&self, x: f64) -> Self::Number;
     /// `exp(x) - 1`, `x <= 0`.
@@ -87,7 +100,12 @@ pub(crate) trait ElementTier {
     /// `1 / x`, `x >= 1`.
     fn reciprocal(&self, x: Self::Number) -> Self::Number;
     /// `base + rest` of a rest with the sign of `sign`, as [`RowTier::beside`].
-    fn beside(&self, base: f64, rest: Self::Number, sign: f64) -> Self::Number;
+    fn beside(&self, base: Self::Rational, rest: Self::Number, sign: f64) -> Self::Number;
+
+    /// The same beside a number.
+    fn beside_number(&self, base: f64, rest: Self::Number, sign: f64) -> Self::Number {
+        self.beside(self.rational(base), rest, sign)
+    }
 
     /// `exp(x) / (1 + exp(x))`, `x <= 0`: the sigmoid where it is at most 1/2.
     fn tail(&self, x: f64) -> Self::Number {

@@ -49,6 +49,21 @@ impl Ball {
         Self { high, low, radius: 0.0 }
     }
 
+    /// `a b`, exactly but where underflow takes something from it (unless it overflows).
+    pub fn product(a: f64, b: f64) -> Self {
+        /// From here on, the second part of a product is a number: 2^-960.
+        const SAFE: f64 = f64::from_bits((1023 - 960) << 52);
+        let high = a * b;
+        let low = a.mul_add(b, -high);
+        let is_exact = high.abs() >= SAFE || a == 0.0 || b == 0.0;
+        Self { high, low, radius: if is_exact { 0.0 } else { UNDERFLOW } }
+    }
+
+    /// Whether it is a number, exactly.
+    pub fn is_number(self) -> bool {
+        self.low == 0.0 && self.radius == 0.0
+    }
+
     /// The numbers within `error` of an MPFR number.
     pub fn around(mut value: rug::Float, error: f64) -> Self {
         let high = value.to_f64();
@@ -165,8 +180,7 @@ impl Div for Ball {
 /// rest is far below it.
 #[inline]
 pub(super) fn with_remainder(base: Ball, rest: Ball, sign: f64) -> Ball {
-    let is_number = base.low == 0.0 && base.radius == 0.0;
-    if !is_number {
+    if !base.is_number() {
         base + rest
     } else if base.high == 0.0 {
         rest
@@ -218,6 +232,9 @@ mod tests {
             prop_assert!(holds(a + b, &(x.clone() + &y)));
             prop_assert!(holds(a - b, &(x.clone() - &y)));
             prop_assert!(holds(a * b, &(x.clone() * &y)));
+            let (p, q) = (a.high, b.high);
+            let product = Ball::product(p, q);
+            prop_assert!(product.radius == 0.0 && center(product) == Float::with_val(BITS, p) * q);
             if b.is_not_zero() {
                 let quotient = a / b;
                 prop_assert!(holds(quotient, &(x / &y)));
@@ -263,6 +280,11 @@ mod tests {
         let tiny = Ball::exact(2f64.powi(-1060));
         let exact = center(a) * center(tiny);
         assert!(holds(a * tiny, &exact));
+        for (x, y) in
+            [(1.0 + f64::EPSILON, 1e-300), (f64::from_bits(3), 0.3), (f64::from_bits(3), 1e-300), (0.0, 1e-300)]
+        {
+            assert!(holds(Ball::product(x, y), &(Float::with_val(BITS, x) * y)), "{x:e} {y:e}");
+        }
         assert!(holds(tiny / a, &(center(tiny) / center(a))));
     }
 }

@@ -125,34 +125,29 @@ impl<D: ElementDefinition> OfElements<'_, D> {
     const TIERS: [Tier<Self>; 3] = [Self::vanishing, Self::by_ball, Self::by_interval];
 
     fn vanishing(&self, j: usize) -> Option<Rounded> {
-        let sign = D::output(&vanishing::OfElement(self.case.dtype().output()), self.case.logits()[j]).sign()?;
+        let sign = D::output(&vanishing::OfElement(self.case.dtype().output()), self.case.element(j)).sign()?;
         Some(Rounded::vanishing(sign, self.case.output_format()))
     }
 
     fn by_ball(&self, j: usize) -> Option<Rounded> {
         let tier = ball::OfElement(self.case.dtype().output());
-        tier.rounded(D::output(&tier, self.case.logits()[j]))
+        tier.rounded(D::output(&tier, self.case.element(j)))
     }
 
     fn by_interval(&self, j: usize) -> Option<Rounded> {
         let rounded = |index| Rounded::from_interval(&self.interval(j, index), self.case.output_format());
         (0..PRECISIONS.len()).find_map(rounded)
     }
-
-    fn has_value(&self, x: f64) -> bool {
-        let (least, largest) = D::DOMAIN;
-        least <= x && x <= largest
-    }
 }
 
 impl<D: ElementDefinition> Question for OfElements<'_, D> {
     fn exactly(&self, j: usize) -> Exactly {
-        let x = self.case.logits()[j];
-        if self.has_value(x) { D::output(&exactly::OfElement, x) } else { Exactly::Unknown }
+        let element = self.case.element(j);
+        if D::has_value(element) { D::output(&exactly::OfElement, element) } else { Exactly::Unknown }
     }
 
     fn due(&self, j: usize) -> Due {
-        if !self.has_value(self.case.logits()[j]) {
+        if !D::has_value(self.case.element(j)) {
             return Due::nan();
         }
         let known = Due::of(&self.exactly(j), self.case);
@@ -160,7 +155,7 @@ impl<D: ElementDefinition> Question for OfElements<'_, D> {
     }
 
     fn interval(&self, j: usize, index: usize) -> Interval {
-        D::output(&interval::OfElement(PRECISIONS[index]), self.case.logits()[j])
+        D::output(&interval::OfElement(PRECISIONS[index]), self.case.element(j))
     }
 
     fn deviation(&self, _: usize) -> Magnitude {

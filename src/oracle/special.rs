@@ -10,9 +10,9 @@ use super::tier::exactly::{Exactly, OfLimit};
 use super::{Accepted, Due, Truth, anatomy_of_limit};
 use crate::case::{Case, Draft, DraftValue};
 use crate::magnitude::Magnitude;
-use crate::op::Visitor;
 use crate::op::definition::{ElementDefinition, RowDefinition};
 use crate::op::signature::Role;
+use crate::op::{Kind, Visitor};
 use crate::special::{RowClass, Special};
 use std::sync::Arc;
 
@@ -121,6 +121,12 @@ fn without_weight(case: &Case, outputs: usize, limit: impl Fn(usize) -> Option<D
         alternatives.push(vec![zeros; outputs]);
     }
     alternatives
+}
+
+/// Of each element whether `framework` accepts NaN of it besides its value; nothing of a row op.
+pub(super) fn may_be_nan(case: &Case) -> impl Iterator<Item = bool> {
+    let facts = if let Kind::Elements(facts) = &case.op().facts().kind { Some(facts) } else { None };
+    facts.into_iter().flat_map(|facts| case.elements().map(facts.may_be_nan))
 }
 
 /// Whether there is a label smoothing, and what it gives each class is below the least normal number of the accumulator: flushed, or

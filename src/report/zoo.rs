@@ -378,7 +378,7 @@ fn written(finding: &Finding) -> String {
 
 fn values_of(case: &Case) -> impl Iterator<Item = f64> {
     let smoothing = case.target().map(|(_, smoothing)| smoothing);
-    case.logits().iter().copied().chain(case.direction().unwrap_or(&[]).iter().copied()).chain(smoothing)
+    case.logits().iter().copied().chain(case.other_row().unwrap_or(&[]).iter().copied()).chain(smoothing)
 }
 
 /// Whether a person can read a value: see the page.

@@ -105,6 +105,12 @@ fn cases_that_are_none() {
     eval(&["--op", "log_softmax_jvp", "--", "1"], &["needs --tangent"]);
     eval(&["--op", "softmax_vjp", "--cotangent", "1,2", "--", "1"], &["2 values", "1 logits"]);
     eval(&["--op", "softmax_vjp", "--cotangent", "nan", "--", "1"], &["no finite"]);
+    eval(&["--op", "bce_with_logits", "--", "1"], &["needs --label", "in [0, 1]"]);
+    eval(&["--op", "bce_with_logits", "--label", "1,0", "--", "1"], &["the label has 2 values", "1 logits"]);
+    for label in ["1.5", "-0.25", "nan", "inf"] {
+        let text = format!("value 0 of the label is {}, which is no f32 value in [0, 1]", label.replace("nan", "NaN"));
+        eval(&["--op", "bce_with_logits_grad", "--label", label, "--", "1"], &[&text]);
+    }
     eval(&["--op", "cross_entropy", "--", "1"], &["needs --target"]);
     eval(&["--op", "cross_entropy", "--target", "nan", "--", "1"], &["nan", "whole number"]);
     eval(&["--op", "cross_entropy", "--target", "-1", "--", "1"], &["-1", "whole number"]);

@@ -21,6 +21,7 @@ fn flags(op: Op) -> &'static [&'static str] {
         Some("target") if op.is_scalar() => &["--target", "1"],
         Some("target") => &["--target", "1", "--label-smoothing", "0.1"],
         Some("cotangent") => &["--cotangent", "1,-2"],
+        Some("label") => &["--label", "0.25,1"],
         Some("tangent") => &["--tangent", "-1 0x1p-2"],
         Some(other) => panic!("{op}: what is its {other}?"),
     }

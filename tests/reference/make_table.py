@@ -375,11 +375,19 @@ OPS = [
     "logsumexp", "softmax", "log_softmax", "cross_entropy", "cross_entropy_grad",
     "softmax_vjp", "softmax_jvp", "log_softmax_vjp", "log_softmax_jvp",
     "log1mexp", "sigmoid", "softplus", "log_sigmoid",
+    "sigmoid_vjp", "log_sigmoid_vjp", "bce_with_logits", "bce_with_logits_grad",
 ]  # fmt: skip
-# Ops whose outputs are a function of one element each, by that function.
+# Ops whose outputs are a function of one element each (and of its value of another row), by that function.
 ELEMENTWISE = {
-    "log1mexp": lambda x: log1mexp(x), "sigmoid": lambda x: sigmoid(x),
-    "softplus": lambda x: softplus(x), "log_sigmoid": lambda x: log_sigmoid(x),
+    "log1mexp": lambda x, _: log1mexp(x), "sigmoid": lambda x, _: sigmoid(x),
+    "softplus": lambda x, _: softplus(x), "log_sigmoid": lambda x, _: log_sigmoid(x),
+    "sigmoid_vjp": lambda x, g: sigmoid_vjp(x, g), "log_sigmoid_vjp": lambda x, g: log_sigmoid_vjp(x, g),
+    "bce_with_logits": lambda x, t: bce_with_logits(x, t), "bce_with_logits_grad": lambda x, t: bce_with_logits_grad(x, t),
+}  # fmt: skip
+# The other row that some of them take.
+BESIDE = {
+    "sigmoid_vjp": "cotangent", "log_sigmoid_vjp": "cotangent",
+    "bce_with_logits": "label", "bce_with_logits_grad": "label",
 }  # fmt: skip
 TAKES_TARGET = {"cross_entropy", "cross_entropy_grad"}
 SCALAR = {"logsumexp", "cross_entropy"}
@@ -425,10 +433,40 @@ def log_sigmoid(x):
     return Negative(Logarithm(two_logits(-x)))
 
 
+def sigmoid_vjp(x, g):
+    """g exp(x) / (1 + exp(x))^2."""
+    if not math.isfinite(x):
+        return x if math.isnan(x) else exact(0)
+    return Quotient(collect([(rational(x), rational(g))]), two_logits(x), 2)
+
+
+def log_sigmoid_vjp(x, g):
+    """g / (1 + exp(x))."""
+    if not math.isfinite(x):
+        return x if math.isnan(x) else exact(rational(g) if x < 0 else 0)
+    return Quotient(collect([(fmpq(0), rational(g))]), two_logits(x))
+
+
+def bce_with_logits(x, t):
+    """log(1 + exp(x)) - x t, as the logarithm of one exponential sum."""
+    if not math.isfinite(x):
+        return x if math.isnan(x) else exact(0) if t == (1.0 if x > 0 else 0.0) else INF
+    line = rational(x) * rational(t)
+    return Logarithm(collect([(-line, fmpq(1)), (rational(x) - line, fmpq(1))]))
+
+
+def bce_with_logits_grad(x, t):
+    """exp(x) / (1 + exp(x)) - t."""
+    t = rational(t)
+    if not math.isfinite(x):
+        return x if math.isnan(x) else exact(1 - t if x > 0 else -t)
+    return Quotient(collect([(rational(x), 1 - t), (fmpq(0), -t)]), two_logits(x))
+
+
 def truth(op, z, target=None, smoothing=None, direction=None):
     """The outputs of an op, each a float that is not finite, a Quotient or a Logarithm."""
     if op in ELEMENTWISE:
-        return [ELEMENTWISE[op](x) for x in z]
+        return [ELEMENTWISE[op](x, y) for x, y in zip(z, direction if op in BESIDE else z)]
     n = len(z)
     outputs = 1 if op in SCALAR else n
     if any(map(math.isnan, z)):
@@ -754,6 +792,29 @@ def a_direction(f, r, z):
     return [f.round(x) for x in row]
 
 
+def beside(op, f, r, z):
+    """A value of the other row for each element."""
+    if BESIDE[op] == "label":
+        return [a_label(f, r, x) for x in z]
+    return a_direction(f, r, z)
+
+
+def a_label(f, r, x):
+    kind = r.randrange(8)
+    if kind < 3:
+        return r.choice([0.0, 1.0, 1.0, 0.5])
+    if kind == 3:
+        return f.number(r.choice([1, 2, r.randrange(f.half)]))
+    if kind == 4:
+        return f.step(1.0, -r.choice([1, 2, 3, r.randrange(1, f.half)]))
+    if kind == 5:
+        return f.round(2.0 ** -r.randint(1, 30))
+    if kind == 6 and math.isfinite(x) and abs(x) < 700:
+        # The sigmoid itself, or beside it.
+        return min(1.0, max(0.0, f.step(f.round(1 / (1 + math.exp(-x))), r.choice([0, 0, -1, 1]))))
+    return f.round(r.random())
+
+
 def a_smoothing(f, r):
     return r.choice([0.0, 0.0, 1.0, f.round(0.1), f.round(0.1), f.least, 0.75, 0.5, f.round(0.3), f.step(1.0, -1), f.round(r.random())])
 
@@ -770,6 +831,15 @@ def named():
     """The traps, with every number rounded to the format."""
     for op, f, z, target, smoothing, direction in traps():
         yield op, f, [f.round(x) for x in z], target, smoothing, direction and [f.round(x) for x in direction]
+
+
+def traps_beside(op, f, z):
+    """The other row of a trap."""
+    if op not in BESIDE:
+        return None
+    if BESIDE[op] == "label":
+        return [1.0, 0.0, f.round(0.3), f.step(1.0, -1), 0.5][: len(z)] if z[0] > 0 else [0.0, 1.0, 0.5, f.least, 1.0][: len(z)]
+    return [f.round(x) for x in [1.0, -3.0, 0.75, f.least, 1e4][: len(z)]]
 
 
 def traps():
@@ -840,17 +910,21 @@ def traps():
         yield "log1mexp", f, [0.0, -0.0, -INF, INF, NAN, 1.0, f.least], None, None, None
         # Functions of one element on either side of 0: where they are beside a number of the format (1/2, 1, z itself, 0), where exp
         # ends, and where libraries change their way.
-        for op in ("sigmoid", "softplus", "log_sigmoid"):
-            for size in (
-                (f.least, 2 * f.least, 2.0**-f.p, 1e-3), (0.25, f.step(0.25, 1), f.step(0.25, -1), math.log(2)),
-                (1.0, 2.0, 8.0, 16.0), (16.6, 17.3, 20.0, f.step(20.0, 1)), (33.3, 36.7, 37.5, 64.0), (103.9, 104.0, 128.0, 512.0),
-                (708.4, 709.7, 709.8, 745.1), (745.2, 1024.0, 3000.0, 4096.0), (7.4e8, 1e10, 2.0**40, 1e300), (f.largest, f.largest / 2),
-                THRESHOLDS[f.name],
-            ):
+        sizes = (
+            (f.least, 2 * f.least, 2.0**-f.p, 1e-3), (0.25, f.step(0.25, 1), f.step(0.25, -1), math.log(2)),
+            (1.0, 2.0, 8.0, 16.0), (16.6, 17.3, 20.0, f.step(20.0, 1)), (33.3, 36.7, 37.5, 64.0), (103.9, 104.0, 128.0, 512.0),
+            (708.4, 709.7, 709.8, 745.1), (745.2, 1024.0, 3000.0, 4096.0), (7.4e8, 1e10, 2.0**40, 1e300), (f.largest, f.largest / 2),
+            THRESHOLDS[f.name],
+        )
+        for op in ELEMENTWISE:
+            if op == "log1mexp":
+                continue
+            for size in sizes:
                 size = [clip(f, x) for x in size]
-                yield op, f, size, None, None, None
-                yield op, f, [-x for x in size], None, None, None
-            yield op, f, [0.0, -0.0, -INF, INF, NAN], None, None, None
+                for z in (size, [-x for x in size]):
+                    yield op, f, z, None, None, traps_beside(op, f, z)
+            z = [0.0, -0.0, -INF, INF, NAN]
+            yield op, f, z, None, None, traps_beside(op, f, z)
     yield "cross_entropy", f32, [16777216.0, -1.0], 1, 0.0, None
     yield "log_softmax", f16, [4096.0, -2.0], None, None, None
     yield "log_softmax", f16, [4096.0, 2.0], None, None, None
@@ -900,8 +974,8 @@ def case_text(op, f, z, target, smoothing, direction):
     text = f"{op} {f.title} [{values_text(z)}]"
     if op in TAKES_TARGET:
         text += f" target={target} label_smoothing={hex_float(smoothing)}"
-    if op in DIRECTION:
-        text += f" {DIRECTION[op]}=[{values_text(direction)}]"
+    if op in DIRECTION or op in BESIDE:
+        text += f" {DIRECTION.get(op) or BESIDE[op]}=[{values_text(direction)}]"
     return text
 
 
@@ -925,7 +999,7 @@ def drawn(formats, most):
                         continue
                     target = a_target(r, z) if op in TAKES_TARGET else None
                     smoothing = a_smoothing(f, r) if op in TAKES_TARGET else None
-                    direction = a_direction(f, r, z) if op in DIRECTION else None
+                    direction = a_direction(f, r, z) if op in DIRECTION else beside(op, f, r, z) if op in BESIDE else None
                     yield op, f, z, target, smoothing, direction
 
 
@@ -952,7 +1026,7 @@ def main():
         table.writelines(lines)
     size = sum(map(len, lines))
     print(f"{len(lines)} cases, {sum(l.count(':') for l in lines)} outputs, {size} bytes; ties {TIES}, beside a midpoint {STICKY}")
-    assert len(lines) >= 2500 and size <= 2 << 20
+    assert len(lines) >= 2500 and size <= 4 << 20
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
 //! The ops written once more, straight from the textbook and independently of the crate's kernels: what tests compare with, and a
 //! kernel whose exp, sum and arithmetic can be chosen.
 
-use logitfuzz::case::Case;
+use logitfuzz::case::{Case, Value};
 use logitfuzz::dtype::Dtype;
 use logitfuzz::kernel::{Claims, Element, Kernel, Outcome, Real, Summation};
-use logitfuzz::op::Op;
+use logitfuzz::op::{Input, Op};
 use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub};
 
 /// What a case gives in f64, within a few roundings wherever no maximum dominates.
@@ -81,15 +81,44 @@ impl Textbook {
                 let far = |x: A| (A::ZERO - x.exp_as(self.exp)).ln_1p();
                 z.iter().map(|&x| if x > A::from_f64(-0.75) { near(x) } else { far(x) }).collect()
             }
-            Op::SIGMOID => {
-                let up = |x: A| A::ONE / ((A::ZERO - x).exp_as(self.exp) + A::ONE);
-                let down = |x: A| x.exp_as(self.exp) / (x.exp_as(self.exp) + A::ONE);
-                z.iter().map(|&x| if x > A::ZERO { up(x) } else { down(x) }).collect()
+            Op::SIGMOID => z.iter().map(|&x| self.logistic(x)).collect(),
+            Op::SIGMOID_VJP => {
+                let gradient = |(&x, &g): (&A, &A)| (A::ONE - self.logistic(x)) * self.logistic(x) * g;
+                z.iter().zip(&direction).map(gradient).collect()
+            }
+            Op::LOG_SIGMOID_VJP => z.iter().zip(&direction).map(|(&x, &g)| self.logistic(A::ZERO - x) * g).collect(),
+            Op::BCE_WITH_LOGITS => {
+                let labels = read(case.others().find_map(row_of).unwrap_or_default());
+                z.iter().zip(labels).map(|(&x, label)| self.binary_loss(x, label)).collect()
+            }
+            Op::BCE_WITH_LOGITS_GRAD => {
+                let labels = read(case.others().find_map(row_of).unwrap_or_default());
+                z.iter().zip(labels).map(|(&x, label)| self.logistic(x) - label).collect()
             }
             Op::SOFTPLUS => z.iter().map(|&x| self.log_of_one_and(x)).collect(),
             Op::LOG_SIGMOID => z.iter().map(|&x| A::ZERO - self.log_of_one_and(A::ZERO - x)).collect(),
             op => panic!("{op}: write it here"),
         }
+    }
+
+    /// `1 / (1 + e^-x)`.
+    fn logistic<A: Accumulator>(&self, x: A) -> A {
+        if x > A::ZERO {
+            A::ONE / ((A::ZERO - x).exp_as(self.exp) + A::ONE)
+        } else {
+            x.exp_as(self.exp) / (x.exp_as(self.exp) + A::ONE)
+        }
+    }
+
+    /// `max(x, 0) - x t + log(1 + e^-|x|)`, and its limit at infinity, which that form does not give.
+    fn binary_loss<A: Accumulator>(&self, x: A, label: A) -> A {
+        let positive = x > A::ZERO;
+        if x.is_infinite() {
+            let is_right = if positive { label == A::ONE } else { label == A::ZERO };
+            return if is_right { A::ZERO } else { A::ZERO - A::NEG_INFINITY };
+        }
+        let folded = if positive { A::ZERO - x } else { x };
+        (if positive { x } else { x - x }) - x * label + folded.exp_as(self.exp).ln_1p()
     }
 
     /// `log(1 + e^x)`.
@@ -120,6 +149,11 @@ impl Kernel for Textbook {
             _ => self.outputs::<f32>(case),
         })
     }
+}
+
+/// The values of a row besides the logits.
+fn row_of((_, value): (Input, &Value)) -> Option<&[f64]> {
+    if let Value::Row(values) = value { Some(values) } else { None }
 }
 
 /// Adds up in the order that the claim says.

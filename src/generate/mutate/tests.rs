@@ -30,6 +30,7 @@ fn start(op: Op, dtype: Dtype) -> Case {
     let other = |role: Role| match role {
         Role::Class => Value::Index(1),
         Role::Smoothing => Value::Number(0.0),
+        Role::Label => vec![1.0, 0.25].into(),
         Role::Direction | Role::Logits => vec![1.0, -2.0].into(),
     };
     Case::with_others(op, dtype, vec![0.0, 1.0], other).unwrap()

@@ -41,7 +41,14 @@ pub(super) fn cure(class: &str) -> &'static str {
         "C19" => "leave terms whose factor is 0 out of the sum",
         "C20" => "spread the smoothing over all n classes, and leave its term out where it is 0",
         "C22" => "remove the clip or the epsilon; fused and shifted formulas need none",
+        "C23" => {
+            "z (1 - t) + log1p(exp(-z)) for z of 0 and above, -z t + log1p(exp(z)) below, and no term whose factor is 0"
+        }
         "C24" => "1 / (1 + exp(-z)) for z of 0 and above, exp(z) / (1 + exp(z)) below",
+        "C25" => {
+            "1 / (1 + exp(-z)) for z of 0 and above, exp(z) / (1 + exp(z)) below, with an exp that is good down to its least number"
+        }
+        "C26" => "w / (1 + w)^2 with w = exp(-|z|): both sides of 0 have one derivative",
         "C27" => {
             "max(z, 0) + log1p(exp(-|z|)) for softplus, min(z, 0) - log1p(exp(-|z|)) for the logarithm of the sigmoid"
         }

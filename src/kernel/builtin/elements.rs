@@ -13,8 +13,10 @@ use half::{bf16, f16};
 /// What a function is given, in the type that the kernel computes in.
 #[derive(Clone, Copy)]
 pub(super) struct Given<A> {
-    /// The element.
+    /// The logit.
     pub logit: A,
+    /// Its value of the other row that the op takes; 0 where it takes none.
+    pub other: A,
     /// The value of the kernel's [`Elements::PARAMETER`]; 0 where it has none.
     pub parameter: f64,
 }
@@ -63,6 +65,29 @@ pub(super) trait Elements {
     fn log_sigmoid<A: Real>(Given { logit: z, .. }: Given<A>) -> A {
         -((-z).larger(A::ZERO) + log1p_of(z))
     }
+
+    /// `g p (1 - p)` as `g w / (1 + w)^2`, with `w = exp(-|z|)`: the sigmoid and its rest have one derivative.
+    fn sigmoid_vjp<A: Real>(Given { logit: z, other: g, .. }: Given<A>) -> A {
+        let weight = (-z.abs()).exp();
+        let total = A::ONE + weight;
+        g * (weight / (total * total))
+    }
+
+    /// `g sigmoid(-z)`.
+    fn log_sigmoid_vjp<A: Real>(given: Given<A>) -> A {
+        given.other * Self::sigmoid(Given { logit: -given.logit, ..given })
+    }
+
+    /// `z (1 - t) + log1p(exp(-z))`, and below 0 `-z t + log1p(exp(z))`: a term whose factor is 0 is absent, also where z is infinite.
+    fn bce_with_logits<A: Real>(Given { logit: z, other: label, .. }: Given<A>) -> A {
+        let share = if z > A::ZERO { A::ONE - label } else { label };
+        if share == A::ZERO { log1p_of(z) } else { z.abs() * share + log1p_of(z) }
+    }
+
+    /// `sigmoid(z) - t`.
+    fn bce_with_logits_grad<A: Real>(given: Given<A>) -> A {
+        Self::sigmoid(given) - given.other
+    }
 }
 
 /// `log1p(exp(-|z|))`.
@@ -78,6 +103,10 @@ fn function<E: Elements, A: Real>(op: Op) -> Option<fn(Given<A>) -> A> {
         Op::SIGMOID => Some(E::sigmoid),
         Op::SOFTPLUS => Some(E::softplus),
         Op::LOG_SIGMOID => Some(E::log_sigmoid),
+        Op::SIGMOID_VJP => Some(E::sigmoid_vjp),
+        Op::LOG_SIGMOID_VJP => Some(E::log_sigmoid_vjp),
+        Op::BCE_WITH_LOGITS => Some(E::bce_with_logits),
+        Op::BCE_WITH_LOGITS_GRAD => Some(E::bce_with_logits_grad),
         _ => None,
     }
 }
@@ -106,7 +135,9 @@ pub(super) fn run<E: Elements>(case: &Case, inside: Option<Dtype>, parameter: f6
 fn run_in<E: Elements, A: Real>(case: &Case, parameter: f64) -> Vec<f64> {
     // It is never run on an op that it does not support.
     let Some(function) = function::<E, A>(case.op()) else { return Vec::new() };
-    let given = read::<A>(case.logits()).into_iter().map(|logit| Given { logit, parameter });
+    let other = read::<A>(case.other_row().unwrap_or(&[]));
+    let value = |(j, logit)| Given { logit, other: other.get(j).copied().unwrap_or(A::ZERO), parameter };
+    let given = read::<A>(case.logits()).into_iter().enumerate().map(value);
     let outputs: Vec<A> = given.map(function).collect();
     stored(&outputs, case.dtype())
 }
@@ -118,7 +149,16 @@ impl Elements for Branched {
     const NAME: &'static str = "branched";
     const SUMMARY: &'static str = "elementwise ops, with the branch that is accurate at each element";
     const TRUSTED: bool = true;
-    const OPS: &'static [Op] = &[Op::LOG1MEXP, Op::SIGMOID, Op::SOFTPLUS, Op::LOG_SIGMOID];
+    const OPS: &'static [Op] = &[
+        Op::LOG1MEXP,
+        Op::SIGMOID,
+        Op::SOFTPLUS,
+        Op::LOG_SIGMOID,
+        Op::SIGMOID_VJP,
+        Op::LOG_SIGMOID_VJP,
+        Op::BCE_WITH_LOGITS,
+        Op::BCE_WITH_LOGITS_GRAD,
+    ];
 }
 
 /// The sigmoid as most libraries write it. Where the exponential overflows, so that the result is 0, the textbook is no better.
@@ -126,12 +166,18 @@ pub(super) struct OneBranch;
 
 impl Elements for OneBranch {
     const NAME: &'static str = "one_branch";
-    const SUMMARY: &'static str = "sigmoid as 1 / (1 + exp(-z)) on either side of 0";
+    const SUMMARY: &'static str =
+        "sigmoid as 1 / (1 + exp(-z)) on either side of 0, and its gradients as products with p and 1 - p";
     const TRUSTED: bool = true;
-    const OPS: &'static [Op] = &[Op::SIGMOID];
+    const OPS: &'static [Op] = &[Op::SIGMOID, Op::SIGMOID_VJP, Op::LOG_SIGMOID_VJP, Op::BCE_WITH_LOGITS_GRAD];
 
     fn sigmoid<A: Real>(Given { logit: z, .. }: Given<A>) -> A {
         A::ONE / (A::ONE + (-z).exp())
+    }
+
+    fn sigmoid_vjp<A: Real>(given: Given<A>) -> A {
+        let p = Self::sigmoid(given);
+        given.other * (A::ONE - p) * p
     }
 }
 
@@ -238,7 +284,7 @@ impl Elements for SoftplusThreshold {
     const OPS: &'static [Op] = &[Op::SOFTPLUS];
     const EXAMPLES: Option<Examples> = Some(Examples::new("softplus f64 [20.5]", Some("softplus f64 [1, -2, 3]")));
 
-    fn softplus<A: Real>(Given { logit: z, parameter }: Given<A>) -> A {
+    fn softplus<A: Real>(Given { logit: z, parameter, .. }: Given<A>) -> A {
         if z > A::from_f64(parameter) { z } else { z.larger(A::ZERO) + log1p_of(z) }
     }
 }
@@ -259,7 +305,7 @@ impl Elements for SoftplusCut {
     const OPS: &'static [Op] = &[Op::SOFTPLUS];
     const EXAMPLES: Option<Examples> = Some(Examples::new("softplus bf16 [-6]", Some("softplus bf16 [1, -2, 3]")));
 
-    fn softplus<A: Real>(Given { logit: z, parameter }: Given<A>) -> A {
+    fn softplus<A: Real>(Given { logit: z, parameter, .. }: Given<A>) -> A {
         let cut = z.larger(A::ZERO);
         if z.abs() > A::from_f64(parameter) { cut } else { cut + log1p_of(z) }
     }
@@ -308,5 +354,97 @@ impl Elements for LogOfSigmoid {
 
     fn log_sigmoid<A: Real>(Given { logit: z, .. }: Given<A>) -> A {
         (A::ONE / (A::ONE + (-z).exp())).ln()
+    }
+}
+
+/// The derivative of the sigmoid through the exponential that grows.
+pub(super) struct SigmoidDerivativeOverflows;
+
+impl Elements for SigmoidDerivativeOverflows {
+    const NAME: &'static str = "defect/sigmoid-derivative-overflows";
+    const SUMMARY: &'static str = "the gradient of sigmoid as g exp(-z) / (1 + exp(-z))^2 on either side of 0";
+    const DEFECT: Option<Defect> = Some(Defect {
+        class: "C26",
+        story: "exp(-z) overflows far below 0, and the gradient at -89 is inf / inf in f32, NaN; its square overflows half as far, and the gradient is 0",
+        families: &["ordinary", "thresholds", "wide"],
+        report: Some("https://github.com/jeshraghian/snntorch/pull/433"),
+    });
+    const OPS: &'static [Op] = &[Op::SIGMOID_VJP];
+    const EXAMPLES: Option<Examples> = Some(Examples::new(
+        "sigmoid_vjp f32 [-100] cotangent=[1]",
+        Some("sigmoid_vjp f32 [1, 2, 3] cotangent=[1, -2, 4]"),
+    ));
+
+    fn sigmoid_vjp<A: Real>(Given { logit: z, other: g, .. }: Given<A>) -> A {
+        let weight = (-z).exp();
+        let total = A::ONE + weight;
+        g * (weight / (total * total))
+    }
+}
+
+/// The binary cross-entropy from the sigmoid.
+pub(super) struct BceOfSigmoid;
+
+impl Elements for BceOfSigmoid {
+    const NAME: &'static str = "defect/bce-of-sigmoid";
+    const SUMMARY: &'static str = "binary cross-entropy as -t log p - (1 - t) log(1 - p), with p the sigmoid";
+    const DEFECT: Option<Defect> = Some(Defect {
+        class: "C23",
+        story: "the sigmoid of 20 is 1 in f32: log(1 - p) is log 0, and the loss is infinite where it is 20, or 0 times that, NaN",
+        families: &["ordinary", "thresholds", "wide"],
+        report: Some("https://github.com/huggingface/candle/issues/2561"),
+    });
+    const OPS: &'static [Op] = &[Op::BCE_WITH_LOGITS];
+    const EXAMPLES: Option<Examples> = Some(Examples::new("bce_with_logits f32 [20, 20] label=[1, 0]", None));
+
+    fn bce_with_logits<A: Real>(given: Given<A>) -> A {
+        let (p, label) = (Self::sigmoid(given), given.other);
+        -(label * p.ln() + (A::ONE - label) * (A::ONE - p).ln())
+    }
+}
+
+/// The binary cross-entropy with the shift of the other side.
+pub(super) struct BceClampSign;
+
+impl Elements for BceClampSign {
+    const NAME: &'static str = "defect/bce-clamp-sign";
+    const SUMMARY: &'static str =
+        "binary cross-entropy shifted by max(z, 0), where max(-z, 0) is what keeps exp(-z) small";
+    const DEFECT: Option<Defect> = Some(Defect {
+        class: "C23",
+        story: "a minus sign is missing in the clamp, so exp(-z) overflows far below 0: the loss of -100 is inf in f32 where it is 0",
+        families: &["ordinary", "thresholds", "wide"],
+        report: Some("https://github.com/pytorch/pytorch/pull/2221"),
+    });
+    const OPS: &'static [Op] = &[Op::BCE_WITH_LOGITS];
+    const EXAMPLES: Option<Examples> = Some(Examples::new("bce_with_logits f32 [-100] label=[0]", None));
+
+    fn bce_with_logits<A: Real>(Given { logit: z, other: label, .. }: Given<A>) -> A {
+        let shift = z.larger(A::ZERO);
+        (z - z * label) + shift + ((-shift).exp() + (-z - shift).exp()).ln()
+    }
+}
+
+/// The sigmoid as what it differs from 1/2 by, and 1/2.
+pub(super) struct SigmoidFromHalf;
+
+impl Elements for SigmoidFromHalf {
+    const NAME: &'static str = "defect/sigmoid-from-half";
+    const SUMMARY: &'static str = "sigmoid as 1/2 + tanh(z / 2) / 2";
+    const DEFECT: Option<Defect> = Some(Defect {
+        class: "C25",
+        story: "the sum with 1/2 cancels far below 0: all digits of the tail are lost, and the sigmoid of -18 is 0 in f32 where it is 1.5e-8",
+        families: &["ordinary", "thresholds", "wide"],
+        report: Some("https://github.com/sonos/tract/pull/2620"),
+    });
+    const OPS: &'static [Op] = &[Op::SIGMOID];
+    const EXAMPLES: Option<Examples> = Some(Examples::new("sigmoid f32 [-18]", None));
+
+    fn sigmoid<A: Real>(Given { logit: z, .. }: Given<A>) -> A {
+        let half = A::from_f64(0.5);
+        // tanh(|z| / 2), good but for a few roundings.
+        let rest = (-z.abs()).exp_m1();
+        let tanh = -rest / (A::ONE + A::ONE + rest);
+        half + half * (if z < A::ZERO { -tanh } else { tanh })
     }
 }

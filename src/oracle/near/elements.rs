@@ -27,13 +27,19 @@
 //! **`w / (1 + w)`**, `w = exp(x)`: `w` has `2 U`; `1 + w` keeps its rest and has `2 U w / (1 + w)`, at most `U`, so its reciprocal has
 //! `3.01 U`; and a product adds `4 U`: below `9.5 U` in all. **`(1 - w) / (1 + w)`** likewise has `2 U` of `expm1`, or below [`SMALL`],
 //! where it is a sum, `2 U w / (1 - w) < 5 U`; with `3.01 U` and `4 U` that is below `12.5 U`, and a product with 1/2 adds `4 U`: the sigmoid is
-//! known to `16.5 U` of what it differs from 1/2.
+//! known to `16.5 U` of what it differs from 1/2. `g w / (1 + w)^2` has `9.5 U`, `3.01 U` and `4 U` for either of two products: below
+//! `21.5 U`; and `g / 4` less it `2 * 12.5 U` and as much for the two products, below `33.5 U`. `g w / (1 + w)` has below `13.5 U`, and what
+//! it differs from `g / 2` below `16.5 U`.
+//!
+//! **A line** `z t`, or `z - z t`, of numbers of 24 bits is exact, as `high + low`, and so is a number less a label. A rest beside it adds
+//! `2 U` of the rest and of `low`, which is below `U` of the line.
 
 use super::{Near, NearCase, NearRow, OfRow, REACH, SLACK, U, exp_of_minus, ln, ln_1p, series};
 use crate::case::Case;
 use crate::dtype::two_sum;
 use crate::op::Visitor;
 use crate::op::definition::{ElementDefinition, RowDefinition};
+use crate::op::inputs::Element;
 use crate::op::tier::ElementTier;
 use crate::special::RowClass;
 use std::f64::consts::{FRAC_1_SQRT_2, SQRT_2};
@@ -62,15 +68,44 @@ fn logarithm(y: f64, spread: f64) -> Near {
     UNKNOWN
 }
 
+/// Whether it is a number, exactly.
+#[inline]
+fn is_number(x: Near) -> bool {
+    x.low == 0.0 && x.radius == 0.0
+}
+
 /// Nothing is known of it, so it may not look like one that is due to be NaN.
 const UNKNOWN: Near = Near { high: 0.0, low: 0.0, radius: f64::INFINITY };
 
 impl ElementTier for OfElement {
     type Number = Near;
+    type Rational = Near;
 
     #[inline]
-    fn exact(&self, x: f64) -> Near {
+    fn rational(&self, x: f64) -> Near {
         Near::exact(x)
+    }
+
+    #[inline]
+    fn minus(&self, a: &Near, b: &Near) -> Near {
+        if !is_number(*a) || !is_number(*b) {
+            return *a - *b;
+        }
+        let (high, low) = two_sum(a.high, -b.high);
+        // Beside an infinity there is no rest.
+        Near { high, low: if high.is_finite() { low } else { 0.0 }, radius: 0.0 }
+    }
+
+    #[inline]
+    fn times(&self, a: &Near, b: &Near) -> Near {
+        let is_short = |x: Near| is_number(x) && f64::from(x.high as f32) == x.high;
+        // Of two times 24 bits, far from underflow.
+        if is_short(*a) && is_short(*b) { Near::exact(a.high * b.high) } else { *a * *b }
+    }
+
+    #[inline]
+    fn number(&self, x: Near) -> Near {
+        x
     }
 
     #[inline]
@@ -117,8 +152,8 @@ impl ElementTier for OfElement {
     }
 
     #[inline]
-    fn beside(&self, base: f64, rest: Near, _: f64) -> Near {
-        OfRow::together(Near::exact(base), rest)
+    fn beside(&self, base: Near, rest: Near, _: f64) -> Near {
+        OfRow::together(base, rest)
     }
 }
 
@@ -140,13 +175,14 @@ impl NearCase {
     /// A case of an elementwise op.
     pub fn of_elements(case: &Case) -> Self {
         let row = Arc::new(NearRow::of_elements(case.shared_logits().clone()));
-        let outputs = case.op().visit(Elements(case.logits()));
+        let elements: Vec<Element> = case.elements().collect();
+        let outputs = case.op().visit(Elements(&elements));
         Self { class: RowClass::Elements, row, outputs, deviations: Vec::new() }
     }
 }
 
 /// The outputs of these elements.
-struct Elements<'a>(&'a [f64]);
+struct Elements<'a>(&'a [Element]);
 
 impl Visitor for Elements<'_> {
     type Output = Vec<Near>;
@@ -156,9 +192,9 @@ impl Visitor for Elements<'_> {
     }
 
     fn elements<D: ElementDefinition>(self) -> Vec<Near> {
-        let (least, largest) = D::DOMAIN;
-        let output = |&x: &f64| {
-            if least <= x && x <= largest { D::output(&OfElement, x) } else { Near::exact(f64::NAN) }
+        let output = |&element: &Element| match D::has_value(element) {
+            true => D::output(&OfElement, element),
+            false => Near::exact(f64::NAN),
         };
         self.0.iter().map(output).collect()
     }
@@ -166,6 +202,7 @@ impl Visitor for Elements<'_> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::TINY;
     use super::*;
     use crate::{Dtype, Op};
     use proptest::prelude::*;
@@ -198,8 +235,12 @@ mod tests {
         worst
     }
 
+    fn of(op: Op, logit: f64, other: f64) -> Near {
+        op.visit(Elements(&[Element { logit, other }]))[0]
+    }
+
     fn one(x: f64) -> Near {
-        Op::LOG1MEXP.visit(Elements(&[x]))[0]
+        of(Op::LOG1MEXP, x, 0.0)
     }
 
     fn assert_proven(worst: [f64; 3]) {
@@ -248,16 +289,22 @@ mod tests {
         assert!(far.value() < 0.0 && far.value() > -SLACK && far.radius > 0.0, "{far:?}");
     }
 
-    /// What an op's output has beside its base, exactly: the base, and the rest to many bits.
-    fn base_and_rest(op: Op, z: f64) -> (f64, Float) {
+    /// What an op's output has beside its base, exactly: the base, and the rest to many bits. `g` is what the op takes besides.
+    fn base_and_rest(op: Op, z: f64, g: f64) -> (f64, Float) {
         let weight = (-Float::with_val(1400, z).abs()).exp();
         let total = Float::with_val(1400, &weight + 1u32);
+        // tanh(z / 2), and the sigmoid of -|z|.
+        let (half, tail) =
+            (-Float::with_val(1400, -z.abs()).exp_m1() / &total, Float::with_val(1400, &weight / &total));
         match op {
-            Op::SIGMOID if z.abs() < 0.25 => {
-                (0.5, (-Float::with_val(1400, -z.abs()).exp_m1() / total / 2u32) * 1f64.copysign(z))
-            }
-            Op::SIGMOID if z > 0.0 => (1.0, -(weight / total)),
-            Op::SIGMOID => (0.0, weight / total),
+            Op::SIGMOID if z.abs() < 0.25 => (0.5, half / 2u32 * 1f64.copysign(z)),
+            Op::SIGMOID if z > 0.0 => (1.0, -tail),
+            Op::SIGMOID => (0.0, tail),
+            Op::SIGMOID_VJP if z.abs() < 0.25 => (g / 4.0, -(half.square() * (g / 4.0))),
+            Op::SIGMOID_VJP => (0.0, tail / total * g),
+            Op::LOG_SIGMOID_VJP if z.abs() < 0.25 => (g / 2.0, half * (g / -2.0) * 1f64.copysign(z)),
+            Op::LOG_SIGMOID_VJP if z < 0.0 => (g, -(tail * g)),
+            Op::LOG_SIGMOID_VJP => (0.0, tail * g),
             Op::SOFTPLUS => (z.max(0.0), weight.ln_1p()),
             Op::LOG_SIGMOID => (z.min(0.0), -weight.ln_1p()),
             op => panic!("{op}: write it here"),
@@ -265,15 +312,24 @@ mod tests {
     }
 
     /// The ops whose output is a base and a rest, with what the rest is proven to err at most, in units of `U` of itself.
-    const BESIDE: [(Op, f64); 3] = [(Op::SIGMOID, 16.5), (Op::SOFTPLUS, 12.5), (Op::LOG_SIGMOID, 12.5)];
+    const BESIDE: [(Op, f64); 5] = [
+        (Op::SIGMOID, 16.5),
+        (Op::SOFTPLUS, 12.5),
+        (Op::LOG_SIGMOID, 12.5),
+        (Op::SIGMOID_VJP, 33.5),
+        (Op::LOG_SIGMOID_VJP, 16.5),
+    ];
+
+    /// The values of another row that arguments go through: ordinary ones, and the ends of the range of f32.
+    const OTHERS: [f64; 7] = [1.0, -0.3, 7.5e-9, -1024.0, f32::MAX as f64, LEAST, 0.75];
 
     /// The worst error of a rest in units of `U` of itself, over these arguments on either side of 0; each within its radius, which is
     /// within what is proven, and the side of the base certain.
     fn worst_rest(op: Op, proven: f64, arguments: impl Iterator<Item = f64>) -> f64 {
         let mut worst = 0.0f64;
-        for z in arguments.flat_map(|z| [z, -z]) {
-            let near = op.visit(Elements(&[z]))[0];
-            let (base, rest) = base_and_rest(op, z);
+        for (z, &g) in arguments.flat_map(|z| [z, -z]).zip(OTHERS.iter().cycle()) {
+            let near = of(op, z, g);
+            let (base, rest) = base_and_rest(op, z, g);
             let (own, sign) = if base == 0.0 { (near.value(), 0.0) } else { (near.low, base) };
             assert!(sign == 0.0 || near.high == base, "{op}({z:e}): {near:?}");
             let error = Float::with_val(1400, own - &rest).abs();
@@ -283,8 +339,11 @@ mod tests {
                 assert!(near.radius <= proven * U * size.abs(), "{op}({z:e}): {near:?}");
                 worst = worst.max((error / U).to_f64() / size.abs());
             }
-            assert!(own.signum() == size.signum() || size == 0.0, "{op}({z:e}): {near:?}");
-            assert!(own.abs() > near.radius, "{op}({z:e}): on which side of {base} is not known: {near:?}");
+            // Of products that underflow not even the sign is left.
+            if op.others().is_empty() || size.abs() > TINY {
+                assert!(own.signum() == size.signum() || size == 0.0, "{op}({z:e}): {near:?}");
+                assert!(own.abs() > near.radius, "{op}({z:e}): on which side of {base} is not known: {near:?}");
+            }
         }
         worst
     }
@@ -328,10 +387,37 @@ mod tests {
         }
     }
 
+    /// A line and a rest, or what is left of a label and a rest: the whole within its radius, which is that of the rest, and 2 U of what is
+    /// lost in its sum with the second part of an exact base.
+    #[test]
+    fn what_is_beside_a_label_is_within_its_radius() {
+        const LABELS: [f64; 9] =
+            [0.0, 1.0, 0.5, 0.25, 0.1f32 as f64, 1.0 - 0.5 * f32::EPSILON as f64, LEAST, 0.999f32 as f64, 0.75];
+        let last = f32::MAX.to_bits();
+        let logits = (1..last).step_by(200_003).map(|bits| f64::from(f32::from_bits(bits)));
+        let cases = logits.flat_map(|z| [z, -z]).flat_map(|z| LABELS.map(|label| (z, label)));
+        for (z, label) in cases {
+            let wide = |x: f64| Float::with_val(1400, x);
+            let weight = wide(-z.abs()).exp();
+            let line = wide(z.abs()) * if z > 0.0 { wide(1.0) - label } else { wide(label) };
+            let (base, rest) = base_and_rest(Op::SIGMOID, z, 0.0);
+            for (op, line, rest) in
+                [(Op::BCE_WITH_LOGITS, line, weight.ln_1p()), (Op::BCE_WITH_LOGITS_GRAD, wide(base) - label, rest)]
+            {
+                let near = of(op, z, label);
+                let error = (wide(near.high) + near.low - &line - &rest).abs();
+                assert!(error <= near.radius + SLACK, "{op} {z:e} {label}: {error} of {near:?}");
+                let size = rest.to_f64().abs();
+                let proven = size * (18.5 * U) + line.to_f64().abs() * (3.0 * U * U) + SLACK;
+                assert!(near.radius <= proven, "{op} {z:e} {label}: {near:?}");
+            }
+        }
+    }
+
     /// What needs no exponential is exact, and infinite arguments have their values.
     #[test]
     fn ends_are_exact() {
-        let of = |op: Op| op.visit(Elements(&[0.0, -0.0, f64::INFINITY, f64::NEG_INFINITY, f64::NAN]));
+        let of = |op: Op| [0.0, -0.0, f64::INFINITY, f64::NEG_INFINITY, f64::NAN].map(|z| of(op, z, 0.0));
         let values = |op: Op| of(op).iter().map(|near| (near.value(), near.radius)).collect::<Vec<(f64, f64)>>();
         const INFINITY: f64 = f64::INFINITY;
         assert_eq!(values(Op::SIGMOID)[..4], [(0.5, 0.0), (0.5, 0.0), (1.0, 0.0), (0.0, 0.0)]);

@@ -186,9 +186,22 @@ const FIRST_ROUNDING: f64 = 1.0 / (1u128 << 126) as f64;
 
 impl ElementTier for OfElement {
     type Number = Ball;
+    type Rational = Ball;
 
-    fn exact(&self, x: f64) -> Ball {
+    fn rational(&self, x: f64) -> Ball {
         Ball::exact(x)
+    }
+
+    fn minus(&self, a: &Ball, b: &Ball) -> Ball {
+        if a.is_number() && b.is_number() { Ball::difference(a.high, b.high) } else { *a - *b }
+    }
+
+    fn times(&self, a: &Ball, b: &Ball) -> Ball {
+        if a.is_number() && b.is_number() { Ball::product(a.high, b.high) } else { *a * *b }
+    }
+
+    fn number(&self, x: Ball) -> Ball {
+        x
     }
 
     fn exp(&self, x: f64) -> Ball {
@@ -216,7 +229,7 @@ impl ElementTier for OfElement {
         Ball::exact(1.0) / x
     }
 
-    fn beside(&self, base: f64, rest: Ball, sign: f64) -> Ball {
-        with_remainder(Ball::exact(base), rest, sign)
+    fn beside(&self, base: Ball, rest: Ball, sign: f64) -> Ball {
+        with_remainder(base, rest, sign)
     }
 }

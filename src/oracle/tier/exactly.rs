@@ -346,9 +346,22 @@ pub(in crate::oracle) struct OfElement;
 
 impl ElementTier for OfElement {
     type Number = Exactly;
+    type Rational = Exactly;
 
-    fn exact(&self, x: f64) -> Exactly {
-        if x.is_finite() { Exactly::Number(x) } else { Exactly::Infinite(x) }
+    fn rational(&self, x: f64) -> Exactly {
+        if x.is_finite() { Exactly::Number(x) } else { Exactly::Infinite(x.signum()) }
+    }
+
+    fn minus(&self, a: &Exactly, b: &Exactly) -> Exactly {
+        a.clone() - b.clone()
+    }
+
+    fn times(&self, a: &Exactly, b: &Exactly) -> Exactly {
+        a.clone() * b.clone()
+    }
+
+    fn number(&self, x: Exactly) -> Exactly {
+        x
     }
 
     fn exp(&self, x: f64) -> Exactly {
@@ -380,7 +393,7 @@ impl ElementTier for OfElement {
         value.map_or(Exactly::Unknown, |value| Exactly::rational(value.recip()))
     }
 
-    fn beside(&self, base: f64, rest: Exactly, _: f64) -> Exactly {
-        self.exact(base) + rest
+    fn beside(&self, base: Exactly, rest: Exactly, _: f64) -> Exactly {
+        base + rest
     }
 }

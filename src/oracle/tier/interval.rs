@@ -33,6 +33,14 @@ impl ExactPoint {
     }
 }
 
+/// `a - b`.
+fn difference(a: &ExactPoint, b: &ExactPoint) -> ExactPoint {
+    match (a, b) {
+        (ExactPoint::Number(a), ExactPoint::Number(b)) => ExactPoint::Difference(*a, *b),
+        _ => ExactPoint::Rational(a.to_rational() - b.to_rational()),
+    }
+}
+
 /// The intersection of two enclosures of one number.
 fn narrower(a: Interval, b: Interval) -> Interval {
     Interval { low: if a.low > b.low { a.low } else { b.low }, high: if a.high < b.high { a.high } else { b.high } }
@@ -148,10 +156,7 @@ impl RowTier for OfRow<'_> {
     }
 
     fn minus(&self, a: &ExactPoint, b: &ExactPoint) -> ExactPoint {
-        match (a, b) {
-            (ExactPoint::Number(a), ExactPoint::Number(b)) => ExactPoint::Difference(*a, *b),
-            _ => ExactPoint::Rational(a.to_rational() - b.to_rational()),
-        }
+        difference(a, b)
     }
 
     fn times(&self, a: &ExactPoint, b: &ExactPoint) -> ExactPoint {
@@ -181,9 +186,22 @@ pub(in crate::oracle) struct OfElement(pub u32);
 
 impl ElementTier for OfElement {
     type Number = Interval;
+    type Rational = ExactPoint;
 
-    fn exact(&self, x: f64) -> Interval {
-        Interval::enclose(self.0, x)
+    fn rational(&self, x: f64) -> ExactPoint {
+        ExactPoint::Number(x)
+    }
+
+    fn minus(&self, a: &ExactPoint, b: &ExactPoint) -> ExactPoint {
+        difference(a, b)
+    }
+
+    fn times(&self, a: &ExactPoint, b: &ExactPoint) -> ExactPoint {
+        ExactPoint::Rational(a.to_rational() * b.to_rational())
+    }
+
+    fn number(&self, x: ExactPoint) -> Interval {
+        x.enclosed(self.0)
     }
 
     fn exp(&self, x: f64) -> Interval {
@@ -211,7 +229,7 @@ impl ElementTier for OfElement {
     }
 
     /// An interval is open, so that it lies on the side of its base by itself.
-    fn beside(&self, base: f64, rest: Interval, _: f64) -> Interval {
-        self.exact(base).plus(&rest)
+    fn beside(&self, base: ExactPoint, rest: Interval, _: f64) -> Interval {
+        base.enclosed(self.0).plus(&rest)
     }
 }

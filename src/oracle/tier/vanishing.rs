@@ -165,9 +165,27 @@ pub(in crate::oracle) struct OfElement(pub Dtype);
 
 impl ElementTier for OfElement {
     type Number = Size;
+    /// The number, where it is known to be this one.
+    type Rational = Option<f64>;
 
-    fn exact(&self, x: f64) -> Size {
-        if x == 0.0 { Size::Unknown } else { Size::Signed(x) }
+    fn rational(&self, x: f64) -> Option<f64> {
+        Some(x)
+    }
+
+    fn minus(&self, a: &Option<f64>, b: &Option<f64>) -> Option<f64> {
+        match (a, b) {
+            (Some(a), Some(b)) if a == b => Some(0.0),
+            (_, Some(0.0)) => *a,
+            _ => None,
+        }
+    }
+
+    fn times(&self, a: &Option<f64>, b: &Option<f64>) -> Option<f64> {
+        if *a == Some(0.0) || *b == Some(0.0) { Some(0.0) } else { None }
+    }
+
+    fn number(&self, x: Option<f64>) -> Size {
+        x.filter(|x| *x != 0.0).map_or(Size::Unknown, Size::Signed)
     }
 
     fn exp(&self, x: f64) -> Size {
@@ -192,7 +210,7 @@ impl ElementTier for OfElement {
         Size::Signed(1.0)
     }
 
-    fn beside(&self, base: f64, rest: Size, _: f64) -> Size {
-        if base == 0.0 { rest } else { Size::Unknown }
+    fn beside(&self, base: Option<f64>, rest: Size, _: f64) -> Size {
+        if base == Some(0.0) { rest } else { Size::Unknown }
     }
 }
