@@ -1,7 +1,7 @@
 //! A case: one input of one op in one dtype. Everything that makes, runs, judges or reports inputs passes this type.
 //!
-//! A case is valid by construction: values are of its dtype, the target is a class, the smoothing lies in [0, 1]. It has a
-//! text form for people (its `Display`, [`Case::parse`]) and a byte form for fuzzers ([`Case::encode`],
+//! A case is valid by construction: values are of its dtype, the target is a class, the smoothing lies in [0, 1], a distribution
+//! sums to 1. It has a text form for people (its `Display`, [`Case::parse`]) and a byte form for fuzzers ([`Case::encode`],
 //! [`Case::decode`]).
 
 use crate::dtype::{Dtype, Format, text};
@@ -15,6 +15,7 @@ use std::fmt;
 use std::sync::Arc;
 
 mod codec;
+pub(crate) mod distribution;
 mod draft;
 
 pub use codec::MAX_DECODED_LOGITS;
@@ -36,7 +37,7 @@ pub struct Case {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Value {
-    /// A value for each logit: a cotangent, a tangent.
+    /// A value for each logit: a cotangent, a tangent, a distribution.
     Row(Arc<[f64]>),
     /// One number: a label smoothing.
     Number(f64),
@@ -74,11 +75,12 @@ impl From<usize> for Value {
 
 impl Case {
     /// A case of `op` in `dtype`. `others` is what the op takes besides the logits, in the order of [`Op::others`]: nothing, a true
-    /// class and a label smoothing, a cotangent or a tangent.
+    /// class and a label smoothing, a cotangent or a tangent, a distribution.
     ///
     /// # Errors
     /// A value that is not of the dtype, others that are not the op's, a target that is no class, a smoothing outside [0, 1], a
-    /// cotangent or tangent of another length or with a value that is not finite.
+    /// cotangent or tangent of another length or with a value that is not finite, a distribution of another length, with a mass outside
+    /// [0, 1] or with masses whose exact sum is not 1.
     pub fn new(op: Op, dtype: Dtype, logits: impl Into<Arc<[f64]>>, others: impl Into<Vec<Value>>) -> Result<Self> {
         let (logits, others) = (logits.into(), others.into());
         if let Some(index) = logits.iter().position(|&z| !dtype.holds(z)) {
@@ -176,14 +178,30 @@ impl Case {
 
     /// The cotangent or tangent, for the ops that take one.
     pub fn direction(&self) -> Option<&[f64]> {
-        self.others.iter().find_map(|value| if let Value::Row(values) = value { Some(&**values) } else { None })
+        self.row_of(Role::Direction)
+    }
+
+    /// The target distribution, for the ops that take one.
+    pub fn distribution(&self) -> Option<&[f64]> {
+        self.row_of(Role::Distribution)
+    }
+
+    /// The row beside the logits and its input, for the ops that take one.
+    pub fn other_row(&self) -> Option<(Input, &[f64])> {
+        self.others().find_map(|(input, value)| if let Value::Row(values) = value { Some((input, &**values)) } else { None })
+    }
+
+    fn row_of(&self, role: Role) -> Option<&[f64]> {
+        let of_role = |(input, value): (Input, _)| if input.role == role { Some(value) } else { None };
+        self.others().filter_map(of_role).find_map(|value| if let Value::Row(values) = value { Some(&**values) } else { None })
     }
 
     /// Every input as plain numbers, with zeros for those that the op does not take.
     pub(crate) fn inputs(&self) -> Inputs<'_> {
         let (target, smoothing) = self.target().unwrap_or((0, 0.0));
         let direction = self.direction().unwrap_or(&[]);
-        Inputs { logits: &self.logits, direction, target, smoothing, format: self.output_format() }
+        let distribution = self.distribution().unwrap_or(&[]);
+        Inputs { logits: &self.logits, direction, distribution, target, smoothing, format: self.output_format() }
     }
 
     /// Reads the text form: `softmax f32 [1000, 0]`, `cross_entropy f16 [0x1p+3, -inf, 0*30] target=1 label_smoothing=0.1`,
@@ -196,7 +214,7 @@ impl Case {
         let _standard = Standard::enter();
         let shape = || {
             Error::usage(
-                "a case reads `OP DTYPE [LOGIT, ...]`, then target=, label_smoothing=, cotangent=[...] or tangent=[...] as the op takes",
+                "a case reads `OP DTYPE [LOGIT, ...]`, then target=, label_smoothing=, cotangent=[...], tangent=[...] or distribution=[...] as the op takes",
             )
         };
         let (op, rest) = input.trim().split_once(char::is_whitespace).ok_or_else(shape)?;
@@ -263,12 +281,16 @@ fn check(input: Input, value: &Value, dtype: Dtype, n: usize) -> Result<()> {
                 format!("value {index} of the {name} is {}, which is no finite {dtype} value", values[index])
             }
         },
+        (Role::Distribution, Value::Row(masses)) => match distribution::fault(dtype, masses) {
+            None => return Ok(()),
+            Some(fault) => fault,
+        },
         (Role::Logits, Value::Row(values)) => match stranger(values, |_| true) {
             None => return Ok(()),
             Some(index) => format!("value {index} of the {name} is {}, which is no {dtype} value", values[index]),
         },
         // The extents fit, so these are the values that fit as well.
-        (Role::Class | Role::Smoothing | Role::Direction | Role::Logits, _) => return Ok(()),
+        (Role::Class | Role::Smoothing | Role::Direction | Role::Distribution | Role::Logits, _) => return Ok(()),
     };
     Err(Error::usage(reason))
 }
@@ -376,6 +398,7 @@ mod tests {
             "cross_entropy bf16 [0x1p+3, -inf] target=1 label_smoothing=0x1p-3",
             "softmax_vjp f64 [0x1p+0, 0x1p+1] cotangent=[0x1p+0, 0x0p+0]",
             "log_softmax_jvp f32 [0x1p+0*70000] tangent=[0x1p+0*70000]",
+            "soft_cross_entropy f32 [0x1p+0, -inf, 0x0p+0] distribution=[0x1p-2, 0x0p+0, 0x1.8p-1]",
         ] {
             let case = Case::parse(text).unwrap();
             assert_eq!(case.to_string(), text);
@@ -409,6 +432,14 @@ mod tests {
             ("softmax_vjp f32 [1] cotangent=[1, 2]", "has 2 values and there are 1"),
             ("softmax_vjp f32 [1] tangent=[1]", "does not take `tangent`"),
             ("softmax_jvp f32 [1] tangent=[inf]", "no finite f32"),
+            ("soft_cross_entropy f32 [1, 2]", "takes logits and a distribution"),
+            ("soft_cross_entropy f32 [1, 2] distribution=[1]", "the distribution has 1 values and there are 2 logits"),
+            ("soft_cross_entropy f32 [1, 2] distribution=[0.5, 0.25]", "sum to less than 1"),
+            // Rounded to f32, these are 2^-26 apart from 1.
+            ("soft_cross_entropy f32 [1, 2] distribution=[0.3, 0.7]", "must sum to 1 exactly; multiples of 2^-24"),
+            ("soft_cross_entropy f32 [1, 2] distribution=[-0.5, 1.5]", "is -0.5, which is no f32 value in [0, 1]"),
+            ("soft_cross_entropy_grad f32 [1] distribution=[nan]", "is NaN, which is no f32 value in [0, 1]"),
+            ("soft_cross_entropy_grad f32 [] distribution=[]", "give one logit at least"),
         ] {
             let error = Case::parse(text).unwrap_err().to_string();
             assert!(error.contains(part), "`{text}`: {error}");

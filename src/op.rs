@@ -165,6 +165,10 @@ registry! {
     LOG_SOFTMAX_JVP: row log_softmax_jvp::LogSoftmaxJvp,
     /// `log(1 - exp(z_j))` of each element, which is at most 0: n outputs.
     LOG1MEXP: elements log1mexp::Log1mExp,
+    /// `-sum q_i log p_i` for a distribution `q`: one output, in nats.
+    SOFT_CROSS_ENTROPY: row soft_cross_entropy::SoftCrossEntropy,
+    /// The gradient of the soft cross-entropy with respect to the logits, `p_j - q_j`: n outputs.
+    SOFT_CROSS_ENTROPY_GRAD: row soft_cross_entropy_grad::SoftCrossEntropyGrad,
 }
 
 impl Op {
@@ -211,9 +215,14 @@ impl Op {
         self.inputs().split_first().map_or(&[], |(_, others)| others)
     }
 
-    /// Whether the op takes a true class, so that a row needs one logit at least.
+    /// Whether the op takes a true class.
     pub fn takes_class(self) -> bool {
         self.others().iter().any(|input| input.role == Role::Class)
+    }
+
+    /// Whether the op takes something of a class, a true class or a distribution, so that a row needs one logit at least.
+    pub fn needs_logit(self) -> bool {
+        self.others().iter().any(|input| input.role.needs_class())
     }
 
     /// The cotangent or tangent that the op takes, if it does: one value for each logit.
@@ -321,6 +330,8 @@ mod tests {
             (7, "log_softmax_vjp"),
             (8, "log_softmax_jvp"),
             (9, "log1mexp"),
+            (19, "soft_cross_entropy"),
+            (20, "soft_cross_entropy_grad"),
         ];
         assert_eq!(codes[..known.len()], known);
         let distinct: std::collections::BTreeSet<u8> = Op::ALL.iter().map(|op| op.code()).collect();
@@ -340,5 +351,6 @@ mod tests {
         assert_eq!(Op::SOFTMAX.takes_in_words(), "logits and nothing else");
         assert_eq!(Op::CROSS_ENTROPY.takes_in_words(), "logits, a target and optionally a label smoothing");
         assert_eq!(Op::SOFTMAX_JVP.takes_in_words(), "logits and a tangent");
+        assert_eq!(Op::SOFT_CROSS_ENTROPY.takes_in_words(), "logits and a distribution");
     }
 }

@@ -26,9 +26,10 @@ const ROWS: [(&str, &[f64]); 7] = [
     ("nan", &[1.0, f64::NAN, 3.0]),
     ("empty", &[]),
 ];
-/// The true class, the cotangent and the tangent of the table.
+/// The true class, the cotangent or tangent, and the distribution of the table.
 const TARGET: usize = 2;
 const DIRECTION: [f64; 3] = [1.0, 2.0, -4.0];
+const DISTRIBUTION: [f64; 3] = [0.25, 0.0, 0.75];
 
 /// The answers of the table, in the order of its columns.
 const ANSWERS: [&str; 9] = ["right", "nan", "+inf", "-inf", "0", "-0", "uniform", "swapped", "off-by-one"];
@@ -36,9 +37,11 @@ const ANSWERS: [&str; 9] = ["right", "nan", "+inf", "-inf", "0", "-0", "uniform"
 fn case(op: Op, logits: impl Into<Arc<[f64]>>) -> Case {
     let logits = logits.into();
     let direction = DIRECTION[..logits.len()].to_vec();
+    let distribution = DISTRIBUTION[..logits.len()].to_vec();
     let other = |role: Role| match role {
         Role::Class => Value::Index(TARGET),
         Role::Smoothing => Value::Number(0.0),
+        Role::Distribution => distribution.clone().into(),
         _ => direction.clone().into(),
     };
     Case::with_others(op, Dtype::F32, logits, other).expect("a valid case")
@@ -201,7 +204,7 @@ fn wrong_answers_get_the_verdicts_of_the_table() {
     for special in Special::ALL {
         for (name, logits) in ROWS {
             for &op in Op::ALL {
-                if op.takes_class() && logits.is_empty() {
+                if op.needs_logit() && logits.is_empty() {
                     continue;
                 }
                 if special == Special::Limit && RowClass::of(op, logits).is_ordinary() {
@@ -278,7 +281,7 @@ fn no_answer_passes_without_a_truth() {
     let mut oracle = Oracle::new();
     let mut judged = 0;
     for (_, logits) in ROWS {
-        for op in Op::ALL.iter().copied().filter(|op| !op.takes_class() || !logits.is_empty()) {
+        for op in Op::ALL.iter().copied().filter(|op| !op.needs_logit() || !logits.is_empty()) {
             let case = case(op, logits);
             let right = rounded(&mut oracle, &case, Special::Framework);
             let n = right.len();

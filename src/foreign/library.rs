@@ -39,7 +39,7 @@ const LINE: usize = 64;
 /// How many values of a case choose its placement.
 const HASHED: usize = 16;
 
-/// The memory of the logits, of the cotangent or tangent, and of the outputs. A process makes one call at a time.
+/// The memory of the logits, of the row beside them, and of the outputs. A process makes one call at a time.
 static MEMORY: Mutex<[Region; REGIONS]> = Mutex::new([Region::new(0), Region::new(1), Region::new(2)]);
 
 /// Set in a process that a function has forked, which must not go on as a worker: both would answer into one pipe.
@@ -263,7 +263,8 @@ impl CLibrary {
         let (placement, step) = (Placement::of(case), STEPS[n % STEPS.len()]);
         let at = Place { placement, step, fence: around.fence };
         let mut logits = Buffer::of(logits, dtype, case.logits(), at);
-        let mut direction = case.direction().map(|values| Buffer::of(direction, dtype, values, at));
+        let other = case.other_row();
+        let mut direction = other.map(|(_, values)| Buffer::of(direction, dtype, values, at));
         let mut out = Buffer::filled(out, written, outputs, (around.fill)(written), at);
         let direction_pointer = direction.as_mut().map_or(std::ptr::null_mut(), Buffer::pointer);
         // Mutable pointers, so that a function which writes through them does what C lets it do.
@@ -274,9 +275,8 @@ impl CLibrary {
             // SAFETY: it ends this process at once, and nothing else.
             unsafe { libc::_exit(0) };
         }
-        let name = case.op().direction().map_or("", |input| input.name);
-        let inputs = [("logits", Some(&logits), case.logits())];
-        let inputs = inputs.into_iter().chain([(name, direction.as_ref(), case.direction().unwrap_or(&[]))]);
+        let (name, values) = other.map_or(("", &[][..]), |(input, values)| (input.name, values));
+        let inputs = [("logits", Some(&logits), case.logits()), (name, direction.as_ref(), values)];
         if let Some(touch) = region::take_touch() {
             let did = match touch.access {
                 Access::Read => "read",
@@ -390,7 +390,8 @@ impl Placement {
         let mix = |hash: u64, word: u64| (hash ^ word).wrapping_mul(FACTOR).rotate_right(32);
         let start = mix(case.op().place() as u64, case.dtype() as u64);
         // The last values and their number tell enough rows apart; NaN is one value, for its bits do not pass everywhere alike.
-        let values = case.logits().iter().chain(case.direction().unwrap_or(&[])).rev().take(HASHED);
+        let other = case.other_row().map_or(&[][..], |(_, values)| values);
+        let values = case.logits().iter().chain(other).rev().take(HASHED);
         let hash = values.fold(start, |hash, &x| mix(hash, if x.is_nan() { u64::MAX } else { x.to_bits() }));
         match mix(mix(hash, case.logits().len() as u64), 0) % 4 {
             0 => Self::AtTheEnd,

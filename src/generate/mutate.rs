@@ -71,6 +71,9 @@ static FIRST_STEPS: [Step; 2] = [(2, insert), (1, family_row)];
 static TARGET_STEPS: [Step; 4] = [(3, class), (2, new_others), (3, change_smoothing), (1, no_smoothing)];
 static DIRECTION_STEPS: [Step; 4] = [(2, new_others), (6, change_direction), (2, flip_direction), (1, scale_direction)];
 
+static DISTRIBUTION_STEPS: [Step; 5] =
+    [(2, new_others), (4, change_mass), (3, move_mass), (2, all_mass), (1, split_mass)];
+
 /// One step on what the op takes besides the logits for so many on the logits.
 const LOGITS_SHARE: u64 = 3;
 
@@ -152,9 +155,8 @@ fn same(a: &Case, b: &Case) -> bool {
     let same_values = |a: &[f64], b: &[f64]| {
         a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan()))
     };
-    a.target() == b.target()
-        && same_values(a.logits(), b.logits())
-        && same_values(a.direction().unwrap_or(&[]), b.direction().unwrap_or(&[]))
+    let row = |case: &Case| case.other_row().map_or_else(Vec::new, |(_, values)| values.to_vec());
+    a.target() == b.target() && same_values(a.logits(), b.logits()) && same_values(&row(a), &row(b))
 }
 
 /// A range of `0..len` that is not empty unless `len` is 0: short ones are as likely as long ones.
@@ -198,6 +200,7 @@ impl<'a> Mutation<'a> {
         self.draft.op.others().iter().find_map(|input| match input.role {
             Role::Class => Some(&TARGET_STEPS[..]),
             Role::Direction => Some(&DIRECTION_STEPS[..]),
+            Role::Distribution => Some(&DISTRIBUTION_STEPS[..]),
             // It comes with a class; another row of logits moves with the first.
             Role::Smoothing | Role::Logits => None,
         })
@@ -205,7 +208,7 @@ impl<'a> Mutation<'a> {
 
     /// Every logit a value of the dtype, and as many as there may be.
     fn settle_terms(&mut self) {
-        let none = self.draft.logits.is_empty() && self.draft.op.takes_class();
+        let none = self.draft.logits.is_empty() && self.draft.op.needs_logit();
         for row in self.draft.rows_mut() {
             row.truncate(self.max_len);
             row.extend(none.then_some(0.0));
@@ -223,7 +226,8 @@ impl<'a> Mutation<'a> {
             Role::Direction if x.is_nan() => 0.0,
             Role::Direction => finite_value(dtype, x.clamp(-limit, limit)),
             Role::Smoothing => Some(dtype.round(x.abs())).filter(|x| (0.0..=1.0).contains(x)).unwrap_or(0.0),
-            Role::Class => x,
+            // Masses are settled together.
+            Role::Class | Role::Distribution => x,
         };
         for (input, part) in op.others().iter().zip(&mut self.draft.others) {
             match part {
@@ -232,6 +236,7 @@ impl<'a> Mutation<'a> {
                 DraftValue::Index(index) => *index %= len,
             }
         }
+        self.draft.settle();
         match self.draft.into_case() {
             Ok(case) => case,
             Err(error) => unreachable!("a mutated case is valid: {error}"),
@@ -572,6 +577,48 @@ fn change_direction(c: &mut Mutation) {
             1 => -other,
             _ => c.near(old),
         };
+    }
+}
+
+/// Another mass for one class; the one that has most takes the difference.
+fn change_mass(c: &mut Mutation) {
+    if !c.draft.logits.is_empty() {
+        let at = c.index();
+        let old = c.draft.masses_mut()[at];
+        let new = c.near(old);
+        c.draft.masses_mut()[at] = new;
+    }
+}
+
+/// All the mass of one class to another.
+fn move_mass(c: &mut Mutation) {
+    if !c.draft.logits.is_empty() {
+        let (from, to) = (c.index(), c.index());
+        let masses = c.draft.masses_mut();
+        let moved = std::mem::take(&mut masses[from]);
+        masses[to] += moved;
+    }
+}
+
+/// All mass to one class: that of the largest logit, or any.
+fn all_mass(c: &mut Mutation) {
+    if !c.draft.logits.is_empty() {
+        let mut at = c.index();
+        if c.draw.chance(3) {
+            let max = c.max();
+            at = c.draft.logits.iter().position(|&z| z == max).unwrap_or(at);
+        }
+        c.draft.masses_mut().iter_mut().enumerate().for_each(|(i, mass)| *mass = if i == at { 1.0 } else { 0.0 });
+    }
+}
+
+/// Half of the mass of one class to another.
+fn split_mass(c: &mut Mutation) {
+    if !c.draft.logits.is_empty() {
+        let (from, to) = (c.index(), c.index());
+        let masses = c.draft.masses_mut();
+        masses[from] /= 2.0;
+        masses[to] += masses[from];
     }
 }
 

@@ -591,7 +591,7 @@ fn every_op_has_a_case_and_the_extras_reach_their_regimes() {
                 let n = logits.len();
                 for &op in Op::ALL {
                     let Some(case) = case(op, dtype, family.name(), SEED, index, logits.clone(), None).unwrap() else {
-                        assert!(n == 0 && op.takes_class(), "{op} {dtype} {family} {index} has no case");
+                        assert!(n == 0 && op.needs_logit(), "{op} {dtype} {family} {index} has no case");
                         continue;
                     };
                     let mut note = |what, holds| *seen.entry(what).or_default() += usize::from(holds);

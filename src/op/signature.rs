@@ -22,6 +22,8 @@ pub enum Role {
     Smoothing,
     /// A cotangent or tangent: n finite numbers.
     Direction,
+    /// A distribution over the classes: n numbers in [0, 1] that sum to 1 exactly, so the row has one logit at least.
+    Distribution,
 }
 
 /// How many values an input is.
@@ -40,7 +42,7 @@ impl Role {
     /// How many values an input of this role is.
     pub const fn extent(self) -> Extent {
         match self {
-            Role::Logits | Role::Direction => Extent::Row,
+            Role::Logits | Role::Direction | Role::Distribution => Extent::Row,
             Role::Smoothing => Extent::Number,
             Role::Class => Extent::Index,
         }
@@ -50,6 +52,7 @@ impl Role {
     pub const fn about(self) -> &'static str {
         match self {
             Role::Logits | Role::Direction => "one value for each logit",
+            Role::Distribution => "one mass for each logit, which sum to 1 exactly",
             Role::Class => "the true class counted from 0",
             Role::Smoothing => "a number in [0, 1]",
         }
@@ -59,8 +62,13 @@ impl Role {
     pub const fn default(self) -> Option<f64> {
         match self {
             Role::Smoothing => Some(0.0),
-            Role::Logits | Role::Class | Role::Direction => None,
+            Role::Logits | Role::Class | Role::Direction | Role::Distribution => None,
         }
+    }
+
+    /// Whether an input of this role is of a class, so that the row has one logit at least.
+    pub(crate) const fn needs_class(self) -> bool {
+        matches!(self, Role::Class | Role::Distribution)
     }
 }
 
@@ -75,6 +83,8 @@ impl Input {
     pub const COTANGENT: Input = Input { name: "cotangent", role: Role::Direction };
     /// The direction of a Jacobian-vector product.
     pub const TANGENT: Input = Input { name: "tangent", role: Role::Direction };
+    /// The masses that a target gives the classes: soft labels.
+    pub const DISTRIBUTION: Input = Input { name: "distribution", role: Role::Distribution };
 
     /// The input in words, with its article: `a target`, `optionally a label smoothing`.
     pub(crate) fn in_words(self) -> String {

@@ -378,7 +378,8 @@ fn written(finding: &Finding) -> String {
 
 fn values_of(case: &Case) -> impl Iterator<Item = f64> {
     let smoothing = case.target().map(|(_, smoothing)| smoothing);
-    case.logits().iter().copied().chain(case.direction().unwrap_or(&[]).iter().copied()).chain(smoothing)
+    let other = case.other_row().map_or(&[][..], |(_, values)| values);
+    case.logits().iter().copied().chain(other.iter().copied()).chain(smoothing)
 }
 
 /// Whether a person can read a value: see the page.

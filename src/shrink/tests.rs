@@ -27,6 +27,9 @@ fn run(text: &str, budget: usize, mut fails: impl FnMut(&Case) -> bool) -> (Stri
     if let Some(direction) = small.direction() {
         shown += &format!(" direction=[{}]", decimals(direction));
     }
+    if let Some(masses) = small.distribution() {
+        shown += &format!(" distribution=[{}]", decimals(masses));
+    }
     (shown, evaluated.len() - 1)
 }
 

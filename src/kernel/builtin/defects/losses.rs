@@ -116,7 +116,7 @@ impl Recipe for ZeroTimesLogZero {
         Some(Examples::new("cross_entropy f32 [0, -inf] target=0", Some("cross_entropy f32 [1, -2, 3] target=1")));
 
     fn expected<A: Real>(row: &Row<A>, values: &[A]) -> A {
-        let terms = values.iter().enumerate().map(|(class, &value)| Self::target_mass(row, class) * value);
+        let terms = values.iter().enumerate().map(|(class, &value)| Self::mass(row, class) * value);
         Self::sum(row, &terms.collect::<Vec<A>>())
     }
 }
@@ -135,7 +135,7 @@ impl Recipe for SmoothingOfMasked {
     const EXAMPLES: Option<Examples> =
         Some(Examples::new("cross_entropy f32 [0, -inf] target=0", Some("cross_entropy f32 [1, -2, 3] target=1")));
 
-    fn expected<A: Real>(row: &Row<A>, values: &[A]) -> A {
+    fn smoothed<A: Real>(row: &Row<A>, values: &[A]) -> A {
         let smoothing = row.label_smoothing;
         (A::ONE - smoothing) * values[row.target] + smoothing * (Self::sum(row, values) / row.count())
     }
@@ -258,7 +258,7 @@ impl Recipe for SmoothingIgnored {
         Some("cross_entropy_grad f32 [1, 2] target=0"),
     ));
 
-    fn expected<A: Real>(row: &Row<A>, values: &[A]) -> A {
+    fn smoothed<A: Real>(row: &Row<A>, values: &[A]) -> A {
         values[row.target]
     }
 
@@ -324,7 +324,7 @@ impl Recipe for NarrowMean {
         Some("cross_entropy f32 [0, -3e4, -3e4, -3e4] target=0 label_smoothing=0.125"),
     ));
 
-    fn expected<A: Real>(row: &Row<A>, values: &[A]) -> A {
+    fn smoothed<A: Real>(row: &Row<A>, values: &[A]) -> A {
         let narrow = |x: A| narrowed(row, x);
         let smoothing = row.label_smoothing;
         let at_target = if smoothing == A::ONE { A::ZERO } else { (A::ONE - smoothing) * values[row.target] };
