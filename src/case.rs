@@ -435,8 +435,8 @@ mod tests {
             ("soft_cross_entropy f32 [1, 2]", "takes logits and a distribution"),
             ("soft_cross_entropy f32 [1, 2] distribution=[1]", "the distribution has 1 values and there are 2 logits"),
             ("soft_cross_entropy f32 [1, 2] distribution=[0.5, 0.25]", "sum to less than 1"),
-            // Rounded to f32, these are 2^-26 apart from 1.
-            ("soft_cross_entropy f32 [1, 2] distribution=[0.3, 0.7]", "must sum to 1 exactly; multiples of 2^-24"),
+            // Rounded to f32, these are 2e-8 apart from 1.
+            ("soft_cross_entropy f32 [1, 2] distribution=[0.1, 0.9]", "must sum to 1 exactly; multiples of 2^-24"),
             ("soft_cross_entropy f32 [1, 2] distribution=[-0.5, 1.5]", "is -0.5, which is no f32 value in [0, 1]"),
             ("soft_cross_entropy_grad f32 [1] distribution=[nan]", "is NaN, which is no f32 value in [0, 1]"),
             ("soft_cross_entropy_grad f32 [] distribution=[]", "give one logit at least"),

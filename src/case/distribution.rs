@@ -235,7 +235,8 @@ mod tests {
             let sum: f64 = numbers.iter().map(|&x| dtype.round(x)).sum();
             let mut masses = numbers.clone();
             settle(dtype, &mut masses);
-            let slack = 8.0 * dtype.format().unit_roundoff();
+            // Each loses a rounding of itself, and one class may take all that is left of that.
+            let slack = 4.0 * (numbers.len() + 1) as f64 * dtype.format().unit_roundoff();
             for (&x, &mass) in numbers.iter().zip(&masses) {
                 prop_assert!((mass * sum / dtype.round(x) - 1.0).abs() <= slack, "{dtype} {mass} of {x} / {sum}");
             }
@@ -251,8 +252,8 @@ mod tests {
             (&[0.25, 1.0, 0.5], &[0.25, 0.25, 0.5]),
             (&[3.0, 3.0], &[0.5, 0.5]),
             (&[f64::INFINITY, -f64::INFINITY], &[0.5, 0.5]),
-            // 1 - 2^-30 is no f32, so the small mass cannot stay.
-            (&[1.0, f64::powi(2.0, -30)], &[1.0, 0.0]),
+            // 1 - 2^-30 is no f32: the small mass is what the number below 1 leaves.
+            (&[1.0, f64::powi(2.0, -30)], &[1.0 - f64::powi(2.0, -24), f64::powi(2.0, -24)]),
             (&[1.0, f64::powi(2.0, -24)], &[1.0 - f64::powi(2.0, -24), f64::powi(2.0, -24)]),
             // Already one, though it is spread over more than any word of bits.
             (&[0.5, 0.25, 0.25, -0.0], &[0.5, 0.25, 0.25, -0.0]),

@@ -177,7 +177,7 @@ impl Kernel for Builtin {
 
 /// Every built-in kernel: unstable ones, correct ones, planted defects by group.
 pub fn all() -> &'static [Builtin] {
-    static ALL: [Builtin; 103] = [
+    static ALL: [Builtin; 105] = [
         Builtin::of::<unstable::Naive>(),
         Builtin::of::<unstable::Unfused>(),
         Builtin::of::<unstable::DivisionFree>(),
@@ -281,6 +281,8 @@ pub fn all() -> &'static [Builtin] {
         Builtin::of::<defects::shapes::EmptyIsZero>(),
         Builtin::of_elements::<elements::Log1mExpNaive>(),
         Builtin::of_elements::<elements::Log1mExpOneBranch>(),
+        Builtin::of::<defects::losses::SoftLabelsTimesLogZero>(),
+        Builtin::of::<defects::losses::LogProbabilityClipped>(),
     ];
     &ALL
 }

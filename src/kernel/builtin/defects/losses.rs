@@ -1,7 +1,7 @@
 //! Logarithms, losses and gradients (C12, C15 to C20, C22, C30, C37, C40).
 
-use super::super::parameter::{EPSILONS, Parameter};
-use super::super::recipe::{Normalizer, Recipe, Row, loss_of_log_probabilities};
+use super::super::parameter::{CUTS, EPSILONS, Parameter};
+use super::super::recipe::{Normalizer, Recipe, Row, each, loss_of_log_probabilities};
 use super::super::stable::{Log1p, Shifted};
 use super::super::{Defect, Examples};
 use super::sums::{SHAPES, TYPES, narrowed, shaped_sum};
@@ -115,8 +115,8 @@ impl Recipe for ZeroTimesLogZero {
     const EXAMPLES: Option<Examples> =
         Some(Examples::new("cross_entropy f32 [0, -inf] target=0", Some("cross_entropy f32 [1, -2, 3] target=1")));
 
-    fn expected<A: Real>(row: &Row<A>, values: &[A]) -> A {
-        let terms = values.iter().enumerate().map(|(class, &value)| Self::mass(row, class) * value);
+    fn smoothed<A: Real>(row: &Row<A>, values: &[A]) -> A {
+        let terms = values.iter().enumerate().map(|(class, &value)| Self::target_mass(row, class) * value);
         Self::sum(row, &terms.collect::<Vec<A>>())
     }
 }
@@ -403,5 +403,60 @@ impl Recipe for SmoothingOverOthers {
     fn target_mass<A: Real>(row: &Row<A>, class: usize) -> A {
         let smoothing = row.label_smoothing;
         if class == row.target { A::ONE - smoothing } else { smoothing / (row.count() - A::ONE) }
+    }
+}
+
+pub(in super::super) struct SoftLabelsTimesLogZero;
+
+impl Recipe for SoftLabelsTimesLogZero {
+    const NAME: &'static str = "defect/soft-labels-times-log-zero";
+    const SUMMARY: &'static str = "the loss of soft labels multiplies every log-probability by its mass, also where that is 0";
+    const DEFECT: Option<Defect> = Some(Defect {
+        class: "C19",
+        story: "a padded class of -inf has no mass of the teacher and log-probability -inf: 0 * -inf, and the loss is NaN",
+        families: &["masked"],
+        report: Some("https://github.com/OpenBMB/ModelCenter/issues/14"),
+    });
+    const EXAMPLES: Option<Examples> = Some(Examples::new(
+        "soft_cross_entropy f32 [0, -inf] distribution=[1, 0]",
+        Some("soft_cross_entropy f32 [1, -2, 3] distribution=[0.25, 0.5, 0.25]"),
+    ));
+
+    fn expected_of_each<A: Real>(row: &Row<A>, values: &[A]) -> A {
+        Self::sum(row, &each(row.distribution, &|i, q| q * values[i]))
+    }
+
+    fn cross_entropy<A: Real>(row: &Row<A>) -> A {
+        if row.distribution.is_empty() {
+            Shifted::cross_entropy(row)
+        } else {
+            loss_of_log_probabilities::<Self, A>(row)
+        }
+    }
+}
+
+pub(in super::super) struct LogProbabilityClipped;
+
+impl Recipe for LogProbabilityClipped {
+    const NAME: &'static str = "defect/log-probability-clipped";
+    const SUMMARY: &'static str = "the loss of soft labels clips log-probabilities from below at -10";
+    const DEFECT: Option<Defect> = Some(Defect {
+        class: "C22",
+        story: "distillation clamps the student's log-probabilities: however far off a class of the teacher is, its loss is 10 at most",
+        families: &["confident_wrong", "dominant"],
+        report: Some("https://github.com/ByteDance-Seed/VeOmni/pull/771"),
+    });
+    const PARAMETER: Option<&'static Parameter> = Some(&Parameter::near("the least log-probability", -10.0, CUTS));
+    const EXAMPLES: Option<Examples> = Some(Examples::new(
+        "soft_cross_entropy f32 [30, 0] distribution=[0, 1]",
+        Some("soft_cross_entropy f32 [1, 0] distribution=[0.5, 0.5]"),
+    ));
+
+    fn cross_entropy<A: Real>(row: &Row<A>) -> A {
+        if row.distribution.is_empty() {
+            return Shifted::cross_entropy(row);
+        }
+        let clipped = |_: usize, l: A| if l < row.value() { row.value() } else { l };
+        -Self::expected(row, &each(&Self::log_softmax(row), &clipped))
     }
 }
