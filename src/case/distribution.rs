@@ -235,8 +235,8 @@ mod tests {
             let sum: f64 = numbers.iter().map(|&x| dtype.round(x)).sum();
             let mut masses = numbers.clone();
             settle(dtype, &mut masses);
-            // Each loses a rounding of itself, and one class may take all that is left of that.
-            let slack = 4.0 * (numbers.len() + 1) as f64 * dtype.format().unit_roundoff();
+            // Each loses a rounding of itself, and one class may take what all lost, and what their sum is off.
+            let slack = 8.0 * (numbers.len() + 1) as f64 * dtype.format().unit_roundoff();
             for (&x, &mass) in numbers.iter().zip(&masses) {
                 prop_assert!((mass * sum / dtype.round(x) - 1.0).abs() <= slack, "{dtype} {mass} of {x} / {sum}");
             }

@@ -317,7 +317,7 @@ fn what_did_not_run_has_no_column() {
     results.cells.retain(|cell| ran(cell.op, cell.dtype));
     results.curves.retain(|curve| ran(curve.op, curve.dtype));
     results.findings.retain(|finding| ran(finding.op, finding.dtype));
-    assert_eq!((results.settings.ops.len(), results.settings.dtypes.len()), (Op::ALL.len(), Dtype::PLAIN.len()));
+    assert_eq!((results.settings.ops.len(), results.settings.dtypes.len()), (sample::OPS.len(), Dtype::PLAIN.len()));
     let summary = markdown::summary(&results, None, None);
     assert!(summary.contains("\n## f32\n\n| kernel | log_softmax |\n|---|---|\n"), "{summary}");
     let page = html::page(&results, None, None);
