@@ -188,12 +188,15 @@ impl Case {
 
     /// The row beside the logits and its input, for the ops that take one.
     pub fn other_row(&self) -> Option<(Input, &[f64])> {
-        self.others().find_map(|(input, value)| if let Value::Row(values) = value { Some((input, &**values)) } else { None })
+        self.others()
+            .find_map(|(input, value)| if let Value::Row(values) = value { Some((input, &**values)) } else { None })
     }
 
     fn row_of(&self, role: Role) -> Option<&[f64]> {
         let of_role = |(input, value): (Input, _)| if input.role == role { Some(value) } else { None };
-        self.others().filter_map(of_role).find_map(|value| if let Value::Row(values) = value { Some(&**values) } else { None })
+        self.others()
+            .filter_map(of_role)
+            .find_map(|value| if let Value::Row(values) = value { Some(&**values) } else { None })
     }
 
     /// Every input as plain numbers, with zeros for those that the op does not take.

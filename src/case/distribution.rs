@@ -77,7 +77,10 @@ impl Exact {
 pub(super) fn fault(dtype: Dtype, masses: &[f64]) -> Option<String> {
     let fits = |&mass: &f64| (0.0..=1.0).contains(&mass) && dtype.holds(mass);
     if let Some(index) = masses.iter().position(|mass| !fits(mass)) {
-        return Some(format!("mass {index} of the distribution is {}, which is no {dtype} value in [0, 1]", masses[index]));
+        return Some(format!(
+            "mass {index} of the distribution is {}, which is no {dtype} value in [0, 1]",
+            masses[index]
+        ));
     }
     if masses.is_empty() {
         return Some("a distribution needs a class, and there is no logit; give one logit at least".into());
@@ -203,10 +206,7 @@ mod tests {
     fn numbers() -> impl Strategy<Value = Vec<f64>> {
         let bits = any::<u64>().prop_map(f64::from_bits);
         let number = prop_oneof![bits, 0.0..1.0f64, (-300.0..5.0f64).prop_map(f64::exp2), Just(0.0), Just(0.25)];
-        prop_oneof![
-            proptest::collection::vec(number, 1..40),
-            (0.0..2.0f64, 1..3000usize).prop_map(|(x, n)| vec![x; n]),
-        ]
+        prop_oneof![proptest::collection::vec(number, 1..40), (0.0..2.0f64, 1..3000usize).prop_map(|(x, n)| vec![x; n]),]
     }
 
     proptest! {

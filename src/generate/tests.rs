@@ -622,7 +622,10 @@ fn every_op_has_a_case_and_the_extras_reach_their_regimes() {
                         let u = format.unit_roundoff();
                         note("distribution: one hot at the maximum", hot == Some(max(&logits)));
                         note("distribution: one hot at the minimum", hot == Some(min(&logits)));
-                        note("distribution: one hot elsewhere", hot.is_some_and(|z| z < max(&logits) && z > min(&logits)));
+                        note(
+                            "distribution: one hot elsewhere",
+                            hot.is_some_and(|z| z < max(&logits) && z > min(&logits)),
+                        );
                         note("distribution: exact zeros beside others", !is_one_hot && has(q, 0.0));
                         note("distribution: no zero", !has(q, 0.0));
                         note("distribution: uniform", all_equal(q));

@@ -239,13 +239,7 @@ impl TargetMass {
             (error == 0.0 && error_too == 0.0).then_some(sum)
         });
         let spread = Ball::exact(smoothing) / Ball::exact(count);
-        Self {
-            target,
-            smoothing,
-            spread,
-            exact_others,
-            exact_target,
-        }
+        Self { target, smoothing, spread, exact_others, exact_target }
     }
 
     /// `q_j` where it is an `f64`.

@@ -81,7 +81,12 @@ impl Textbook {
                 // A class without mass has no term: `0 * -inf` is not formed.
                 let log_total = total.ln();
                 let with_mass = z.iter().zip(masses).filter(|(_, mass)| **mass > 0.0);
-                vec![-sum(with_mass.map(|(&z, &mass)| A::unflushed(mass) * ((z - max) - log_total)).collect())]
+                let term = |(&z, &mass): (&A, &f64)| {
+                    let log_probability = (z - max) - log_total;
+                    let mass = if log_probability.is_finite() { A::from_f64(mass) } else { A::unflushed(mass) };
+                    mass * log_probability
+                };
+                vec![-sum(with_mass.map(term).collect())]
             }
             Op::SOFT_CROSS_ENTROPY_GRAD => p.iter().zip(masses).map(|(&p, &mass)| p - A::from_f64(mass)).collect(),
             Op::LOG1MEXP => {

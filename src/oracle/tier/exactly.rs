@@ -320,7 +320,8 @@ impl RowTier for OfLimit<'_> {
 
     fn expected_gap(&self) -> Exactly {
         if let Some(masses) = self.case.distribution() {
-            let only_weight_is_asked_for = masses.iter().enumerate().all(|(j, &mass)| mass == 0.0 || self.has_weight(j));
+            let only_weight_is_asked_for =
+                masses.iter().enumerate().all(|(j, &mass)| mass == 0.0 || self.has_weight(j));
             return if only_weight_is_asked_for { Exactly::ZERO } else { Exactly::Infinite(1.0) };
         }
         let (target, smoothing) = self.case.target().unwrap_or((0, 0.0));

@@ -410,7 +410,8 @@ pub(in super::super) struct SoftLabelsTimesLogZero;
 
 impl Recipe for SoftLabelsTimesLogZero {
     const NAME: &'static str = "defect/soft-labels-times-log-zero";
-    const SUMMARY: &'static str = "the loss of soft labels multiplies every log-probability by its mass, also where that is 0";
+    const SUMMARY: &'static str =
+        "the loss of soft labels multiplies every log-probability by its mass, also where that is 0";
     const DEFECT: Option<Defect> = Some(Defect {
         class: "C19",
         story: "a padded class of -inf has no mass of the teacher and log-probability -inf: 0 * -inf, and the loss is NaN",
