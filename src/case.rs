@@ -1,7 +1,7 @@
 //! A case: one input of one op in one dtype. Everything that makes, runs, judges or reports inputs passes this type.
 //!
-//! A case is valid by construction: values are of its dtype, the target is a class, the smoothing lies in [0, 1]. It has a
-//! text form for people (its `Display`, [`Case::parse`]) and a byte form for fuzzers ([`Case::encode`],
+//! A case is valid by construction: values are of its dtype, the target is a class, the smoothing lies in [0, 1], a distribution
+//! sums to 1. It has a text form for people (its `Display`, [`Case::parse`]) and a byte form for fuzzers ([`Case::encode`],
 //! [`Case::decode`]).
 
 use crate::dtype::{Dtype, Format, text};
@@ -17,6 +17,7 @@ use std::fmt;
 use std::sync::Arc;
 
 mod codec;
+pub(crate) mod distribution;
 mod draft;
 
 pub use codec::MAX_DECODED_LOGITS;
@@ -38,7 +39,7 @@ pub struct Case {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Value {
-    /// A value for each logit: a cotangent, a tangent.
+    /// A value for each logit: a cotangent, a tangent, a distribution.
     Row(Arc<[f64]>),
     /// One number: a label smoothing.
     Number(f64),
@@ -76,11 +77,12 @@ impl From<usize> for Value {
 
 impl Case {
     /// A case of `op` in `dtype`. `others` is what the op takes besides the logits, in the order of [`Op::others`]: nothing, a true
-    /// class and a label smoothing, a cotangent, a tangent or labels.
+    /// class and a label smoothing, a cotangent, a tangent, labels or a distribution.
     ///
     /// # Errors
     /// A value that is not of the dtype, others that are not the op's, a target that is no class, a smoothing or a label outside [0, 1],
-    /// another row than the logits of another length, a cotangent or tangent with a value that is not finite.
+    /// another row than the logits of another length, a cotangent or tangent with a value that is not finite, a distribution with a mass
+    /// outside [0, 1] or with masses whose exact sum is not 1.
     pub fn new(op: Op, dtype: Dtype, logits: impl Into<Arc<[f64]>>, others: impl Into<Vec<Value>>) -> Result<Self> {
         let (logits, others) = (logits.into(), others.into());
         if let Some(index) = logits.iter().position(|&z| !dtype.holds(z)) {
@@ -178,7 +180,16 @@ impl Case {
 
     /// The cotangent or tangent, for the ops that take one.
     pub fn direction(&self) -> Option<&[f64]> {
-        self.op.direction().and_then(|_| self.other_row())
+        self.row_of(Role::Direction)
+    }
+
+    /// The target distribution, for the ops that take one.
+    pub fn distribution(&self) -> Option<&[f64]> {
+        self.row_of(Role::Distribution)
+    }
+
+    fn row_of(&self, role: Role) -> Option<&[f64]> {
+        self.op.other_row().filter(|input| input.role == role).and_then(|_| self.other_row())
     }
 
     /// The row that the op takes besides the logits, whatever it is; no op takes two.
@@ -202,7 +213,8 @@ impl Case {
     pub(crate) fn inputs(&self) -> Inputs<'_> {
         let (target, smoothing) = self.target().unwrap_or((0, 0.0));
         let direction = self.direction().unwrap_or(&[]);
-        Inputs { logits: &self.logits, direction, target, smoothing, format: self.output_format() }
+        let distribution = self.distribution().unwrap_or(&[]);
+        Inputs { logits: &self.logits, direction, distribution, target, smoothing, format: self.output_format() }
     }
 
     /// Reads the text form: `softmax f32 [1000, 0]`, `cross_entropy f16 [0x1p+3, -inf, 0*30] target=1 label_smoothing=0.1`,
@@ -215,7 +227,7 @@ impl Case {
         let _standard = Standard::enter();
         let shape = || {
             Error::usage(
-                "a case reads `OP DTYPE [LOGIT, ...]`, then target=, label_smoothing=, cotangent=[...], tangent=[...] or label=[...] as the op takes",
+                "a case reads `OP DTYPE [LOGIT, ...]`, then target=, label_smoothing=, cotangent=[...], tangent=[...], label=[...] or distribution=[...] as the op takes",
             )
         };
         let (op, rest) = input.trim().split_once(char::is_whitespace).ok_or_else(shape)?;
@@ -288,12 +300,18 @@ fn check(input: Input, value: &Value, dtype: Dtype, n: usize) -> Result<()> {
                 format!("value {index} of the {name} is {}, which is no {dtype} value in [0, 1]", values[index])
             }
         },
+        (Role::Distribution, Value::Row(masses)) => match distribution::fault(dtype, masses) {
+            None => return Ok(()),
+            Some(fault) => fault,
+        },
         (Role::Logits, Value::Row(values)) => match stranger(values, |_| true) {
             None => return Ok(()),
             Some(index) => format!("value {index} of the {name} is {}, which is no {dtype} value", values[index]),
         },
         // The extents fit, so these are the values that fit as well.
-        (Role::Class | Role::Smoothing | Role::Direction | Role::Label | Role::Logits, _) => return Ok(()),
+        (Role::Class | Role::Smoothing | Role::Direction | Role::Label | Role::Distribution | Role::Logits, _) => {
+            return Ok(());
+        }
     };
     Err(Error::usage(reason))
 }
@@ -401,6 +419,7 @@ mod tests {
             "cross_entropy bf16 [0x1p+3, -inf] target=1 label_smoothing=0x1p-3",
             "softmax_vjp f64 [0x1p+0, 0x1p+1] cotangent=[0x1p+0, 0x0p+0]",
             "log_softmax_jvp f32 [0x1p+0*70000] tangent=[0x1p+0*70000]",
+            "soft_cross_entropy f32 [0x1p+0, -inf, 0x0p+0] distribution=[0x1p-2, 0x0p+0, 0x1.8p-1]",
         ] {
             let case = Case::parse(text).unwrap();
             assert_eq!(case.to_string(), text);
@@ -434,6 +453,14 @@ mod tests {
             ("softmax_vjp f32 [1] cotangent=[1, 2]", "has 2 values and there are 1"),
             ("softmax_vjp f32 [1] tangent=[1]", "does not take `tangent`"),
             ("softmax_jvp f32 [1] tangent=[inf]", "no finite f32"),
+            ("soft_cross_entropy f32 [1, 2]", "takes logits and a distribution"),
+            ("soft_cross_entropy f32 [1, 2] distribution=[1]", "the distribution has 1 values and there are 2 logits"),
+            ("soft_cross_entropy f32 [1, 2] distribution=[0.5, 0.25]", "sum to less than 1"),
+            // Rounded to f32, these are 2e-8 apart from 1.
+            ("soft_cross_entropy f32 [1, 2] distribution=[0.1, 0.9]", "must sum to 1 exactly; multiples of 2^-24"),
+            ("soft_cross_entropy f32 [1, 2] distribution=[-0.5, 1.5]", "is -0.5, which is no f32 value in [0, 1]"),
+            ("soft_cross_entropy_grad f32 [1] distribution=[nan]", "is NaN, which is no f32 value in [0, 1]"),
+            ("soft_cross_entropy_grad f32 [] distribution=[]", "give one logit at least"),
         ] {
             let error = Case::parse(text).unwrap_err().to_string();
             assert!(error.contains(part), "`{text}`: {error}");

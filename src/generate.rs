@@ -45,11 +45,11 @@ pub fn row(family: Family, dtype: Dtype, seed: u64, index: u64, max_len: usize) 
     family.make(&mut Draw::stream(seed, dtype, family.name(), None, index), dtype, index, max_len)
 }
 
-/// The case of `op` with these logits: adds what the op takes (target and smoothing, cotangent, tangent) from a stream named
+/// The case of `op` with these logits: adds what the op takes (target and smoothing, cotangent, tangent, distribution) from a stream named
 /// by (seed, dtype, family, index, op). `family` is the name of a [`Family`], or another name where the logits come from
 /// elsewhere. `target` is the class to use where one was given with the logits.
 ///
-/// `None` where the op has no case for the row: cross-entropy and its gradient of 0 logits.
+/// `None` where the op has no case for the row: losses and their gradients of 0 logits.
 ///
 /// # Errors
 /// A number that is no value of the dtype, or a target that is no class of the row: no generated row has one.
@@ -78,7 +78,7 @@ pub(crate) fn any_case(draw: &mut Draw, op: Option<Op>, dtype: Option<Dtype>, ma
     let op = op.unwrap_or_else(|| draw.choose(Op::ALL));
     let dtype = dtype.unwrap_or_else(|| draw.choose(&Dtype::ALL));
     let (family, mut logits) = any_row(draw, dtype, max_len);
-    if op.takes_class() && logits.is_empty() {
+    if op.needs_logit() && logits.is_empty() {
         logits.push(0.0);
     }
     let logits = extras::in_domain(draw, op, dtype, family.name(), logits.into());

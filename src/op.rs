@@ -186,6 +186,10 @@ registry! {
     BCE_WITH_LOGITS: elements bce_with_logits::BceWithLogits,
     /// The gradient of that loss with respect to the logits, `p_j - t_j`: n outputs.
     BCE_WITH_LOGITS_GRAD: elements bce_with_logits_grad::BceWithLogitsGrad,
+    /// `-sum q_i log p_i` for a distribution `q`: one output, in nats.
+    SOFT_CROSS_ENTROPY: row soft_cross_entropy::SoftCrossEntropy,
+    /// The gradient of the soft cross-entropy with respect to the logits, `p_j - q_j`: n outputs.
+    SOFT_CROSS_ENTROPY_GRAD: row soft_cross_entropy_grad::SoftCrossEntropyGrad,
 }
 
 impl Op {
@@ -232,9 +236,14 @@ impl Op {
         self.inputs().split_first().map_or(&[], |(_, others)| others)
     }
 
-    /// Whether the op takes a true class, so that a row needs one logit at least.
+    /// Whether the op takes a true class.
     pub fn takes_class(self) -> bool {
         self.others().iter().any(|input| input.role == Role::Class)
+    }
+
+    /// Whether the op takes something of a class, a true class or a distribution, so that a row needs one logit at least.
+    pub fn needs_logit(self) -> bool {
+        self.others().iter().any(|input| input.role.needs_class())
     }
 
     /// The cotangent or tangent that the op takes, if it does: one value for each logit.
@@ -359,6 +368,8 @@ mod tests {
             (14, "log_sigmoid_vjp"),
             (15, "bce_with_logits"),
             (16, "bce_with_logits_grad"),
+            (19, "soft_cross_entropy"),
+            (20, "soft_cross_entropy_grad"),
         ];
         assert_eq!(codes[..known.len()], known);
         let distinct: std::collections::BTreeSet<u8> = Op::ALL.iter().map(|op| op.code()).collect();
@@ -378,5 +389,6 @@ mod tests {
         assert_eq!(Op::SOFTMAX.takes_in_words(), "logits and nothing else");
         assert_eq!(Op::CROSS_ENTROPY.takes_in_words(), "logits, a target and optionally a label smoothing");
         assert_eq!(Op::SOFTMAX_JVP.takes_in_words(), "logits and a tangent");
+        assert_eq!(Op::SOFT_CROSS_ENTROPY.takes_in_words(), "logits and a distribution");
     }
 }

@@ -12,6 +12,9 @@
 //! are alike, small exponents come first, and positive before negative. Infinities and NaN cost more than any number, so they
 //! stay only where they are needed. Every step lowers the cost, so the search ends.
 //!
+//! The masses of a distribution sum to 1 in every candidate: what a step takes from a class goes to the one that has most, and where
+//! a step gives a class more, all others give ([`Draft::settle`]).
+//!
 //! The order of the search depends on nothing but the case and the answers. [`shrink`] runs it with a predicate; a [`Shrinker`]
 //! is the same search, one candidate at a time.
 
@@ -97,7 +100,8 @@ struct Cost {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Pass {
-    /// Set all logits of a long row to 0, then its direction to 1, 0, 0, ... or to 1s: what fails for its length stays.
+    /// Set all logits of a long row to 0, then its direction to 1, 0, 0, ... or to 1s, or all mass to the first class: what fails for its
+    /// length stays.
     Level,
     /// Keep the first, the last, the largest, or the largest and least 1, 2, 4, ... logits.
     Keep,
@@ -210,7 +214,10 @@ impl Shrinker {
         loop {
             let pass = Pass::ALL[self.pass];
             let draft = match self.step(pass) {
-                Step::Try(draft) => draft,
+                Step::Try(mut draft) => {
+                    draft.settle();
+                    draft
+                }
                 Step::Skip => {
                     self.advance(false);
                     continue;
@@ -491,9 +498,20 @@ fn level(case: &Case, choice: usize, is_long: bool) -> Step {
             direction(&mut draft).fill(f64::from(choice as u8 - 1));
             direction(&mut draft)[0] = 1.0;
         }
+        1 if is_long && !draft.masses_mut().is_empty() => one_hot(&mut draft, 0),
         _ => return Step::Done,
     }
     Step::Try(draft)
+}
+
+/// All mass to one class.
+fn one_hot(draft: &mut Draft, class: usize) {
+    draft.masses_mut().iter_mut().enumerate().for_each(|(i, mass)| *mass = f64::from(u8::from(i == class)));
+}
+
+/// The class of the first largest of these numbers; none of none.
+fn largest(values: &[f64]) -> Option<usize> {
+    (0..values.len()).reduce(|found, i| if values[i] > values[found] { i } else { found })
 }
 
 /// The values that [`Pass::Flatten`] sets chunks to: 0, 1, the most common one.
@@ -502,7 +520,7 @@ const FLAT_VALUES: usize = 3;
 /// The ways of [`keep`]: the first, the last, the largest, the largest and the least.
 const KEEP_WAYS: usize = 4;
 
-/// The case with `count` logits, fewer than it has, and besides with its target.
+/// The case with `count` logits, fewer than it has, and besides with its target, or the class that has most of the mass.
 fn keep(case: &Case, count: usize, way: usize) -> Option<Draft> {
     let logits = case.logits();
     let n = logits.len();
@@ -523,7 +541,8 @@ fn keep(case: &Case, count: usize, way: usize) -> Option<Draft> {
             ordered
         }
     };
-    if let Some((class, _)) = case.target()
+    let target = case.target().map(|(class, _)| class);
+    if let Some(class) = target.or_else(|| largest(case.distribution()?))
         && let Err(place) = kept.binary_search(&class)
     {
         kept.insert(place, class);
@@ -568,6 +587,8 @@ fn whole(case: &Case, most_common: f64, choice: usize) -> Step {
     const SMOOTHING: [f64; 4] = [0.0, 1.0, 0.5, 0.1];
     /// Directions of a known form.
     const FORMS: usize = 5;
+    /// Distributions of a known form.
+    const DISTRIBUTIONS: usize = 6;
     let dtype = case.dtype();
     let n = case.logits().len();
     let mut draft = Draft::of(case);
@@ -618,6 +639,30 @@ fn whole(case: &Case, most_common: f64, choice: usize) -> Step {
                 _ => 1.0 - 2.0 * (index % 2) as f64,
             };
         }
+        return Step::Try(draft);
+    }
+    if let Some(form) = among(DISTRIBUTIONS) {
+        let Some(masses) = draft.masses() else { return Step::Skip };
+        let least: Vec<f64> = draft.logits.iter().map(|z| -z).collect();
+        let class = match form {
+            0 => Some(0),
+            1 => n.checked_sub(1),
+            2 => largest(masses),
+            3 => largest(&draft.logits),
+            4 => largest(&least),
+            _ => None,
+        };
+        match class {
+            Some(class) => one_hot(&mut draft, class),
+            None => draft.masses_mut().fill(1.0),
+        }
+        return Step::Try(draft);
+    }
+    if let Some(change) = among(ROUGH_BITS.len()) {
+        if draft.masses().is_none() {
+            return Step::Skip;
+        }
+        draft.masses_mut().iter_mut().for_each(|mass| *mass = to_bits(*mass, ROUGH_BITS[change], false));
         return Step::Try(draft);
     }
     if let Some(change) = among(EVERYWHERE) {

@@ -26,11 +26,12 @@ const ROWS: [(&str, &[f64]); 7] = [
     ("nan", &[1.0, f64::NAN, 3.0]),
     ("empty", &[]),
 ];
-/// The true class, the cotangent and the tangent of the table.
+/// The true class, the cotangent or tangent, and the distribution of the table.
 const TARGET: usize = 2;
 const DIRECTION: [f64; 3] = [1.0, 2.0, -4.0];
 /// The labels of the table.
 const LABELS: [f64; 3] = [1.0, 0.25, 0.0];
+const DISTRIBUTION: [f64; 3] = [0.25, 0.0, 0.75];
 
 /// The answers of the table, in the order of its columns.
 const ANSWERS: [&str; 9] = ["right", "nan", "+inf", "-inf", "0", "-0", "uniform", "swapped", "off-by-one"];
@@ -43,6 +44,7 @@ fn case(op: Op, logits: impl Into<Arc<[f64]>>) -> Case {
         Role::Class => Value::Index(TARGET),
         Role::Smoothing => Value::Number(0.0),
         Role::Label => LABELS[..n].to_vec().into(),
+        Role::Distribution => DISTRIBUTION[..n].to_vec().into(),
         _ => direction.clone().into(),
     };
     Case::with_others(op, Dtype::F32, logits, other).expect("a valid case")
@@ -103,6 +105,8 @@ framework ordinary     sigmoid_vjp        pass nan  inf       inf       zero    
 framework ordinary     log_sigmoid_vjp    pass nan  inf       inf       zero      zero      sign       sign       sign
 framework ordinary     bce_with_logits    pass nan  inf       inf       zero      zero      inaccurate inaccurate inaccurate
 framework ordinary     bce_with_logits_grad pass nan  inf       inf       zero      zero      sign       sign       sign
+framework ordinary     soft_cross_entropy pass nan  inf       inf       zero      zero      inaccurate -          -
+framework ordinary     soft_cross_entropy_grad pass nan  inf       inf       zero      zero      sign       sign       sign
 framework masked       logsumexp          pass nan  inf       inf       zero      zero      inaccurate -          -
 framework masked       softmax            pass nan  inf       inf       zero      zero      inaccurate inaccurate zero
 framework masked       log_softmax        pass nan  swallowed inf       swallowed swallowed swallowed  inaccurate swallowed
@@ -120,6 +124,8 @@ framework masked       sigmoid_vjp        pass nan  inf       inf       zero    
 framework masked       log_sigmoid_vjp    pass nan  inf       inf       zero      zero      sign       sign       sign
 framework masked       bce_with_logits    pass nan  inf       swallowed swallowed swallowed swallowed  inaccurate swallowed
 framework masked       bce_with_logits_grad pass nan  inf       inf       zero      zero      sign       sign       sign
+framework masked       soft_cross_entropy pass nan  inf       inf       zero      zero      inaccurate -          -
+framework masked       soft_cross_entropy_grad pass nan  inf       inf       zero      zero      sign       sign       zero
 framework fully-masked logsumexp          pass nan  swallowed -         swallowed swallowed swallowed  -          -
 framework fully-masked softmax            pass -    swallowed swallowed pass      pass      swallowed  -          -
 framework fully-masked log_softmax        pass -    swallowed pass      swallowed swallowed swallowed  -          -
@@ -137,6 +143,8 @@ framework fully-masked sigmoid_vjp        pass nan  inf       inf       -       
 framework fully-masked log_sigmoid_vjp    pass nan  inf       inf       zero      zero      sign       sign       sign
 framework fully-masked bce_with_logits    pass nan  swallowed swallowed swallowed swallowed swallowed  swallowed  swallowed
 framework fully-masked bce_with_logits_grad pass nan  inf       inf       zero      zero      sign       zero       zero
+framework fully-masked soft_cross_entropy pass -    pass      swallowed swallowed swallowed swallowed  -          -
+framework fully-masked soft_cross_entropy_grad pass -    swallowed swallowed pass      pass      swallowed  -          -
 framework one-inf      logsumexp          pass nan  -         swallowed swallowed swallowed swallowed  -          -
 framework one-inf      softmax            pass pass swallowed swallowed swallowed swallowed swallowed  swallowed  swallowed
 framework one-inf      log_softmax        pass pass swallowed swallowed swallowed swallowed swallowed  swallowed  swallowed
@@ -154,6 +162,8 @@ framework one-inf      sigmoid_vjp        pass nan  inf       inf       zero    
 framework one-inf      log_sigmoid_vjp    pass nan  inf       inf       zero      zero      sign       zero       zero
 framework one-inf      bce_with_logits    pass nan  swallowed swallowed zero      zero      swallowed  swallowed  swallowed
 framework one-inf      bce_with_logits_grad pass nan  inf       inf       zero      zero      inaccurate zero       zero
+framework one-inf      soft_cross_entropy pass pass -         swallowed swallowed swallowed swallowed  -          -
+framework one-inf      soft_cross_entropy_grad pass pass swallowed swallowed swallowed swallowed swallowed  swallowed  swallowed
 framework several-inf  logsumexp          pass nan  -         swallowed swallowed swallowed swallowed  -          -
 framework several-inf  softmax            pass pass swallowed swallowed relation  relation  swallowed  pass       pass
 framework several-inf  log_softmax        pass pass swallowed pass      swallowed swallowed swallowed  pass       pass
@@ -171,6 +181,8 @@ framework several-inf  sigmoid_vjp        pass nan  inf       inf       zero    
 framework several-inf  log_sigmoid_vjp    pass nan  inf       inf       zero      zero      sign       zero       zero
 framework several-inf  bce_with_logits    pass nan  swallowed swallowed swallowed swallowed swallowed  swallowed  swallowed
 framework several-inf  bce_with_logits_grad pass nan  inf       inf       zero      zero      inaccurate zero       zero
+framework several-inf  soft_cross_entropy pass pass -         swallowed swallowed swallowed swallowed  -          -
+framework several-inf  soft_cross_entropy_grad pass pass swallowed swallowed swallowed swallowed swallowed  pass       pass
 framework nan          logsumexp          pass -    swallowed swallowed swallowed swallowed swallowed  -          -
 framework nan          softmax            pass -    swallowed swallowed swallowed swallowed swallowed  -          -
 framework nan          log_softmax        pass -    swallowed swallowed swallowed swallowed swallowed  -          -
@@ -188,6 +200,8 @@ framework nan          sigmoid_vjp        pass nan  swallowed swallowed swallowe
 framework nan          log_sigmoid_vjp    pass nan  swallowed swallowed swallowed swallowed swallowed  sign       swallowed
 framework nan          bce_with_logits    pass nan  swallowed swallowed swallowed swallowed swallowed  inaccurate swallowed
 framework nan          bce_with_logits_grad pass nan  swallowed swallowed swallowed swallowed swallowed  sign       swallowed
+framework nan          soft_cross_entropy pass -    swallowed swallowed swallowed swallowed swallowed  -          -
+framework nan          soft_cross_entropy_grad pass -    swallowed swallowed swallowed swallowed swallowed  -          -
 framework empty        logsumexp          pass nan  swallowed -         swallowed swallowed swallowed  -          -
 framework empty        softmax            pass -    -         -         -         -         -          -          -
 framework empty        log_softmax        pass -    -         -         -         -         -          -          -
@@ -212,6 +226,8 @@ limit     fully-masked softmax_vjp        pass -    swallowed swallowed swallowe
 limit     fully-masked softmax_jvp        pass -    swallowed swallowed swallowed swallowed swallowed  -          -
 limit     fully-masked log_softmax_vjp    pass -    swallowed swallowed swallowed swallowed swallowed  -          -
 limit     fully-masked log_softmax_jvp    pass -    swallowed swallowed swallowed swallowed swallowed  -          -
+limit     fully-masked soft_cross_entropy pass -    swallowed swallowed swallowed swallowed swallowed  -          -
+limit     fully-masked soft_cross_entropy_grad pass -    swallowed swallowed swallowed swallowed swallowed  -          -
 limit     one-inf      logsumexp          pass nan  -         swallowed swallowed swallowed swallowed  -          -
 limit     one-inf      softmax            pass nan  inf       inf       zero      zero      inaccurate zero       zero
 limit     one-inf      log_softmax        pass nan  swallowed inf       swallowed swallowed swallowed  swallowed  swallowed
@@ -221,6 +237,8 @@ limit     one-inf      softmax_vjp        pass nan  inf       inf       -       
 limit     one-inf      softmax_jvp        pass nan  inf       inf       -         pass      inaccurate -          -
 limit     one-inf      log_softmax_vjp    pass nan  inf       inf       zero      zero      sign       sign       sign
 limit     one-inf      log_softmax_jvp    pass nan  inf       inf       zero      zero      sign       zero       zero
+limit     one-inf      soft_cross_entropy pass nan  -         swallowed swallowed swallowed swallowed  -          -
+limit     one-inf      soft_cross_entropy_grad pass nan  inf       inf       zero      zero      sign       sign       zero
 limit     several-inf  logsumexp          pass nan  -         swallowed swallowed swallowed swallowed  -          -
 limit     several-inf  softmax            pass nan  swallowed swallowed swallowed swallowed swallowed  swallowed  swallowed
 limit     several-inf  log_softmax        pass nan  swallowed swallowed swallowed swallowed swallowed  swallowed  swallowed
@@ -230,6 +248,8 @@ limit     several-inf  softmax_vjp        pass nan  swallowed swallowed swallowe
 limit     several-inf  softmax_jvp        pass nan  swallowed swallowed swallowed swallowed swallowed  swallowed  swallowed
 limit     several-inf  log_softmax_vjp    pass nan  swallowed swallowed swallowed swallowed swallowed  swallowed  swallowed
 limit     several-inf  log_softmax_jvp    pass -    swallowed swallowed swallowed swallowed swallowed  -          -
+limit     several-inf  soft_cross_entropy pass nan  -         swallowed swallowed swallowed swallowed  -          -
+limit     several-inf  soft_cross_entropy_grad pass nan  swallowed swallowed swallowed swallowed swallowed  swallowed  swallowed
 limit     nan          logsumexp          pass -    swallowed swallowed swallowed swallowed swallowed  -          -
 limit     nan          softmax            pass -    swallowed swallowed swallowed swallowed swallowed  -          -
 limit     nan          log_softmax        pass -    swallowed swallowed swallowed swallowed swallowed  -          -
@@ -239,6 +259,8 @@ limit     nan          softmax_vjp        pass -    swallowed swallowed swallowe
 limit     nan          softmax_jvp        pass -    swallowed swallowed swallowed swallowed swallowed  -          -
 limit     nan          log_softmax_vjp    pass -    swallowed swallowed swallowed swallowed swallowed  -          -
 limit     nan          log_softmax_jvp    pass -    swallowed swallowed swallowed swallowed swallowed  -          -
+limit     nan          soft_cross_entropy pass -    swallowed swallowed swallowed swallowed swallowed  -          -
+limit     nan          soft_cross_entropy_grad pass -    swallowed swallowed swallowed swallowed swallowed  -          -
 limit     empty        logsumexp          pass nan  swallowed -         swallowed swallowed swallowed  -          -
 limit     empty        softmax            pass -    -         -         -         -         -          -          -
 limit     empty        log_softmax        pass -    -         -         -         -         -          -          -
@@ -254,7 +276,7 @@ fn wrong_answers_get_the_verdicts_of_the_table() {
     for special in Special::ALL {
         for (name, logits) in ROWS {
             for &op in Op::ALL {
-                if op.takes_class() && logits.is_empty() {
+                if op.needs_logit() && logits.is_empty() {
                     continue;
                 }
                 if special == Special::Limit && RowClass::of(op, logits).is_ordinary() {
@@ -331,7 +353,7 @@ fn no_answer_passes_without_a_truth() {
     let mut oracle = Oracle::new();
     let mut judged = 0;
     for (_, logits) in ROWS {
-        for op in Op::ALL.iter().copied().filter(|op| !op.takes_class() || !logits.is_empty()) {
+        for op in Op::ALL.iter().copied().filter(|op| !op.needs_logit() || !logits.is_empty()) {
             let case = case(op, logits);
             let right = rounded(&mut oracle, &case, Special::Framework);
             let n = right.len();

@@ -29,12 +29,26 @@ fn row_ops() -> impl Iterator<Item = Op> {
     Op::ALL.iter().copied().filter(|op| !op.is_elementwise())
 }
 
+/// A distribution over `n` classes: all on the target where nothing is smoothed, else a half, and the other half shared by as many others
+/// as a power of two counts.
+fn distribution(n: usize, target: usize, smoothing: f64) -> Vec<f64> {
+    let mut masses = vec![0.0; n];
+    if n == 0 {
+        return masses;
+    }
+    let others = if smoothing == 0.0 || n == 1 { 0 } else { 1 << (n - 1).ilog2() };
+    masses[target] = if others == 0 { 1.0 } else { 0.5 };
+    (0..n).filter(|&i| i != target).take(others).for_each(|i| masses[i] = 0.5 / others as f64);
+    masses
+}
+
 /// A case of any op; the target, smoothing and direction are used where the op takes them.
 fn case(op: Op, dtype: Dtype, logits: &[f64], target: usize, smoothing: f64, direction: &[f64]) -> Case {
     let other = |role: Role| match role {
         Role::Class => Value::Index(target),
         Role::Smoothing => Value::Number(smoothing),
         Role::Label => direction.iter().map(|g| if *g > 0.0 { 0.25 } else { 1.0 }).collect::<Vec<f64>>().into(),
+        Role::Distribution => distribution(logits.len(), target, smoothing).into(),
         _ => direction.to_vec().into(),
     };
     Case::with_others(op, dtype, logits.to_vec(), other).expect("a valid case")
@@ -82,6 +96,9 @@ fn the_textbook_gives_known_digits() {
             "softmax_vjp" | "softmax_jvp" => (0..3).map(|j| SOFTMAX[j] * (g[j] - mean)).collect(),
             "log_softmax_vjp" => (0..3).map(|j| g[j] - SOFTMAX[j] * 3.0).collect(),
             "log_softmax_jvp" => (0..3).map(|j| g[j] - mean).collect(),
+            // Of the masses [1/4, 1/2, 1/4].
+            "soft_cross_entropy" => vec![LSE - 2.0],
+            "soft_cross_entropy_grad" => (0..3).map(|j| SOFTMAX[j] - if j == 1 { 0.5 } else { 0.25 }).collect(),
             // Of [-1, -2, -3].
             "log1mexp" => vec![-0.45867514538708193, -0.14541345786885906, -0.051069180942701596],
             "sigmoid" => vec![0.2689414213699951, 0.11920292202211755, 0.04742587317756678],
@@ -140,6 +157,9 @@ fn ties_and_single_logits_are_exact() {
             assert_eq!(ties(Op::CROSS_ENTROPY, 0.25), [dtype.output().round(4.0f64.ln())]);
             assert_eq!(ties(Op::CROSS_ENTROPY_GRAD, 0.0), [0.25, -0.75, 0.25, 0.25]);
             assert_eq!(ties(Op::CROSS_ENTROPY_GRAD, 1.0), [0.0; 4]);
+            assert_eq!(ties(Op::SOFT_CROSS_ENTROPY, 0.25), [dtype.output().round(4.0f64.ln())]);
+            assert_eq!(ties(Op::SOFT_CROSS_ENTROPY_GRAD, 0.0), [0.25, -0.75, 0.25, 0.25]);
+            assert_eq!(ties(Op::SOFT_CROSS_ENTROPY_GRAD, 0.25), [0.0, -0.25, 0.0, 0.25]);
             assert_eq!(ties(Op::SOFTMAX_VJP, 0.0), [-0.5, -0.25, 0.0, 0.75]);
             assert_eq!(ties(Op::SOFTMAX_JVP, 0.0), [-0.5, -0.25, 0.0, 0.75]);
             assert_eq!(ties(Op::LOG_SOFTMAX_VJP, 0.0), [-2.0, -1.0, 0.0, 3.0]);
@@ -171,7 +191,7 @@ fn correct_kernels_mask_exactly() {
             for logits in rows {
                 let g = direction(logits.len());
                 for op in row_ops() {
-                    let targets = if op.takes_class() { logits.len() } else { 1 };
+                    let targets = if op.needs_logit() { logits.len() } else { 1 };
                     for (target, e) in (0..targets).flat_map(|t| [0.0, 0.125, 1.0, least].map(|e| (t, e))) {
                         let case = case(op, dtype, logits, target, e, &g);
                         let got = outputs(kernel, &case);

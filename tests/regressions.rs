@@ -121,3 +121,25 @@ fn thirty_digits_beside_a_tie() {
     let exact = Oracle::new().describe(&case, Special::Framework, 30);
     assert_eq!(exact[0].digits, "1.00000000093132257461547851563e0");
 }
+
+/// Soft labels are a closure of two rows; a class without mass that is masked has no term, and one with mass an infinite one.
+#[test]
+fn a_masked_class_without_mass_is_absent() {
+    fn loss(z: &[f32], q: &[f32], is_absent: fn(f32) -> bool) -> f32 {
+        let max = z.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let log_total = z.iter().map(|z| (z - max).exp()).sum::<f32>().ln();
+        let term = |(z, q): (&f32, &f32)| if is_absent(*q) { 0.0 } else { -q * ((z - max) - log_total) };
+        z.iter().zip(q).map(term).sum()
+    }
+    let op = Op::SOFT_CROSS_ENTROPY;
+    let right = Closure::new("right", op, |z: &[f32], q: &[f32], out: &mut [f32]| out[0] = loss(z, q, |q| q == 0.0));
+    let wrong = Closure::new("wrong", op, |z: &[f32], q: &[f32], out: &mut [f32]| out[0] = loss(z, q, |_| false));
+    for (case, of_wrong) in [
+        ("soft_cross_entropy f32 [1, 2, 3] distribution=[0.25, 0.5, 0.25]", Verdict::Pass),
+        ("soft_cross_entropy f32 [1, -inf, 3] distribution=[0.25, 0, 0.75]", Verdict::Nan),
+        ("soft_cross_entropy f32 [1, -inf, 3] distribution=[0.25, 0.25, 0.5]", Verdict::Pass),
+        ("soft_cross_entropy f32 [3] distribution=[1]", Verdict::Pass),
+    ] {
+        assert_eq!((verdict(&right, case), verdict(&wrong, case)), (Verdict::Pass, of_wrong), "{case}");
+    }
+}

@@ -27,6 +27,8 @@ In f16:f32 and bf16:f32 the arguments are of the half dtype, and f32 is returned
     cross_entropy_grad                              logits, target, smoothing       n values
     softmax_vjp, log_softmax_vjp                    logits, cotangent               n values
     softmax_jvp, log_softmax_jvp                    logits, tangent                 n values
+    soft_cross_entropy                              logits, distribution            1 value
+    soft_cross_entropy_grad                         logits, distribution            n values
 
 `target` is an int counted from 0, `smoothing` the label smoothing as a float. Anything that numpy.asarray takes may be
 returned. Where its dtype is another one, it is converted if every value is kept, and is an error of the row if not: a result
@@ -62,9 +64,14 @@ os.dup2(2, 1)
 sys.stdout = sys.stderr
 
 TARGET_OPS = ("cross_entropy", "cross_entropy_grad")
-DIRECTIONS = {"softmax_vjp": "cotangent", "softmax_jvp": "tangent", "log_softmax_vjp": "cotangent", "log_softmax_jvp": "tangent"}
-SCALAR_OPS = ("logsumexp", "cross_entropy")
-OPS = ("logsumexp", "softmax", "log_softmax", *TARGET_OPS, *DIRECTIONS, "log1mexp", "sigmoid", "softplus", "log_sigmoid")
+# The name of the second row, for the ops that take one. Masses sum to 1 exactly.
+OTHER_ROWS = {
+    "softmax_vjp": "cotangent", "softmax_jvp": "tangent", "log_softmax_vjp": "cotangent", "log_softmax_jvp": "tangent",
+    "sigmoid_vjp": "cotangent", "log_sigmoid_vjp": "cotangent", "bce_with_logits": "label", "bce_with_logits_grad": "label",
+    "soft_cross_entropy": "distribution", "soft_cross_entropy_grad": "distribution",
+}  # fmt: skip
+SCALAR_OPS = ("logsumexp", "cross_entropy", "soft_cross_entropy")
+OPS = ("logsumexp", "softmax", "log_softmax", *TARGET_OPS, *OTHER_ROWS, "log1mexp", "sigmoid", "softplus", "log_sigmoid")
 
 # Little-endian, as binary frames have them. bf16 joins them where ml_dtypes is installed.
 DTYPES = {"f16": np.dtype("<f2"), "f32": np.dtype("<f4"), "f64": np.dtype("<f8")}
@@ -207,10 +214,10 @@ class _Function:
         self.dtype, self.written = (DTYPES[name] for name in PRECISIONS[dtype])
         self.declared = {"op": op, "dtype": dtype, **stated}
 
-    def outputs(self, logits, target, smoothing, direction):
+    def outputs(self, logits, target, smoothing, other):
         """Runs the kernel on one row. Returns (OUTPUTS, array) or (another code, text)."""
         # A kernel gets aligned memory of its own, which it can write to: what it does to it is found out afterwards.
-        arrays = [np.array(array) for array in (logits, direction) if array is not None]
+        arrays = [np.array(array) for array in (logits, other) if array is not None]
         try:
             extra = (target, smoothing) if self.op in TARGET_OPS else ()
             _environment.enter()
@@ -221,7 +228,7 @@ class _Function:
             result = _exactly(result, self.written, self.op, len(logits))
         except Exception as error:
             return ERROR, _in_words(error)
-        for name, array, before in zip(("logits", DIRECTIONS.get(self.op)), arrays, (logits, direction)):
+        for name, array, before in zip(("logits", OTHER_ROWS.get(self.op)), arrays, (logits, other)):
             if array.tobytes() != before.tobytes():
                 return INPUT_CHANGED, f"the kernel changed its {name}"
         if _environment.changed_by_import:
@@ -240,7 +247,7 @@ def kernel(op, *, dtypes=("f32", "f64"), name=None, version=None, claims="", min
     name: what reports call the kernel. Functions with one name are one kernel. Default: the name of the program's file.
     version: the version of the library under test, for reports.
     claims: what the kernel declares of itself, as `logitfuzz run --claims` takes it, such as "exp=2,sum=pairwise".
-    min_len, max_len: the least and the largest number of logits it takes (for cross entropy, min_len is 1 by itself).
+    min_len, max_len: the least and the largest number of logits it takes (for losses and their gradients, min_len is 1 by itself).
     deterministic: whether equal inputs give equal bits. It goes for the whole kernel, as version does.
     label_smoothing: whether it takes a label smoothing above 0; where not, it is always given 0.
 
@@ -355,7 +362,7 @@ def _read_exactly(source, size):
 
 
 def _read_binary(source, functions):
-    """The rows of the next binary batch, each (function, logits, target, smoothing, direction); None at the end."""
+    """The rows of the next binary batch, each (function, logits, target, smoothing, other row); None at the end."""
     head = source.read(8)
     if not head:
         return None
@@ -367,7 +374,7 @@ def _read_binary(source, functions):
         function = functions[number]
         at += 24
         arrays = [None, None]
-        for which in range(2 if function.op in DIRECTIONS else 1):
+        for which in range(2 if function.op in OTHER_ROWS else 1):
             arrays[which] = np.frombuffer(data, function.dtype, n, at)
             at += arrays[which].nbytes
         rows.append((function, arrays[0], target, smoothing, arrays[1]))
@@ -392,8 +399,8 @@ def _read_json(source, functions):
     for row in json.loads(line)["rows"]:
         function = functions[row["function"]]
         logits = _array(row["logits"], function.dtype)
-        direction = _array(row[DIRECTIONS[function.op]], function.dtype) if function.op in DIRECTIONS else None
-        rows.append((function, logits, row.get("target", 0), float.fromhex(row.get("label_smoothing", "0")), direction))
+        other = _array(row[OTHER_ROWS[function.op]], function.dtype) if function.op in OTHER_ROWS else None
+        rows.append((function, logits, row.get("target", 0), float.fromhex(row.get("label_smoothing", "0")), other))
     return rows
 
 

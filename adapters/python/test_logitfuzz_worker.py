@@ -23,7 +23,10 @@ if HAS_BF16 := importlib.util.find_spec("ml_dtypes") is not None:
     import ml_dtypes
 
     DTYPES["bf16"] = ml_dtypes.bfloat16
-DIRECTION = {"softmax_vjp": "cotangent", "softmax_jvp": "tangent", "log_softmax_vjp": "cotangent", "log_softmax_jvp": "tangent"}
+OTHER_ROWS = {
+    "softmax_vjp": "cotangent", "softmax_jvp": "tangent", "log_softmax_vjp": "cotangent", "log_softmax_jvp": "tangent",
+    "soft_cross_entropy": "distribution", "soft_cross_entropy_grad": "distribution",
+}  # fmt: skip
 LIBRARIES = ("scipy", "torch", "jax", "optax", "onnxruntime", "onnx")
 SCRIPTS = ("scipy", "pytorch", "jax", "optax", "onnxruntime")
 
@@ -70,7 +73,7 @@ class Worker:
         message = struct.pack("<I", len(rows))
         for number, logits, target, smoothing, direction in rows:
             message += struct.pack("<IIQd", number, len(logits), target, smoothing) + np.array(logits, self.dtype(number)).tobytes()
-            if self.functions[number]["op"] in DIRECTION:
+            if self.functions[number]["op"] in OTHER_ROWS:
                 message += np.array(direction, self.dtype(number)).tobytes()
         return struct.pack("<Q", len(message)) + message
 
@@ -96,8 +99,8 @@ class Worker:
             row = {"function": number, "op": op, "dtype": self.functions[number]["dtype"], "logits": hexes(logits)}
             if op.startswith("cross_entropy"):
                 row.update(target=target, label_smoothing=float(smoothing).hex())
-            if op in DIRECTION:
-                row[DIRECTION[op]] = hexes(direction)
+            if op in OTHER_ROWS:
+                row[OTHER_ROWS[op]] = hexes(direction)
             batch.append(row)
         return json.dumps({"rows": batch}).encode() + b"\n"
 
@@ -123,6 +126,8 @@ for dtypes in (["f16", "f32", "f64"],):
     kernel("cross_entropy_grad", dtypes=dtypes, name="echo")(lambda z, t, e: z + z.dtype.type(100 * t + e))
     kernel("softmax_vjp", dtypes=dtypes, name="echo")(lambda z, g: g)
     kernel("log_softmax_jvp", dtypes=dtypes, name="echo")(lambda z, v: v)
+    kernel("soft_cross_entropy", dtypes=dtypes, name="echo")(lambda z, q: q[:1])
+    kernel("soft_cross_entropy_grad", dtypes=dtypes, name="echo")(lambda z, q: q)
 """
 
 
@@ -134,8 +139,8 @@ class TheProtocol(unittest.TestCase):
                 w = worker(ECHO, frames)
                 self.assertEqual((w.hello["logitfuzz_worker"], w.hello["frames"]), (1, frames))
                 ops = [f["op"] for f in w.functions]
-                self.assertEqual(len(ops), 18)
-                answers = w.ask([(i, z, 3, 0.125, g) for i in range(18)])
+                self.assertEqual(len(ops), 24)
+                answers = w.ask([(i, z, 3, 0.125, g) for i in range(24)])
                 for i, (code, got) in enumerate(answers):
                     dtype = DTYPES[w.functions[i]["dtype"]]
                     logits, direction = np.array(z, dtype), np.array(g, dtype)
@@ -146,6 +151,8 @@ class TheProtocol(unittest.TestCase):
                         "cross_entropy_grad": logits + dtype(300.125),
                         "softmax_vjp": direction,
                         "log_softmax_jvp": direction,
+                        "soft_cross_entropy": direction[:1],
+                        "soft_cross_entropy_grad": direction,
                     }[ops[i]]
                     self.assertEqual(code, 0, got)
                     np.testing.assert_array_equal(got, expected)

@@ -6,13 +6,13 @@
 //! | 1 | dtype: its place in [`Dtype::ALL`]; a byte that is no place counts modulo 4 |
 //! | 2..6 | target, little-endian, modulo n |
 //! | 6.. | each single number that the op takes (a label smoothing), one word of the dtype |
-//! | then | the logits, one little-endian word each; each is followed by its value of every other row that the op takes (a cotangent, a tangent, labels) |
+//! | then | the logits, one little-endian word each; each is followed by its value of every other row that the op takes (a cotangent, a tangent, labels, a distribution) |
 //!
 //! The length is what is left, so cutting or inserting words keeps a case meaningful. [`Case::decode`] is total: any bytes are
 //! a case, and never more than [`MAX_DECODED_LOGITS`] logits of it. [`Case::encode`] is canonical: encoding what was decoded
 //! is a fixed point, and decoding what was encoded gives the case back.
 
-use super::{Case, Value};
+use super::{Case, Value, distribution};
 use crate::dtype::Dtype;
 use crate::op::Op;
 use crate::op::signature::{Extent, Role};
@@ -41,8 +41,9 @@ fn dtype_of(byte: u8) -> Dtype {
 impl Case {
     /// Reads a case from any bytes; missing bytes of the header count as zeros.
     ///
-    /// A smoothing outside [0, 1] (or NaN) becomes 0; so does a label that is NaN, and another one the size of it, 1 at most; a cotangent or tangent that is not finite, or so large that an exact
-    /// result could overflow, becomes the nearest value that is not (0 for NaN); cross-entropy without a logit gets one, 0.
+    /// A smoothing outside [0, 1] (or NaN) becomes 0; so does a label that is NaN, and another one the size of it, 1 at most; a cotangent or
+    /// tangent that is not finite, or so large that an exact result could overflow, becomes the nearest value that is not (0 for NaN);
+    /// masses become a distribution (`case/distribution.rs`); cross-entropy without a logit gets one, 0.
     pub fn decode(bytes: &[u8]) -> Case {
         let byte = |index: usize| bytes.get(index).copied().unwrap_or(0);
         let op = op_of(byte(0));
@@ -61,7 +62,7 @@ impl Case {
         let flat: Vec<f64> = words.take(rows * MAX_DECODED_LOGITS).collect();
         let mut columns: Vec<Vec<f64>> =
             (0..rows).map(|row| flat.chunks_exact(rows).map(|words| words[row]).collect()).collect();
-        if op.takes_class() && columns[0].is_empty() {
+        if op.needs_logit() && columns[0].is_empty() {
             columns.iter_mut().for_each(|column| column.push(0.0));
         }
         let n = columns[0].len();
@@ -82,6 +83,11 @@ impl Case {
                 let bounded = |x: f64| if x.is_nan() { 0.0 } else { x.clamp(-1.0, 1.0).abs() };
                 let label = |x: f64| if (0.0..=1.0).contains(&x) { x } else { bounded(x) };
                 Value::from(columns.next().unwrap_or_default().into_iter().map(label).collect::<Vec<f64>>())
+            }
+            Role::Distribution => {
+                let mut masses = columns.next().unwrap_or_default();
+                distribution::settle(dtype, &mut masses);
+                Value::from(masses)
             }
             Role::Logits => Value::from(columns.next().unwrap_or_default()),
         });
@@ -186,6 +192,7 @@ mod tests {
                         Role::Smoothing => Value::Number(dtype.format().least()),
                         Role::Label => vec![dtype.format().least(); n].into(),
                         Role::Direction | Role::Logits => vec![-widest_direction(dtype, n); n].into(),
+                        Role::Distribution => vec![0.25, 0.0, 0.25, 0.5, 0.0, 0.0, 0.0].into(),
                     })
                     .collect();
                 let case = Case::new(op, dtype, logits, others).unwrap();

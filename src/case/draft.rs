@@ -2,7 +2,7 @@
 //! drops and simplifies, mutation and crossover move and insert, relations and consistency reverse and append, diagnosis asks what
 //! another form of a row does.
 
-use super::{Case, Value};
+use super::{Case, Value, distribution};
 use crate::dtype::Dtype;
 use crate::error::Result;
 use crate::op::Op;
@@ -119,6 +119,26 @@ impl Draft {
         rows.into_iter().flatten().chain(numbers)
     }
 
+    /// The masses, if the op takes a distribution.
+    pub fn masses(&self) -> Option<&[f64]> {
+        let place = self.op.others().iter().position(|input| input.role == Role::Distribution)?;
+        if let DraftValue::Row(masses) = self.others.get(place)? { Some(masses) } else { None }
+    }
+
+    /// The same, to be changed; empty where the op takes no distribution. What they sum to is put right by [`Draft::settle`].
+    pub fn masses_mut(&mut self) -> &mut [f64] {
+        match self.part_mut(Role::Distribution) {
+            Some(DraftValue::Row(masses)) => masses,
+            _ => &mut [],
+        }
+    }
+
+    /// Makes the masses a distribution again, whatever was changed: what a class has that is gone goes to the one that has most.
+    pub fn settle(&mut self) {
+        let dtype = self.dtype;
+        distribution::settle(dtype, self.masses_mut());
+    }
+
     /// The draft as an op takes it: what has a role in both stays, and any other input of the op is zero.
     pub fn taken_by(mut self, op: Op) -> Self {
         let len = self.len();
@@ -129,12 +149,16 @@ impl Draft {
         };
         let part = |input: &Input| self.part_mut(input.role).map_or_else(|| zero(input.role), |part| part.clone());
         let others = op.others().iter().map(part).collect();
-        Self { op, others, ..self }
+        let mut taken = Self { op, others, ..self };
+        taken.settle();
+        taken
     }
 
-    /// Makes the rows those of the terms at `indices`, in that order; the true class stays the place that it is.
+    /// Makes the rows those of the terms at `indices`, in that order; the true class stays the place that it is. The mass of a class that
+    /// is left out goes to the one that has most.
     pub fn take(&mut self, indices: &[usize]) {
         self.rows_mut().for_each(|row| *row = indices.iter().filter_map(|&index| row.get(index).copied()).collect());
+        self.settle();
     }
 
     /// The draft with the logits at `indices` only, in that order, and with them their values of every other row; none if the true
@@ -189,6 +213,28 @@ mod tests {
         let loss = draft("cross_entropy f64 [1, 2, 3] target=0 label_smoothing=0.5");
         assert_eq!(loss.select(&[2, 0]).unwrap().class(), Some(1));
         assert_eq!(loss.select(&[1, 2]), None);
+        let soft = draft("soft_cross_entropy f64 [1, 2, 3, 4] distribution=[0.125, 0.25, 0.625, 0]");
+        for (kept, due) in [
+            (&[1, 0, 2][..], "soft_cross_entropy f64 [2, 1, 3] distribution=[0.25, 0.125, 0.625]"),
+            // What the third had goes to the second.
+            (&[0, 1], "soft_cross_entropy f64 [1, 2] distribution=[0.125, 0.875]"),
+            (&[3], "soft_cross_entropy f64 [4] distribution=[1]"),
+        ] {
+            assert_eq!(soft.select(kept).unwrap().into_case().unwrap(), Case::parse(due).unwrap());
+        }
+    }
+
+    #[test]
+    fn masses_settle_when_they_are_changed() {
+        let mut soft = draft("soft_cross_entropy f64 [1, 2, 3] distribution=[0.125, 0.25, 0.625]");
+        assert_eq!(soft.masses(), Some(&[0.125, 0.25, 0.625][..]));
+        soft.masses_mut()[2] = 0.0;
+        soft.settle();
+        assert_eq!(soft.masses(), Some(&[0.125, 0.875, 0.0][..]));
+        // An op that has none gets one, and one that had one loses it.
+        let plain = draft("softmax f64 [1, 2]").taken_by(Op::SOFT_CROSS_ENTROPY_GRAD);
+        assert_eq!(plain.masses(), Some(&[1.0, 0.0][..]));
+        assert_eq!(soft.taken_by(Op::SOFTMAX).masses(), None);
     }
 
     #[test]
@@ -198,6 +244,10 @@ mod tests {
         loss.insert(0, 2, 7.0);
         let due = "cross_entropy f64 [7, 7, 1, 2, -inf] target=3 label_smoothing=0";
         assert_eq!(loss.into_case().unwrap(), Case::parse(due).unwrap());
+        let mut soft = draft("soft_cross_entropy f64 [1] distribution=[1]");
+        soft.insert(0, 1, 5.0);
+        let due = "soft_cross_entropy f64 [5, 1] distribution=[0, 1]";
+        assert_eq!(soft.into_case().unwrap(), Case::parse(due).unwrap());
         let mut product = draft("softmax_vjp f64 [1] cotangent=[2]");
         product.insert(0, 1, 5.0);
         assert_eq!(product.into_case().unwrap(), Case::parse("softmax_vjp f64 [5, 1] cotangent=[0, 2]").unwrap());

@@ -1,7 +1,7 @@
 //! The battery: the cases by which hypotheses about a kernel are told apart. Each row is for one thing that kernels do differently: where
 //! exp stops, what is subtracted, the length at which a loop has a tail, the place of the largest logit, masked classes, infinities, NaN.
 
-use crate::case::{Case, Value};
+use crate::case::{Case, Value, distribution};
 use crate::dtype::Dtype;
 use crate::op::Op;
 use crate::op::signature::Role;
@@ -92,6 +92,18 @@ fn other(role: Role, dtype: Dtype, n: usize, variant: usize) -> Value {
         Role::Class => Value::Index([0, n.saturating_sub(1), n / 2][variant % VARIANTS]),
         Role::Smoothing => Value::Number(dtype.round([0.0, 0.125, 1.0][variant % VARIANTS])),
         Role::Label => Value::from(vec![[0.0, 1.0, 0.25][variant % VARIANTS]; n]),
+        Role::Distribution => {
+            // All on the first, in halves from the last on, all on the last.
+            let mass = |j: usize| match (variant % VARIANTS, n - 1 - j) {
+                (0, _) => f64::from(u8::from(j == 0)),
+                (1, back) if j > 0 => 0.5f64.powi(back as i32 + 1),
+                (1, back) => 0.5f64.powi(back as i32),
+                (_, back) => f64::from(u8::from(back == 0)),
+            };
+            let mut masses: Vec<f64> = (0..n).map(|j| dtype.round(mass(j))).collect();
+            distribution::settle(dtype, &mut masses);
+            Value::from(masses)
+        }
         Role::Logits | Role::Direction => {
             let value = |j: usize| match variant % VARIANTS {
                 0 => ((j * 5 + 2) % 7) as f64 - 3.0,

@@ -275,7 +275,7 @@ impl Space {
 fn is_settled(role: Role) -> bool {
     match role {
         Role::Logits | Role::Class | Role::Smoothing => true,
-        Role::Direction | Role::Label => false,
+        Role::Direction | Role::Label | Role::Distribution => false,
     }
 }
 
@@ -373,6 +373,7 @@ mod tests {
             (Op::SOFTMAX, Dtype::F16, Domain::Elements, "choose pairs or gaps"),
             (Op::LOG1MEXP, Dtype::F16, Domain::Gaps, "choose elements"),
             (Op::SOFTMAX_JVP, Dtype::F16, Domain::Pairs, "takes a tangent"),
+            (Op::SOFT_CROSS_ENTROPY, Dtype::F16, Domain::Pairs, "takes a distribution"),
         ] {
             let error = Space::new(op, dtype, domain).unwrap_err();
             assert!(error.exit_code() == 2 && error.to_string().contains(part), "{error}");
@@ -381,7 +382,7 @@ mod tests {
             for dtype in [Dtype::F16, Dtype::Bf16, Dtype::F32] {
                 assert_eq!(
                     Space::new(op, dtype, Domain::of(op, dtype)).is_ok(),
-                    op.other_row().is_none(),
+                    op.others().iter().all(|input| is_settled(input.role)),
                     "{op} {dtype}"
                 );
             }

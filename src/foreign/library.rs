@@ -39,7 +39,7 @@ const LINE: usize = 64;
 /// How many values of a case choose its placement.
 const HASHED: usize = 16;
 
-/// The memory of the logits, of the cotangent or tangent, and of the outputs. A process makes one call at a time.
+/// The memory of the logits, of the row beside them, and of the outputs. A process makes one call at a time.
 static MEMORY: Mutex<[Region; REGIONS]> = Mutex::new([Region::new(0), Region::new(1), Region::new(2)]);
 
 /// Set in a process that a function has forked, which must not go on as a worker: both would answer into one pipe.

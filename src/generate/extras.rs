@@ -1,10 +1,10 @@
-//! What an op takes besides the logits, in families of its own: targets, label smoothings, labels, and directions (cotangents and
-//! tangents). One registry each; a family of logits may prefer an entry. And the row as an op with a domain takes it.
+//! What an op takes besides the logits, in families of its own: targets, label smoothings, labels, directions (cotangents and tangents), and
+//! distributions. One registry each; a family of logits may prefer an entry. And the row as an op with a domain takes it.
 
 use super::draw::Draw;
 use super::families::finite_value;
 use super::solve::{Edge, SolvedSoftmax, absorption_gap, edges, sigmoid};
-use crate::case::{Value, largest_direction, widest_direction};
+use crate::case::{Value, distribution, largest_direction, widest_direction};
 use crate::dtype::{Dtype, Format, ldexp};
 use crate::op::definition::Cancels;
 use crate::op::signature::Role;
@@ -29,6 +29,10 @@ type Smoothing = fn(&mut OthersContext, usize) -> f64;
 /// Makes one value per logit; `f64` is a power of two, at most 1, that keeps values of up to 16 within the largest allowed. What is
 /// larger than that is cut, but where sums are meant to leave the range ([`leaving`]).
 type Direction = fn(&mut OthersContext, f64) -> Vec<f64>;
+
+/// Gives these classes, which are in no order, masses of any sum; all others have none. What comes out becomes a distribution by
+/// [`distribution::settle`], which leaves one as it is.
+type Masses = fn(&mut OthersContext, &[usize]) -> Vec<f64>;
 
 static TARGETS: [(&str, Target); 7] = [
     ("max", |c| best(c.logits, |a, b| a > b, None)),
@@ -84,9 +88,25 @@ static LABELS: [(&str, Labels); 8] = [
     ("mixed", mixed_labels),
 ];
 
-/// Families of logits that are made for one kind of target (always taken) or of smoothing (taken every other time).
+static DISTRIBUTIONS: [(&str, Masses); 11] = [
+    ("one_hot_max", |c, classes| one_hot_at(c, best_of(c.logits, classes, |a, b| a > b))),
+    ("one_hot_min", |c, classes| one_hot_at(c, best_of(c.logits, classes, |a, b| a < b))),
+    ("one_hot_any", |c, classes| one_hot_at(c, classes.first().copied())),
+    ("uniform", |c, classes| masses_of(c, classes, |_| 1.0)),
+    ("uniform_over_some", uniform_over_some),
+    ("spread", |c, classes| masses_of(c, classes, Draw::uniform)),
+    ("sparse", sparse),
+    ("halves", halves),
+    ("complements", complements),
+    ("nearly_one_hot", nearly_one_hot),
+    ("softmax", softmax_as_masses),
+];
+
+/// Families of logits that are made for one kind of target (always taken) or of smoothing (taken every other time), or of distribution
+/// (taken every other time).
 const PREFERRED_TARGETS: [(&str, &str); 1] = [("confident_wrong", "min")];
 const PREFERRED_SMOOTHINGS: [(&str, &str); 1] = [("cancellation", "matching")];
+const PREFERRED_DISTRIBUTIONS: [(&str, &str); 2] = [("confident_wrong", "one_hot_min"), ("cancellation", "softmax")];
 
 /// What `op` takes besides these logits, in the order of its signature; `None` where there is no class to be the target.
 pub(super) fn others(
@@ -100,7 +120,7 @@ pub(super) fn others(
     let mut c = OthersContext { draw, op, dtype, format: dtype.format(), logits };
     let mut class = None;
     let mut value = |role: Role| match role {
-        Role::Class if logits.is_empty() => None,
+        Role::Class | Role::Distribution if logits.is_empty() => None,
         Role::Class => {
             let picked = target.unwrap_or_else(|| pick_target(&mut c, family));
             class = Some(picked);
@@ -120,6 +140,7 @@ pub(super) fn others(
             let labels = make(&mut c).into_iter().map(|label| dtype.round(label.clamp(0.0, 1.0)));
             Some(labels.map(|label| if label.is_nan() { 0.0 } else { label }).collect::<Vec<f64>>().into())
         }
+        Role::Distribution => Some(pick_distribution(&mut c, family).into()),
         // A second row is drawn as the first is, by a family: no op has one yet.
         Role::Logits => None,
     };
@@ -222,6 +243,111 @@ fn pick_direction(c: &mut OthersContext, name: &str, make: Direction) -> Vec<f64
         *value = finite_value(c.dtype, value.clamp(-limit, limit));
     }
     values
+}
+
+/// One row in so many with masked classes may give these mass, which makes the loss infinite.
+const MASKED_SHARE: u64 = 4;
+
+fn pick_distribution(c: &mut OthersContext, family: &str) -> Vec<f64> {
+    let any = c.draw.index(DISTRIBUTIONS.len());
+    let place = preferred(&PREFERRED_DISTRIBUTIONS, family)
+        .filter(|_| c.draw.chance(2))
+        .and_then(|wanted| DISTRIBUTIONS.iter().position(|(name, _)| *name == wanted))
+        .unwrap_or(any);
+    let all: Vec<usize> = (0..c.logits.len()).collect();
+    let mut classes: Vec<usize> = all.iter().copied().filter(|&i| c.logits[i] != f64::NEG_INFINITY).collect();
+    if classes.is_empty() || c.draw.chance(MASKED_SHARE) {
+        classes = all;
+    }
+    c.draw.shuffle(&mut classes);
+    let mut masses = DISTRIBUTIONS[place].1(c, &classes);
+    distribution::settle(c.dtype, &mut masses);
+    masses
+}
+
+/// A mass for each of these classes, and none for the others.
+fn masses_of(c: &mut OthersContext, classes: &[usize], mut mass: impl FnMut(&mut Draw) -> f64) -> Vec<f64> {
+    let mut masses = vec![0.0; c.logits.len()];
+    classes.iter().for_each(|&class| masses[class] = c.dtype.round(mass(c.draw)));
+    masses
+}
+
+/// The class whose logit is better than those of all others before it; NaN is not compared.
+fn best_of(logits: &[f64], classes: &[usize], better: fn(f64, f64) -> bool) -> Option<usize> {
+    classes.iter().copied().reduce(|found, i| if better(logits[i], logits[found]) { i } else { found })
+}
+
+fn one_hot_at(c: &mut OthersContext, class: Option<usize>) -> Vec<f64> {
+    let mut masses = vec![0.0; c.logits.len()];
+    masses[class.unwrap_or(0)] = 1.0;
+    masses
+}
+
+/// The same mass for so many classes as a power of two says, which is then exact.
+fn uniform_over_some(c: &mut OthersContext, classes: &[usize]) -> Vec<f64> {
+    let most = u64::from(usize::BITS - 1 - classes.len().leading_zeros()).min(c.format.precision.into());
+    let power = c.draw.below(most + 1) as u32;
+    masses_of(c, &classes[..1 << power], |_| 0.5f64.powi(power as i32))
+}
+
+/// A few classes with masses of any size.
+fn sparse(c: &mut OthersContext, classes: &[usize]) -> Vec<f64> {
+    let count = (2 + c.draw.index(3)).min(classes.len());
+    let least = -(c.format.precision as i32) - 4;
+    masses_of(c, &classes[..count], |draw| draw.log_uniform(least, 0))
+}
+
+/// A half, a quarter, ... and the last one twice: masses of all sizes, down to the least number where there are classes enough.
+fn halves(c: &mut OthersContext, classes: &[usize]) -> Vec<f64> {
+    let count = classes.len().min(c.format.least_exponent().unsigned_abs() as usize + 1);
+    let mut left = 1.0;
+    let mut masses = vec![0.0; c.logits.len()];
+    for (place, &class) in classes[..count].iter().enumerate() {
+        let is_last = place + 1 == count;
+        masses[class] = if is_last { left } else { left / 2.0 };
+        left -= masses[class];
+    }
+    masses
+}
+
+/// Each class takes nearly all that is left, but for a roundoff of it, and the last takes the rest: the masses are as far apart as the
+/// dtype allows.
+fn complements(c: &mut OthersContext, classes: &[usize]) -> Vec<f64> {
+    let (u, least) = (c.format.unit_roundoff(), c.format.least());
+    let mut left = 1.0;
+    let mut masses = vec![0.0; c.logits.len()];
+    for (place, &class) in classes.iter().enumerate() {
+        let is_last = place + 1 == classes.len() || left * u < least;
+        masses[class] = if is_last { left } else { left - left * u };
+        left -= masses[class];
+    }
+    masses
+}
+
+/// All but a roundoff or a few on the class of the largest logit, of the least or on any, and that on another one.
+fn nearly_one_hot(c: &mut OthersContext, classes: &[usize]) -> Vec<f64> {
+    let class = match c.draw.below(3) {
+        0 => best_of(c.logits, classes, |a, b| a > b),
+        1 => best_of(c.logits, classes, |a, b| a < b),
+        _ => classes.first().copied(),
+    };
+    let mut masses = one_hot_at(c, class);
+    let small = c.format.unit_roundoff() * c.draw.between(1, 3) as f64;
+    if let Some(&other) = classes.iter().find(|&&other| Some(other) != class) {
+        masses[other] = small;
+    }
+    masses
+}
+
+/// The softmax of the row, rounded, and every other time one mass a few steps off: the gradient cancels everywhere.
+fn softmax_as_masses(c: &mut OthersContext, classes: &[usize]) -> Vec<f64> {
+    let Some(softmax) = SolvedSoftmax::of(c.logits) else { return masses_of(c, classes, Draw::uniform) };
+    let mut masses: Vec<f64> = (0..c.logits.len()).map(|j| c.dtype.round(softmax.p(j))).collect();
+    if c.draw.chance(2) {
+        let at = c.draw.index(masses.len());
+        masses[at] = c.format.step(masses[at], c.draw.between(-2, 2)).max(0.0);
+    }
+    masses
 }
 
 /// The first index whose logit is better than all before it, `except` left out; `None` where all are NaN.

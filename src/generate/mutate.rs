@@ -71,6 +71,9 @@ static FIRST_STEPS: [Step; 2] = [(2, insert), (1, family_row)];
 static TARGET_STEPS: [Step; 4] = [(3, class), (2, new_others), (3, change_smoothing), (1, no_smoothing)];
 static OTHER_ROW_STEPS: [Step; 4] = [(2, new_others), (6, change_other_row), (2, flip_other_row), (1, scale_other_row)];
 
+static DISTRIBUTION_STEPS: [Step; 5] =
+    [(2, new_others), (4, change_mass), (3, move_mass), (2, all_mass), (1, split_mass)];
+
 /// One step on what the op takes besides the logits for so many on the logits.
 const LOGITS_SHARE: u64 = 3;
 
@@ -187,6 +190,7 @@ impl<'a> Mutation<'a> {
         self.draft.op.others().iter().find_map(|input| match input.role {
             Role::Class => Some(&TARGET_STEPS[..]),
             Role::Direction | Role::Label | Role::Logits => Some(&OTHER_ROW_STEPS[..]),
+            Role::Distribution => Some(&DISTRIBUTION_STEPS[..]),
             // It comes with a class.
             Role::Smoothing => None,
         })
@@ -194,7 +198,7 @@ impl<'a> Mutation<'a> {
 
     /// Every logit a value of the dtype, and as many as there may be.
     fn settle_terms(&mut self) {
-        let none = self.draft.logits.is_empty() && self.draft.op.takes_class();
+        let none = self.draft.logits.is_empty() && self.draft.op.needs_logit();
         for row in self.draft.rows_mut() {
             row.truncate(self.max_len);
             row.extend(none.then_some(0.0));
@@ -214,7 +218,8 @@ impl<'a> Mutation<'a> {
             Role::Smoothing => Some(dtype.round(x.abs())).filter(|x| (0.0..=1.0).contains(x)).unwrap_or(0.0),
             Role::Label if x.is_nan() => 0.0,
             Role::Label => dtype.round(x.abs().min(1.0)),
-            Role::Class => x,
+            // Masses are settled together.
+            Role::Class | Role::Distribution => x,
         };
         for (input, part) in op.others().iter().zip(&mut self.draft.others) {
             match part {
@@ -223,6 +228,7 @@ impl<'a> Mutation<'a> {
                 DraftValue::Index(index) => *index %= len,
             }
         }
+        self.draft.settle();
         match self.draft.into_case() {
             Ok(case) => case,
             Err(error) => unreachable!("a mutated case is valid: {error}"),
@@ -564,6 +570,48 @@ fn change_other_row(c: &mut Mutation) {
             1 => -other,
             _ => c.near(old),
         };
+    }
+}
+
+/// Another mass for one class; the one that has most takes the difference.
+fn change_mass(c: &mut Mutation) {
+    if !c.draft.logits.is_empty() {
+        let at = c.index();
+        let old = c.draft.masses_mut()[at];
+        let new = c.near(old);
+        c.draft.masses_mut()[at] = new;
+    }
+}
+
+/// All the mass of one class to another.
+fn move_mass(c: &mut Mutation) {
+    if !c.draft.logits.is_empty() {
+        let (from, to) = (c.index(), c.index());
+        let masses = c.draft.masses_mut();
+        let moved = std::mem::take(&mut masses[from]);
+        masses[to] += moved;
+    }
+}
+
+/// All mass to one class: that of the largest logit, or any.
+fn all_mass(c: &mut Mutation) {
+    if !c.draft.logits.is_empty() {
+        let mut at = c.index();
+        if c.draw.chance(3) {
+            let max = c.max();
+            at = c.draft.logits.iter().position(|&z| z == max).unwrap_or(at);
+        }
+        c.draft.masses_mut().iter_mut().enumerate().for_each(|(i, mass)| *mass = if i == at { 1.0 } else { 0.0 });
+    }
+}
+
+/// Half of the mass of one class to another.
+fn split_mass(c: &mut Mutation) {
+    if !c.draft.logits.is_empty() {
+        let (from, to) = (c.index(), c.index());
+        let masses = c.draft.masses_mut();
+        masses[from] /= 2.0;
+        masses[to] += masses[from];
     }
 }
 

@@ -591,7 +591,7 @@ fn every_op_has_a_case_and_the_extras_reach_their_regimes() {
                 let n = logits.len();
                 for &op in Op::ALL {
                     let Some(case) = case(op, dtype, family.name(), SEED, index, logits.clone(), None).unwrap() else {
-                        assert!(n == 0 && op.takes_class(), "{op} {dtype} {family} {index} has no case");
+                        assert!(n == 0 && op.needs_logit(), "{op} {dtype} {family} {index} has no case");
                         continue;
                     };
                     let mut note = |what, holds| *seen.entry(what).or_default() += usize::from(holds);
@@ -613,6 +613,30 @@ fn every_op_has_a_case_and_the_extras_reach_their_regimes() {
                         if family.name() == "confident_wrong" {
                             assert_eq!(z, min(&logits));
                         }
+                    }
+                    if let Some(q) = case.distribution().filter(|q| q.len() > 2) {
+                        let with_mass = || (0..n).filter(|&i| q[i] > 0.0);
+                        let is_one_hot = max(q) == 1.0;
+                        let hot = q.iter().position(|&mass| mass == 1.0).map(|class| logits[class]);
+                        let is_masked = |i: &usize| logits[*i] == f64::NEG_INFINITY;
+                        let u = format.unit_roundoff();
+                        note("distribution: one hot at the maximum", hot == Some(max(&logits)));
+                        note("distribution: one hot at the minimum", hot == Some(min(&logits)));
+                        note(
+                            "distribution: one hot elsewhere",
+                            hot.is_some_and(|z| z < max(&logits) && z > min(&logits)),
+                        );
+                        note("distribution: exact zeros beside others", !is_one_hot && has(q, 0.0));
+                        note("distribution: no zero", !has(q, 0.0));
+                        note("distribution: uniform", all_equal(q));
+                        let few: Vec<f64> = with_mass().map(|i| q[i]).collect();
+                        note("distribution: uniform over some", few.len() > 1 && few.len() < n && all_equal(&few));
+                        note("distribution: a mass below a roundoff", with_mass().any(|i| q[i] < u));
+                        note("distribution: a subnormal mass", with_mass().any(|i| q[i] < format.least_normal()));
+                        note("distribution: nearly one hot", !is_one_hot && max(q) >= 1.0 - 4.0 * u);
+                        note("distribution: mass on a masked class", with_mass().any(|i| is_masked(&i)));
+                        let has_mask = (0..n).any(|i| is_masked(&i));
+                        note("distribution: beside masked classes", has_mask && !with_mass().any(|i| is_masked(&i)));
                     }
                     if let Some(g) = case.direction().filter(|g| g.len() > 2) {
                         // An elementwise op takes the first elements of a row.
@@ -653,10 +677,32 @@ fn every_op_has_a_case_and_the_extras_reach_their_regimes() {
                 }
             }
         }
-        assert_eq!(seen.len(), 23);
+        assert_eq!(seen.len(), 23 + 12);
         for (what, count) in seen {
             assert!(count >= 25, "{dtype}: {what}: {count}");
         }
+    }
+}
+
+/// The masses that are the softmax of the row, rounded: then the gradient cancels everywhere, but for the roundings.
+#[test]
+fn some_distributions_are_the_softmax_of_the_row() {
+    let family: Family = "cancellation".parse().unwrap();
+    for dtype in Dtype::ALL {
+        let u = dtype.format().unit_roundoff();
+        let mut met = 0;
+        for index in 0..200 {
+            let logits: Arc<[f64]> = row(family, dtype, SEED, index, 100).into();
+            let case = case(Op::SOFT_CROSS_ENTROPY_GRAD, dtype, family.name(), SEED, index, logits.clone(), None);
+            let case = case.unwrap().unwrap();
+            let lse = exact_lse(&logits);
+            let cancels = |(&z, &q): (&f64, &f64)| ((z - lse).exp() - q).abs() <= 4.0 * u * q + 1e-12;
+            let masses = case.distribution().unwrap();
+            // A mass that takes what the others leave is off by their roundings.
+            let close = logits.iter().zip(masses).filter(|&pair| cancels(pair)).count();
+            met += usize::from(masses.len() > 2 && max(masses) < 0.9 && close + 2 >= masses.len());
+        }
+        assert!(met >= 20, "{dtype}: {met}");
     }
 }
 

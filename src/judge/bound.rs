@@ -45,7 +45,8 @@
 //! up to one `eta` too: each value read, each addition, each difference. Beside weights of sum 1 or more that is of no account.
 //! It is added where numbers as small as `eta` are summed or subtracted: `(n + 1) eta` to `D` (n additions, and the values
 //! read, whose weights sum to 1), `2 eta` to `g_j - c`, `2 n eta` to `sum g_i`, `2 eta` to `g_j - p_j sum g_i`, `eta` to
-//! `v_j - c`, and `2 eta` to `p_j - q_j` where `e > 0` (of `e / n` and of the difference).
+//! `v_j - c`, `2 eta` to `p_j - q_j` where `e > 0` (of `e / n` and of the difference) or where `q` is a distribution, and to the loss
+//! under a distribution `2 n eta` and, for each mass below `eta`, which is read as 0, its whole term.
 
 use super::error::RESOLUTION;
 use crate::case::Case;

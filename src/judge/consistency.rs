@@ -40,23 +40,32 @@ pub(super) fn forms(case: &Case, class: RowClass) -> Vec<Form> {
     Form::of(case, class, reversed, None).into_iter().chain(other_length).collect()
 }
 
-/// The first two logits of each kind (+inf, -inf, finite) and the target, in their order.
+/// The first two logits of each kind (+inf, -inf, finite; with mass and without where there is a distribution) and the target, in their
+/// order. So a short form has mass on the same kinds.
 fn short(case: &Case) -> Vec<usize> {
     let kinds: [fn(f64) -> bool; 3] = [|z| z == f64::INFINITY, |z| z == f64::NEG_INFINITY, f64::is_finite];
+    let masses = case.distribution().unwrap_or(&[]);
     let mut kept: BTreeSet<usize> = BTreeSet::new();
-    for kind in kinds {
-        kept.extend(case.logits().iter().enumerate().filter(|(_, z)| kind(**z)).map(|(index, _)| index).take(2));
+    for (kind, has_mass) in kinds.into_iter().flat_map(|kind| [(kind, true), (kind, false)]) {
+        let is_kept =
+            |&(index, z): &(usize, &f64)| kind(*z) && (masses.get(index).is_some_and(|&mass| mass > 0.0) == has_mass);
+        kept.extend(case.logits().iter().enumerate().filter(is_kept).map(|(index, _)| index).take(2));
     }
     kept.extend(case.target().map(|(class, _)| class));
     kept.into_iter().collect()
 }
 
-/// A logit of which there may be more without another class of row: one that is not +inf.
+/// A logit of which there may be more without another class of row: one that is not +inf; where there is a distribution, one that has no
+/// mass, as those that are added.
 fn filler(case: &Case, class: RowClass) -> Option<f64> {
     let smoothing = case.target().map_or(0.0, |(_, smoothing)| smoothing);
     // Shared among so many classes, the smoothing must not underflow to 0, which would be another loss.
     if smoothing > 0.0 && smoothing < case.output_format().least_normal() * (SHORT + GROWN_BY) as f64 {
         return None;
+    }
+    if let Some(masses) = case.distribution() {
+        let empty = case.logits().iter().zip(masses).filter(|&(&z, &mass)| z != f64::INFINITY && mass == 0.0);
+        return empty.map(|(&z, _)| z).next_back();
     }
     match class {
         RowClass::FullyMasked => Some(f64::NEG_INFINITY),
@@ -85,5 +94,42 @@ impl Form {
         let before = form_outputs.len().saturating_sub(self.kept.len());
         let same_place = |(&index, x): (&usize, &f64)| same(outputs.get(index), Some(x));
         self.kept.iter().zip(&form_outputs[before..]).all(same_place)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn forms_of(text: &str) -> Vec<String> {
+        let case = Case::parse(text).unwrap();
+        let class = RowClass::of(case.op(), case.logits());
+        forms(&case, class).iter().map(|form| format!("{:#}", form.case)).collect()
+    }
+
+    /// A form has mass on the kinds of logits that the row has it on, and on no others: where a kernel answers NaN may depend on that.
+    #[test]
+    fn forms_keep_the_kinds_of_logits_that_have_mass() {
+        let soft = "soft_cross_entropy f32";
+        // A number without mass is in the row, so there may be more of it.
+        assert_eq!(
+            forms_of(&format!("{soft} [inf, 1, 2] distribution=[0.25, 0.75, 0]")),
+            [
+                format!("{soft} [2, 1, inf] distribution=[0, 0.75, 0.25]"),
+                format!("{soft} [2*130, inf, 1, 2] distribution=[0*130, 0.25, 0.75, 0]"),
+            ]
+        );
+        // None is: no longer form.
+        assert_eq!(
+            forms_of(&format!("{soft} [inf, 1] distribution=[0.25, 0.75]")),
+            [format!("{soft} [1, inf] distribution=[0.75, 0.25]")]
+        );
+        // A shorter form has two of each kind, and the mass of those that are left out.
+        assert_eq!(
+            forms_of(&format!(
+                "{soft} [inf, 1, 2, 3, 4, 5, 6, 7, -inf] distribution=[0, 0.25, 0.25, 0.25, 0, 0, 0, 0.25, 0]"
+            ))[1],
+            format!("{soft} [inf, 1, 2, 4, 5, -inf] distribution=[0, 0.75, 0.25, 0, 0, 0]")
+        );
     }
 }

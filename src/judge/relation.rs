@@ -217,9 +217,24 @@ pub(super) fn holds_between(
         Relation::Permutation => {
             let h = sum_error(claims, case);
             let rounded_again = if accumulator == output { 0.0 } else { 2.0 * output.unit_roundoff() };
-            let relative = (2.0 * h + 2.0 * accumulator.unit_roundoff() + rounded_again) * (1.0 + 4.0 * h);
+            let second_order = 1.0 + 4.0 * h;
+            let relative = (2.0 * h + 2.0 * accumulator.unit_roundoff() + rounded_again) * second_order;
             let close = |a: f64, b: f64| same(a, b) || (a - b).abs() <= relative * a.abs().max(b.abs()) + least;
-            outputs.iter().zip(moved_outputs.iter().rev()).all(|(&a, &b)| close(a, b))
+            let mut pairs = outputs.iter().copied().zip(moved_outputs.iter().rev().copied());
+            let Some(masses) = case.distribution() else { return pairs.all(|(a, b)| close(a, b)) };
+            let own = relative + 2.0 * accumulator.unit_roundoff() * second_order;
+            if case.op().is_scalar() {
+                // The sum of the weights, and that of the products, each in two orders; the logarithm, products and the last sum are
+                // rounded, too.
+                let own = own + (6.0 + 2.0 * claims.log.max(claims.log1p)) * accumulator.unit_roundoff() * second_order;
+                let apart = 2.0 * h * second_order + (2 * case.logits().len() + 1) as f64 * least;
+                return pairs.all(|(a, b)| same(a, b) || (a - b).abs() <= own * a.abs().max(b.abs()) + apart);
+            }
+            // Of p - q the probability is another one, and the difference is rounded.
+            let close = |((a, b), mass): ((f64, f64), &f64)| {
+                same(a, b) || (a - b).abs() <= own * (a.abs().max(b.abs()) + mass) + 2.0 * least
+            };
+            pairs.zip(masses).all(close)
         }
         Relation::SumsToOne | Relation::SumsToZero | Relation::Range | Relation::Order => true,
     }
@@ -311,6 +326,14 @@ mod tests {
             (
                 "softmax_vjp f64 [1, 0x1.0000000000001p+1] cotangent=[5, 6]",
                 vec!["softmax_vjp f64 [1, 0x1.0000000000001p+1, -inf] cotangent=[5, 6, 0]"],
+            ),
+            (
+                "soft_cross_entropy f32 [1, 2] distribution=[0.25, 0.75]",
+                vec![
+                    "soft_cross_entropy f32 [3, 4] distribution=[0.25, 0.75]",
+                    "soft_cross_entropy f32 [1, 2, -inf] distribution=[0.25, 0.75, 0]",
+                    "soft_cross_entropy f32 [2, 1] distribution=[0.75, 0.25]",
+                ],
             ),
             ("softmax f32 [1]", vec![]),
             ("softmax f32 [1, nan]", vec![]),

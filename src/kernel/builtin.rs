@@ -177,7 +177,7 @@ impl Kernel for Builtin {
 
 /// Every built-in kernel: unstable ones, correct ones, planted defects by group.
 pub fn all() -> &'static [Builtin] {
-    static ALL: [Builtin; 114] = [
+    static ALL: [Builtin; 116] = [
         Builtin::of::<unstable::Naive>(),
         Builtin::of::<unstable::Unfused>(),
         Builtin::of::<unstable::DivisionFree>(),
@@ -292,6 +292,8 @@ pub fn all() -> &'static [Builtin] {
         Builtin::of_elements::<elements::BceOfSigmoid>(),
         Builtin::of_elements::<elements::BceClampSign>(),
         Builtin::of_elements::<elements::SigmoidFromHalf>(),
+        Builtin::of::<defects::losses::SoftLabelsTimesLogZero>(),
+        Builtin::of::<defects::losses::LogProbabilityClipped>(),
     ];
     &ALL
 }

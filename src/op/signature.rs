@@ -24,6 +24,8 @@ pub enum Role {
     Direction,
     /// Labels: n numbers in [0, 1].
     Label,
+    /// A distribution over the classes: n numbers in [0, 1] that sum to 1 exactly, so the row has one logit at least.
+    Distribution,
 }
 
 /// How many values an input is.
@@ -42,7 +44,7 @@ impl Role {
     /// How many values an input of this role is.
     pub const fn extent(self) -> Extent {
         match self {
-            Role::Logits | Role::Direction | Role::Label => Extent::Row,
+            Role::Logits | Role::Direction | Role::Label | Role::Distribution => Extent::Row,
             Role::Smoothing => Extent::Number,
             Role::Class => Extent::Index,
         }
@@ -52,6 +54,7 @@ impl Role {
     pub const fn about(self) -> &'static str {
         match self {
             Role::Logits | Role::Direction => "one value for each logit",
+            Role::Distribution => "one mass for each logit, which sum to 1 exactly",
             Role::Class => "the true class counted from 0",
             Role::Smoothing => "a number in [0, 1]",
             Role::Label => "one number in [0, 1] for each logit",
@@ -62,8 +65,13 @@ impl Role {
     pub const fn default(self) -> Option<f64> {
         match self {
             Role::Smoothing => Some(0.0),
-            Role::Logits | Role::Class | Role::Direction | Role::Label => None,
+            Role::Logits | Role::Class | Role::Direction | Role::Label | Role::Distribution => None,
         }
+    }
+
+    /// Whether an input of this role is of a class, so that the row has one logit at least.
+    pub(crate) const fn needs_class(self) -> bool {
+        matches!(self, Role::Class | Role::Distribution)
     }
 }
 
@@ -78,6 +86,8 @@ impl Input {
     pub const COTANGENT: Input = Input { name: "cotangent", role: Role::Direction };
     /// The direction of a Jacobian-vector product.
     pub const TANGENT: Input = Input { name: "tangent", role: Role::Direction };
+    /// The masses that a target gives the classes: soft labels.
+    pub const DISTRIBUTION: Input = Input { name: "distribution", role: Role::Distribution };
 
     /// How likely each element is to be of the class: 0, 1, or a number between.
     pub const LABEL: Input = Input { name: "label", role: Role::Label };

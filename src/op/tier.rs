@@ -36,7 +36,7 @@ pub(crate) trait RowTier {
     /// `p_j`.
     fn probability(&self, j: usize) -> Self::Number;
 
-    /// `q_j = (1 - e) [j = target] + e / n`.
+    /// `q_j`, given as a distribution or as `(1 - e) [j = target] + e / n`.
     fn target_mass(&self, j: usize) -> Self::Rational;
     /// `sum q_i d_i`.
     fn expected_gap(&self) -> Self::Rational;

@@ -424,6 +424,8 @@ struct OfRow<'a> {
     smoothing: f64,
     /// `e / n`.
     spread: Near,
+    /// The target distribution where it is given class by class; else empty.
+    masses: &'a [f64],
     expected_gap: Near,
     direction: &'a [f64],
     total: Near,
@@ -449,6 +451,7 @@ impl<'a> OfRow<'a> {
             target,
             smoothing,
             spread,
+            masses: case.distribution().unwrap_or(&[]),
             expected_gap: Near::ZERO,
             direction: case.direction().unwrap_or(&[]),
             total: Near::ZERO,
@@ -457,6 +460,9 @@ impl<'a> OfRow<'a> {
         };
         if case.target().is_some() {
             tier.expected_gap = tier.expected_gap_of_row();
+        }
+        if !tier.masses.is_empty() {
+            tier.expected_gap = tier.expected_gap_of_masses();
         }
         if !tier.direction.is_empty() {
             tier.sum_direction();
@@ -484,6 +490,31 @@ impl<'a> OfRow<'a> {
             gap = gap + self.spread * sum.near(self.row.logits.len());
         }
         gap
+    }
+
+    /// `sum q_i d_i`: a class without mass is absent, whatever its distance.
+    ///
+    /// With `d_i = high + low` exactly, `q_i high` and `q_i low` are rounded once each: by `U` of the sizes of all products, to which the
+    /// radius of the sum comes. A mass is `2^-149` at least and a distance as much, so nothing underflows.
+    fn expected_gap_of_masses(&self) -> Near {
+        let (mut sum, mut size) = (Sum::default(), 0.0);
+        for (i, (&mass, &z)) in self.masses.iter().zip(self.row.logits.iter()).enumerate() {
+            if mass == 0.0 {
+                continue;
+            }
+            if z == f64::NEG_INFINITY {
+                return Near::exact(f64::INFINITY);
+            }
+            let (high, low) = two_sum(self.row.max, -z);
+            let (product, rest) = (mass * high, mass * low);
+            sum.add(i % LANES, product);
+            sum.low[i % LANES] += rest;
+            sum.rests += rest.abs();
+            // A mass that is a power of two rounds nothing.
+            size += if is_power_of_two(mass) { 0.0 } else { product + rest.abs() };
+        }
+        let near = sum.near(self.masses.len());
+        Near { radius: near.radius + size * (1.5 * U), ..near }
     }
 
     /// The sum of the direction, its mean over the maxima, and how far that is from `c`.
@@ -592,6 +623,9 @@ impl RowTier for OfRow<'_> {
 
     #[inline]
     fn target_mass(&self, j: usize) -> Near {
+        if let Some(&mass) = self.masses.get(j) {
+            return Near::exact(mass);
+        }
         if j == self.target { Near::exact(1.0).minus(self.smoothing) + self.spread } else { self.spread }
     }
 

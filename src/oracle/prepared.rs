@@ -1,5 +1,5 @@
-//! What the tiers share of a case on an ordinary row: the target part of cross-entropy, and what products need of the cotangent or
-//! tangent, each computed once.
+//! What the tiers share of a case on an ordinary row: the masses of the target of cross-entropy, and what products need of the cotangent
+//! or tangent, each computed once.
 //!
 //! For the products: `mean_g` is the mean of the cotangent over group g, `c = sum p_i g_i`. Since the probabilities sum to 1,
 //! `g_j - c = (g_j - mean_0) + (1/S) sum over g >= 1 of w_g (m_g mean_0 - sum_g)`, which is a rational number and a remainder.
@@ -19,17 +19,30 @@ use std::sync::Arc;
 pub(super) struct Prepared<'a> {
     pub row: Arc<PreparedRow>,
     pub case: &'a Case,
-    pub smoothing: TargetMass,
+    pub masses: Masses<'a>,
     /// For the ops that take a direction.
     pub products: Option<Products>,
 }
 
-/// The target part of cross-entropy and its gradient.
-pub(super) struct TargetMass {
-    pub target: usize,
-    pub smoothing: f64,
+/// The masses `q` of the target, and the mean of the gaps by them.
+pub(super) struct Masses<'a> {
+    of: MassesOf<'a>,
     gaps: OnceCell<Ball>,
     exact_gaps: OnceCell<Rational>,
+}
+
+/// How the masses are given.
+enum MassesOf<'a> {
+    /// By a true class and a label smoothing.
+    Target(TargetMass),
+    /// One by one: a distribution.
+    Each(&'a [f64]),
+}
+
+/// The masses of a true class and a label smoothing.
+struct TargetMass {
+    target: usize,
+    smoothing: f64,
     /// `e / n` as a ball.
     spread: Ball,
     /// `q` of any class but the target, and of the target, where it is an `f64`.
@@ -65,8 +78,8 @@ pub(super) struct Deviations {
 impl<'a> Prepared<'a> {
     pub fn new(row: Arc<PreparedRow>, case: &'a Case) -> Self {
         let products = case.direction().map(Products::new);
-        let smoothing = TargetMass::new(&row, case);
-        Self { row, case, smoothing, products }
+        let masses = Masses::new(&row, case);
+        Self { row, case, masses, products }
     }
 
     /// `log2` of the unit in which balls are measured.
@@ -74,26 +87,19 @@ impl<'a> Prepared<'a> {
         self.products.as_ref().map_or(0, |products| products.scale)
     }
 
-    /// `(1 - e) d_t + (e / n) sum d_i` as a ball: the loss without `log S`.
+    /// `sum q_i d_i` as a ball: the loss without `log S`.
     pub fn gaps(&self) -> Ball {
-        *self.smoothing.gaps.get_or_init(|| gaps(&self.row, self.smoothing.target, self.smoothing.smoothing))
+        *self.masses.gaps.get_or_init(|| match self.masses.of {
+            MassesOf::Target(TargetMass { target, smoothing, .. }) => gaps(&self.row, target, smoothing),
+            MassesOf::Each(masses) => gaps_under(&self.row, masses),
+        })
     }
 
     /// The same exactly.
     pub fn exact_gaps(&self) -> &Rational {
-        self.smoothing.exact_gaps.get_or_init(|| {
-            let TargetMass { target, smoothing, .. } = self.smoothing;
-            let row = &self.row;
-            let mut gaps = Rational::new();
-            if smoothing < 1.0 {
-                gaps += (Rational::from(1) - exact(smoothing)) * exact_difference(row.max, row.logits[target]);
-            }
-            if smoothing > 0.0 {
-                let count = Rational::from(row.logits.len() as u64);
-                let sum = exact(row.max) * &count - exact_sum(row.logits.iter().copied());
-                gaps += exact(smoothing) * sum / count;
-            }
-            gaps
+        self.masses.exact_gaps.get_or_init(|| match self.masses.of {
+            MassesOf::Target(TargetMass { target, smoothing, .. }) => exact_gaps(&self.row, target, smoothing),
+            MassesOf::Each(masses) => exact_gaps_under(&self.row, masses),
         })
     }
 
@@ -181,6 +187,44 @@ impl<'a> Prepared<'a> {
     }
 }
 
+impl<'a> Masses<'a> {
+    fn new(row: &PreparedRow, case: &'a Case) -> Self {
+        let of = match case.distribution() {
+            Some(masses) => MassesOf::Each(masses),
+            None => MassesOf::Target(TargetMass::new(row, case)),
+        };
+        Self { of, gaps: OnceCell::new(), exact_gaps: OnceCell::new() }
+    }
+
+    /// `q_j` where it is an `f64`.
+    pub fn exact(&self, j: usize) -> Option<f64> {
+        match &self.of {
+            MassesOf::Target(mass) => mass.exact(j),
+            MassesOf::Each(masses) => masses.get(j).copied(),
+        }
+    }
+
+    /// `q_j` as a ball.
+    pub fn mass(&self, j: usize) -> Ball {
+        match &self.of {
+            MassesOf::Target(mass) => mass.mass(j),
+            MassesOf::Each(masses) => Ball::exact(masses[j]),
+        }
+    }
+
+    /// Whether a masked class has mass, so that the loss is infinite.
+    pub fn reach_a_mask(&self, row: &PreparedRow) -> bool {
+        let is_masked = |j: usize| row.group[j] == MASKED;
+        match &self.of {
+            MassesOf::Target(TargetMass { target, smoothing, .. }) => {
+                let has_mask = row.finite < row.logits.len();
+                (is_masked(*target) && *smoothing < 1.0) || (*smoothing > 0.0 && has_mask)
+            }
+            MassesOf::Each(masses) => masses.iter().enumerate().any(|(j, &mass)| mass > 0.0 && is_masked(j)),
+        }
+    }
+}
+
 impl TargetMass {
     fn new(row: &PreparedRow, case: &Case) -> Self {
         let (target, smoothing) = case.target().unwrap_or((0, 0.0));
@@ -195,24 +239,16 @@ impl TargetMass {
             (error == 0.0 && error_too == 0.0).then_some(sum)
         });
         let spread = Ball::exact(smoothing) / Ball::exact(count);
-        Self {
-            target,
-            smoothing,
-            gaps: OnceCell::new(),
-            exact_gaps: OnceCell::new(),
-            spread,
-            exact_others,
-            exact_target,
-        }
+        Self { target, smoothing, spread, exact_others, exact_target }
     }
 
     /// `q_j` where it is an `f64`.
-    pub fn exact(&self, j: usize) -> Option<f64> {
+    fn exact(&self, j: usize) -> Option<f64> {
         if j == self.target { self.exact_target } else { self.exact_others }
     }
 
     /// `q_j` as a ball.
-    pub fn mass(&self, j: usize) -> Ball {
+    fn mass(&self, j: usize) -> Ball {
         if j == self.target { Ball::difference(1.0, self.smoothing) + self.spread } else { self.spread }
     }
 }
@@ -313,8 +349,51 @@ fn gaps(row: &PreparedRow, target: usize, smoothing: f64) -> Ball {
     gaps
 }
 
-/// `q_j = (1 - e) [j = target] + e / n`.
+/// The same exactly.
+fn exact_gaps(row: &PreparedRow, target: usize, smoothing: f64) -> Rational {
+    let mut gaps = Rational::new();
+    if smoothing < 1.0 {
+        gaps += (Rational::from(1) - exact(smoothing)) * exact_difference(row.max, row.logits[target]);
+    }
+    if smoothing > 0.0 {
+        let count = Rational::from(row.logits.len() as u64);
+        let sum = exact(row.max) * &count - exact_sum(row.logits.iter().copied());
+        gaps += exact(smoothing) * sum / count;
+    }
+    gaps
+}
+
+/// `sum q_i d_i` over the finite logits as a ball, for a distribution.
+fn gaps_under(row: &PreparedRow, masses: &[f64]) -> Ball {
+    let term = |j: usize| match masses[j] {
+        _ if row.group[j] == MASKED => Ball::ZERO,
+        0.0 => Ball::ZERO,
+        1.0 => row.gap(j),
+        mass => Ball::exact(mass) * row.gap(j),
+    };
+    Ball::sum(0, masses.len(), &term)
+}
+
+/// The same exactly: `a sum q_i - sum q_i z_i`.
+fn exact_gaps_under(row: &PreparedRow, masses: &[f64]) -> Rational {
+    /// Bits of the product of any two `f64`.
+    const PRODUCT: u32 = 2 * f64::MANTISSA_DIGITS;
+    // Every product is a multiple of 2^-2148 below 2^1024, and a row has fewer than 2^40 of them.
+    let mut sum = Float::with_val(2148 + 1064, 0);
+    for (j, (&mass, &z)) in masses.iter().zip(row.logits.iter()).enumerate() {
+        if mass > 0.0 && row.group[j] != MASKED {
+            sum += Float::with_val(PRODUCT, mass) * row.max;
+            sum -= Float::with_val(PRODUCT, mass) * z;
+        }
+    }
+    sum.to_rational().unwrap_or_default()
+}
+
+/// `q_j`: that of the distribution, or `(1 - e) [j = target] + e / n`.
 pub(super) fn target_mass(case: &Case, j: usize) -> Rational {
+    if let Some(masses) = case.distribution() {
+        return exact(masses[j]);
+    }
     let (target, smoothing) = case.target().unwrap_or((0, 0.0));
     let spread = exact(smoothing) / Rational::from(case.logits().len() as u64);
     if j == target { spread + (Rational::from(1) - exact(smoothing)) } else { spread }

@@ -27,6 +27,9 @@ fn run(text: &str, budget: usize, mut fails: impl FnMut(&Case) -> bool) -> (Stri
     if let Some(direction) = small.direction() {
         shown += &format!(" direction=[{}]", decimals(direction));
     }
+    if let Some(masses) = small.distribution() {
+        shown += &format!(" distribution=[{}]", decimals(masses));
+    }
     (shown, evaluated.len() - 1)
 }
 
@@ -46,7 +49,7 @@ fn shrinks_to_the_smallest_case() {
     let row = row();
     let finite = row.replace("-inf", "0");
     type Fails = fn(&Case) -> bool;
-    let table: [(&str, &str, Fails, &str, usize); 17] = [
+    let table: [(&str, &str, Fails, &str, usize); 21] = [
         ("max", &format!("softmax f32 {row}"), |c| c.logits().iter().any(|&z| z > 88.8), "[89]", 22),
         ("spread", &format!("softmax f32 {finite}"), |c| spread(c) > 104.0, "[105, 0]", 60),
         ("spread f16", "softmax f16 [3, 60, -70.5, 12]", |c| spread(c) > 104.0, "[105, 0]", 60),
@@ -89,6 +92,34 @@ fn shrinks_to_the_smallest_case() {
             20,
         ),
         (
+            "one hot",
+            "soft_cross_entropy f32 [1.5, 200.3, 3, -7.25] distribution=[0.125, 0.25, 0.125, 0.5]",
+            |c| c.logits().iter().zip(masses(c)).any(|(&z, &q)| q > 0.0 && z > 100.0),
+            "[101] distribution=[1]",
+            40,
+        ),
+        (
+            "masked without mass",
+            "soft_cross_entropy f32 [1.5, -inf, 3, -7.25] distribution=[0.125, 0, 0.25, 0.625]",
+            |c| c.logits().iter().zip(masses(c)).any(|(&z, &q)| q == 0.0 && z == f64::NEG_INFINITY),
+            "[0, -inf] distribution=[1, 0]",
+            60,
+        ),
+        (
+            "two masses",
+            "soft_cross_entropy_grad f32 [1.5, -2, 3, -7.25, 8] distribution=[0x1p-3, 0x1.c3p-3, 0x1.3dp-2, 0.09375, 0x1.018p-2]",
+            |c| masses(c).iter().filter(|&&q| q > 0.0).count() >= 2,
+            "[0, 0] distribution=[0.5, 0.5]",
+            80,
+        ),
+        (
+            "a tiny mass",
+            "soft_cross_entropy f32 [1.5, -2, 3] distribution=[0x1.fffffep-1, 0x1p-24, 0]",
+            |c| masses(c).iter().any(|&q| q > 0.0 && q < 1e-6),
+            "[0, 0] distribution=[0.99999905, 9.536743e-7]",
+            80,
+        ),
+        (
             "narrow",
             "softmax f32 [1.5, 88.72284]",
             |c| c.logits().iter().any(|&z| z > 88.722839 && z < 88.73),
@@ -129,6 +160,20 @@ fn shrinks_to_the_smallest_case() {
         assert_eq!(got, want, "{name}");
         assert!(evaluations <= most, "{name}: {evaluations} evaluations, at most {most} expected");
     }
+}
+
+fn masses(case: &Case) -> &[f64] {
+    case.distribution().unwrap_or(&[])
+}
+
+/// A long row under a distribution is made flat, and all mass goes to its first class.
+#[test]
+fn a_long_distribution_is_shrunk_within_a_few_times_its_price() {
+    let budget = EVALUATIONS_AT_LENGTH * price(1 << 16);
+    let values: Vec<String> = (0..1u64 << 16).map(|k| format!("{}", (k * 7919 % 613) as f64 * 0.37)).collect();
+    let text = format!("soft_cross_entropy f32 [{}] distribution=[0x1p-16*65536]", values.join(", "));
+    let (got, _) = run(&text, budget, |case| case.logits().len() > 60_000);
+    assert_eq!(got, "[0*60001] distribution=[1, 0*60000]");
 }
 
 fn sum(case: &Case) -> f64 {

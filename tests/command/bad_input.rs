@@ -119,8 +119,19 @@ fn cases_that_are_none() {
     for smoothing in ["1.5", "-0.25", "nan", "inf"] {
         eval(&["--op", "cross_entropy", "--target", "0", "--label-smoothing", smoothing, "--", "1"], &["[0, 1]"]);
     }
+    let soft = |masses: &str, parts: &[&str]| {
+        eval(&["--op", "soft_cross_entropy", "--distribution", masses, "--", "1", "2"], parts);
+    };
+    soft("0.5", &["1 values", "2 logits"]);
+    soft("0.5,0.25", &["sum to less than 1", "exactly"]);
+    soft("1,1", &["sum to more than 1"]);
+    soft("-1,2", &["mass 0", "[0, 1]"]);
+    soft("nan,1", &["mass 0", "NaN"]);
+    eval(&["--op", "soft_cross_entropy_grad", "--", "1"], &["needs --distribution"]);
+    eval(&["--op", "soft_cross_entropy", "--target", "0", "--", "1"], &["does not take --target"]);
     for (case, part) in [
         ("softmax f32 [1, 2", "a case reads"),
+        ("soft_cross_entropy f32 [1, 2] distribution=[0.1, 0.1]", "sum to less than 1"),
         ("softmin f32 [1]", "unknown op"),
         ("cross_entropy f32 [1] target=nan", "is no class"),
         ("nowhere.txt", "neither a file nor a case"),

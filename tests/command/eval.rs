@@ -23,6 +23,7 @@ fn flags(op: Op) -> &'static [&'static str] {
         Some("cotangent") => &["--cotangent", "1,-2"],
         Some("label") => &["--label", "0.25,1"],
         Some("tangent") => &["--tangent", "-1 0x1p-2"],
+        Some("distribution") => &["--distribution", "0x1p-2,0.75"],
         Some(other) => panic!("{op}: what is its {other}?"),
     }
 }

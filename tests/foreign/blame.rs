@@ -231,6 +231,8 @@ fn arguments() {
             case("softmax_vjp bf16 [1, 2, -3] cotangent=[4, 0.5, 2]"),
             case("cross_entropy f64 [3, 3] target=0 label_smoothing=0"),
             case("cross_entropy f32 [0, 0] target=1 label_smoothing=0.5"),
+            case("soft_cross_entropy_grad f32 [3, -inf, 7] distribution=[0.25, 0, 0.75]"),
+            case("soft_cross_entropy f32 [0, -2, -inf] distribution=[0.5, 0.5, 0]"),
         ],
     );
     let outputs = |index: usize| match &outcomes[index] {
@@ -241,6 +243,8 @@ fn arguments() {
     assert_eq!(outputs(1)[0], -1.0);
     assert_eq!(outputs(2), [2f64.ln()]);
     assert_eq!(outputs(3), [f64::from(2f32.ln())]);
+    assert_eq!(outputs(4), [0.25, 0.0, 0.75]);
+    assert_eq!(outputs(5), [f64::from((1.0 + (-2f32).exp()).ln() + 1.0)]);
 }
 
 /// Pointers are aligned to their type and to no more, but where a buffer begins at a guard: then it begins with a page.

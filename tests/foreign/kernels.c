@@ -168,6 +168,17 @@ void softmax_vjp_bf16(const uint16_t *z, const uint16_t *cotangent, size_t n, ui
     memcpy(&word, &sum, 4);
     if (n) out[0] = word >> 16;
 }
+/* The distribution as it arrived. */
+void soft_cross_entropy_grad_f32(const float *z, const float *distribution, size_t n, float *out) {
+    (void)z;
+    for (size_t i = 0; i < n; i++) out[i] = distribution[i];
+}
+void soft_cross_entropy_f32(const float *z, const float *distribution, size_t n, float *out) {
+    float m = top(z, n), sum = 0, mean = 0;
+    for (size_t i = 0; i < n; i++) sum += expf(z[i] - m);
+    for (size_t i = 0; i < n; i++) mean += distribution[i] > 0 ? distribution[i] * (m - z[i]) : 0;
+    out[0] = logf(sum) + mean;
+}
 /* Where its pointers lie. */
 void softmax_jvp_f64(const double *z, const double *tangent, size_t n, double *out) {
     for (size_t i = 0; i < n; i++) out[i] = 0;

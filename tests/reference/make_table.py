@@ -376,6 +376,7 @@ OPS = [
     "softmax_vjp", "softmax_jvp", "log_softmax_vjp", "log_softmax_jvp",
     "log1mexp", "sigmoid", "softplus", "log_sigmoid",
     "sigmoid_vjp", "log_sigmoid_vjp", "bce_with_logits", "bce_with_logits_grad",
+    "soft_cross_entropy", "soft_cross_entropy_grad",
 ]  # fmt: skip
 # Ops whose outputs are a function of one element each (and of its value of another row), by that function.
 ELEMENTWISE = {
@@ -390,11 +391,13 @@ BESIDE = {
     "bce_with_logits": "label", "bce_with_logits_grad": "label",
 }  # fmt: skip
 TAKES_TARGET = {"cross_entropy", "cross_entropy_grad"}
-SCALAR = {"logsumexp", "cross_entropy"}
+SCALAR = {"logsumexp", "cross_entropy", "soft_cross_entropy"}
 DIRECTION = {
     "softmax_vjp": "cotangent", "log_softmax_vjp": "cotangent",
     "softmax_jvp": "tangent", "log_softmax_jvp": "tangent",
 }  # fmt: skip
+# Their second row is a distribution, which stands in the place of a direction.
+DISTRIBUTION = {"soft_cross_entropy": "distribution", "soft_cross_entropy_grad": "distribution"}
 INF, NAN = math.inf, math.nan
 
 
@@ -486,6 +489,9 @@ def truth(op, z, target=None, smoothing=None, direction=None):
     if op in TAKES_TARGET:
         e = rational(smoothing)
         q = [(1 - e) * (j == target) + e / n for j in range(n)]
+    if op in DISTRIBUTION:
+        q = [rational(x) for x in direction]
+        assert sum(q, fmpq(0)) == 1 and all(x >= 0 for x in q)
     # One live class: its logit may as well be 0. (Shares are free only where this sum is not used.)
     level = {i: rational(z[i]) if math.isfinite(z[i]) else fmpq(0) for i in live}
     total = collect((level[i], fmpq(1)) for i in live)
@@ -504,7 +510,7 @@ def truth(op, z, target=None, smoothing=None, direction=None):
             else:
                 results.append(Negative(Logarithm(collect((level[i] - level[j], fmpq(1)) for i in live))))
         return results
-    if op == "cross_entropy":
+    if op in ("cross_entropy", "soft_cross_entropy"):
         weighted = [j for j in range(n) if q[j] != 0]
         if any(j not in level for j in weighted):
             return [INF]
@@ -512,7 +518,7 @@ def truth(op, z, target=None, smoothing=None, direction=None):
             return [NAN]
         mean = sum((q[j] * level[j] for j in weighted), fmpq(0))
         return [Logarithm(collect((level[i] - mean, fmpq(1)) for i in live))]
-    if op == "cross_entropy_grad":
+    if op in ("cross_entropy_grad", "soft_cross_entropy_grad"):
         if free:
             return [NAN if j in level else exact(-q[j]) for j in range(n)]
         own = [[(level[j], fmpq(1))] if j in level else [] for j in range(n)]
@@ -815,6 +821,43 @@ def a_label(f, r, x):
     return f.round(r.random())
 
 
+def a_distribution(f, r, z):
+    """Masses that sum to 1 exactly: whole numbers of 2^-p, halves, or complements as far apart as the format allows."""
+    n = len(z)
+    live = [i for i in range(n) if z[i] != -INF]
+    places = live if live and r.random() < 0.7 else list(range(n))
+    r.shuffle(places)
+    m, row = len(places), [0.0] * n
+    kind = r.randrange(8)
+    if kind in (0, 1):
+        # All on one class: any, or that of the largest or the least logit.
+        order = sorted(places, key=lambda i: -INF if math.isnan(z[i]) else z[i])
+        row[r.choice([order[0], order[-1], places[0]])] = 1.0
+    elif kind == 2:
+        count = 1 << r.randrange(min(m, 1 << (f.p - 1)).bit_length())
+        for i in places[:count]:
+            row[i] = 1.0 / count
+    elif kind in (3, 4, 5):
+        # A whole 2^p cut at random: some parts are nothing.
+        whole = 1 << f.p
+        few = places[: r.choice([m, min(m, 2), min(m, 3)])]
+        cuts = sorted(r.choice([0, 1, whole - 1, r.randrange(whole + 1)]) if kind == 5 else r.randrange(whole + 1) for _ in few[1:])
+        for i, low, high in zip(few, [0, *cuts], [*cuts, whole]):
+            row[i] = (high - low) / whole
+    elif kind == 6:
+        left = fmpq(1)
+        for k, i in enumerate(places):
+            part = left / 2 if k < m - 1 and left / 2 >= rational(f.least) else left
+            row[i], left = int(part.p) / int(part.q), left - part
+    else:
+        left, u = fmpq(1), power_of_two(-f.p)
+        for k, i in enumerate(places):
+            part = left - left * u if k < m - 1 and left * u >= rational(f.least) else left
+            row[i], left = int(part.p) / int(part.q), left - part
+    assert all(f.round(x) == x for x in row), (f.title, row)
+    return row
+
+
 def a_smoothing(f, r):
     return r.choice([0.0, 0.0, 1.0, f.round(0.1), f.round(0.1), f.least, 0.75, 0.5, f.round(0.3), f.step(1.0, -1), f.round(r.random())])
 
@@ -877,6 +920,25 @@ def traps():
         for z in ([0.0, -1.0, -3.0], [5.0, 0.0, 1.0, 0.0, 0.0], [0.0, 1000.0, 3.0], [0.0, -1.0, f.round(-2e4)]):
             for e in (1.0, 0.75, f.round(0.1), f.step(1.0, -1)):
                 yield "cross_entropy", f, z, len(z) - 1, e, None
+        # p_j near q_j, or next to it: ties, halves and a little; masses beside what is masked, and on it.
+        u = 2.0**-f.p
+        for z, q in (
+            ([0.0, 0.0], [0.5, 0.5]), ([0.0, 0.0], [0.5 + u, 0.5 - u]), ([0.0, 0.0, -3000.0], [0.5, 0.5, 0.0]),
+            ([0.0, 0.0, -1e10], [0.25, 0.25, 0.5]), ([0.0, -3000.0], [1.0, 0.0]), ([0.0, -3000.0], [1 - u, u]), ([0.0, -200.0], [u, 1 - u]),
+            ([0.0, -INF], [1.0, 0.0]), ([0.0, -INF], [1 - u, u]), ([-INF, 0.0, 0.0, -INF], [0.0, 0.25, 0.75, 0.0]),
+            ([-INF, 5.0], [0.0, 1.0]), ([-INF, -INF], [0.5, 0.5]), ([-INF], [1.0]), ([INF, 0.0], [1.0, 0.0]), ([INF, 0.0], [1 - u, u]),
+            ([INF, INF, 0.0], [0.5, 0.5, 0.0]), ([INF, INF, 0.0], [0.5, 0.25, 0.25]), ([INF, INF], [1.0, 0.0]), ([NAN, 0.0], [0.0, 1.0]),
+            ([f.largest, -f.largest], [0.5, 0.5]), ([f.largest, -f.largest], [1.0, 0.0]), ([f.largest, -f.largest], [0.0, 1.0]),
+            ([2.0, 1.0, 0.0, 1.0], [0.5, 0.25, 0.125, 0.125]), ([1.0] * 5, [0.5, 0.25, 0.125, 0.125, 0.0]), ([7.0], [1.0]),
+        ):  # fmt: skip
+            if all(not math.isfinite(x) or abs(x) <= f.largest for x in z):
+                for op in DISTRIBUTION:
+                    yield op, f, z, None, None, q
+        # A midpoint and a little, as for a true class.
+        if f is not f16:
+            for low in (-1.0, 2.0 - 2.0**f.p):
+                yield "soft_cross_entropy", f, [2.0**f.p, low], None, None, [0.0, 1.0]
+                yield "soft_cross_entropy", f, [2.0**f.p, low], None, None, [0.5, 0.5]
         # A midpoint and a little: the largest integer of the format with a spacing of 2, and half a spacing more.
         top = 2.0**f.p
         if f is not f16:
@@ -940,6 +1002,10 @@ def traps():
                 z = [f.round(round(x * 16) / 16) for x in z]
             yield "logsumexp", f, z, None, None, None
             yield "cross_entropy", f, z, r.randrange(n), f.round(0.1), None
+            if n < 200:
+                s = random.Random(f"{SEED} long distribution {f.name} {n}")
+                yield "soft_cross_entropy", f, z, None, None, a_distribution(f, s, z)
+                yield "soft_cross_entropy_grad", f, z, None, None, a_distribution(f, s, z)
         for op in ("softmax", "log_softmax"):
             yield op, f, [f.round(r.gauss(0, 3)) for _ in range(60 if f is f16 else 30)], None, None, None
         z = [0.0] * 50 + [-1.0] * 10
@@ -974,8 +1040,8 @@ def case_text(op, f, z, target, smoothing, direction):
     text = f"{op} {f.title} [{values_text(z)}]"
     if op in TAKES_TARGET:
         text += f" target={target} label_smoothing={hex_float(smoothing)}"
-    if op in DIRECTION or op in BESIDE:
-        text += f" {DIRECTION.get(op) or BESIDE[op]}=[{values_text(direction)}]"
+    if op in DIRECTION or op in BESIDE or op in DISTRIBUTION:
+        text += f" {DIRECTION.get(op) or BESIDE.get(op) or DISTRIBUTION[op]}=[{values_text(direction)}]"
     return text
 
 
@@ -985,7 +1051,8 @@ def drawn(formats, most):
             for op in OPS:
                 # What a kind is about in a row is mostly nothing to one element: half of them will do.
                 enough = rows if op == "log1mexp" or op not in ELEMENTWISE else (rows + 1) // 2
-                for k in range(min(enough, most)):
+                # Rows under a distribution are as those under a class: fewer will do.
+                for k in range(min(enough, most, 2 if op in DISTRIBUTION else most)):
                     r = random.Random(f"{SEED} {kind.__name__} {f.name} {op} {k}")
                     # The number of a row starts elsewhere for each op, so that few rows still meet all variants.
                     z = kind(f, r, k + rows * OPS.index(op))
@@ -995,11 +1062,13 @@ def drawn(formats, most):
                     elif op in ELEMENTWISE:
                         # Few, on either side of 0.
                         z = [x if r.randrange(2) else -x for x in z[:4]]
-                    if op in TAKES_TARGET and not z:
+                    if (op in TAKES_TARGET or op in DISTRIBUTION) and not z:
                         continue
                     target = a_target(r, z) if op in TAKES_TARGET else None
                     smoothing = a_smoothing(f, r) if op in TAKES_TARGET else None
                     direction = a_direction(f, r, z) if op in DIRECTION else beside(op, f, r, z) if op in BESIDE else None
+                    if op in DISTRIBUTION:
+                        direction = a_distribution(f, r, z)
                     yield op, f, z, target, smoothing, direction
 
 

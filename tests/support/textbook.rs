@@ -48,6 +48,7 @@ impl Textbook {
         let total = sum(weights.clone());
         let p: Vec<A> = weights.iter().map(|&w| w / total).collect();
         let mean = || sum(p.iter().zip(&direction).map(|(&p, &g)| p * g).collect());
+        let masses = case.distribution().unwrap_or(&[]);
         let q = |class: usize| if class == target { (A::ONE - e) + e / n } else { e / n };
         match case.op() {
             Op::LOGSUMEXP => vec![if max.is_infinite() { max } else { max + total.ln() }],
@@ -76,6 +77,18 @@ impl Textbook {
                 let mean = mean();
                 direction.iter().map(|&v| v - mean).collect()
             }
+            Op::SOFT_CROSS_ENTROPY => {
+                // A class without mass has no term: `0 * -inf` is not formed.
+                let log_total = total.ln();
+                let with_mass = z.iter().zip(masses).filter(|(_, mass)| **mass > 0.0);
+                let term = |(&z, &mass): (&A, &f64)| {
+                    let log_probability = (z - max) - log_total;
+                    let mass = if log_probability.is_finite() { A::from_f64(mass) } else { A::unflushed(mass) };
+                    mass * log_probability
+                };
+                vec![-sum(with_mass.map(term).collect())]
+            }
+            Op::SOFT_CROSS_ENTROPY_GRAD => p.iter().zip(masses).map(|(&p, &mass)| p - A::from_f64(mass)).collect(),
             Op::LOG1MEXP => {
                 let near = |x: A| (A::ZERO - x.exp_m1()).ln();
                 let far = |x: A| (A::ZERO - x.exp_as(self.exp)).ln_1p();
@@ -187,7 +200,7 @@ pub trait Accumulator: Real {
     /// `e^self`, as accurate as that.
     fn exp_as(self, accuracy: Exp) -> Self;
 
-    /// The value as it stands in memory. A label smoothing is compared with 0 before it is computed with: one that is read
+    /// The value as it stands in memory. A label smoothing or a mass is compared with 0 before it is computed with: one that is read
     /// as 0 would be another case, whose loss is finite where that of this one may be infinite.
     fn unflushed(x: f64) -> Self {
         Self::from_f64(x)

@@ -32,6 +32,7 @@ fn start(op: Op, dtype: Dtype) -> Case {
         Role::Smoothing => Value::Number(0.0),
         Role::Label => vec![1.0, 0.25].into(),
         Role::Direction | Role::Logits => vec![1.0, -2.0].into(),
+        Role::Distribution => vec![0.25, 0.75].into(),
     };
     Case::with_others(op, dtype, vec![0.0, 1.0], other).unwrap()
 }
@@ -155,6 +156,26 @@ fn what_the_op_takes_is_mutated_too() {
         cancelling += usize::from(direction.iter().any(|&g| g != 0.0) && direction.iter().sum::<f64>() == 0.0);
     });
     assert!(directions.len() > 300 && cancelling > 20, "{} {cancelling}", directions.len());
+}
+
+/// Masses move, and sum to 1 in every case: [`Case::new`] would refuse others.
+#[test]
+fn distributions_are_mutated_too() {
+    let (mut masses, mut counts) = (BTreeSet::new(), [0; 5]);
+    walk(&case("soft_cross_entropy f32 [0, 1, 2] distribution=[0.25, 0.25, 0.5]"), 4, 2_000, |case| {
+        let q = case.distribution().unwrap();
+        masses.extend(q.iter().map(|mass| mass.to_bits()));
+        let is_masked = |i: usize| case.logits()[i] == f64::NEG_INFINITY;
+        let regimes = [
+            q.len() > 1 && q.contains(&1.0),
+            q.len() > 2 && !q.contains(&0.0),
+            q.iter().any(|&mass| mass > 0.0 && mass < 1e-7),
+            (0..q.len()).any(|i| q[i] > 0.0 && is_masked(i)) && case.logits().iter().any(|z| z.is_finite()),
+            (0..q.len()).any(is_masked) && (0..q.len()).all(|i| q[i] == 0.0 || !is_masked(i)),
+        ];
+        counts.iter_mut().zip(regimes).for_each(|(count, is_met)| *count += usize::from(is_met));
+    });
+    assert!(masses.len() > 500 && counts.iter().all(|&count| count > 20), "{} {counts:?}", masses.len());
 }
 
 #[test]

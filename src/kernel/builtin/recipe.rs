@@ -5,7 +5,8 @@
 //! functions", IMA J. Numer. Anal. 41(4), 2021). What a kernel overrides is all that sets it apart.
 //!
 //! Terms, used throughout: `z` the logits, `a` their maximum, `w_i = exp(z_i - a)` the weights, `S` the sum of the weights,
-//! `p_i = w_i / S`, `d_i = a - z_i` the distances, `e` the label smoothing, `q` the target distribution. The type `A` is what a
+//! `p_i = w_i / S`, `d_i = a - z_i` the distances, `e` the label smoothing, `q` the target distribution: that of a class and a smoothing, or
+//! one that is given. The type `A` is what a
 //! kernel computes in: every operation is rounded to it. The storage dtype is that of the case.
 
 use super::parameter::Parameter;
@@ -27,6 +28,8 @@ pub(super) struct Row<'a, A> {
     pub label_smoothing: A,
     /// The cotangent or tangent; empty where the op takes none.
     pub direction: &'a [A],
+    /// The target distribution that is given; empty where the op takes none.
+    pub distribution: &'a [A],
     /// The storage dtype: of the inputs, of the outputs, and of buffers in between that a kernel rounds to.
     pub dtype: Dtype,
     /// The value of the kernel's [`Recipe::PARAMETER`]; 0 where it has none.
@@ -47,6 +50,14 @@ impl<A: Real> Row<'_, A> {
     /// The number of logits, rounded to the type.
     pub fn count(&self) -> A {
         A::from_f64(self.logits.len() as f64)
+    }
+
+    /// Whether a class has all the mass of the target.
+    pub fn has_all_mass(&self, class: usize) -> bool {
+        match self.distribution.get(class) {
+            Some(&mass) => mass == A::ONE,
+            None => class == self.target && self.label_smoothing == A::ZERO,
+        }
     }
 }
 
@@ -170,8 +181,19 @@ pub(super) trait Recipe: Sized {
         (z - normalizer.max) - normalizer.log_sum
     }
 
-    /// `sum q_i x_i`. A term whose factor is 0 is absent: `0 * inf` must not be formed where a class is masked.
+    /// `sum q_i x_i`, of the target distribution that the op takes.
     fn expected<A: Real>(row: &Row<A>, values: &[A]) -> A {
+        if row.distribution.is_empty() { Self::smoothed(row, values) } else { Self::expected_of_each(row, values) }
+    }
+
+    /// The same of a distribution that is given. A class without mass is absent: `0 * inf` must not be formed where it is masked.
+    fn expected_of_each<A: Real>(row: &Row<A>, values: &[A]) -> A {
+        let term = |i: usize, q: A| if q == A::ZERO { A::ZERO } else { q * values[i] };
+        Self::sum(row, &each(row.distribution, &term))
+    }
+
+    /// The same of a class and a smoothing. A term whose factor is 0 is absent, too.
+    fn smoothed<A: Real>(row: &Row<A>, values: &[A]) -> A {
         let smoothing = row.label_smoothing;
         let mut expected = A::ZERO;
         if smoothing != A::ONE {
@@ -184,7 +206,12 @@ pub(super) trait Recipe: Sized {
         expected
     }
 
-    /// `q_j`.
+    /// `q_j`, of the target distribution that the op takes.
+    fn mass<A: Real>(row: &Row<A>, class: usize) -> A {
+        row.distribution.get(class).copied().unwrap_or_else(|| Self::target_mass(row, class))
+    }
+
+    /// The same of a class and a smoothing.
     fn target_mass<A: Real>(row: &Row<A>, class: usize) -> A {
         let spread = row.label_smoothing / row.count();
         if class == row.target { (A::ONE - row.label_smoothing) + spread } else { spread }
@@ -192,7 +219,7 @@ pub(super) trait Recipe: Sized {
 
     /// `p_j - q_j`, one element of the gradient of the cross-entropy.
     fn gradient<A: Real>(row: &Row<A>, class: usize, probability: A) -> A {
-        probability - Self::target_mass(row, class)
+        probability - Self::mass(row, class)
     }
 
     /// What the backward pass finds of the probabilities that the forward pass left.
@@ -229,7 +256,7 @@ pub(super) trait Recipe: Sized {
         each(row.logits, &|_, z| Self::log_probability(row, z, &normalizer))
     }
 
-    /// `log S + (1 - e) d_t + (e / n) sum d_i`: a sum of terms that are not negative, so nothing cancels.
+    /// `log S + sum q_i d_i`: a sum of terms that are not negative, so nothing cancels. Of a class and a smoothing, and of a distribution.
     fn cross_entropy<A: Real>(row: &Row<A>) -> A {
         let Normalizer { max, log_sum, .. } = Self::normalizer(row);
         log_sum + Self::expected(row, &each(row.logits, &|_, z| max - z))
@@ -329,6 +356,8 @@ fn method<R: Recipe, A: Real>(op: Op) -> Option<Method<A>> {
         Op::SOFTMAX_JVP => R::softmax_jvp,
         Op::LOG_SOFTMAX_VJP => R::log_softmax_vjp,
         Op::LOG_SOFTMAX_JVP => R::log_softmax_jvp,
+        Op::SOFT_CROSS_ENTROPY => |row| vec![R::cross_entropy(row)],
+        Op::SOFT_CROSS_ENTROPY_GRAD => R::cross_entropy_grad,
         _ => return None,
     })
 }
@@ -354,12 +383,14 @@ pub(super) fn run<R: Recipe>(case: &Case, inside: Option<Dtype>, parameter: f64)
 fn run_in<R: Recipe, A: Real>(case: &Case, parameter: f64) -> Vec<f64> {
     let logits = read::<A>(case.logits());
     let direction = read::<A>(case.direction().unwrap_or(&[]));
+    let distribution = read::<A>(case.distribution().unwrap_or(&[]));
     let (target, smoothing) = case.target().unwrap_or((0, 0.0));
     let row = Row {
         logits: &logits,
         target,
         label_smoothing: A::from_f64(smoothing),
         direction: &direction,
+        distribution: &distribution,
         dtype: case.dtype(),
         parameter,
     };

@@ -44,7 +44,7 @@ impl Recipe for Log1p {
 
     /// `p_t - 1 = -s / S` where the true class is on the maximum, so that the gradient of a confident row does not vanish.
     fn gradient<A: Real>(row: &Row<A>, class: usize, probability: A) -> A {
-        if class == row.target && row.label_smoothing == A::ZERO {
+        if row.has_all_mass(class) {
             let max = Self::maximum(row);
             if row.logits[class] == max {
                 let rest = Self::rest(row, max);

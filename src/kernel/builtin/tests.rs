@@ -51,6 +51,19 @@ fn bits(dtype: Dtype, values: &[f64]) -> Vec<u64> {
     values.iter().map(|&x| dtype.output().to_bits(x)).collect()
 }
 
+/// A distribution over `n` classes: all on the target where nothing is smoothed, else a half, and the other half shared by as many others
+/// as a power of two counts.
+fn distribution(n: usize, target: usize, smoothing: f64) -> Vec<f64> {
+    let mut masses = vec![0.0; n];
+    if n == 0 {
+        return masses;
+    }
+    let others = if smoothing == 0.0 || n == 1 { 0 } else { 1 << (n - 1).ilog2() };
+    masses[target] = if others == 0 { 1.0 } else { 0.5 };
+    (0..n).filter(|&i| i != target).take(others).for_each(|i| masses[i] = 0.5 / others as f64);
+    masses
+}
+
 /// A case of any op; the target, smoothing and direction are used where the op takes them.
 fn case(op: Op, dtype: Dtype, logits: &[f64], target: usize, smoothing: f64, direction: &[f64]) -> Case {
     let other = |role: Role| match role {
@@ -58,6 +71,7 @@ fn case(op: Op, dtype: Dtype, logits: &[f64], target: usize, smoothing: f64, dir
         Role::Smoothing => Value::Number(smoothing),
         Role::Label => direction.iter().map(|g| if *g > 0.0 { 0.25 } else { 1.0 }).collect::<Vec<f64>>().into(),
         Role::Direction | Role::Logits => direction.to_vec().into(),
+        Role::Distribution => distribution(logits.len(), target, smoothing).into(),
     };
     Case::with_others(op, dtype, logits.to_vec(), other).unwrap()
 }
@@ -321,8 +335,8 @@ fn correct_kernels_answer_special_values() {
         for dtype in Dtype::ALL {
             for op in row_ops() {
                 let answers = |logits: &[f64]| -> Vec<Vec<f64>> {
-                    let smoothings = if op.takes_class() { &[0.0, 0.125, 1.0][..] } else { &[0.0] };
-                    let targets = if op.takes_class() { 0..logits.len() } else { 0..1 };
+                    let smoothings = if op.needs_logit() { &[0.0, 0.125, 1.0][..] } else { &[0.0] };
+                    let targets = if op.needs_logit() { 0..logits.len() } else { 0..1 };
                     targets
                         .flat_map(|target| smoothings.iter().map(move |&e| (target, e)))
                         .map(|(target, e)| {
@@ -366,7 +380,7 @@ fn correct_kernels_answer_special_values() {
                 // No logit.
                 if op == Op::LOGSUMEXP {
                     assert_eq!(answers(&[]), [[-INF]]);
-                } else if !op.takes_class() {
+                } else if !op.needs_logit() {
                     assert_eq!(answers(&[]), [[0.0; 0]]);
                 }
             }

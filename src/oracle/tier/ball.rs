@@ -92,8 +92,8 @@ impl RowTier for OfRow<'_> {
     }
 
     fn target_mass(&self, j: usize) -> RationalBall {
-        let number = self.0.smoothing.exact(j);
-        RationalBall { ball: self.0.smoothing.mass(j), number, origin: Origin::Any }
+        let number = self.0.masses.exact(j);
+        RationalBall { ball: self.0.masses.mass(j), number, origin: Origin::Any }
     }
 
     fn expected_gap(&self) -> RationalBall {

@@ -209,7 +209,7 @@ impl RowTier for OfRow<'_> {
     }
 
     fn target_mass(&self, j: usize) -> Exactly {
-        if self.is_masked(j) && self.0.smoothing.exact(j) == Some(0.0) {
+        if self.is_masked(j) && self.0.masses.exact(j) == Some(0.0) {
             Exactly::ZERO
         } else if self.is_masked(j) || self.is_one_group() {
             Exactly::rational(target_mass(self.0.case, j))
@@ -219,9 +219,7 @@ impl RowTier for OfRow<'_> {
     }
 
     fn expected_gap(&self) -> Exactly {
-        let (row, smoothing) = (&self.0.row, &self.0.smoothing);
-        let has_mask = row.finite < row.logits.len();
-        if (self.is_masked(smoothing.target) && smoothing.smoothing < 1.0) || (smoothing.smoothing > 0.0 && has_mask) {
+        if self.0.masses.reach_a_mask(&self.0.row) {
             Exactly::Infinite(1.0)
         } else if self.is_single() {
             Exactly::rational(self.0.exact_gaps().clone())
@@ -321,6 +319,11 @@ impl RowTier for OfLimit<'_> {
     }
 
     fn expected_gap(&self) -> Exactly {
+        if let Some(masses) = self.case.distribution() {
+            let only_weight_is_asked_for =
+                masses.iter().enumerate().all(|(j, &mass)| mass == 0.0 || self.has_weight(j));
+            return if only_weight_is_asked_for { Exactly::ZERO } else { Exactly::Infinite(1.0) };
+        }
         let (target, smoothing) = self.case.target().unwrap_or((0, 0.0));
         let all_have_weight = self.sharing == self.case.logits().len();
         let only_weight_is_asked_for = self.has_weight(target) && (smoothing == 0.0 || all_have_weight);

@@ -111,7 +111,7 @@ impl RowTier for OfRow<'_> {
     }
 
     fn target_mass(&self, j: usize) -> Factor {
-        if self.0.smoothing.exact(j) == Some(0.0) { Factor::Zero } else { Factor::Other }
+        if self.0.masses.exact(j) == Some(0.0) { Factor::Zero } else { Factor::Other }
     }
 
     fn expected_gap(&self) -> Factor {

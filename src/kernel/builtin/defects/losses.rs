@@ -1,7 +1,7 @@
 //! Logarithms, losses and gradients (C12, C15 to C20, C22, C30, C37, C40).
 
-use super::super::parameter::{EPSILONS, Parameter};
-use super::super::recipe::{Normalizer, Recipe, Row, loss_of_log_probabilities};
+use super::super::parameter::{CUTS, EPSILONS, Parameter};
+use super::super::recipe::{Normalizer, Recipe, Row, each, loss_of_log_probabilities};
 use super::super::stable::{Log1p, Shifted};
 use super::super::{Defect, Examples};
 use super::sums::{SHAPES, TYPES, narrowed, shaped_sum};
@@ -115,7 +115,7 @@ impl Recipe for ZeroTimesLogZero {
     const EXAMPLES: Option<Examples> =
         Some(Examples::new("cross_entropy f32 [0, -inf] target=0", Some("cross_entropy f32 [1, -2, 3] target=1")));
 
-    fn expected<A: Real>(row: &Row<A>, values: &[A]) -> A {
+    fn smoothed<A: Real>(row: &Row<A>, values: &[A]) -> A {
         let terms = values.iter().enumerate().map(|(class, &value)| Self::target_mass(row, class) * value);
         Self::sum(row, &terms.collect::<Vec<A>>())
     }
@@ -135,7 +135,7 @@ impl Recipe for SmoothingOfMasked {
     const EXAMPLES: Option<Examples> =
         Some(Examples::new("cross_entropy f32 [0, -inf] target=0", Some("cross_entropy f32 [1, -2, 3] target=1")));
 
-    fn expected<A: Real>(row: &Row<A>, values: &[A]) -> A {
+    fn smoothed<A: Real>(row: &Row<A>, values: &[A]) -> A {
         let smoothing = row.label_smoothing;
         (A::ONE - smoothing) * values[row.target] + smoothing * (Self::sum(row, values) / row.count())
     }
@@ -258,7 +258,7 @@ impl Recipe for SmoothingIgnored {
         Some("cross_entropy_grad f32 [1, 2] target=0"),
     ));
 
-    fn expected<A: Real>(row: &Row<A>, values: &[A]) -> A {
+    fn smoothed<A: Real>(row: &Row<A>, values: &[A]) -> A {
         values[row.target]
     }
 
@@ -324,7 +324,7 @@ impl Recipe for NarrowMean {
         Some("cross_entropy f32 [0, -3e4, -3e4, -3e4] target=0 label_smoothing=0.125"),
     ));
 
-    fn expected<A: Real>(row: &Row<A>, values: &[A]) -> A {
+    fn smoothed<A: Real>(row: &Row<A>, values: &[A]) -> A {
         let narrow = |x: A| narrowed(row, x);
         let smoothing = row.label_smoothing;
         let at_target = if smoothing == A::ONE { A::ZERO } else { (A::ONE - smoothing) * values[row.target] };
@@ -403,5 +403,61 @@ impl Recipe for SmoothingOverOthers {
     fn target_mass<A: Real>(row: &Row<A>, class: usize) -> A {
         let smoothing = row.label_smoothing;
         if class == row.target { A::ONE - smoothing } else { smoothing / (row.count() - A::ONE) }
+    }
+}
+
+pub(in super::super) struct SoftLabelsTimesLogZero;
+
+impl Recipe for SoftLabelsTimesLogZero {
+    const NAME: &'static str = "defect/soft-labels-times-log-zero";
+    const SUMMARY: &'static str =
+        "the loss of soft labels multiplies every log-probability by its mass, also where that is 0";
+    const DEFECT: Option<Defect> = Some(Defect {
+        class: "C19",
+        story: "a padded class of -inf has no mass of the teacher and log-probability -inf: 0 * -inf, and the loss is NaN",
+        families: &["masked"],
+        report: Some("https://github.com/OpenBMB/ModelCenter/issues/14"),
+    });
+    const EXAMPLES: Option<Examples> = Some(Examples::new(
+        "soft_cross_entropy f32 [0, -inf] distribution=[1, 0]",
+        Some("soft_cross_entropy f32 [1, -2, 3] distribution=[0.25, 0.5, 0.25]"),
+    ));
+
+    fn expected_of_each<A: Real>(row: &Row<A>, values: &[A]) -> A {
+        Self::sum(row, &each(row.distribution, &|i, q| q * values[i]))
+    }
+
+    fn cross_entropy<A: Real>(row: &Row<A>) -> A {
+        if row.distribution.is_empty() {
+            Shifted::cross_entropy(row)
+        } else {
+            loss_of_log_probabilities::<Self, A>(row)
+        }
+    }
+}
+
+pub(in super::super) struct LogProbabilityClipped;
+
+impl Recipe for LogProbabilityClipped {
+    const NAME: &'static str = "defect/log-probability-clipped";
+    const SUMMARY: &'static str = "the loss of soft labels clips log-probabilities from below at -10";
+    const DEFECT: Option<Defect> = Some(Defect {
+        class: "C22",
+        story: "distillation clamps the student's log-probabilities: however far off a class of the teacher is, its loss is 10 at most",
+        families: &["confident_wrong", "dominant"],
+        report: Some("https://github.com/ByteDance-Seed/VeOmni/pull/771"),
+    });
+    const PARAMETER: Option<&'static Parameter> = Some(&Parameter::near("the least log-probability", -10.0, CUTS));
+    const EXAMPLES: Option<Examples> = Some(Examples::new(
+        "soft_cross_entropy f32 [30, 0] distribution=[0, 1]",
+        Some("soft_cross_entropy f32 [1, 0] distribution=[0.5, 0.5]"),
+    ));
+
+    fn cross_entropy<A: Real>(row: &Row<A>) -> A {
+        if row.distribution.is_empty() {
+            return Shifted::cross_entropy(row);
+        }
+        let clipped = |_: usize, l: A| if l < row.value() { row.value() } else { l };
+        -Self::expected(row, &each(&Self::log_softmax(row), &clipped))
     }
 }

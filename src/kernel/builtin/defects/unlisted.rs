@@ -312,7 +312,7 @@ impl Recipe for SmoothedOtherwise {
         &["over the n - 1 others", "over the n - 1 others, all else at the target", "over n - 1, the target included"],
     ));
 
-    fn expected<A: Real>(row: &Row<A>, values: &[A]) -> A {
+    fn smoothed<A: Real>(row: &Row<A>, values: &[A]) -> A {
         let (smoothing, others) = (row.label_smoothing, row.count() - A::ONE);
         let mut expected = if smoothing == A::ONE { A::ZERO } else { (A::ONE - smoothing) * values[row.target] };
         if smoothing != A::ZERO && row.logits.len() > 1 {
