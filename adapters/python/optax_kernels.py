@@ -32,6 +32,14 @@ def declare_both(op, prepare):
     declare(op, "optax-soft-labels", version, soft)
 
 
+def declare_of_two(op, loss):
+    version = f"{optax.__version__} with jax {jax.__version__}"
+    declare(op, "optax", version, jax.jit(loss))
+    declare(f"{op}_grad", "optax", version, jax.jit(jax.grad(lambda z, other: loss(z, other).sum())))
+
+
+declare_of_two("bce_with_logits", optax.losses.sigmoid_binary_cross_entropy)
+declare_of_two("soft_cross_entropy", optax.losses.softmax_cross_entropy)
 declare_both("cross_entropy", lambda loss: loss)
 declare_both("cross_entropy_grad", jax.grad)
 serve()

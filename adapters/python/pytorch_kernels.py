@@ -100,5 +100,34 @@ def declare(name, along, cross_entropy):
 declare("pytorch", row, loss)
 for op, call in ELEMENTS.items():
     kernel(op, dtypes=("f16", "bf16", "f32", "f64"), name="pytorch", version=torch.__version__)(forward(call))
+for op in ("sigmoid", "log_sigmoid"):
+    kernel(f"{op}_vjp", dtypes=("f16", "bf16", "f32", "f64"), name="pytorch", version=torch.__version__)(vjp(ELEMENTS[op]))
+
+
+def binary_loss(logits, label):
+    return functional.binary_cross_entropy_with_logits(logits, label, reduction="none")
+
+
+def soft_loss(logits, distribution):
+    return functional.cross_entropy(logits, distribution)
+
+
+def of_two(f):
+    return lambda z, other: values(f(tensor(z), tensor(other)), z)
+
+
+def gradient_of_two(f):
+    def gradient(z, other):
+        logits = tensor(z).requires_grad_()
+        (result,) = torch.autograd.grad(f(logits, tensor(other)).sum(), logits)
+        return values(result, z)
+
+    return gradient
+
+
+for op, f in (("bce_with_logits", binary_loss), ("soft_cross_entropy", soft_loss)):
+    about = {"dtypes": ("f16", "bf16", "f32", "f64"), "name": "pytorch", "version": torch.__version__}
+    kernel(op, **about)(of_two(f))
+    kernel(f"{op}_grad", **about)(gradient_of_two(f))
 declare("pytorch-columns", column, column_loss)
 serve()
