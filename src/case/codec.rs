@@ -6,7 +6,7 @@
 //! | 1 | dtype: its place in [`Dtype::ALL`]; a byte that is no place counts modulo 4 |
 //! | 2..6 | target, little-endian, modulo n |
 //! | 6.. | each single number that the op takes (a label smoothing), one word of the dtype |
-//! | then | the logits, one little-endian word each; each is followed by its value of every other row that the op takes (a distribution, say) |
+//! | then | the logits, one little-endian word each; each is followed by its value of every other row, such as a cotangent or a distribution |
 //!
 //! The length is what is left, so cutting or inserting words keeps a case meaningful. [`Case::decode`] is total: any bytes are
 //! a case, and never more than [`MAX_DECODED_LOGITS`] logits of it. [`Case::encode`] is canonical: encoding what was decoded
