@@ -1,6 +1,7 @@
 //! A Rust closure as a kernel: `|logits: &[f32], out: &mut [f32]|` for softmax, log-softmax, log-sum-exp and elementwise ops,
 //! `|logits, target, label_smoothing, out|` for cross-entropy and its gradient, `|logits, direction, out|` for the products,
-//! `|logits, distribution, out|` for soft cross-entropy and its gradient. `out` may be of another type than what is read, as the dtypes of two formats have it: `|logits: &[bf16], out: &mut [f32]|`.
+//! `|logits, distribution, out|` for soft cross-entropy and its gradient. `out` may be of another type than what is read, as the dtypes of
+//! two formats have it: `|logits: &[bf16], out: &mut [f32]|`.
 
 use super::{Claims, Element, Fault, Kernel, Outcome};
 use crate::case::Case;
@@ -29,12 +30,12 @@ type Call = dyn Fn(&Case, usize) -> Outcome + Send + Sync;
 type Fits = fn(&[Extent]) -> bool;
 
 impl Closure {
-    /// A kernel called `name` that computes `op` with `function`; the dtype is that of the function's slices: of what is read, and of `out`.
+    /// A kernel called `name` that computes `op` with `function`; the dtype is that of the function's slices: of what is read, and of
+    /// `out`.
     ///
-    /// # Panics
-    /// If the function's arguments are not those of the op (a softmax that takes a target, say), if there is no dtype of its two formats (f32
-    /// that is read, and f16 that is written), or if the name cannot be used: it is longer than 200 characters, has invisible ones, or begins
-    /// with `defect/`.
+    /// # Panics If the function's arguments are not those of the op (a softmax that takes a target, say), if there is no dtype of its two
+    /// formats (f32 that is read, and f16 that is written), or if the name cannot be used: it is longer than 200 characters, has invisible
+    /// ones, or begins with `defect/`.
     pub fn new<T: Element, U: Element, Arguments>(
         name: impl Into<String>,
         op: Op,

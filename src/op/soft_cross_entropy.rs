@@ -36,11 +36,11 @@ impl RowDefinition for SoftCrossEntropy {
         t.number(t.expected_gap()) + t.log_total()
     }
 
-    /// With `L` the loss and `G = sum q_i d_i <= L`. As `log S + sum q_i d_i`: `log S` errs by its own error, each distance by `rho_i`, each
-    /// product by `u` of itself and by `eta / 2`, their sum by `h G`, and the last addition by `u L`: `(h + 2 u) L` with the rest. As
-    /// `-sum q_i log p_i`: each logarithm errs by `rho_i`, by the error of `log S` and by `u` of itself, so with masses that sum to 1 by that
-    /// error, `sum q_i rho_i` and `u L`; the products and their sum by `(h + u) L`: as much. One rounding more is for a sum that begins
-    /// elsewhere, `3 u` in all.
+    /// With `L` the loss and `G = sum q_i d_i <= L`. As `log S + sum q_i d_i`: `log S` errs by its own error, each distance by `rho_i`,
+    /// each product by `u` of itself and by `eta / 2`, their sum by `h G`, and the last addition by `u L`: `(h + 2 u) L` with the rest. As
+    /// `-sum q_i log p_i`: each logarithm errs by `rho_i`, by the error of `log S` and by `u` of itself, so with masses that sum to 1 by
+    /// that error, `sum q_i rho_i` and `u L`; the products and their sum by `(h + u) L`: as much. One rounding more is for a sum that
+    /// begins elsewhere, `3 u` in all.
     ///
     /// Where subnormal numbers are flushed, a mass below the least normal number is read as 0, and each product and each sum may lose as
     /// much as that.

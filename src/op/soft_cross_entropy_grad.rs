@@ -42,8 +42,8 @@ impl RowDefinition for SoftCrossEntropyGrad {
         }
     }
 
-    /// The probability errs by `A_j` and the difference is rounded; `q_j` is given, and errs only where it is flushed, as the difference may
-    /// be.
+    /// The probability errs by `A_j` and the difference is rounded; `q_j` is given, and errs only where it is flushed, as the difference
+    /// may be.
     fn error<S: Size>(t: &RowTerms<S>, j: usize, size: S) -> S {
         t.probability_error(j) + t.own_rounding(size) + t.flushed.shifted(1)
     }

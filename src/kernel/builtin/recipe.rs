@@ -5,8 +5,8 @@
 //! functions", IMA J. Numer. Anal. 41(4), 2021). What a kernel overrides is all that sets it apart.
 //!
 //! Terms, used throughout: `z` the logits, `a` their maximum, `w_i = exp(z_i - a)` the weights, `S` the sum of the weights,
-//! `p_i = w_i / S`, `d_i = a - z_i` the distances, `e` the label smoothing, `q` the target distribution: that of a class and a smoothing, or
-//! one that is given. The type `A` is what a
+//! `p_i = w_i / S`, `d_i = a - z_i` the distances, `e` the label smoothing, `q` the target distribution: that of a class and a smoothing,
+//! or one that is given. The type `A` is what a
 //! kernel computes in: every operation is rounded to it. The storage dtype is that of the case.
 
 use super::parameter::Parameter;
