@@ -56,6 +56,7 @@ use crate::kernel::{Claims, Online};
 use crate::magnitude::{Magnitude, Size, inflation};
 use crate::op::definition::{ElementDefinition, RowDefinition, Sum};
 use crate::op::inputs::Element;
+use crate::op::signature::Role;
 use crate::op::terms::{Addition, ElementTerms, OverflowTerms, RowTerms, argument_error};
 use crate::op::{Kind, RowFacts, Visitor};
 use crate::oracle::{Due, NearCase, Rounded, Truth};
@@ -237,14 +238,16 @@ fn of_elements<S: Size>(
     };
     let finish = Finish::new(case, 1.0 + 4.0 * (11.0 * u), 8);
     let bounds = |terms: &ElementTerms<S>| -> Vec<S> {
-        let bound = |(j, element): (usize, Element)| match (size(j), element.logit) {
-            (Some(size), _) if element.is_finite() => {
+        let bound = |(j, element): (usize, Element)| match size(j) {
+            Some(size) if element.is_finite() => {
                 finish.bound(size, |size| error(terms, element, weights[j], size))
             }
-            // Outside of the domain, but for what may be flushed into it.
-            (None, z) if z != 0.0 && S::of(if z.is_finite() { z } else { 1.0 }) < terms.flushed => S::INFINITY,
-            // What an infinite element leaves of the other input is exact, but for what is flushed of it.
-            _ if case.other_row().is_some() => terms.flushed + terms.flushed,
+            None if may_be_flushed_into(case, element, terms.flushed) => S::INFINITY,
+            // What an infinite element leaves of the other input is a number, or one rounding away, but for what is flushed of it.
+            Some(size) if case.other_row().is_some() => {
+                let rounding = if terms.accumulator == case.dtype().format() { S::ZERO } else { S::of(terms.u) * size };
+                finish.bound(size, |_| rounding + terms.flushed + terms.flushed)
+            }
             _ => S::ZERO,
         };
         case.elements().enumerate().map(bound).collect()
@@ -252,6 +255,18 @@ fn of_elements<S: Size>(
     let textbook = bounds(&terms(claims.tight));
     let tight = if has_tight && !claims.tight { bounds(&terms(true)) } else { textbook.clone() };
     Bounds { tight: Some(tight), half_digits: None, textbook, overflow_is_forgiven: false, sum: 0.0 }
+}
+
+/// Whether an element without a finite value is so near to one that has it that it may be flushed there: a logit to 0, or a label beside
+/// an infinite logit.
+fn may_be_flushed_into<S: Size>(case: &Case, element: Element, flushed: S) -> bool {
+    let Element { logit, other } = element;
+    let (distance, reach) = match case.op().other_row().map(|input| input.role) {
+        None => (logit, flushed),
+        Some(Role::Label) => (other, flushed),
+        Some(_) => return false,
+    };
+    distance != 0.0 && distance.is_finite() && S::of(distance) < reach
 }
 
 /// The size of a value as a [`Rounded`] tells it: one that rounds away from 0 may lie in the binade of what it rounds to.
