@@ -60,10 +60,10 @@ pub fn check(op: Op) -> Check {
 }
 
 impl Check {
-    /// Adds a closure as a kernel. Its slices decide the dtype (`f32`, `f64`, `half::f16`, `half::bf16`; those of what it reads, with `f32` for
-    /// `out`, a dtype of two formats), its arguments must
-    /// be those of the op: `|logits, out|`, `|logits, target, label_smoothing, out|`, or `|logits, direction, out|`. It claims
-    /// what [`Check::claims`] was given before.
+    /// Adds a closure as a kernel. Its slices decide the dtype (`f32`, `f64`, `half::f16`, `half::bf16`; a half type that is read, with
+    /// `f32` for `out`, is a dtype of two formats), its arguments must be those of the op: `|logits, out|`,
+    /// `|logits, target, label_smoothing, out|`, or `|logits, other, out|` with another row. It claims what [`Check::claims`] was given
+    /// before.
     ///
     /// # Panics
     /// If the closure's arguments are not those of the op, or there is no dtype of its two formats.

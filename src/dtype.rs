@@ -8,10 +8,11 @@ use crate::named::named;
 pub mod text;
 
 named! {
-    /// What a kernel reads and what it writes: most often one format, and on accelerators a half format that is read and f32 that is written.
+    /// What a kernel reads and what it writes: most often one format, and on accelerators a half format that is read and f32 that is
+    /// written.
     ///
-    /// All that is said of a dtype is said of what is read; of what is written, ask [`Dtype::output`]. The order is from narrow to wide, and
-    /// then those of two formats.
+    /// All that is said of a dtype is said of what is read; of what is written, ask [`Dtype::output`]. The order is from narrow to wide,
+    /// and then those of two formats.
     pub enum Dtype as "dtype" {
         /// IEEE binary16: 11 bits of precision, largest finite 65504.
         F16 = "f16",

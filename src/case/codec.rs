@@ -41,7 +41,7 @@ fn dtype_of(byte: u8) -> Dtype {
 impl Case {
     /// Reads a case from any bytes; missing bytes of the header count as zeros.
     ///
-    /// A smoothing outside [0, 1] (or NaN) becomes 0; so does a label that is NaN, and another one the size of it, 1 at most; a cotangent or
+    /// A smoothing outside [0, 1] (or NaN) becomes 0; so does a label that is NaN, and another one its size, 1 at most; a cotangent or
     /// tangent that is not finite, or so large that an exact result could overflow, becomes the nearest value that is not (0 for NaN);
     /// masses become a distribution (`case/distribution.rs`); cross-entropy without a logit gets one, 0.
     pub fn decode(bytes: &[u8]) -> Case {

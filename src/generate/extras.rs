@@ -1,5 +1,5 @@
-//! What an op takes besides the logits, in families of its own: targets, label smoothings, labels, directions (cotangents and tangents), and
-//! distributions. One registry each; a family of logits may prefer an entry. And the row as an op with a domain takes it.
+//! What an op takes besides the logits, in families of its own: targets, label smoothings, labels, directions (cotangents and tangents),
+//! and distributions. One registry each; a family of logits may prefer an entry. And the row as an op with a domain takes it.
 
 use super::draw::Draw;
 use super::families::finite_value;

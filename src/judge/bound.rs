@@ -245,7 +245,7 @@ fn of_elements<S: Size>(
             None if may_be_flushed_into(case, element, terms.flushed) => S::INFINITY,
             // What an infinite element leaves of the other input is a number, or one rounding away, but for what is flushed of it.
             Some(size) if case.other_row().is_some() => {
-                let rounding = if terms.accumulator == case.dtype().format() { S::ZERO } else { S::of(terms.u) * size };
+                let rounding = if terms.accumulator == case.output_format() { S::ZERO } else { S::of(terms.u) * size };
                 finish.bound(size, |_| rounding + terms.flushed + terms.flushed)
             }
             _ => S::ZERO,
