@@ -1,4 +1,4 @@
-//! Variants of elementwise defects: C24 to C28.
+//! Variants of elementwise defects, C23 to C28, and of losses on soft labels, C19.
 
 use super::{Variant, of};
 use half::{bf16, f16};
@@ -7,6 +7,11 @@ use logitfuzz::op::Op;
 /// A function of each element.
 fn each<T: Copy>(function: impl Fn(T) -> T) -> impl Fn(&[T], &mut [T]) {
     move |z, out| out.iter_mut().zip(z).for_each(|(y, &z)| *y = function(z))
+}
+
+/// The same of two rows.
+fn each_of_two<T: Copy>(function: impl Fn(T, T) -> T) -> impl Fn(&[T], &[T], &mut [T]) {
+    move |z, other, out| out.iter_mut().zip(z.iter().zip(other)).for_each(|(y, (&z, &other))| *y = function(z, other))
 }
 
 fn softplus(z: f64) -> f64 {
@@ -80,6 +85,32 @@ pub fn variants() -> Vec<Variant> {
             Op::LOG1MEXP,
             each(|x: f32| (1.0 - f64::from(x).exp()).ln() as f32),
         ),
+        of(
+            "binary cross-entropy through the sigmoid, in f64",
+            "C23",
+            Op::BCE_WITH_LOGITS,
+            each_of_two(|z: f64, t: f64| {
+                let p = 1.0 / (1.0 + (-z).exp());
+                -(t * p.ln() + (1.0 - t) * (1.0 - p).ln())
+            }),
+        ),
+        of("sigmoid as (1 + tanh(z / 2)) / 2, in f64", "C25", Op::SIGMOID, each(|z: f64| 0.5 * (1.0 + (0.5 * z).tanh()))),
+        of(
+            "the derivative of sigmoid as exp(-z) / (1 + exp(-z))^2, in f64",
+            "C26",
+            Op::SIGMOID_VJP,
+            each_of_two(|z: f64, g: f64| {
+                let w = (-z).exp();
+                g * (w / ((1.0 + w) * (1.0 + w)))
+            }),
+        ),
+        of("soft labels times log-probabilities, in f64", "C19", Op::SOFT_CROSS_ENTROPY, {
+            |z: &[f64], q: &[f64], out: &mut [f64]| {
+                let a = z.iter().fold(f64::NEG_INFINITY, |a, &z| if z > a || z.is_nan() { z } else { a });
+                let log_sum = z.iter().map(|z| (z - a).exp()).sum::<f64>().ln();
+                out[0] = -z.iter().zip(q).map(|(z, q)| q * ((z - a) - log_sum)).sum::<f64>();
+            }
+        }),
         of("log1mexp of expm1 alone, in f64", "C28", Op::LOG1MEXP, each(|x: f64| (-x.exp_m1()).ln())),
     ]
 }

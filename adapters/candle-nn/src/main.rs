@@ -7,6 +7,8 @@
 //! | | logsumexp | `candle_core::Tensor::log_sum_exp` |
 //! | | cross_entropy | `candle_nn::loss::cross_entropy`, which has no label smoothing |
 //! | | softmax_vjp, log_softmax_vjp, cross_entropy_grad | `candle_core::Tensor::backward` of these |
+//! | | sigmoid | `candle_nn::ops::sigmoid` |
+//! | | bce_with_logits | `candle_nn::loss::binary_cross_entropy_with_logit`, which is the mean: of one element at a time |
 //! | `candle-nn-last-dim` | softmax | `candle_nn::ops::softmax_last_dim`, the fused one, without a gradient |
 
 use candle_core::{D, Device, Result, Tensor, Var, WithDType};
@@ -23,7 +25,7 @@ fn main() -> ExitCode {
     }))
 }
 
-fn of_dtype<T: Element + WithDType>() -> [Closure; 8] {
+fn of_dtype<T: Element + WithDType>() -> [Closure; 10] {
     let ours = |op, function: fn(&Tensor) -> Result<Tensor>| {
         Closure::new(env!("LIBRARY"), op, move |z: &[T], out: &mut [T]| write(row(z).and_then(|z| function(&z)), out))
     };
@@ -44,6 +46,12 @@ fn of_dtype<T: Element + WithDType>() -> [Closure; 8] {
             write(gradient(z, |z| loss(z, target)), out);
         })
         .without_label_smoothing(),
+        ours(Op::SIGMOID, candle_nn::ops::sigmoid),
+        Closure::new(env!("LIBRARY"), Op::BCE_WITH_LOGITS, |z: &[T], label: &[T], out: &mut [T]| {
+            for (j, out) in out.chunks_mut(1).enumerate() {
+                write(binary_loss(&z[j..=j], &label[j..=j]), out);
+            }
+        }),
         pulled_back(Op::SOFTMAX_VJP, softmax),
         pulled_back(Op::LOG_SOFTMAX_VJP, log_softmax),
         Closure::new(concat!(env!("LIBRARY"), "-last-dim"), Op::SOFTMAX, |z: &[T], out: &mut [T]| {
@@ -62,6 +70,10 @@ fn log_softmax(z: &Tensor) -> Result<Tensor> {
 
 fn loss(z: &Tensor, target: usize) -> Result<Tensor> {
     candle_nn::loss::cross_entropy(z, &Tensor::new(&[target as u32], &Device::Cpu)?)
+}
+
+fn binary_loss<T: WithDType>(z: &[T], label: &[T]) -> Result<Tensor> {
+    candle_nn::loss::binary_cross_entropy_with_logit(&row(z)?, &row(label)?)
 }
 
 /// A batch of one row.
