@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use signature::{Extent, Outputs, Role};
 use std::fmt;
 use std::str::FromStr;
-use terms::{ElementTerms, OverflowTerms, RowTerms};
+use terms::{ElementTerms, Known, OverflowTerms, RowTerms};
 
 pub(crate) mod definition;
 pub(crate) mod inputs;
@@ -67,8 +67,10 @@ pub(crate) struct ElementFacts {
     pub domain: (f64, f64),
     pub cuts: &'static [f64],
     pub has_tight: bool,
+    pub descends: bool,
     pub may_be_nan: fn(Element) -> bool,
-    pub error: fn(&ElementTerms<Magnitude>, Element, Magnitude, Magnitude) -> Magnitude,
+    pub difference: fn(Element) -> (f64, f64),
+    pub error: fn(&ElementTerms<Magnitude>, Element, Known<Magnitude>) -> Magnitude,
 }
 
 impl Facts {
@@ -103,9 +105,15 @@ impl Facts {
     }
 
     const fn elements<D: ElementDefinition>() -> Self {
-        let (domain, cuts, has_tight) = (D::DOMAIN, D::CUTS, D::HAS_TIGHT);
-        let (may_be_nan, error) = (D::may_be_nan, D::error);
-        Self::of::<D>(Kind::Elements(ElementFacts { domain, cuts, has_tight, may_be_nan, error }))
+        Self::of::<D>(Kind::Elements(ElementFacts {
+            domain: D::DOMAIN,
+            cuts: D::CUTS,
+            has_tight: D::HAS_TIGHT,
+            descends: D::DESCENDS,
+            may_be_nan: D::may_be_nan,
+            difference: D::difference,
+            error: D::error,
+        }))
     }
 }
 
@@ -184,6 +192,10 @@ registry! {
     BCE_WITH_LOGITS: elements bce_with_logits::BceWithLogits,
     /// The gradient of that loss with respect to the logits, `p_j - t_j`: n outputs.
     BCE_WITH_LOGITS_GRAD: elements bce_with_logits_grad::BceWithLogitsGrad,
+    /// `log(exp(z_j) + exp(y_j))` for another row of logits `y`: n outputs.
+    LOGADDEXP: elements logaddexp::LogAddExp,
+    /// `log(exp(z_j) - exp(y_j))` for another row of logits `y`, none above the first: n outputs.
+    LOGSUBEXP: elements logsubexp::LogSubExp,
 }
 
 impl Op {
@@ -357,6 +369,8 @@ mod tests {
             (14, "log_sigmoid_vjp"),
             (15, "bce_with_logits"),
             (16, "bce_with_logits_grad"),
+            (17, "logaddexp"),
+            (18, "logsubexp"),
         ];
         assert_eq!(codes[..known.len()], known);
         let distinct: std::collections::BTreeSet<u8> = Op::ALL.iter().map(|op| op.code()).collect();
@@ -367,7 +381,8 @@ mod tests {
     fn every_op_takes_a_row_first() {
         for &op in Op::ALL {
             assert_eq!(op.inputs().first(), Some(&Input::LOGITS), "{op}");
-            assert!(op.others().iter().all(|input| input.role != Role::Logits), "{op}");
+            assert!(!op.others().contains(&Input::LOGITS), "{op}");
+            assert!(op.rows() <= 2, "{op}");
         }
     }
 

@@ -21,6 +21,9 @@ What a function takes and returns depends on its op. Arrays have one dimension a
     op                                              arguments                       returns
     softmax, log_softmax                            logits                          n values
     log1mexp, sigmoid, softplus, log_sigmoid        elements                        n values
+    sigmoid_vjp, log_sigmoid_vjp                    elements, cotangent             n values
+    bce_with_logits, bce_with_logits_grad           elements, label                 n values
+    logaddexp, logsubexp                            elements, other logits          n values
     logsumexp                                       logits                          1 value
     cross_entropy                                   logits, target, smoothing       1 value
     cross_entropy_grad                              logits, target, smoothing       n values
@@ -61,7 +64,12 @@ os.dup2(2, 1)
 sys.stdout = sys.stderr
 
 TARGET_OPS = ("cross_entropy", "cross_entropy_grad")
-DIRECTIONS = {"softmax_vjp": "cotangent", "softmax_jvp": "tangent", "log_softmax_vjp": "cotangent", "log_softmax_jvp": "tangent"}
+# The other row that an op takes, by its name in JSON frames.
+DIRECTIONS = {
+    "softmax_vjp": "cotangent", "softmax_jvp": "tangent", "log_softmax_vjp": "cotangent", "log_softmax_jvp": "tangent",
+    "sigmoid_vjp": "cotangent", "log_sigmoid_vjp": "cotangent", "bce_with_logits": "label", "bce_with_logits_grad": "label",
+    "logaddexp": "other_logits", "logsubexp": "other_logits",
+}
 SCALAR_OPS = ("logsumexp", "cross_entropy")
 OPS = ("logsumexp", "softmax", "log_softmax", *TARGET_OPS, *DIRECTIONS, "log1mexp", "sigmoid", "softplus", "log_sigmoid")
 
@@ -216,7 +224,7 @@ class _Function:
             result = _exactly(result, self.dtype, self.op, len(logits))
         except Exception as error:
             return ERROR, _in_words(error)
-        for name, array, before in zip(("logits", DIRECTIONS.get(self.op)), arrays, (logits, direction)):
+        for name, array, before in zip(("logits", DIRECTIONS.get(self.op, "").replace("_", " ")), arrays, (logits, direction)):
             if array.tobytes() != before.tobytes():
                 return INPUT_CHANGED, f"the kernel changed its {name}"
         if _environment.changed_by_import:

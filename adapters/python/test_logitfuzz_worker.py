@@ -23,7 +23,10 @@ if HAS_BF16 := importlib.util.find_spec("ml_dtypes") is not None:
     import ml_dtypes
 
     DTYPES["bf16"] = ml_dtypes.bfloat16
-DIRECTION = {"softmax_vjp": "cotangent", "softmax_jvp": "tangent", "log_softmax_vjp": "cotangent", "log_softmax_jvp": "tangent"}
+DIRECTION = {
+    "softmax_vjp": "cotangent", "softmax_jvp": "tangent", "log_softmax_vjp": "cotangent", "log_softmax_jvp": "tangent",
+    "bce_with_logits": "label", "logaddexp": "other_logits",
+}
 LIBRARIES = ("scipy", "torch", "jax", "optax", "onnxruntime", "onnx")
 SCRIPTS = ("scipy", "pytorch", "jax", "optax", "onnxruntime")
 
@@ -120,6 +123,8 @@ for dtypes in (["f16", "f32", "f64"],):
     kernel("cross_entropy_grad", dtypes=dtypes, name="echo")(lambda z, t, e: z + z.dtype.type(100 * t + e))
     kernel("softmax_vjp", dtypes=dtypes, name="echo")(lambda z, g: g)
     kernel("log_softmax_jvp", dtypes=dtypes, name="echo")(lambda z, v: v)
+    kernel("bce_with_logits", dtypes=dtypes, name="echo")(lambda z, t: t)
+    kernel("logaddexp", dtypes=dtypes, name="echo")(lambda z, y: y)
 """
 
 
@@ -131,8 +136,8 @@ class TheProtocol(unittest.TestCase):
                 w = worker(ECHO, frames)
                 self.assertEqual((w.hello["logitfuzz_worker"], w.hello["frames"]), (1, frames))
                 ops = [f["op"] for f in w.functions]
-                self.assertEqual(len(ops), 18)
-                answers = w.ask([(i, z, 3, 0.125, g) for i in range(18)])
+                self.assertEqual(len(ops), 24)
+                answers = w.ask([(i, z, 3, 0.125, g) for i in range(24)])
                 for i, (code, got) in enumerate(answers):
                     dtype = DTYPES[w.functions[i]["dtype"]]
                     logits, direction = np.array(z, dtype), np.array(g, dtype)
@@ -143,6 +148,8 @@ class TheProtocol(unittest.TestCase):
                         "cross_entropy_grad": logits + dtype(300.125),
                         "softmax_vjp": direction,
                         "log_softmax_jvp": direction,
+                        "bce_with_logits": direction,
+                        "logaddexp": direction,
                     }[ops[i]]
                     self.assertEqual(code, 0, got)
                     np.testing.assert_array_equal(got, expected)

@@ -170,7 +170,7 @@ impl Kernel for Builtin {
 
 /// Every built-in kernel: unstable ones, correct ones, planted defects by group.
 pub fn all() -> &'static [Builtin] {
-    static ALL: [Builtin; 111] = [
+    static ALL: [Builtin; 113] = [
         Builtin::of::<unstable::Naive>(),
         Builtin::of::<unstable::Unfused>(),
         Builtin::of::<unstable::DivisionFree>(),
@@ -282,6 +282,8 @@ pub fn all() -> &'static [Builtin] {
         Builtin::of_elements::<elements::BceOfSigmoid>(),
         Builtin::of_elements::<elements::BceClampSign>(),
         Builtin::of_elements::<elements::SigmoidFromHalf>(),
+        Builtin::of_elements::<elements::LogAddExpUnguarded>(),
+        Builtin::of_elements::<elements::LogSubExpOneBranch>(),
     ];
     &ALL
 }

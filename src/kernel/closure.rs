@@ -1,5 +1,6 @@
 //! A Rust closure as a kernel: `|logits: &[f32], out: &mut [f32]|` for softmax, log-softmax, log-sum-exp and elementwise ops,
-//! `|logits, target, label_smoothing, out|` for cross-entropy and its gradient, `|logits, direction, out|` for the products.
+//! `|logits, target, label_smoothing, out|` for cross-entropy and its gradient, `|logits, other, out|` for the ops
+//! that take another row: the products, and elementwise ops with a cotangent, labels or other logits.
 
 use super::{Claims, Element, Fault, Kernel, Outcome};
 use crate::case::Case;

@@ -14,7 +14,7 @@ pub struct Input {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Role {
-    /// The row, any values of the dtype: n of them.
+    /// The row, or another one of logits: any values of the dtype, n of them.
     Logits,
     /// A true class: an index into the row, so the row has one logit at least.
     Class,
@@ -78,7 +78,8 @@ impl Input {
     pub const COTANGENT: Input = Input { name: "cotangent", role: Role::Direction };
     /// The direction of a Jacobian-vector product.
     pub const TANGENT: Input = Input { name: "tangent", role: Role::Direction };
-
+    /// The logits of the second number of each pair.
+    pub const OTHER_LOGITS: Input = Input { name: "other_logits", role: Role::Logits };
     /// How likely each element is to be of the class: 0, 1, or a number between.
     pub const LABEL: Input = Input { name: "label", role: Role::Label };
 
