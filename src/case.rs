@@ -227,7 +227,8 @@ impl Case {
         let _standard = Standard::enter();
         let shape = || {
             Error::usage(
-                "a case reads `OP DTYPE [LOGIT, ...]`, then target=, label_smoothing=, cotangent=[...], tangent=[...], label=[...] or distribution=[...] as the op takes",
+                "a case reads `OP DTYPE [LOGIT, ...]`, then target=, label_smoothing=, cotangent=[...], tangent=[...], label=[...], \
+                 distribution=[...] or other_logits=[...] as the op takes",
             )
         };
         let (op, rest) = input.trim().split_once(char::is_whitespace).ok_or_else(shape)?;

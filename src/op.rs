@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use signature::{Extent, Outputs, Role};
 use std::fmt;
 use std::str::FromStr;
-use terms::{ElementTerms, OverflowTerms, RowTerms};
+use terms::{ElementTerms, Known, OverflowTerms, RowTerms};
 
 pub(crate) mod definition;
 pub(crate) mod inputs;
@@ -68,8 +68,10 @@ pub(crate) struct ElementFacts {
     pub domain: (f64, f64),
     pub cuts: &'static [f64],
     pub has_tight: bool,
+    pub descends: bool,
     pub may_be_nan: fn(Element) -> bool,
-    pub error: fn(&ElementTerms<Magnitude>, Element, Magnitude, Magnitude) -> Magnitude,
+    pub difference: fn(Element) -> (f64, f64),
+    pub error: fn(&ElementTerms<Magnitude>, Element, Known<Magnitude>) -> Magnitude,
 }
 
 impl Facts {
@@ -105,9 +107,15 @@ impl Facts {
     }
 
     const fn elements<D: ElementDefinition>() -> Self {
-        let (domain, cuts, has_tight) = (D::DOMAIN, D::CUTS, D::HAS_TIGHT);
-        let (may_be_nan, error) = (D::may_be_nan, D::error);
-        Self::of::<D>(Kind::Elements(ElementFacts { domain, cuts, has_tight, may_be_nan, error }))
+        Self::of::<D>(Kind::Elements(ElementFacts {
+            domain: D::DOMAIN,
+            cuts: D::CUTS,
+            has_tight: D::HAS_TIGHT,
+            descends: D::DESCENDS,
+            may_be_nan: D::may_be_nan,
+            difference: D::difference,
+            error: D::error,
+        }))
     }
 }
 
@@ -190,6 +198,10 @@ registry! {
     SOFT_CROSS_ENTROPY: row soft_cross_entropy::SoftCrossEntropy,
     /// The gradient of the soft cross-entropy with respect to the logits, `p_j - q_j`: n outputs.
     SOFT_CROSS_ENTROPY_GRAD: row soft_cross_entropy_grad::SoftCrossEntropyGrad,
+    /// `log(exp(z_j) + exp(y_j))` for another row of logits `y`: n outputs.
+    LOGADDEXP: elements logaddexp::LogAddExp,
+    /// `log(exp(z_j) - exp(y_j))` for another row of logits `y`, none above the first: n outputs.
+    LOGSUBEXP: elements logsubexp::LogSubExp,
 }
 
 impl Op {
@@ -370,6 +382,8 @@ mod tests {
             (16, "bce_with_logits_grad"),
             (19, "soft_cross_entropy"),
             (20, "soft_cross_entropy_grad"),
+            (17, "logaddexp"),
+            (18, "logsubexp"),
         ];
         assert_eq!(codes[..known.len()], known);
         let distinct: std::collections::BTreeSet<u8> = Op::ALL.iter().map(|op| op.code()).collect();
@@ -380,7 +394,8 @@ mod tests {
     fn every_op_takes_a_row_first() {
         for &op in Op::ALL {
             assert_eq!(op.inputs().first(), Some(&Input::LOGITS), "{op}");
-            assert!(op.others().iter().all(|input| input.role != Role::Logits), "{op}");
+            assert!(!op.others().contains(&Input::LOGITS), "{op}");
+            assert!(op.rows() <= 2, "{op}");
         }
     }
 

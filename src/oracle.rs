@@ -13,8 +13,8 @@
 use crate::case::{Case, Value};
 use crate::fenv::Standard;
 use crate::magnitude::Magnitude;
-use crate::op::Anatomy;
 use crate::op::inputs::Element;
+use crate::op::{Anatomy, Kind};
 use crate::special::{RowClass, Special};
 use question::Question;
 use row::{MASKED, PRECISIONS, PreparedRow, Weight};
@@ -360,12 +360,13 @@ fn elements(case: &Case, special: Special) -> Truth {
         let may_be_nan = special::may_be_nan(case).enumerate().filter(|(_, may_be)| *may_be);
         may_be_nan.for_each(|(j, _)| outputs[j] = outputs[j].clone().or(Accepted::Nan));
     }
-    // exp(-|z|), which is what the bounds need of an element.
-    let weight = |&z: &f64| match z.is_finite() {
-        true => Weight::of_element(-z.abs(), case.dtype()).magnitude,
-        false => Magnitude::ZERO,
+    // The exponential that the bounds need of an element.
+    let Kind::Elements(facts) = &case.op().facts().kind else { unreachable!("{} is made of the whole row", case.op()) };
+    let weight = |element: Element| match (element.is_finite(), (facts.difference)(element)) {
+        (true, (x, y)) => Weight::of_difference(x, y, case.dtype()).magnitude,
+        (false, _) => Magnitude::ZERO,
     };
-    let weights = case.logits().iter().map(weight).collect();
+    let weights = case.elements().map(weight).collect();
     let anatomy = Anatomy { max: 0.0, weights, total: 1.0, others: Magnitude::ZERO, log_total: Magnitude::ZERO };
     let class = RowClass::Elements;
     Truth { alternatives: vec![outputs], unit_sum: false, class, anatomy: Arc::new(anatomy), deviations: Vec::new() }

@@ -262,6 +262,8 @@ fn wrong_usage_is_one_line() {
         ),
         ("--kernel branched --op log1mexp --dtype f16 --domain gaps", 2, &["log1mexp is elementwise; choose elements"]),
         ("--kernel shifted --op softmax_vjp --dtype f16", 2, &["softmax_vjp takes a cotangent", "too many"]),
+        ("--kernel branched --op bce_with_logits --dtype f16", 2, &["bce_with_logits takes a label", "too many"]),
+        ("--kernel branched --op logaddexp --dtype f16", 2, &["logaddexp takes other logits", "too many"]),
         ("--kernel shifted --op softmax --dtype f16 --domain odd", 2, &["odd", "elements, pairs, gaps"]),
         ("--kernel shifted --op softmax --dtype f16 --shard 3/2", 2, &["3/2", "K/N"]),
         ("--kernel branched --op log1mexp --dtype f16 --shard 70/80", 4, &["only 63 pieces", "choose fewer shards"]),

@@ -49,6 +49,7 @@ fn case(op: Op, dtype: Dtype, logits: &[f64], target: usize, smoothing: f64, dir
         Role::Smoothing => Value::Number(smoothing),
         Role::Label => direction.iter().map(|g| if *g > 0.0 { 0.25 } else { 1.0 }).collect::<Vec<f64>>().into(),
         Role::Distribution => distribution(logits.len(), target, smoothing).into(),
+        Role::Logits => direction.iter().map(|g| -4.0 - g.abs()).collect::<Vec<f64>>().into(),
         _ => direction.to_vec().into(),
     };
     Case::with_others(op, dtype, logits.to_vec(), other).expect("a valid case")
@@ -107,8 +108,11 @@ fn the_textbook_gives_known_digits() {
             "sigmoid_vjp" => vec![0.19661193324148185, -0.20998717080701304, 0.18070663892364858],
             "log_sigmoid_vjp" => vec![0.7310585786300049, -1.7615941559557649, 3.8102965072897335],
             // With the labels [0.25, 1, 0.25].
-            "bce_with_logits" => vec![0.5632616875182228, 2.1269280110429727, 0.7985873515737421],
+            "bce_with_logits" => vec![0.5632616875182228, 2.1269280110429727, 0.798587351573742],
             "bce_with_logits_grad" => vec![0.018941421369995104, -0.8807970779778823, -0.20257412682243322],
+            // With the other logits [-5, -6, -8].
+            "logaddexp" => vec![-0.9818500720821902, -1.9818500720821903, -2.9932846515108817],
+            "logsubexp" => vec![-1.0184854468258866, -2.0184854468258866, -3.0067607494494886],
             _ => panic!("{op}: what does it give on [1, 2, 3]?"),
         };
         let row = if op.is_elementwise() { [-1.0, -2.0, -3.0] } else { [1.0, 2.0, 3.0] };

@@ -22,6 +22,9 @@ In f16:f32 and bf16:f32 the arguments are of the half dtype, and f32 is returned
     op                                              arguments                       returns
     softmax, log_softmax                            logits                          n values
     log1mexp, sigmoid, softplus, log_sigmoid        elements                        n values
+    sigmoid_vjp, log_sigmoid_vjp                    elements, cotangent             n values
+    bce_with_logits, bce_with_logits_grad           elements, label                 n values
+    logaddexp, logsubexp                            elements, other logits          n values
     logsumexp                                       logits                          1 value
     cross_entropy                                   logits, target, smoothing       1 value
     cross_entropy_grad                              logits, target, smoothing       n values
@@ -66,11 +69,12 @@ os.dup2(2, 1)
 sys.stdout = sys.stderr
 
 TARGET_OPS = ("cross_entropy", "cross_entropy_grad")
-# The name of the second row, for the ops that take one. Masses sum to 1 exactly.
+# The name of the second row in JSON frames, for the ops that take one. Masses sum to 1 exactly.
 OTHER_ROWS = {
     "softmax_vjp": "cotangent", "softmax_jvp": "tangent", "log_softmax_vjp": "cotangent", "log_softmax_jvp": "tangent",
     "sigmoid_vjp": "cotangent", "log_sigmoid_vjp": "cotangent", "bce_with_logits": "label", "bce_with_logits_grad": "label",
     "soft_cross_entropy": "distribution", "soft_cross_entropy_grad": "distribution",
+    "logaddexp": "other_logits", "logsubexp": "other_logits",
 }  # fmt: skip
 SCALAR_OPS = ("logsumexp", "cross_entropy", "soft_cross_entropy")
 OPS = ("logsumexp", "softmax", "log_softmax", *TARGET_OPS, *OTHER_ROWS, "log1mexp", "sigmoid", "softplus", "log_sigmoid")
@@ -230,7 +234,7 @@ class _Function:
             result = _exactly(result, self.written, self.op, len(logits))
         except Exception as error:
             return ERROR, _in_words(error)
-        for name, array, before in zip(("logits", OTHER_ROWS.get(self.op)), arrays, (logits, other)):
+        for name, array, before in zip(("logits", OTHER_ROWS.get(self.op, "").replace("_", " ")), arrays, (logits, other)):
             if array.tobytes() != before.tobytes():
                 return INPUT_CHANGED, f"the kernel changed its {name}"
         if _environment.changed_by_import:

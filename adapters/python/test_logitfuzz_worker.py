@@ -26,6 +26,7 @@ if HAS_BF16 := importlib.util.find_spec("ml_dtypes") is not None:
 OTHER_ROWS = {
     "softmax_vjp": "cotangent", "softmax_jvp": "tangent", "log_softmax_vjp": "cotangent", "log_softmax_jvp": "tangent",
     "soft_cross_entropy": "distribution", "soft_cross_entropy_grad": "distribution",
+    "bce_with_logits": "label", "logaddexp": "other_logits",
 }  # fmt: skip
 LIBRARIES = ("scipy", "torch", "jax", "optax", "onnxruntime", "onnx")
 SCRIPTS = ("scipy", "pytorch", "jax", "optax", "onnxruntime")
@@ -128,6 +129,8 @@ for dtypes in (["f16", "f32", "f64"],):
     kernel("log_softmax_jvp", dtypes=dtypes, name="echo")(lambda z, v: v)
     kernel("soft_cross_entropy", dtypes=dtypes, name="echo")(lambda z, q: q[:1])
     kernel("soft_cross_entropy_grad", dtypes=dtypes, name="echo")(lambda z, q: q)
+    kernel("bce_with_logits", dtypes=dtypes, name="echo")(lambda z, t: t)
+    kernel("logaddexp", dtypes=dtypes, name="echo")(lambda z, y: y)
 """
 
 
@@ -153,6 +156,8 @@ class TheProtocol(unittest.TestCase):
                         "log_softmax_jvp": direction,
                         "soft_cross_entropy": direction[:1],
                         "soft_cross_entropy_grad": direction,
+                        "bce_with_logits": direction,
+                        "logaddexp": direction,
                     }[ops[i]]
                     self.assertEqual(code, 0, got)
                     np.testing.assert_array_equal(got, expected)

@@ -70,7 +70,7 @@ fn cases(op: Op, dtype: Dtype, rows: impl IntoIterator<Item = Vec<f64>>) -> Vec<
             continue;
         }
         for variant in 0..if op.others().is_empty() { 1 } else { VARIANTS } {
-            let others = others(op, dtype, logits.len(), variant);
+            let others = others(op, dtype, &logits, variant);
             // A row without logits has no class.
             cases.extend(Case::new(op, dtype, logits.clone(), others));
         }
@@ -81,13 +81,14 @@ fn cases(op: Op, dtype: Dtype, rows: impl IntoIterator<Item = Vec<f64>>) -> Vec<
 /// How many forms there are of what an op takes besides the row.
 const VARIANTS: usize = 3;
 
-/// All that an op takes besides a row of n logits, in one of its forms.
-pub(super) fn others(op: Op, dtype: Dtype, n: usize, variant: usize) -> Vec<Value> {
-    op.others().iter().map(|input| other(input.role, dtype, n, variant)).collect()
+/// All that an op takes besides a row, in one of its forms.
+pub(super) fn others(op: Op, dtype: Dtype, logits: &[f64], variant: usize) -> Vec<Value> {
+    op.others().iter().map(|input| other(input.role, dtype, logits, variant)).collect()
 }
 
-/// What an op takes besides, in one of its forms.
-fn other(role: Role, dtype: Dtype, n: usize, variant: usize) -> Value {
+/// What an op takes besides, in one of its forms. Other logits are below the logits, but where those are below 1/2 in the last form.
+fn other(role: Role, dtype: Dtype, logits: &[f64], variant: usize) -> Value {
+    let n = logits.len();
     match role {
         Role::Class => Value::Index([0, n.saturating_sub(1), n / 2][variant % VARIANTS]),
         Role::Smoothing => Value::Number(dtype.round([0.0, 0.125, 1.0][variant % VARIANTS])),
@@ -104,7 +105,11 @@ fn other(role: Role, dtype: Dtype, n: usize, variant: usize) -> Value {
             distribution::settle(dtype, &mut masses);
             Value::from(masses)
         }
-        Role::Logits | Role::Direction => {
+        Role::Logits => {
+            let value = |&z: &f64| [dtype.round(z - 1.0), dtype.round(z - 20.0), 0.5][variant % VARIANTS];
+            Value::from(logits.iter().map(value).collect::<Vec<f64>>())
+        }
+        Role::Direction => {
             let value = |j: usize| match variant % VARIANTS {
                 0 => ((j * 5 + 2) % 7) as f64 - 3.0,
                 1 => 1.0,
@@ -170,7 +175,7 @@ pub(super) fn lengths(op: Op, dtype: Dtype) -> Vec<Case> {
         [masked, (0..n).map(|i| i as f64).collect(), spiked]
     };
     let case = |row: Vec<f64>| {
-        let others = others(op, dtype, row.len(), 0);
+        let others = others(op, dtype, &row, 0);
         Case::new(op, dtype, row.iter().map(|&z| dtype.round(z)).collect::<Vec<f64>>(), others).ok()
     };
     if op.is_elementwise() { Vec::new() } else { (1..=LONGEST).flat_map(row).filter_map(case).collect() }

@@ -214,7 +214,9 @@ impl Fit<'_> {
         let (op, dtype) = (self.case.op(), self.case.dtype());
         let format = dtype.format();
         let is_wrong = |number: f64| {
-            let case = Case::new(op, dtype, row(number), others(op, dtype, row(number).len(), 0)).ok()?;
+            let logits = row(number);
+            let others = others(op, dtype, &logits, 0);
+            let case = Case::new(op, dtype, logits, others).ok()?;
             if !accepts(kernel, &case) {
                 return None;
             }

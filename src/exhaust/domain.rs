@@ -125,8 +125,8 @@ impl Space {
         }
         if let Some(input) = op.others().iter().find(|input| !is_settled(input.role)) {
             return refuse(&format!(
-                "{op} takes a {}, of which there are too many to go through; choose an op of logits alone, or of logits and a target",
-                input.name.replace('_', " ")
+                "{op} takes {}, of which there are too many to go through; choose an op of logits alone, or of logits and a target",
+                input.in_words()
             ));
         }
         match (domain, op.is_elementwise()) {
@@ -274,8 +274,8 @@ impl Space {
 /// Whether an input besides the logits has few values, all of which are gone through, or one that is fixed.
 fn is_settled(role: Role) -> bool {
     match role {
-        Role::Logits | Role::Class | Role::Smoothing => true,
-        Role::Direction | Role::Label | Role::Distribution => false,
+        Role::Class | Role::Smoothing => true,
+        Role::Logits | Role::Direction | Role::Label | Role::Distribution => false,
     }
 }
 

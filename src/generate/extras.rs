@@ -1,9 +1,9 @@
-//! What an op takes besides the logits, in families of its own: targets, label smoothings, labels, directions (cotangents and tangents),
-//! and distributions. One registry each; a family of logits may prefer an entry. And the row as an op with a domain takes it.
+//! What an op takes besides the logits, in families of its own: targets, label smoothings, labels, other logits, directions (cotangents and
+//! tangents), and distributions. One registry each; a family of logits may prefer an entry. And the row as an op with a domain takes it.
 
 use super::draw::Draw;
 use super::families::finite_value;
-use super::solve::{Edge, SolvedSoftmax, absorption_gap, edges, sigmoid};
+use super::solve::{Edge, SolvedSoftmax, absorption_gap, edges, less_one, rest_of_one, sigmoid};
 use crate::case::{Value, distribution, largest_direction, widest_direction};
 use crate::dtype::{Dtype, Format, ldexp};
 use crate::op::definition::Cancels;
@@ -88,6 +88,36 @@ static LABELS: [(&str, Labels); 8] = [
     ("mixed", mixed_labels),
 ];
 
+/// Makes another logit for each logit; what is no number of the dtype is rounded to one.
+type OtherLogits = fn(&mut OthersContext) -> Vec<f64>;
+
+static OTHER_LOGITS: [(&str, OtherLogits); 9] = [
+    ("equal", |c| c.logits.to_vec()),
+    ("within_ulps", |c| {
+        let format = c.format;
+        beside(c, |draw, x| format.step(x, draw.between(-3, 3)))
+    }),
+    ("near", |c| {
+        let least = -2 * c.format.precision as i32;
+        beside(c, |draw, x| x - draw.sign() * draw.log_uniform(least, 1))
+    }),
+    ("at_thresholds", at_thresholds),
+    ("zeros", |c| each(c, |draw| draw.choose(&[0.0, -0.0]))),
+    ("far", |c| {
+        let (least, most) = (c.format.least_exponent(), c.format.emax);
+        each(c, |draw| draw.sign() * draw.log_uniform(least, most))
+    }),
+    ("permuted", |c| {
+        let mut values = c.logits.to_vec();
+        c.draw.shuffle(&mut values);
+        values
+    }),
+    ("infinite", |c| {
+        beside(c, |draw, x| draw.choose(&[f64::NEG_INFINITY, f64::NEG_INFINITY, f64::INFINITY, x, -x, f64::NAN]))
+    }),
+    ("matching", matching_logits),
+];
+
 static DISTRIBUTIONS: [(&str, Masses); 11] = [
     ("one_hot_max", |c, classes| one_hot_at(c, best_of(c.logits, classes, |a, b| a > b))),
     ("one_hot_min", |c, classes| one_hot_at(c, best_of(c.logits, classes, |a, b| a < b))),
@@ -141,8 +171,11 @@ pub(super) fn others(
             Some(labels.map(|label| if label.is_nan() { 0.0 } else { label }).collect::<Vec<f64>>().into())
         }
         Role::Distribution => Some(pick_distribution(&mut c, family).into()),
-        // A second row is drawn as the first is, by a family: no op has one yet.
-        Role::Logits => None,
+        Role::Logits => {
+            let (_, make) = OTHER_LOGITS[c.draw.index(OTHER_LOGITS.len())];
+            let others = make(&mut c);
+            Some(below_where_it_has_to_be(&mut c, others).into())
+        }
     };
     op.others().iter().map(|input| value(input.role)).collect()
 }
@@ -505,6 +538,52 @@ fn matching_labels(c: &mut OthersContext) -> Vec<f64> {
     let solved = |(j, &z): (usize, &f64)| if j < MOST { sigmoid(z) } else { 0.5 };
     let labels: Vec<f64> = c.logits.iter().enumerate().map(solved).collect();
     labels.into_iter().map(|p| format.step(dtype.round(p), c.draw.between(-2, 2))).collect()
+}
+
+/// For each logit another one made from it.
+fn beside(c: &mut OthersContext, mut other: impl FnMut(&mut Draw, f64) -> f64) -> Vec<f64> {
+    c.logits.iter().map(|&x| other(c.draw, x)).collect()
+}
+
+/// At distances where the functions of the difference change their way: those of an op with a cut, log 2 and its neighbours, those of exp.
+fn at_thresholds(c: &mut OthersContext) -> Vec<f64> {
+    const OF_ONE_LESS: &[f64] = &[0.5, std::f64::consts::LN_2, 1.0, 2.0];
+    let cuts = c.op.cuts();
+    let thresholds = Thresholds::of(c.dtype, if cuts.is_empty() { OF_ONE_LESS } else { cuts });
+    beside(c, |draw, x| x - thresholds.draw(draw))
+}
+
+/// Where the logarithm of the sum, or of the difference, is 0 within some ulps: all its digits cancel.
+fn matching_logits(c: &mut OthersContext) -> Vec<f64> {
+    /// So many are solved for.
+    const MOST: usize = 24;
+    let (dtype, format, descends) = (c.dtype, c.format, descends(c.op));
+    let solved = |(j, &x): (usize, &f64)| match descends {
+        _ if j >= MOST => 0.0,
+        true => less_one(x),
+        false => rest_of_one(x),
+    };
+    let others: Vec<f64> = c.logits.iter().enumerate().map(solved).collect();
+    others.into_iter().map(|y| format.step(dtype.round(y), c.draw.between(-2, 2))).collect()
+}
+
+fn descends(op: Op) -> bool {
+    matches!(&op.facts().kind, Kind::Elements(facts) if facts.descends)
+}
+
+/// The other logits as numbers of the dtype; of an op that has a value only where they are not above the logits, nearly all mirrored to
+/// below.
+fn below_where_it_has_to_be(c: &mut OthersContext, others: Vec<f64>) -> Vec<f64> {
+    let descends = descends(c.op);
+    let placed = |(&x, y): (&f64, f64)| {
+        let y = c.dtype.round(y);
+        match descends && y > x && !c.draw.chance(OUTSIDE) {
+            // Twice the logit less the other may leave the range, in the direction that is wanted.
+            true => c.dtype.round(x - (y - x)).min(x),
+            false => y,
+        }
+    };
+    c.logits.iter().zip(others).map(placed).collect()
 }
 
 /// All kinds beside each other.

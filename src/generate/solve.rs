@@ -21,6 +21,16 @@ pub(super) fn sigmoid(z: f64) -> f64 {
     (1u32 / (Float::with_val(BITS, -z).exp() + 1u32)).to_f64()
 }
 
+/// The `y` with `exp(x) + exp(y) = 1`, rounded once: -inf of 0. 0 where there is none.
+pub(super) fn rest_of_one(x: f64) -> f64 {
+    if x <= 0.0 { (-Float::with_val(BITS, x).exp_m1()).ln().to_f64() } else { 0.0 }
+}
+
+/// The `y` with `exp(x) - exp(y) = 1`, rounded once: -inf of 0. 0 where there is none, and where it is x to all bits.
+pub(super) fn less_one(x: f64) -> f64 {
+    if (0.0..1024.0).contains(&x) { Float::with_val(BITS, x).exp_m1().ln().to_f64() } else { 0.0 }
+}
+
 /// `sum exp(z_i)`, not rounded to f64: the residual `1 - sum` is what the generator is after.
 pub(super) fn sum_of_exp(values: &[f64]) -> Float {
     let mut sum = Float::new(BITS);

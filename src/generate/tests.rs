@@ -879,6 +879,52 @@ fn labels_reach_their_regimes() {
     }
 }
 
+/// Other logits reach what the logarithm of a sum or a difference has: equal logits, neighbours, small and large gaps, the gaps at which
+/// functions change their way, infinities on either side and on both, and results near 0. Few of those that are to be subtracted are above.
+#[test]
+fn other_logits_reach_their_regimes() {
+    for (op, dtype) in [Op::LOGADDEXP, Op::LOGSUBEXP].into_iter().flat_map(|op| Dtype::ALL.map(|dtype| (op, dtype))) {
+        let (format, descends) = (dtype.format(), op == Op::LOGSUBEXP);
+        let gap = absorption_gap(dtype.accumulator().format());
+        let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
+        let (mut finite, mut above) = (0, 0);
+        for &family in Family::all().iter().filter(|family| !family.is_slow()) {
+            for index in 0..100 {
+                let logits: Arc<[f64]> = row(family, dtype, SEED, index, 60).into();
+                let case = case(op, dtype, family.name(), SEED, index, logits, None).unwrap().unwrap();
+                for crate::op::inputs::Element { logit: x, other: y } in case.elements() {
+                    let mut note = |what, holds: bool| *seen.entry(what).or_default() += usize::from(holds);
+                    let is_finite = x.is_finite() && y.is_finite();
+                    let apart = (x - y).abs();
+                    (finite, above) = (finite + usize::from(is_finite), above + usize::from(is_finite && y > x));
+                    note("equal", is_finite && x == y);
+                    note("neighbours", is_finite && format.ordinal(x).abs_diff(format.ordinal(y)) == 1);
+                    note("near", is_finite && apart > 0.0 && apart < 1e-3 * x.abs().max(1.0));
+                    note("about log 2", (0.5..1.0).contains(&apart));
+                    note("some apart", (2.0..10.0).contains(&apart));
+                    note("where the exponential is absorbed", (gap - 1.0..gap + 1.0).contains(&apart));
+                    note("far apart", is_finite && apart > 100.0);
+                    note("a huge other", y.is_finite() && y.abs() > format.largest() / 8.0);
+                    note("a subnormal other", y != 0.0 && y.abs() < format.least_normal());
+                    note("0", y == 0.0 && x.is_finite() && x != 0.0);
+                    note("both -inf", x == f64::NEG_INFINITY && y == x);
+                    note("both +inf", x == f64::INFINITY && y == x);
+                    note("-inf beside a number", x.is_finite() && y == f64::NEG_INFINITY);
+                    note("+inf beside a number", x.is_finite() && y == f64::INFINITY);
+                    note("NaN beside a number", x.is_finite() && y.is_nan());
+                    note("below", is_finite && y < x);
+                    note("above", is_finite && y > x);
+                    let size = if descends { x.exp() - y.exp() } else { x.exp() + y.exp() };
+                    let spacing = format.unit_roundoff() * x.abs().max(y.abs()).max(1.0);
+                    note("a result near 0", x.abs() > 0.01 && x.abs() < 5.0 && (size - 1.0).abs() < 16.0 * spacing);
+                }
+            }
+        }
+        assert!(seen.len() == 18 && seen.values().all(|&count| count >= 25), "{op} {dtype}: {seen:?}");
+        assert!(!descends || above * 10 < finite, "{dtype}: {above} of {finite} are above");
+    }
+}
+
 /// Elements of a kind: what they are, and how to see it.
 type Stretch = (String, Holds);
 type Holds = Box<dyn Fn(f64) -> bool>;

@@ -50,14 +50,14 @@
 
 use super::error::RESOLUTION;
 use crate::case::Case;
-use crate::dtype::{Dtype, Format, ldexp, two_difference};
+use crate::dtype::{Dtype, Format, ldexp};
 use crate::fenv::Standard;
 use crate::kernel::{Claims, Online};
 use crate::magnitude::{Magnitude, Size, inflation};
 use crate::op::definition::{ElementDefinition, RowDefinition, Sum};
 use crate::op::inputs::Element;
 use crate::op::signature::Role;
-use crate::op::terms::{Addition, ElementTerms, OverflowTerms, RowTerms, argument_error};
+use crate::op::terms::{Addition, ElementTerms, Known, OverflowTerms, RowTerms, argument_error, difference_error};
 use crate::op::{Kind, RowFacts, Visitor};
 use crate::oracle::{Due, NearCase, Rounded, Truth};
 use std::cell::OnceCell;
@@ -123,7 +123,7 @@ impl Bounds {
             Kind::Row(facts) => Self::of_row(case, truth, claims, facts),
             Kind::Elements(facts) => {
                 let format = case.output_format();
-                let size = |j: usize| value(truth, j).map(|value| value.magnitude(format));
+                let size = |j: usize| value(truth, j).map(|value| (value.magnitude(format), value.rounded));
                 of_elements(case, claims, &truth.anatomy.weights, &size, facts.has_tight, facts.error)
             }
         }
@@ -205,20 +205,21 @@ impl Visitor for OfNear<'_> {
     }
 
     fn elements<D: ElementDefinition>(self) -> Bounds<f64> {
-        let size = |j: usize| self.size(j);
+        let size = |j: usize| self.size(j).map(|size| (size, self.near.outputs[j].value()));
         of_elements(self.case, self.claims, &self.near.row.weights, &size, D::HAS_TIGHT, D::error::<f64>)
     }
 }
 
 /// Every element has the same bound whatever the row; that of the textbook is the tight one, but for the ops that have a tight one.
-/// `weights` are upper bounds of `exp(-|z|)`, and `size` tells the size of an output, none where there is no finite value.
+/// `weights` are upper bounds of the exponentials that they need, and `known` tells the size of an output and the output, none where there
+/// is no finite value.
 fn of_elements<S: Size>(
     case: &Case,
     claims: &Claims,
     weights: &[S],
-    size: &impl Fn(usize) -> Option<S>,
+    known: &impl Fn(usize) -> Option<(S, f64)>,
     has_tight: bool,
-    error: impl Fn(&ElementTerms<S>, Element, S, S) -> S,
+    error: impl Fn(&ElementTerms<S>, Element, Known<S>) -> S,
 ) -> Bounds<S> {
     let accumulator = claims.accumulator(case.dtype()).format();
     let u = accumulator.unit_roundoff();
@@ -238,13 +239,13 @@ fn of_elements<S: Size>(
     };
     let finish = Finish::new(case, 1.0 + 4.0 * (11.0 * u), 8);
     let bounds = |terms: &ElementTerms<S>| -> Vec<S> {
-        let bound = |(j, element): (usize, Element)| match size(j) {
-            Some(size) if element.is_finite() => {
-                finish.bound(size, |size| error(terms, element, weights[j], size))
+        let bound = |(j, element): (usize, Element)| match known(j) {
+            Some((size, value)) if element.is_finite() => {
+                finish.bound(size, |size| error(terms, element, Known { weight: weights[j], size, value }))
             }
             None if may_be_flushed_into(case, element, terms.flushed) => S::INFINITY,
             // What an infinite element leaves of the other input is a number, or one rounding away, but for what is flushed of it.
-            Some(size) if case.other_row().is_some() => {
+            Some((size, _)) if case.other_row().is_some() => {
                 let rounding = if terms.accumulator == case.output_format() { S::ZERO } else { S::of(terms.u) * size };
                 finish.bound(size, |_| rounding + terms.flushed + terms.flushed)
             }
@@ -257,13 +258,14 @@ fn of_elements<S: Size>(
     Bounds { tight: Some(tight), half_digits: None, textbook, overflow_is_forgiven: false, sum: 0.0 }
 }
 
-/// Whether an element without a finite value is so near to one that has it that it may be flushed there: a logit to 0, or a label beside
-/// an infinite logit.
+/// Whether an element without a finite value is so near to one that has it that it may be flushed there: a logit to 0, a label beside an
+/// infinite logit, or a logit to the other one.
 fn may_be_flushed_into<S: Size>(case: &Case, element: Element, flushed: S) -> bool {
     let Element { logit, other } = element;
     let (distance, reach) = match case.op().other_row().map(|input| input.role) {
         None => (logit, flushed),
         Some(Role::Label) => (other, flushed),
+        Some(Role::Logits) => (logit - other, flushed + flushed),
         Some(_) => return false,
     };
     distance != 0.0 && distance.is_finite() && S::of(distance) < reach
@@ -405,7 +407,7 @@ impl<'a, S: Size> RowErrors<'a, S> {
         let eta = least(claims, accumulator);
         let logits = case.logits();
         let rho: Vec<f64> = if is_ordinary {
-            logits.iter().map(|&z| shift_error(z, max, accumulator)).collect()
+            logits.iter().map(|&z| difference_error(z, max, accumulator)).collect()
         } else {
             vec![0.0; logits.len()]
         };
@@ -573,16 +575,6 @@ impl<'a, S: Size> RowErrors<'a, S> {
         };
         (0..case.op().outputs(n)).map(bound).collect()
     }
-}
-
-/// `|fl(z - max) - (z - max)|` in the accumulator; 0 where that overflows.
-#[inline]
-fn shift_error(z: f64, max: f64, accumulator: Format) -> f64 {
-    let (high, low) = two_difference(z, max);
-    // Where the difference is a tie, either neighbour is as far.
-    let rounded =
-        if accumulator == Dtype::F32.format() { f64::from(high as f32) } else { accumulator.round(high, low) };
-    if rounded.is_finite() { ((high - rounded) + low).abs() } else { 0.0 }
 }
 
 /// The finite value that is due, if there is one.

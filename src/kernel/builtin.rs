@@ -177,7 +177,7 @@ impl Kernel for Builtin {
 
 /// Every built-in kernel: unstable ones, correct ones, planted defects by group.
 pub fn all() -> &'static [Builtin] {
-    static ALL: [Builtin; 116] = [
+    static ALL: [Builtin; 118] = [
         Builtin::of::<unstable::Naive>(),
         Builtin::of::<unstable::Unfused>(),
         Builtin::of::<unstable::DivisionFree>(),
@@ -294,6 +294,8 @@ pub fn all() -> &'static [Builtin] {
         Builtin::of_elements::<elements::SigmoidFromHalf>(),
         Builtin::of::<defects::losses::SoftLabelsTimesLogZero>(),
         Builtin::of::<defects::losses::LogProbabilityClipped>(),
+        Builtin::of_elements::<elements::LogAddExpUnguarded>(),
+        Builtin::of_elements::<elements::LogSubExpOneBranch>(),
     ];
     &ALL
 }

@@ -1,7 +1,7 @@
 //! A Rust closure as a kernel: `|logits: &[f32], out: &mut [f32]|` for softmax, log-softmax, log-sum-exp and elementwise ops,
-//! `|logits, target, label_smoothing, out|` for cross-entropy and its gradient, `|logits, direction, out|` for the products,
-//! `|logits, distribution, out|` for soft cross-entropy and its gradient. `out` may be of another type than what is read, as the dtypes of
-//! two formats have it: `|logits: &[bf16], out: &mut [f32]|`.
+//! `|logits, target, label_smoothing, out|` for cross-entropy and its gradient, `|logits, other, out|` for the ops that take another row: a
+//! cotangent or tangent, a distribution, labels, other logits. `out` may be of another type than what is read, as the dtypes of two formats
+//! have it: `|logits: &[bf16], out: &mut [f32]|`.
 
 use super::{Claims, Element, Fault, Kernel, Outcome};
 use crate::case::Case;

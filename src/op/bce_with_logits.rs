@@ -6,7 +6,7 @@ use super::definition::{Definition, ElementDefinition};
 use super::inputs::Element;
 use super::signature::{Input, Outputs};
 use super::softplus;
-use super::terms::ElementTerms;
+use super::terms::{ElementTerms, Known};
 use super::tier::ElementTier;
 use crate::magnitude::Size;
 
@@ -30,6 +30,7 @@ impl ElementDefinition for BceWithLogits {
     const DOMAIN: (f64, f64) = (f64::NEG_INFINITY, f64::INFINITY);
     const CUTS: &'static [f64] = softplus::CUTS;
     const HAS_TIGHT: bool = true;
+    const DESCENDS: bool = false;
 
     fn has_value(Element { logit: z, .. }: Element) -> bool {
         !z.is_nan()
@@ -53,13 +54,18 @@ impl ElementDefinition for BceWithLogits {
         t.beside(line, rest, 1.0)
     }
 
+    fn difference(Element { logit: z, .. }: Element) -> (f64, f64) {
+        (-z.abs(), 0.0)
+    }
+
     /// The textbook is `max(z, 0) - z t + log1p(exp(-|z|))`. Its product errs by `rho_t = |fl(z t) - z t|`, which may be much more than the
     /// line `z (1 - t)` has digits; the difference and the sum by `u` of what they are: `rho_t + 2 u line + u |y|`, and the logarithm. The
     /// tight bound is that of `z (1 - t)` and `-z t` as they are written: `3 u line + u |y|`.
     ///
     /// Where subnormal numbers are flushed, a label that is read as 0 is worth `|z|` times as much, and product, difference and sum an eta
     /// each.
-    fn error<S: Size>(t: &ElementTerms<S>, Element { logit: z, other: label }: Element, weight: S, size: S) -> S {
+    fn error<S: Size>(t: &ElementTerms<S>, Element { logit: z, other: label }: Element, known: Known<S>) -> S {
+        let Known { weight, size, .. } = known;
         let line = S::of(z) * S::of(if z > 0.0 { 1.0 - label } else { label });
         let of_line = if t.is_tight {
             S::of(3.0 * t.u) * line
@@ -67,6 +73,6 @@ impl ElementDefinition for BceWithLogits {
             S::of(t.product_error(z, label)) + S::of(2.0 * t.u) * line
         };
         let flushed = t.flushed * (S::of(z) + S::of(3.0));
-        of_line + S::of(t.u) * size + t.log1p_error(z.abs(), weight) + flushed
+        of_line + S::of(t.u) * size + t.log1p_error(z.abs(), weight, 0.0) + flushed
     }
 }

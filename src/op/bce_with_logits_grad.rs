@@ -4,7 +4,7 @@ use super::definition::{Definition, ElementDefinition};
 use super::inputs::Element;
 use super::sigmoid;
 use super::signature::{Input, Outputs};
-use super::terms::ElementTerms;
+use super::terms::{ElementTerms, Known};
 use super::tier::ElementTier;
 use crate::magnitude::Size;
 
@@ -23,6 +23,7 @@ impl ElementDefinition for BceWithLogitsGrad {
     const DOMAIN: (f64, f64) = (f64::NEG_INFINITY, f64::INFINITY);
     const CUTS: &'static [f64] = sigmoid::CUTS;
     const HAS_TIGHT: bool = true;
+    const DESCENDS: bool = false;
 
     fn has_value(Element { logit: z, .. }: Element) -> bool {
         !z.is_nan()
@@ -38,9 +39,14 @@ impl ElementDefinition for BceWithLogitsGrad {
         t.beside(t.minus(&t.rational(base), &t.rational(label)), rest, sign)
     }
 
+    fn difference(Element { logit: z, .. }: Element) -> (f64, f64) {
+        (-z.abs(), 0.0)
+    }
+
     /// The error `A` of the sigmoid, and the rounding of the difference. Where subnormal numbers are flushed, so may be the label, and the
     /// difference.
-    fn error<S: Size>(t: &ElementTerms<S>, Element { logit: z, .. }: Element, weight: S, size: S) -> S {
+    fn error<S: Size>(t: &ElementTerms<S>, Element { logit: z, .. }: Element, known: Known<S>) -> S {
+        let Known { weight, size, .. } = known;
         t.sigmoid_error(z, weight, sigmoid::bound(z, weight)) + S::of(t.u) * size + t.flushed + t.flushed
     }
 }

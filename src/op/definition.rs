@@ -6,7 +6,7 @@
 
 use super::inputs::{Element, Inputs};
 use super::signature::{Input, Outputs};
-use super::terms::{ElementTerms, OverflowTerms, RowTerms};
+use super::terms::{ElementTerms, Known, OverflowTerms, RowTerms};
 use super::tier::{ElementTier, RowTier};
 use crate::magnitude::Size;
 
@@ -77,6 +77,9 @@ pub(crate) trait ElementDefinition: Definition {
     /// Whether the tight bound is another than that of the textbook.
     const HAS_TIGHT: bool;
 
+    /// Whether the other row is one of logits that has to be below the row, so that inputs are drawn there.
+    const DESCENDS: bool;
+
     /// Whether a number or an infinity is due of an element; NaN is due where not.
     fn has_value(element: Element) -> bool;
 
@@ -86,9 +89,11 @@ pub(crate) trait ElementDefinition: Definition {
     /// The output of an element that has a value.
     fn output<T: ElementTier>(tier: &T, element: Element) -> T::Number;
 
-    /// The error of the textbook algorithm, as [`RowDefinition::error`]; the element is finite, and `weight` is an upper bound of
-    /// `exp(-|z|)`.
-    fn error<S: Size>(terms: &ElementTerms<S>, element: Element, weight: S, size: S) -> S;
+    /// The exponential that the bound needs is that of the first number less the second, which is not smaller.
+    fn difference(element: Element) -> (f64, f64);
+
+    /// The error of the textbook algorithm, as [`RowDefinition::error`], of an element that is finite and has a finite value.
+    fn error<S: Size>(terms: &ElementTerms<S>, element: Element, known: Known<S>) -> S;
 }
 
 /// What a common shift of the logits does.

@@ -4,7 +4,7 @@ use super::definition::{Definition, ElementDefinition};
 use super::inputs::Element;
 use super::signature::{Input, Outputs};
 use super::softplus;
-use super::terms::ElementTerms;
+use super::terms::{ElementTerms, Known};
 use super::tier::ElementTier;
 use crate::magnitude::Size;
 
@@ -23,6 +23,7 @@ impl ElementDefinition for LogSigmoid {
     const DOMAIN: (f64, f64) = (f64::NEG_INFINITY, f64::INFINITY);
     const CUTS: &'static [f64] = softplus::CUTS;
     const HAS_TIGHT: bool = false;
+    const DESCENDS: bool = false;
 
     fn has_value(Element { logit: z, .. }: Element) -> bool {
         !z.is_nan()
@@ -37,8 +38,13 @@ impl ElementDefinition for LogSigmoid {
         if z < 0.0 { t.beside_number(z, rest, -1.0) } else { rest }
     }
 
+    fn difference(Element { logit: z, .. }: Element) -> (f64, f64) {
+        (-z.abs(), 0.0)
+    }
+
     /// `min(z, 0) - log1p(exp(-|z|))`: that of softplus at `-z`.
-    fn error<S: Size>(t: &ElementTerms<S>, Element { logit: z, .. }: Element, weight: S, size: S) -> S {
-        S::of(t.u) * size + t.log1p_error(z.abs(), weight)
+    fn error<S: Size>(t: &ElementTerms<S>, Element { logit: z, .. }: Element, known: Known<S>) -> S {
+        let Known { weight, size, .. } = known;
+        S::of(t.u) * size + t.log1p_error(z.abs(), weight, 0.0)
     }
 }

@@ -4,7 +4,7 @@ use super::definition::{Definition, ElementDefinition};
 use super::inputs::Element;
 use super::sigmoid;
 use super::signature::{Input, Outputs};
-use super::terms::ElementTerms;
+use super::terms::{ElementTerms, Known};
 use super::tier::ElementTier;
 use crate::magnitude::Size;
 
@@ -23,6 +23,7 @@ impl ElementDefinition for LogSigmoidVjp {
     const DOMAIN: (f64, f64) = (f64::NEG_INFINITY, f64::INFINITY);
     const CUTS: &'static [f64] = sigmoid::CUTS;
     const HAS_TIGHT: bool = true;
+    const DESCENDS: bool = false;
 
     fn has_value(Element { logit: z, .. }: Element) -> bool {
         !z.is_nan()
@@ -45,8 +46,13 @@ impl ElementDefinition for LogSigmoidVjp {
         }
     }
 
+    fn difference(Element { logit: z, .. }: Element) -> (f64, f64) {
+        (-z.abs(), 0.0)
+    }
+
     /// The error of the sigmoid at `-z`, and the product's: `|g| A(-z) + u |y| + eta`.
-    fn error<S: Size>(t: &ElementTerms<S>, Element { logit: z, other: g }: Element, weight: S, size: S) -> S {
+    fn error<S: Size>(t: &ElementTerms<S>, Element { logit: z, other: g }: Element, known: Known<S>) -> S {
+        let Known { weight, size, .. } = known;
         S::of(g) * t.sigmoid_error(-z, weight, sigmoid::bound(-z, weight)) + S::of(t.u) * size + t.eta
     }
 }

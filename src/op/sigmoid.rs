@@ -3,7 +3,7 @@
 use super::definition::{Definition, ElementDefinition};
 use super::inputs::Element;
 use super::signature::{Input, Outputs};
-use super::terms::ElementTerms;
+use super::terms::{ElementTerms, Known};
 use super::tier::ElementTier;
 use crate::magnitude::Size;
 
@@ -47,6 +47,7 @@ impl ElementDefinition for Sigmoid {
     const DOMAIN: (f64, f64) = (f64::NEG_INFINITY, f64::INFINITY);
     const CUTS: &'static [f64] = CUTS;
     const HAS_TIGHT: bool = true;
+    const DESCENDS: bool = false;
 
     fn has_value(Element { logit: z, .. }: Element) -> bool {
         !z.is_nan()
@@ -61,8 +62,13 @@ impl ElementDefinition for Sigmoid {
         t.beside_number(base, rest, sign)
     }
 
+    fn difference(Element { logit: z, .. }: Element) -> (f64, f64) {
+        (-z.abs(), 0.0)
+    }
+
     /// `A`, as of a probability of two: see [`ElementTerms::sigmoid_error`].
-    fn error<S: Size>(t: &ElementTerms<S>, Element { logit: z, .. }: Element, weight: S, size: S) -> S {
+    fn error<S: Size>(t: &ElementTerms<S>, Element { logit: z, .. }: Element, known: Known<S>) -> S {
+        let Known { weight, size, .. } = known;
         t.sigmoid_error(z, weight, size)
     }
 }

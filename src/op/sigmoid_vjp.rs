@@ -4,7 +4,7 @@ use super::definition::{Definition, ElementDefinition};
 use super::inputs::Element;
 use super::sigmoid;
 use super::signature::{Input, Outputs};
-use super::terms::ElementTerms;
+use super::terms::{ElementTerms, Known};
 use super::tier::ElementTier;
 use crate::magnitude::Size;
 
@@ -25,6 +25,7 @@ impl ElementDefinition for SigmoidVjp {
     const CUTS: &'static [f64] =
         &[2.5, 3.0, 5.0, 8.0, 9.0, 10.0, 15.0, 16.7, 18.0, 20.0, 30.0, 36.8, 40.0, 44.3, 50.0, 88.0, 100.0];
     const HAS_TIGHT: bool = true;
+    const DESCENDS: bool = false;
 
     fn has_value(Element { logit: z, .. }: Element) -> bool {
         !z.is_nan()
@@ -46,10 +47,15 @@ impl ElementDefinition for SigmoidVjp {
         t.exact(g) * (t.tail(distance) * t.reciprocal(total))
     }
 
+    fn difference(Element { logit: z, .. }: Element) -> (f64, f64) {
+        (-z.abs(), 0.0)
+    }
+
     /// The textbook is `g p (1 - p)`: the error `A` of p in both factors, three products and a difference, `|g| A + 4 u |y|`. The tight
     /// bound is that of `g w / S^2`, with `w = exp(-|z|)` and `S = 1 + w`: `|y| (c_e u + 2 (w / S) c_e u + 6 u)`. An underflow is worth
     /// `|g| eta` before the product with g, and `eta` after it.
-    fn error<S: Size>(t: &ElementTerms<S>, Element { logit: z, other: g }: Element, weight: S, size: S) -> S {
+    fn error<S: Size>(t: &ElementTerms<S>, Element { logit: z, other: g }: Element, known: Known<S>) -> S {
+        let Known { weight, size, .. } = known;
         let underflow = t.eta * (S::of(1.0) + S::of(g));
         if t.is_tight {
             let (w, exp_error) = (weight.to_f64(), t.exp_error(z.abs()));

@@ -14,7 +14,7 @@ pub struct Input {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Role {
-    /// The row, any values of the dtype: n of them.
+    /// The row, or another one of logits: any values of the dtype, n of them.
     Logits,
     /// A true class: an index into the row, so the row has one logit at least.
     Class,
@@ -89,6 +89,8 @@ impl Input {
     /// The masses that a target gives the classes: soft labels.
     pub const DISTRIBUTION: Input = Input { name: "distribution", role: Role::Distribution };
 
+    /// The logits of the second number of each pair.
+    pub const OTHER_LOGITS: Input = Input { name: "other_logits", role: Role::Logits };
     /// How likely each element is to be of the class: 0, 1, or a number between.
     pub const LABEL: Input = Input { name: "label", role: Role::Label };
 

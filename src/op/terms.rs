@@ -2,7 +2,7 @@
 //! the terms.
 
 use super::inputs::Inputs;
-use crate::dtype::Format;
+use crate::dtype::{Dtype, Format, two_difference};
 use crate::magnitude::{Magnitude, Size};
 use std::cell::OnceCell;
 
@@ -166,7 +166,7 @@ impl<S: Size> RowTerms<'_, S> {
     pub fn direction_sums(&self) -> (S, S) {
         *self.direction_sums.get_or_init(|| {
             let (sum, rest) = self.inputs.direction.iter().fold((0.0, 0.0), |(sum, rest), &g| {
-                let (sum, error) = crate::dtype::two_difference(sum, -g);
+                let (sum, error) = two_difference(sum, -g);
                 (sum, rest + error)
             });
             let size = self.sum_over(&|i| self.direction(i));
@@ -185,6 +185,30 @@ pub(crate) struct OverflowTerms<'a> {
     pub h: f64,
     /// The unit roundoff of the accumulator.
     pub u: f64,
+}
+
+/// `|fl(a - b) - (a - b)|` in the accumulator; 0 where that overflows.
+#[inline]
+pub(crate) fn difference_error(a: f64, b: f64, accumulator: Format) -> f64 {
+    let (high, low) = two_difference(a, b);
+    // Where the difference is a tie, either neighbour is as far.
+    let rounded =
+        if accumulator == Dtype::F32.format() { f64::from(high as f32) } else { accumulator.round(high, low) };
+    if rounded.is_finite() { ((high - rounded) + low).abs() } else { 0.0 }
+}
+
+/// A distance from 0 at which the exponential is below the least number of every dtype, and beyond the largest.
+const FARTHEST: f64 = 2048.0;
+
+/// What is known of an element that has a finite value.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Known<S> {
+    /// An upper bound of the exponential of its [`ElementDefinition::difference`](super::definition::ElementDefinition::difference).
+    pub weight: S,
+    /// The size of the value.
+    pub size: S,
+    /// The value, to half an ulp of the dtype.
+    pub value: f64,
 }
 
 /// The terms of an element under a kernel's claims.
@@ -221,9 +245,15 @@ impl<S: Size> ElementTerms<S> {
         ((high - self.accumulator.round(high, low)) + low).abs()
     }
 
+    /// `|fl(a - b) - (a - b)|` in the accumulator; 0 where that overflows, as the exponential of it is 0 then.
+    pub fn difference_error(&self, a: f64, b: f64) -> f64 {
+        difference_error(a, b, self.accumulator)
+    }
+
     /// The relative error of `exp` at this distance from 0, on either side: `c_e u`, and what the argument of a power of 2 errs.
+    /// Farther than [`FARTHEST`] the exp is 0 or below eta, which is counted.
     pub fn exp_error(&self, distance: f64) -> f64 {
-        self.exp * self.u + argument_error(self.exp_argument, self.u, distance)
+        self.exp * self.u + argument_error(self.exp_argument, self.u, distance.min(FARTHEST))
     }
 
     /// The absolute error of a sigmoid of this size. With `w = exp(-|z|)`, an upper bound of which is the weight, and `S = 1 + w`:
@@ -248,16 +278,16 @@ impl<S: Size> ElementTerms<S> {
         if self.is_tight { error } else { error + beyond }
     }
 
-    /// The absolute error of `log1p(w)`, `w = exp(-d)`, an upper bound of which is the weight: `c_1p u log1p(w) + (w / S) c_e u + eta`,
-    /// since the derivative of `log(1 + w)` is `1 / S`.
+    /// The absolute error of `log1p(w)`, `w = exp(-d)`, an upper bound of which is the weight, of a d that errs by rho:
+    /// `c_1p u log1p(w) + (w / S) (rho + c_e u) + eta`, since the derivative of `log(1 + w)` is `1 / S`.
     ///
     /// Where subnormal numbers are flushed, an exp that is 0 loses less than eta and has the logarithm 0; one that is not has a logarithm
     /// that may be; and a d that is read as 0 moves the logarithm by half of it, where nothing else is small.
-    pub fn log1p_error(&self, d: f64, weight: S) -> S {
+    pub fn log1p_error(&self, d: f64, weight: S, rho: f64) -> S {
         let w = weight.to_f64();
         // More than log1p(w) / w, by 1 % at most for w <= 1: the derivatives of w (6 + w) / (6 + 4 w) and of log1p(w) differ by
         // 4 w^3 / ((6 + 4 w)^2 (1 + w)).
         let ratio = (6.0 + w) / (6.0 + 4.0 * w);
-        weight * S::of(self.log1p * self.u * ratio + self.exp_error(d) / (1.0 + w)) + self.eta
+        weight * S::of(self.log1p * self.u * ratio + (rho + self.exp_error(d)) / (1.0 + w)) + self.eta
     }
 }

@@ -89,10 +89,10 @@ pub(crate) trait ElementTier {
     fn exact(&self, x: f64) -> Self::Number {
         self.number(self.rational(x))
     }
-    /// `exp(x)`, `x <= 0`.
-    fn exp(&self, x: f64) -> Self::Number;
-    /// `exp(x) - 1`, `x <= 0`.
-    fn expm1(&self, x: f64) -> Self::Number;
+    /// `exp(x - y)`, `x <= y`, not the same infinity twice.
+    fn exp_of_difference(&self, x: f64, y: f64) -> Self::Number;
+    /// `exp(x - y) - 1`, `x <= y`, both finite.
+    fn expm1_of_difference(&self, x: f64, y: f64) -> Self::Number;
     /// `log(x)`, `x >= 0`.
     fn log(&self, x: Self::Number) -> Self::Number;
     /// `log(1 + x)`, `x >= -1`.
@@ -105,6 +105,16 @@ pub(crate) trait ElementTier {
     /// The same beside a number.
     fn beside_number(&self, base: f64, rest: Self::Number, sign: f64) -> Self::Number {
         self.beside(self.rational(base), rest, sign)
+    }
+
+    /// `exp(x)`, `x <= 0`.
+    fn exp(&self, x: f64) -> Self::Number {
+        self.exp_of_difference(x, 0.0)
+    }
+
+    /// `exp(x) - 1`, `x <= 0`.
+    fn expm1(&self, x: f64) -> Self::Number {
+        self.expm1_of_difference(x, 0.0)
     }
 
     /// `exp(x) / (1 + exp(x))`, `x <= 0`: the sigmoid where it is at most 1/2.

@@ -109,7 +109,7 @@ impl Near {
 
     /// The number in one `f64`; it errs by its radius and `U` of itself.
     #[inline]
-    fn value(self) -> f64 {
+    pub fn value(self) -> f64 {
         self.high + self.low
     }
 

@@ -274,15 +274,15 @@ fn enough_bits(dtype: Dtype) -> f64 {
     f64::from(to_least.max(PRECISIONS[0] as i32 + 64))
 }
 
-/// Whether `exp(x)`, `x <= 0`, is so small that it decides nothing about an output of the dtype but its sign.
-pub(super) fn is_beyond_reach(x: f64, dtype: Dtype) -> bool {
-    powers_below(0.0, x) > enough_bits(dtype)
+/// Whether `exp(x - y)`, `x <= y`, is so small that it decides nothing about an output of the dtype but its sign.
+pub(super) fn is_beyond_reach(x: f64, y: f64, dtype: Dtype) -> bool {
+    powers_below(y, x) > enough_bits(dtype)
 }
 
 impl Weight {
-    /// `exp(x)` of an `x <= 0`, for outputs of a dtype.
-    pub fn of_element(x: f64, dtype: Dtype) -> Self {
-        Self::new(0.0, x, enough_bits(dtype))
+    /// `exp(x - y)`, `x <= y`, for outputs of a dtype.
+    pub fn of_difference(x: f64, y: f64, dtype: Dtype) -> Self {
+        Self::new(y, x, enough_bits(dtype))
     }
 
     /// Whether it is so small that no exponential was computed: then it decides nothing at the first precision.
@@ -337,13 +337,13 @@ fn powers_below(max: f64, z: f64) -> f64 {
 }
 
 /// `exp(z - max)` as an interval: of relative width `2^(3 - bits)`, or `(0, 2^-UNREACHABLE)`.
-fn exponential(bits: u32, max: f64, z: f64) -> Interval {
+pub(super) fn exponential(bits: u32, max: f64, z: f64) -> Interval {
     // The difference is kept to 64 bits more, and it is below 2^31 wherever the exponential is in range.
     exponential_of(bits, &(Float::with_val(bits + 64, z) - max))
 }
 
 /// `exp(x)` of an `x <= 0`, likewise.
-pub(super) fn exponential_of(bits: u32, x: &Float) -> Interval {
+fn exponential_of(bits: u32, x: &Float) -> Interval {
     if powers_below(0.0, x.to_f64()) > UNREACHABLE {
         return Interval::positive_below(bits, -(UNREACHABLE as i32));
     }

@@ -41,7 +41,10 @@ const KEPT: [(&str, &str); 6] = [
         "sorted",
         "rising rows, on which a running maximum is raised at every logit: what an online kernel is held to, and what its claims are tried on",
     ),
-    ("signed_zero", "zeros of either sign, which the other families seldom draw: a comparison by bits, or 1 / 0, shows there"),
+    (
+        "signed_zero",
+        "zeros of either sign, which the other families seldom draw: a comparison by bits, or 1 / 0, shows there",
+    ),
     ("ties", "equal logits: the truth is rational there, and narrow sums stall at a known count"),
 ];
 

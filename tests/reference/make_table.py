@@ -377,6 +377,7 @@ OPS = [
     "log1mexp", "sigmoid", "softplus", "log_sigmoid",
     "sigmoid_vjp", "log_sigmoid_vjp", "bce_with_logits", "bce_with_logits_grad",
     "soft_cross_entropy", "soft_cross_entropy_grad",
+    "logaddexp", "logsubexp",
 ]  # fmt: skip
 # Ops whose outputs are a function of one element each (and of its value of another row), by that function.
 ELEMENTWISE = {
@@ -384,11 +385,13 @@ ELEMENTWISE = {
     "softplus": lambda x, _: softplus(x), "log_sigmoid": lambda x, _: log_sigmoid(x),
     "sigmoid_vjp": lambda x, g: sigmoid_vjp(x, g), "log_sigmoid_vjp": lambda x, g: log_sigmoid_vjp(x, g),
     "bce_with_logits": lambda x, t: bce_with_logits(x, t), "bce_with_logits_grad": lambda x, t: bce_with_logits_grad(x, t),
+    "logaddexp": lambda x, y: logaddexp(x, y), "logsubexp": lambda x, y: logsubexp(x, y),
 }  # fmt: skip
 # The other row that some of them take.
 BESIDE = {
     "sigmoid_vjp": "cotangent", "log_sigmoid_vjp": "cotangent",
     "bce_with_logits": "label", "bce_with_logits_grad": "label",
+    "logaddexp": "other_logits", "logsubexp": "other_logits",
 }  # fmt: skip
 TAKES_TARGET = {"cross_entropy", "cross_entropy_grad"}
 SCALAR = {"logsumexp", "cross_entropy", "soft_cross_entropy"}
@@ -408,6 +411,31 @@ def log1mexp(x):
     if x == 0:
         return -INF
     return exact(0) if x == -INF else Logarithm({fmpq(0): fmpq(1), rational(x): fmpq(-1)})
+
+
+def logaddexp(x, y):
+    """log(exp(x) + exp(y)); nothing is added by -inf."""
+    if math.isnan(x) or math.isnan(y):
+        return NAN
+    if INF in (x, y):
+        return INF
+    if -INF in (x, y):
+        rest = max(x, y)
+        return rest if rest == -INF else exact(rational(rest))
+    return Logarithm(collect([(rational(x), fmpq(1)), (rational(y), fmpq(1))]))
+
+
+def logsubexp(x, y):
+    """log(exp(x) - exp(y)), y <= x; nothing is taken by -inf, and infinity less infinity is no number."""
+    if math.isnan(x) or math.isnan(y) or y > x or y == INF:
+        return NAN
+    if x == y:
+        return -INF
+    if x == INF:
+        return INF
+    if y == -INF:
+        return exact(rational(x))
+    return Logarithm({rational(x): fmpq(1), rational(y): fmpq(-1)})
 
 
 def two_logits(x):
@@ -802,7 +830,34 @@ def beside(op, f, r, z):
     """A value of the other row for each element."""
     if BESIDE[op] == "label":
         return [a_label(f, r, x) for x in z]
+    if BESIDE[op] == "other_logits":
+        return [below(op, f, x, another_logit(op, f, r, x)) for x in z]
     return a_direction(f, r, z)
+
+
+def below(op, f, x, y):
+    """A logit to be subtracted is no larger: it is mirrored at the other one."""
+    if op != "logsubexp" or not (math.isfinite(x) and math.isfinite(y) and y > x):
+        return y
+    return clip(f, 2 * x - y) if abs(2 * x - y) < INF else -f.largest
+
+
+def another_logit(op, f, r, x):
+    kind = r.randrange(10)
+    if kind == 0 or not math.isfinite(x):
+        return r.choice([x, x, -INF, INF, 0.0])
+    if kind in (1, 2):
+        return f.step(x, r.choice([0, 1, -1, 2, -3]))
+    if kind == 3:
+        return clip(f, x - 2.0 ** -r.randint(1, 2 * f.p))
+    if kind in (4, 5):
+        return clip(f, x - r.choice([-1, 1]) * r.choice([0.5, math.log(2), 1.0, *THRESHOLDS[f.name]]))
+    if kind == 6:
+        return r.choice([-INF, INF, -x])
+    if kind == 7 and 0 < abs(x) < 700 and (x > 0) == (op == "logsubexp"):
+        # The sum, or the difference, is 1 but for rounding.
+        return f.step(clip(f, math.log(abs(math.expm1(x)))), r.choice([-1, 0, 0, 1]))
+    return f.round(r.gauss(0, 5)) if kind == 8 else log_uniform(f, r)
 
 
 def a_label(f, r, x):
@@ -882,6 +937,11 @@ def traps_beside(op, f, z):
         return None
     if BESIDE[op] == "label":
         return [1.0, 0.0, f.round(0.3), f.step(1.0, -1), 0.5][: len(z)] if z[0] > 0 else [0.0, 1.0, 0.5, f.least, 1.0][: len(z)]
+    if BESIDE[op] == "other_logits":
+        if len(z) == 5:
+            return [0.0, -0.0, 1.0, 1.0, 1.0]
+        others = [0.0, clip(f, z[1] - 1.0), f.step(z[2], -1) if len(z) > 2 else 0.0, -z[-1]][: len(z)]
+        return [below(op, f, x, y) for x, y in zip(z, others)]
     return [f.round(x) for x in [1.0, -3.0, 0.75, f.least, 1e4][: len(z)]]
 
 
@@ -987,6 +1047,8 @@ def traps():
                     yield op, f, z, None, None, traps_beside(op, f, z)
             z = [0.0, -0.0, -INF, INF, NAN]
             yield op, f, z, None, None, traps_beside(op, f, z)
+        for op in ("logaddexp", "logsubexp"):
+            yield op, f, [-INF, -INF, INF, INF, 1.0, 1.0, 1.0, 1.0], None, None, [-INF, 1.0, INF, -INF, INF, -INF, NAN, 2.0]
     yield "cross_entropy", f32, [16777216.0, -1.0], 1, 0.0, None
     yield "log_softmax", f16, [4096.0, -2.0], None, None, None
     yield "log_softmax", f16, [4096.0, 2.0], None, None, None

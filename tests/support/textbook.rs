@@ -108,9 +108,34 @@ impl Textbook {
                 let labels = read(case.others().find_map(row_of).unwrap_or_default());
                 z.iter().zip(labels).map(|(&x, label)| self.logistic(x) - label).collect()
             }
+            Op::LOGADDEXP | Op::LOGSUBEXP => {
+                let others = read(case.others().find_map(row_of).unwrap_or_default());
+                let of = if case.op() == Op::LOGADDEXP { Self::log_of_sum } else { Self::log_of_difference };
+                z.iter().zip(others).map(|(&x, y)| of(self, x, y)).collect()
+            }
             Op::SOFTPLUS => z.iter().map(|&x| self.log_of_one_and(x)).collect(),
             Op::LOG_SIGMOID => z.iter().map(|&x| A::ZERO - self.log_of_one_and(A::ZERO - x)).collect(),
             op => panic!("{op}: write it here"),
+        }
+    }
+
+    /// `log(e^x + e^y)`, from the larger.
+    fn log_of_sum<A: Accumulator>(&self, x: A, y: A) -> A {
+        let (low, high) = if y > x { (x, y) } else { (y, x) };
+        match high == low {
+            // Twice an infinity is no more, and its difference from itself is NaN.
+            true if high.is_infinite() => high,
+            _ => high + (low - high).exp_as(self.exp).ln_1p(),
+        }
+    }
+
+    /// `log(e^x - e^y)`: the logarithm of what is left of 1, above x.
+    fn log_of_difference<A: Accumulator>(&self, x: A, y: A) -> A {
+        let gap = y - x;
+        match y == A::NEG_INFINITY {
+            true => x,
+            false if gap > A::from_f64(-0.75) => (A::ZERO - gap.exp_m1()).ln() + x,
+            false => (A::ZERO - gap.exp_as(self.exp)).ln_1p() + x,
         }
     }
 
@@ -131,7 +156,7 @@ impl Textbook {
             return if is_right { A::ZERO } else { A::ZERO - A::NEG_INFINITY };
         }
         let folded = if positive { A::ZERO - x } else { x };
-        (if positive { x } else { x - x }) - x * label + folded.exp_as(self.exp).ln_1p()
+        (if positive { x } else { A::ZERO }) - x * label + folded.exp_as(self.exp).ln_1p()
     }
 
     /// `log(1 + e^x)`.

@@ -94,7 +94,12 @@ pub fn variants() -> Vec<Variant> {
                 -(t * p.ln() + (1.0 - t) * (1.0 - p).ln())
             }),
         ),
-        of("sigmoid as (1 + tanh(z / 2)) / 2, in f64", "C25", Op::SIGMOID, each(|z: f64| 0.5 * (1.0 + (0.5 * z).tanh()))),
+        of(
+            "sigmoid as (1 + tanh(z / 2)) / 2, in f64",
+            "C25",
+            Op::SIGMOID,
+            each(|z: f64| 0.5 * (1.0 + (0.5 * z).tanh())),
+        ),
         of(
             "the derivative of sigmoid as exp(-z) / (1 + exp(-z))^2, in f64",
             "C26",

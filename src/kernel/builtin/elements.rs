@@ -88,6 +88,19 @@ pub(super) trait Elements {
     fn bce_with_logits_grad<A: Real>(given: Given<A>) -> A {
         Self::sigmoid(given) - given.other
     }
+
+    /// `log(exp(x) + exp(y))` as `max(x, y) + log1p(exp(-|x - y|))`; an infinite maximum is the result, as its difference from itself is
+    /// none.
+    fn logaddexp<A: Real>(Given { logit: x, other: y, .. }: Given<A>) -> A {
+        let larger = x.larger(y);
+        if larger.is_infinite() { larger } else { larger + log1p_of(x - y) }
+    }
+
+    /// `log(exp(x) - exp(y))` as `x + log(1 - exp(y - x))`; nothing is taken from x where y is -inf.
+    fn logsubexp<A: Real>(given: Given<A>) -> A {
+        let Given { logit: x, other: y, .. } = given;
+        if y == A::NEG_INFINITY { x } else { x + Self::log1mexp(Given { logit: y - x, ..given }) }
+    }
 }
 
 /// `log1p(exp(-|z|))`.
@@ -107,6 +120,8 @@ fn function<E: Elements, A: Real>(op: Op) -> Option<fn(Given<A>) -> A> {
         Op::LOG_SIGMOID_VJP => Some(E::log_sigmoid_vjp),
         Op::BCE_WITH_LOGITS => Some(E::bce_with_logits),
         Op::BCE_WITH_LOGITS_GRAD => Some(E::bce_with_logits_grad),
+        Op::LOGADDEXP => Some(E::logaddexp),
+        Op::LOGSUBEXP => Some(E::logsubexp),
         _ => None,
     }
 }
@@ -158,6 +173,8 @@ impl Elements for Branched {
         Op::LOG_SIGMOID_VJP,
         Op::BCE_WITH_LOGITS,
         Op::BCE_WITH_LOGITS_GRAD,
+        Op::LOGADDEXP,
+        Op::LOGSUBEXP,
     ];
 }
 
@@ -422,6 +439,53 @@ impl Elements for BceClampSign {
     fn bce_with_logits<A: Real>(Given { logit: z, other: label, .. }: Given<A>) -> A {
         let shift = z.larger(A::ZERO);
         (z - z * label) + shift + ((-shift).exp() + (-z - shift).exp()).ln()
+    }
+}
+
+/// The logarithm of a sum with no guard of the infinities.
+pub(super) struct LogAddExpUnguarded;
+
+impl Elements for LogAddExpUnguarded {
+    const NAME: &'static str = "defect/logaddexp-unguarded";
+    const SUMMARY: &'static str = "logaddexp as max(x, y) + log1p(exp(-|x - y|)), with no guard of equal infinities";
+    const DEFECT: Option<Defect> = Some(Defect {
+        class: "C01",
+        story: "of two equal infinities inf - inf is formed, and the result is NaN",
+        families: &["fully_masked", "pos_inf"],
+        report: Some("https://github.com/cupy/cupy/issues/5716"),
+    });
+    const OPS: &'static [Op] = &[Op::LOGADDEXP];
+    const EXAMPLES: Option<Examples> = Some(Examples::new(
+        "logaddexp f32 [-inf] other_logits=[-inf]",
+        Some("logaddexp f32 [1, -2, -inf] other_logits=[3, -inf, 5]"),
+    ));
+
+    fn logaddexp<A: Real>(Given { logit: x, other: y, .. }: Given<A>) -> A {
+        x.larger(y) + log1p_of(x - y)
+    }
+}
+
+/// The logarithm of a difference with only the branch for small exponentials.
+pub(super) struct LogSubExpOneBranch;
+
+impl Elements for LogSubExpOneBranch {
+    const NAME: &'static str = "defect/logsubexp-one-branch";
+    const SUMMARY: &'static str = "logsubexp as x + log1p(-exp(y - x)) everywhere";
+    const DEFECT: Option<Defect> = Some(Defect {
+        class: "C28",
+        story: "where y is near x, exp(y - x) is rounded before it meets the 1 inside of log1p, and digits are lost: in f32 the result is -inf at \
+                y - x = -1e-9",
+        families: &["ordinary", "wide"],
+        report: Some("https://github.com/cjdoris/LogarithmicNumbers.jl/issues/9"),
+    });
+    const OPS: &'static [Op] = &[Op::LOGSUBEXP];
+    const EXAMPLES: Option<Examples> = Some(Examples::new(
+        "logsubexp f32 [0] other_logits=[-1e-9]",
+        Some("logsubexp f32 [1, 2, 3] other_logits=[-1, -2, -inf]"),
+    ));
+
+    fn log1mexp<A: Real>(Given { logit: x, .. }: Given<A>) -> A {
+        (-x.exp()).ln_1p()
     }
 }
 

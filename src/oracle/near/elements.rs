@@ -9,13 +9,17 @@
 //! is below `0.13 U`: `2 U` in all. What underflow takes from `x^2 h` is of no account beside `x`. Below [`SMALL`] it is the sum of
 //! `exp(x)`, whose error is counted, and -1, which keeps its rest.
 //!
+//! Either function is of a difference of two numbers, `x = high + low` with `|low| <= U |high|`. [`exp_of_minus`] takes the rest. From
+//! [`SMALL`] on, `exp(x) - 1 = t + low (1 + t)` but for `low^2`, with `t` of `high` alone; the sum rounds by `U` once more: below `3.5 U`.
+//!
 //! **`log(x)`**: [`ln`], below `10 U` of a value that is not near 0; between `sqrt(1/2)` and `sqrt 2` it is [`ln_1p`] of `x - 1`, which is
 //! exact but for the rest of `x`. **`log(1 + x)`**: [`ln_1p`], below `10 U`. An argument `v (1 + d)`, `|d| <= e`, adds `e / (1 - e)` to the
 //! logarithm, which is at most `1.001 e` where `e < 2^-20`; of worse arguments nothing is said.
 //!
 //! **`log(1 - exp(x))`** so has below `14 U` of itself, which is below `2^-49`. With `w = exp(x)` and `y = -log(1 - w)`, what its argument
 //! errs is in it `2 U / y` from [`SMALL`] on, where `y > 1.24`, so below `1.7 U`; and below [`SMALL`], on either side of -1,
-//! `2 U w / ((1 - w) y)`, which falls with `x` from `4 U` at [`SMALL`] to `2.6 U` at -1 and to `2 U`. The logarithm adds `10 U`.
+//! `2 U w / ((1 - w) y)`, which falls with `x` from `4 U` at [`SMALL`] to `2.6 U` at -1 and to `2 U`. The logarithm adds `10 U`. Of a
+//! difference with a rest it is `3.5 U / y < 2.9 U` from [`SMALL`] on: no more.
 //!
 //! **`log(1 + w)`**, `w = exp(x)`, has below `12.5 U` of itself: what its argument errs is `2 U w / (1 + w)` in it, and `w / (1 + w)` is
 //! below `log(1 + w)`. Of an argument that is not negative, and is positive in truth, what underflow took is no more in the logarithm, whose
@@ -37,10 +41,10 @@
 use super::{Near, NearCase, NearRow, OfRow, REACH, SLACK, U, exp_of_minus, ln, ln_1p, series};
 use crate::case::Case;
 use crate::dtype::two_sum;
-use crate::op::Visitor;
 use crate::op::definition::{ElementDefinition, RowDefinition};
 use crate::op::inputs::Element;
 use crate::op::tier::ElementTier;
+use crate::op::{Kind, Visitor};
 use crate::special::RowClass;
 use std::f64::consts::{FRAC_1_SQRT_2, SQRT_2};
 use std::sync::Arc;
@@ -51,6 +55,7 @@ const SMALL: f64 = -0.34;
 /// Relative errors; see the head of the file.
 const EXP_ERROR: f64 = 2.0 * U;
 const EXPM1_ERROR: f64 = 2.0 * U;
+const EXPM1_REST_ERROR: f64 = 3.5 * U;
 const LOG_ERROR: f64 = 10.0 * U;
 
 /// An upper bound of a relative error of an argument of a logarithm that something is said of.
@@ -109,13 +114,22 @@ impl ElementTier for OfElement {
     }
 
     #[inline]
-    fn exp(&self, x: f64) -> Near {
-        if x == f64::NEG_INFINITY { Near::ZERO } else { Near::relative(exponential(-x), EXP_ERROR) }
+    fn exp_of_difference(&self, x: f64, y: f64) -> Near {
+        if x == f64::NEG_INFINITY || y == f64::INFINITY {
+            return Near::ZERO;
+        }
+        Near::relative(exponential(x, y), EXP_ERROR)
     }
 
     #[inline]
-    fn expm1(&self, x: f64) -> Near {
-        if x > SMALL { Near::relative(x + x * x * series(x), EXPM1_ERROR) } else { self.exp(x) - Near::exact(1.0) }
+    fn expm1_of_difference(&self, x: f64, y: f64) -> Near {
+        let (high, low) = two_sum(x, -y);
+        if high <= SMALL {
+            return self.exp_of_difference(x, y) - Near::exact(1.0);
+        }
+        let t = high + high * high * series(high);
+        // What the difference has besides moves the exponential by as much of itself.
+        Near::relative(t + low * (1.0 + t), if low == 0.0 { EXPM1_ERROR } else { EXPM1_REST_ERROR })
     }
 
     #[inline]
@@ -157,16 +171,26 @@ impl ElementTier for OfElement {
     }
 }
 
-/// `exp(-a)` of a size, but not less than `exp(-700)`.
+/// `exp(x - y)`, `x <= y`, but not less than `exp(-700)`.
 #[inline]
-fn exponential(a: f64) -> f64 {
-    exp_of_minus(a.min(REACH), 0.0)
+fn exponential(x: f64, y: f64) -> f64 {
+    let (high, low) = two_sum(y, -x);
+    // Beyond the reach the difference may have no rest.
+    let is_near = high <= REACH;
+    exp_of_minus(if is_near { high } else { REACH }, if is_near { low } else { 0.0 })
 }
 
 impl NearRow {
     /// The elements with what their bounds need of them, as the truth of an elementwise op has it.
-    fn of_elements(logits: Arc<[f64]>) -> Self {
-        let weights = logits.iter().map(|z| exponential(z.abs())).collect();
+    fn of_elements(case: &Case) -> Self {
+        let Kind::Elements(facts) = &case.op().facts().kind else {
+            unreachable!("{} is made of the whole row", case.op())
+        };
+        let weight = |element: Element| {
+            let (x, y) = (facts.difference)(element);
+            exponential(x, y)
+        };
+        let (logits, weights) = (case.shared_logits().clone(), case.elements().map(weight).collect());
         Self { logits, max: 0.0, weights, tops: 1.0, sigma: (0.0, 0.0), total: 1.0, reciprocal: 1.0, log_total: 0.0 }
     }
 }
@@ -174,7 +198,7 @@ impl NearRow {
 impl NearCase {
     /// A case of an elementwise op.
     pub fn of_elements(case: &Case) -> Self {
-        let row = Arc::new(NearRow::of_elements(case.shared_logits().clone()));
+        let row = Arc::new(NearRow::of_elements(case));
         let elements: Vec<Element> = case.elements().collect();
         let outputs = case.op().visit(Elements(&elements));
         Self { class: RowClass::Elements, row, outputs, deviations: Vec::new() }
@@ -411,6 +435,43 @@ mod tests {
                 let proven = size * (18.5 * U) + line.to_f64().abs() * (3.0 * U * U) + SLACK;
                 assert!(near.radius <= proven, "{op} {z:e} {label}: {near:?}");
             }
+        }
+    }
+
+    /// The logarithms of a sum and of a difference beside the larger logit. The difference of two numbers of 24 bits may have a rest.
+    #[test]
+    fn what_is_beside_the_larger_logit_is_within_its_radius() {
+        const OTHERS: [f64; 8] = [0.0, LEAST, -LEAST, 1.25e-20, -7.5e-9, 3.25, -1024.0, f32::MAX as f64];
+        let last = f32::MAX.to_bits();
+        for (op, proven) in [(Op::LOGADDEXP, 12.5), (Op::LOGSUBEXP, 15.5)] {
+            let (mut worst, mut with_rest) = (0.0f64, 0);
+            let logits = (1..last).step_by(100_003).map(|bits| f64::from(f32::from_bits(bits)));
+            let beside = |y: f64| [-2, -1, 1, 2].map(|step| (y, Dtype::F32.format().step(y, step)));
+            let pairs = logits.flat_map(|z| [z, -z]).flat_map(|z| OTHERS.map(|y| (z, y)));
+            for (a, b) in pairs.chain(OTHERS[..7].iter().flat_map(|&y| beside(y))).filter(|(a, b)| a != b) {
+                let (x, y) = if a < b { (b, a) } else { (a, b) };
+                let (high, low) = two_sum(y, -x);
+                with_rest += usize::from(low != 0.0 && high > -50.0);
+                let difference = Float::with_val(1400, y) - x;
+                let rest = match op {
+                    Op::LOGADDEXP => difference.exp().ln_1p(),
+                    _ if high > -1.0 => (-difference.exp_m1()).ln(),
+                    _ => (-difference.exp()).ln_1p(),
+                };
+                let near = of(op, x, y);
+                assert_eq!(near.high, x, "{op}({x:e}, {y:e}): {near:?}");
+                let error = Float::with_val(1400, near.low - &rest).abs();
+                assert!(error <= near.radius + SLACK, "{op}({x:e}, {y:e}): {error} of {near:?}");
+                let size = rest.to_f64().abs();
+                if size > 1e-200 {
+                    assert!(near.radius <= proven * U * size, "{op}({x:e}, {y:e}): {near:?}");
+                    worst = worst.max((error / U).to_f64() / size);
+                }
+            }
+            println!(
+                "{op}: worst error {worst:.2} U of the rest, proven {proven}; {with_rest} differences with a rest"
+            );
+            assert!(worst > 0.5 && worst < proven && with_rest > 1_000, "{op}: {worst}, {with_rest}");
         }
     }
 

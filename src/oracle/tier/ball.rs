@@ -204,12 +204,12 @@ impl ElementTier for OfElement {
         x
     }
 
-    fn exp(&self, x: f64) -> Ball {
-        row::Weight::of_element(x, self.0).ball
+    fn exp_of_difference(&self, x: f64, y: f64) -> Ball {
+        row::Weight::of_difference(x, y, self.0).ball
     }
 
-    fn expm1(&self, x: f64) -> Ball {
-        Self::function(Ball::exact(x), 1.0, Float::exp_m1_mut)
+    fn expm1_of_difference(&self, x: f64, y: f64) -> Ball {
+        Self::function(Ball::difference(x, y), 1.0, Float::exp_m1_mut)
     }
 
     fn log(&self, x: Ball) -> Ball {

@@ -367,16 +367,18 @@ impl ElementTier for OfElement {
         x
     }
 
-    fn exp(&self, x: f64) -> Exactly {
-        match x {
-            0.0 => Exactly::Number(1.0),
-            f64::NEG_INFINITY => Exactly::ZERO,
-            _ => Exactly::Unknown,
+    fn exp_of_difference(&self, x: f64, y: f64) -> Exactly {
+        if x == y {
+            Exactly::Number(1.0)
+        } else if x == f64::NEG_INFINITY || y == f64::INFINITY {
+            Exactly::ZERO
+        } else {
+            Exactly::Unknown
         }
     }
 
-    fn expm1(&self, x: f64) -> Exactly {
-        self.exp(x) - Exactly::Number(1.0)
+    fn expm1_of_difference(&self, x: f64, y: f64) -> Exactly {
+        self.exp_of_difference(x, y) - Exactly::Number(1.0)
     }
 
     fn log(&self, x: Exactly) -> Exactly {

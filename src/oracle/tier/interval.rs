@@ -204,16 +204,19 @@ impl ElementTier for OfElement {
         x.enclosed(self.0)
     }
 
-    fn exp(&self, x: f64) -> Interval {
-        row::exponential_of(self.0, &Float::with_val(f64::MANTISSA_DIGITS, x))
+    fn exp_of_difference(&self, x: f64, y: f64) -> Interval {
+        row::exponential(self.0, y, x)
     }
 
-    /// Correctly rounded both ways; and `exp(x) - 1` of a rational `x` other than 0 is irrational, so the interval may be open.
-    fn expm1(&self, x: f64) -> Interval {
-        let mut result = Interval { low: Float::with_val(self.0, x), high: Float::with_val(self.0, x) };
-        result.low.exp_m1_round(Round::Down);
-        result.high.exp_m1_round(Round::Up);
-        result
+    /// Correctly rounded both ways; and `exp(d) - 1` of a rational `d` other than 0 is irrational, so the interval may be open.
+    fn expm1_of_difference(&self, x: f64, y: f64) -> Interval {
+        /// Bits by which a difference is told better than the function of it.
+        const MORE: u32 = 64;
+        let difference = Interval::difference(self.0 + MORE, x, y);
+        Interval {
+            low: Float::with_val_round(self.0, difference.low.exp_m1_ref(), Round::Down).0,
+            high: Float::with_val_round(self.0, difference.high.exp_m1_ref(), Round::Up).0,
+        }
     }
 
     fn log(&self, x: Interval) -> Interval {

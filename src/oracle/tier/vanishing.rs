@@ -188,11 +188,11 @@ impl ElementTier for OfElement {
         x.filter(|x| *x != 0.0).map_or(Size::Unknown, Size::Signed)
     }
 
-    fn exp(&self, x: f64) -> Size {
-        if row::is_beyond_reach(x, self.0) { Size::Vanishing(1.0) } else { Size::Unknown }
+    fn exp_of_difference(&self, x: f64, y: f64) -> Size {
+        if row::is_beyond_reach(x, y, self.0) { Size::Vanishing(1.0) } else { Size::Unknown }
     }
 
-    fn expm1(&self, _: f64) -> Size {
+    fn expm1_of_difference(&self, _: f64, _: f64) -> Size {
         Size::Unknown
     }
 
