@@ -30,8 +30,6 @@ In f16:f32 and bf16:f32 the arguments are of the half dtype, and f32 is returned
     cross_entropy_grad                              logits, target, smoothing       n values
     softmax_vjp, log_softmax_vjp                    logits, cotangent               n values
     softmax_jvp, log_softmax_jvp                    logits, tangent                 n values
-    sigmoid_vjp, log_sigmoid_vjp                    elements, cotangent             n values
-    bce_with_logits, bce_with_logits_grad           elements, label                 n values
     soft_cross_entropy                              logits, distribution            1 value
     soft_cross_entropy_grad                         logits, distribution            n values
 
