@@ -95,6 +95,28 @@ fn a_flushed_maximum_is_in_range() {
     assert_eq!(verdict(&kernel, "logsumexp f32 [0x1p-130]"), Verdict::Pass);
 }
 
+/// The product of a logit and a label may underflow beside an exponential that does: the rest of a rounding is lost as well, and once the bound
+/// took it for none.
+#[test]
+fn a_product_with_a_label_may_underflow() {
+    // An exp of one or two units more or less.
+    let off_by = |steps: i64| {
+        move |z: &[f64], labels: &[f64], out: &mut [f64]| {
+            for ((out, z), label) in out.iter_mut().zip(z).zip(labels) {
+                let weight = f64::from_bits((-z.abs()).exp().to_bits().wrapping_add_signed(steps));
+                *out = (z.max(0.0) - z * label) + weight.ln_1p();
+            }
+        }
+    };
+    let judged = |steps: i64| {
+        let kernel = Closure::new("worse", Op::BCE_WITH_LOGITS, off_by(steps)).claiming(claims("exp=2"));
+        verdict(&kernel, "bce_with_logits f64 [-0x1.6682p+9] label=[0x1.7900ea4fdap-1035]")
+    };
+    assert_eq!((judged(1), judged(-1)), (Verdict::Pass, Verdict::Pass));
+    // Four units are none of its roundings.
+    assert_ne!((judged(4), judged(-4)), (Verdict::Pass, Verdict::Pass));
+}
+
 /// Products whose cotangent overflows in the textbook's own sums: that is the input's fault.
 #[test]
 fn an_overflowing_cotangent_is_forgiven() {

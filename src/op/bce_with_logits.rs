@@ -60,7 +60,7 @@ impl ElementDefinition for BceWithLogits {
 
     /// The textbook is `max(z, 0) - z t + log1p(exp(-|z|))`. Its product errs by `rho_t = |fl(z t) - z t|`, which may be much more than the
     /// line `z (1 - t)` has digits; the difference and the sum by `u` of what they are: `rho_t + 2 u line + u |y|`, and the logarithm. The
-    /// tight bound is that of `z (1 - t)` and `-z t` as they are written: `3 u line + u |y|`.
+    /// tight bound is that of `z (1 - t)` and `-z t` as they are written: `3 u line + u |y|`. Either product may underflow, which is an eta.
     ///
     /// Where subnormal numbers are flushed, a label that is read as 0 is worth `|z|` times as much, and product, difference and sum an eta
     /// each.
@@ -73,6 +73,6 @@ impl ElementDefinition for BceWithLogits {
             S::of(t.product_error(z, label)) + S::of(2.0 * t.u) * line
         };
         let flushed = t.flushed * (S::of(z) + S::of(3.0));
-        of_line + S::of(t.u) * size + t.log1p_error(z.abs(), weight, 0.0) + flushed
+        of_line + t.eta + S::of(t.u) * size + t.log1p_error(z.abs(), weight, 0.0) + flushed
     }
 }
