@@ -278,7 +278,7 @@ fn check(input: Input, value: &Value, dtype: Dtype, n: usize) -> Result<()> {
     if let Value::Row(values) = value
         && values.len() != n
     {
-        return Err(Error::usage(format!("the {name} has {} values and there are {n} logits", values.len())));
+        return Err(Error::usage(format!("the {name} must have one value for each logit: {} for {n}", values.len())));
     }
     // A value that is not of the dtype, in a row of any numbers.
     let stranger = |values: &[f64], fits: fn(f64) -> bool| values.iter().position(|&x| !fits(x) || !dtype.holds(x));
@@ -451,11 +451,11 @@ mod tests {
             ("cross_entropy f32 [1] target=0 target=0", "twice"),
             ("cross_entropy f32 [1] target=0 label_smoothing=1.5", "in [0, 1]"),
             ("cross_entropy f32 [1] target=0 label_smoothing=nan", "in [0, 1]"),
-            ("softmax_vjp f32 [1] cotangent=[1, 2]", "has 2 values and there are 1"),
+            ("softmax_vjp f32 [1] cotangent=[1, 2]", "one value for each logit: 2 for 1"),
             ("softmax_vjp f32 [1] tangent=[1]", "does not take `tangent`"),
             ("softmax_jvp f32 [1] tangent=[inf]", "no finite f32"),
             ("soft_cross_entropy f32 [1, 2]", "takes logits and a distribution"),
-            ("soft_cross_entropy f32 [1, 2] distribution=[1]", "the distribution has 1 values and there are 2 logits"),
+            ("soft_cross_entropy f32 [1, 2] distribution=[1]", "the distribution must have one value for each"),
             ("soft_cross_entropy f32 [1, 2] distribution=[0.5, 0.25]", "sum to less than 1"),
             // Rounded to f32, these are 2e-8 apart from 1.
             ("soft_cross_entropy f32 [1, 2] distribution=[0.1, 0.9]", "must sum to 1 exactly; multiples of 2^-24"),

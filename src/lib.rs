@@ -1,6 +1,7 @@
 //! logitfuzz hunts numerical instability in kernels of the softmax family: softmax, log-softmax, log-sum-exp, cross-entropy with
 //! label smoothing, their gradients and Jacobian products, and of elementwise functions beside them (sigmoid, softplus, log-sigmoid and
-//! gradients of these, binary cross-entropy of logits, logarithms of sums and differences); in f16, bf16, f32 and f64.
+//! gradients of these, binary cross-entropy of logits, logarithms of sums and differences); in f16, bf16, f32 and f64, and
+//! where f16 or bf16 is read and f32 written.
 //!
 //! It makes adversarial logits, runs a kernel on them, measures every output against an MPFR oracle whose answers are
 //! certified, and says which results are NaN, infinite, or worse than the textbook algorithm, with the smallest input that

@@ -13,7 +13,7 @@
 //! stay only where they are needed. Every step lowers the cost, so the search ends.
 //!
 //! The masses of a distribution sum to 1 in every candidate: what a step takes from a class goes to the one that has most, and where
-//! a step gives a class more, all others give ([`Draft::settle`]).
+//! a step gives a class more, all others give (`Draft::settle`).
 //!
 //! The order of the search depends on nothing but the case and the answers. [`shrink`] runs it with a predicate; a [`Shrinker`]
 //! is the same search, one candidate at a time.

@@ -30,7 +30,7 @@ pub(super) struct Eval {
     /// The op: see `logitfuzz list ops`
     #[arg(long, value_name = "OP")]
     op: Op,
-    /// The dtype: f16, bf16, f32, f64
+    /// The dtype: f16, bf16, f32, f64, or f16:f32 and bf16:f32, which read a half and write f32
     #[arg(long, value_name = "DTYPE", default_value = "f32")]
     dtype: Dtype,
     #[command(flatten)]

@@ -64,7 +64,7 @@ pub(super) struct Work {
     /// An op: see `logitfuzz list ops`; repeatable [default: all]
     #[arg(long = "op", value_name = "OP")]
     ops: Vec<Op>,
-    /// A dtype: f16, bf16, f32, f64; repeatable [default: all]
+    /// A dtype: f16, bf16, f32, f64, or f16:f32 and bf16:f32, which read a half and write f32; repeatable [default: all]
     #[arg(long = "dtype", value_name = "DTYPE")]
     dtypes: Vec<Dtype>,
     /// A family of inputs, or a pattern with *; repeatable; a slow family runs only where it is named in full [default: all
