@@ -95,8 +95,8 @@ fn a_flushed_maximum_is_in_range() {
     assert_eq!(verdict(&kernel, "logsumexp f32 [0x1p-130]"), Verdict::Pass);
 }
 
-/// The product of a logit and a label may underflow beside an exponential that does: the rest of a rounding is lost as well, and once the bound
-/// took it for none.
+/// The product of a logit and a label may underflow beside an exponential that does: the rest of its rounding is lost as well, and once
+/// the bound took it for none.
 #[test]
 fn a_product_with_a_label_may_underflow() {
     // An exp of one or two units more or less.

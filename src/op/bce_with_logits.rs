@@ -60,7 +60,7 @@ impl ElementDefinition for BceWithLogits {
 
     /// The textbook is `max(z, 0) - z t + log1p(exp(-|z|))`. Its product errs by `rho_t = |fl(z t) - z t|`, which may be much more than the
     /// line `z (1 - t)` has digits; the difference and the sum by `u` of what they are: `rho_t + 2 u line + u |y|`, and the logarithm. The
-    /// tight bound is that of `z (1 - t)` and `-z t` as they are written: `3 u line + u |y|`. Either product may underflow, which is an eta.
+    /// tight bound is that of `z (1 - t)` and `-z t` as they are written: `3 u line + u |y|`. An underflow of either product is an eta.
     ///
     /// Where subnormal numbers are flushed, a label that is read as 0 is worth `|z|` times as much, and product, difference and sum an eta
     /// each.
