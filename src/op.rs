@@ -169,6 +169,8 @@ registry! {
     SOFT_CROSS_ENTROPY: row soft_cross_entropy::SoftCrossEntropy,
     /// The gradient of the soft cross-entropy with respect to the logits, `p_j - q_j`: n outputs.
     SOFT_CROSS_ENTROPY_GRAD: row soft_cross_entropy_grad::SoftCrossEntropyGrad,
+    /// `p = softmax(scale z)`, of the exact products: n outputs.
+    SCALED_SOFTMAX: row scaled_softmax::ScaledSoftmax,
 }
 
 impl Op {
@@ -332,6 +334,7 @@ mod tests {
             (9, "log1mexp"),
             (19, "soft_cross_entropy"),
             (20, "soft_cross_entropy_grad"),
+            (22, "scaled_softmax"),
         ];
         assert_eq!(codes[..known.len()], known);
         let distinct: std::collections::BTreeSet<u8> = Op::ALL.iter().map(|op| op.code()).collect();
@@ -352,5 +355,6 @@ mod tests {
         assert_eq!(Op::CROSS_ENTROPY.takes_in_words(), "logits, a target and optionally a label smoothing");
         assert_eq!(Op::SOFTMAX_JVP.takes_in_words(), "logits and a tangent");
         assert_eq!(Op::SOFT_CROSS_ENTROPY.takes_in_words(), "logits and a distribution");
+        assert_eq!(Op::SCALED_SOFTMAX.takes_in_words(), "logits and a scale");
     }
 }

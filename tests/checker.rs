@@ -41,6 +41,7 @@ fn case(op: Op, logits: impl Into<Arc<[f64]>>) -> Case {
     let other = |role: Role| match role {
         Role::Class => Value::Index(TARGET),
         Role::Smoothing => Value::Number(0.0),
+        Role::Scale => Value::Number(0.5),
         Role::Distribution => distribution.clone().into(),
         _ => direction.clone().into(),
     };

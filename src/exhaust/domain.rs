@@ -275,7 +275,7 @@ impl Space {
 fn is_settled(role: Role) -> bool {
     match role {
         Role::Logits | Role::Class | Role::Smoothing => true,
-        Role::Direction | Role::Distribution => false,
+        Role::Direction | Role::Distribution | Role::Scale => false,
     }
 }
 

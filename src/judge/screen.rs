@@ -414,7 +414,7 @@ mod tests {
                 for &op in Op::ALL {
                     let made = generate::case(op, dtype, family.name(), 31, index, logits.clone(), None).unwrap();
                     let Some(case) = made else { continue };
-                    let Some(near) = NearCase::of(&case, RowClass::of(op, case.logits())) else { continue };
+                    let Some(near) = NearCase::of(&case, RowClass::of_case(&case)) else { continue };
                     let truth = oracle.truth(&case, Special::Framework);
                     // Where a smoothing vanishes there are two truths, and plain numbers are not asked.
                     if truth.alternatives.len() > 1 {

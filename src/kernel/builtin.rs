@@ -177,7 +177,7 @@ impl Kernel for Builtin {
 
 /// Every built-in kernel: unstable ones, correct ones, planted defects by group.
 pub fn all() -> &'static [Builtin] {
-    static ALL: [Builtin; 105] = [
+    static ALL: [Builtin; 110] = [
         Builtin::of::<unstable::Naive>(),
         Builtin::of::<unstable::Unfused>(),
         Builtin::of::<unstable::DivisionFree>(),
@@ -283,6 +283,11 @@ pub fn all() -> &'static [Builtin] {
         Builtin::of_elements::<elements::Log1mExpOneBranch>(),
         Builtin::of::<defects::losses::SoftLabelsTimesLogZero>(),
         Builtin::of::<defects::losses::LogProbabilityClipped>(),
+        Builtin::of::<stable::ShiftThenScale>(),
+        Builtin::of::<defects::scales::MaximumBeforeScale>(),
+        Builtin::of::<defects::scales::ScaledPadding>(),
+        Builtin::of::<defects::scales::RootOfScale>(),
+        Builtin::of::<defects::scales::ScaledTwice>(),
     ];
     &ALL
 }

@@ -377,9 +377,9 @@ fn written(finding: &Finding) -> String {
 }
 
 fn values_of(case: &Case) -> impl Iterator<Item = f64> {
-    let smoothing = case.target().map(|(_, smoothing)| smoothing);
+    let number = (case.target().is_some() || case.scale().is_some()).then(|| case.number());
     let other = case.other_row().map_or(&[][..], |(_, values)| values);
-    case.logits().iter().copied().chain(other.iter().copied()).chain(smoothing)
+    case.logits().iter().copied().chain(other.iter().copied()).chain(number)
 }
 
 /// Whether a person can read a value: see the page.

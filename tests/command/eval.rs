@@ -22,6 +22,7 @@ fn flags(op: Op) -> &'static [&'static str] {
         Some("target") => &["--target", "1", "--label-smoothing", "0.1"],
         Some("cotangent") => &["--cotangent", "1,-2"],
         Some("tangent") => &["--tangent", "-1 0x1p-2"],
+        Some("scale") => &["--scale", "-0.5"],
         Some("distribution") => &["--distribution", "0x1p-2,0.75"],
         Some(other) => panic!("{op}: what is its {other}?"),
     }

@@ -69,6 +69,7 @@ fn case(op: Op, dtype: Dtype, logits: &[f64], target: usize, smoothing: f64, dir
     let other = |role: Role| match role {
         Role::Class => Value::Index(target),
         Role::Smoothing => Value::Number(smoothing),
+        Role::Scale => Value::Number(0.5),
         Role::Direction | Role::Logits => direction.to_vec().into(),
         Role::Distribution => distribution(logits.len(), target, smoothing).into(),
     };
