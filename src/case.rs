@@ -78,9 +78,9 @@ impl Case {
     /// class and a label smoothing, a cotangent or a tangent, a distribution.
     ///
     /// # Errors
-    /// A value that is not of the dtype, others that are not the op's, a target that is no class, a smoothing outside [0, 1], a
-    /// cotangent or tangent of another length or with a value that is not finite, a scale that is not finite, a distribution of another length, with a mass outside
-    /// [0, 1] or with masses whose exact sum is not 1.
+    /// A value that is not of the dtype, others that are not the op's, a target that is no class, a smoothing outside [0, 1], a cotangent
+    /// or tangent of another length or with a value that is not finite, a scale that is not finite, a distribution of another length,
+    /// with a mass outside [0, 1] or with masses whose exact sum is not 1.
     pub fn new(op: Op, dtype: Dtype, logits: impl Into<Arc<[f64]>>, others: impl Into<Vec<Value>>) -> Result<Self> {
         let (logits, others) = (logits.into(), others.into());
         if let Some(index) = logits.iter().position(|&z| !dtype.holds(z)) {

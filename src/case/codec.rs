@@ -6,7 +6,7 @@
 //! | 1 | dtype: its place in [`Dtype::ALL`]; a byte that is no place counts modulo 4 |
 //! | 2..6 | target, little-endian, modulo n |
 //! | 6.. | each single number that the op takes (a label smoothing, a scale), one word of the dtype |
-//! | then | the logits, one little-endian word each; each is followed by its value of every other row, such as a cotangent or a distribution |
+//! | then | the logits, one little-endian word each; each is followed by its value of every other row, such as a cotangent |
 //!
 //! The length is what is left, so cutting or inserting words keeps a case meaningful. [`Case::decode`] is total: any bytes are
 //! a case, and never more than [`MAX_DECODED_LOGITS`] logits of it. [`Case::encode`] is canonical: encoding what was decoded
@@ -41,8 +41,8 @@ fn dtype_of(byte: u8) -> Dtype {
 impl Case {
     /// Reads a case from any bytes; missing bytes of the header count as zeros.
     ///
-    /// A smoothing outside [0, 1] (or NaN) becomes 0; a scale that is not finite becomes 1; a cotangent or tangent that is not finite, or so large that an exact
-    /// result could overflow, becomes the nearest value that is not (0 for NaN); masses become a distribution
+    /// A smoothing outside [0, 1] (or NaN) becomes 0; a scale that is not finite becomes 1; a cotangent or tangent that is not finite, or
+    /// so large that an exact result could overflow, becomes the nearest value that is not (0 for NaN); masses become a distribution
     /// (`case/distribution.rs`); cross-entropy without a logit gets one, 0.
     pub fn decode(bytes: &[u8]) -> Case {
         let byte = |index: usize| bytes.get(index).copied().unwrap_or(0);
