@@ -103,10 +103,16 @@ fn cases_that_are_none() {
     eval(&["--op", "softmax_jvp", "--cotangent", "1", "--", "1"], &["does not take --cotangent"]);
     eval(&["--op", "softmax_vjp", "--", "1"], &["needs --cotangent"]);
     eval(&["--op", "log_softmax_jvp", "--", "1"], &["needs --tangent"]);
-    eval(&["--op", "softmax_vjp", "--cotangent", "1,2", "--", "1"], &["2 values", "1 logits"]);
+    eval(
+        &["--op", "softmax_vjp", "--cotangent", "1,2", "--", "1"],
+        &["the cotangent must have one value for each logit: 2 for 1"],
+    );
     eval(&["--op", "softmax_vjp", "--cotangent", "nan", "--", "1"], &["no finite"]);
     eval(&["--op", "bce_with_logits", "--", "1"], &["needs --label", "in [0, 1]"]);
-    eval(&["--op", "bce_with_logits", "--label", "1,0", "--", "1"], &["the label has 2 values", "1 logits"]);
+    eval(
+        &["--op", "bce_with_logits", "--label", "1,0", "--", "1"],
+        &["the label must have one value for each logit: 2 for 1"],
+    );
     for label in ["1.5", "-0.25", "nan", "inf"] {
         let text = format!("value 0 of the label is {}, which is no f32 value in [0, 1]", label.replace("nan", "NaN"));
         eval(&["--op", "bce_with_logits_grad", "--label", label, "--", "1"], &[&text]);
