@@ -20,7 +20,7 @@ pub(super) struct StrictRow<'a> {
     pub ratios: BTreeMap<Dtype, f64>,
 }
 
-/// One row for each kernel and op that has such passes, in the order of the results.
+/// One row for each kernel and op that has such passes, by name and op: merged results have their cells in another order.
 pub(super) fn rows(results: &Results) -> Vec<StrictRow<'_>> {
     let mut rows: Vec<StrictRow> = Vec::new();
     for Cell { kernel, op, dtype, max_strict_ratio: ratio, .. } in &results.cells {
@@ -35,6 +35,7 @@ pub(super) fn rows(results: &Results) -> Vec<StrictRow<'_>> {
         let largest = rows[place].ratios.entry(*dtype).or_insert(0.0);
         *largest = largest.max(*ratio);
     }
+    rows.sort_by_key(|row| (row.kernel, row.op));
     rows
 }
 

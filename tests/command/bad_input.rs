@@ -128,7 +128,7 @@ fn cases_that_are_none() {
     let soft = |masses: &str, parts: &[&str]| {
         eval(&["--op", "soft_cross_entropy", "--distribution", masses, "--", "1", "2"], parts);
     };
-    soft("0.5", &["1 values", "2 logits"]);
+    soft("0.5", &["the distribution must have one value for each logit: 1 for 2"]);
     soft("0.5,0.25", &["sum to less than 1", "exactly"]);
     soft("1,1", &["sum to more than 1"]);
     soft("-1,2", &["mass 0", "[0, 1]"]);
