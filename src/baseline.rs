@@ -30,7 +30,9 @@ mod file;
 mod lines;
 
 pub(crate) use compare::judge_cells;
-pub use compare::{Comparison, DECLARED, DEFAULT_SLACK, Improvement, Judged, Reason, Regression, State, compare};
+pub use compare::{
+    Comparison, DECLARED, DEFAULT_SLACK, FoundCause, Improvement, Judged, Reason, Regression, State, compare,
+};
 
 /// Where the baseline is kept unless another file is named.
 pub const DEFAULT_PATH: &str = "reports/baseline.json";

@@ -1,7 +1,7 @@
 //! The diagnosis: why a case fails on a kernel, found by running it again, and the finding that is made of it.
 //!
 //! A failing case is made smaller (`smaller`), and the kernel is asked by experiments (`cause`) on variations of the case (`variation`), or
-//! the size of the error (`size`), which cause would fit. What a cause is, is shown by comparison: the planted defects are a dictionary of
+//! the size of the error (`size`), which cause would fit, or at least for which rows it fails (`scope`). What a cause is, is shown by comparison: the planted defects are a dictionary of
 //! things that kernels do, and one that answers like the kernel on every case of a `battery` explains it (`hypothesis`), as it is or with
 //! another number in it (`fit`). A claim may forgive the failure (`forgiving`). `explain` says in words what was seen, and how well its cause
 //! is known. What was seen stays: a failure that does not come again is a finding, too.
@@ -21,6 +21,7 @@ mod fit;
 mod forgiving;
 mod hypothesis;
 mod range;
+mod scope;
 mod shape;
 mod size;
 mod smaller;
@@ -53,6 +54,8 @@ pub struct Examination {
     asked: Option<Asked>,
     passes_under: Option<String>,
     tried: Vec<Tried>,
+    /// For which rows it fails, in words.
+    scope: Option<String>,
 }
 
 impl Examination {
@@ -66,8 +69,8 @@ impl Examination {
     /// What was seen, and no more.
     fn seen(seen: &Judgement, cause: Cause, again: Option<Verdict>) -> Self {
         let (judgement, cause) = (seen.clone(), Some(cause));
-        let (exact, asked, passes_under, tried) = Default::default();
-        Self { judgement, cause, exact, again, asked, passes_under, tried }
+        let (exact, asked, passes_under, tried, scope) = Default::default();
+        Self { judgement, cause, exact, again, asked, passes_under, tried, scope }
     }
 }
 
@@ -84,7 +87,7 @@ fn examined(oracle: &mut Oracle, suspect: &mut Suspect, case: &Case) -> Examinat
     let Suspect { kernel, claims, .. } = *suspect;
     let mut trial = Trial::new(case);
     let (outcome, judgement) = trial.run(oracle, kernel, claims);
-    let (mut asked, mut tried, mut passes_under) = (None, Vec::new(), None);
+    let (mut asked, mut tried, mut passes_under, mut scope) = (None, Vec::new(), None, None);
     let cause = judgement.verdict.is_failure().then(|| {
         asked = suspect.ask(oracle, case);
         if judgement.verdict.fault().is_none() {
@@ -100,7 +103,11 @@ fn examined(oracle: &mut Oracle, suspect: &mut Suspect, case: &Case) -> Examinat
             trial.judge_outcome(oracle, kernel, &claims, &outcome).verdict
         });
         let flushes_when_loaded = kernel.flushes_when_loaded();
-        let fails = &mut |variation: &Case| Trial::new(variation).judge(oracle, kernel, claims).verdict.is_failure();
+        let passes_aligned = judgement.verdict.fault().is_none()
+            && kernel.aligned().is_some_and(|aligned| !trial.judge(oracle, aligned, claims).verdict.is_failure());
+        // What a planted defect explains is not the alignment, which may change the order of additions.
+        let passes_aligned = passes_aligned && asked.as_ref().is_none_or(|asked| asked.likeness().is_none());
+        let ask = &mut |other: &Case| Trial::new(other).judge(oracle, kernel, claims);
         let judgement = &judgement;
         let mut experiments = Experiments {
             case,
@@ -109,14 +116,16 @@ fn examined(oracle: &mut Oracle, suspect: &mut Suspect, case: &Case) -> Examinat
             claims,
             if_flushing,
             flushes_when_loaded,
-            fails,
+            passes_aligned,
+            ask,
             tried: Vec::new(),
+            scope: None,
         };
         let cause = experiments.cause();
-        tried = experiments.tried;
+        (tried, scope) = (experiments.tried, experiments.scope);
         cause
     });
-    Examination { judgement, cause, exact: Vec::new(), again: None, asked, passes_under, tried }
+    Examination { judgement, cause, exact: Vec::new(), again: None, asked, passes_under, tried, scope }
 }
 
 /// What making a case smaller may cost at most.
@@ -248,9 +257,10 @@ impl Subject<'_> {
     /// The finding, without the command that replays it.
     fn finding(&self, oracle: &mut Oracle, examination: &Examination) -> Finding {
         let Subject { kernel, claims, case } = *self;
-        let Examination { judgement, cause, again, asked, passes_under, tried, .. } = examination;
+        let Examination { judgement, cause, again, asked, passes_under, tried, scope, .. } = examination;
         let flushes_when_loaded = kernel.flushes_when_loaded();
-        let seen = Seen { case, judgement, claims, flushes_when_loaded, again: *again, asked: asked.as_ref(), tried };
+        let (again, asked_of, scope) = (*again, asked.as_ref(), scope.as_deref());
+        let seen = Seen { case, judgement, claims, flushes_when_loaded, again, asked: asked_of, tried, scope };
         let explained = cause.map(|cause| explain::explain(cause, &seen));
         let certainty = explained.as_ref().map_or(Certainty::NotKnown, |(certainty, _)| *certainty);
         let worst = judgement.worst.as_ref();

@@ -54,6 +54,8 @@ pub struct Foreign {
     flushes_when_loaded: bool,
     /// The number of each function in the worker's hello, with what it claims.
     functions: Vec<(usize, Function)>,
+    /// The same kernel, called with aligned buffers.
+    aligned: Option<Box<Foreign>>,
 }
 
 struct Function {
@@ -93,6 +95,7 @@ impl Foreign {
                 deterministic: served.deterministic,
                 flushes_when_loaded: served.environment.is_some(),
                 functions: functions.collect::<Result<_>>()?,
+                aligned: None,
             })
         };
         program.hello().kernels.iter().map(kernel).collect()
@@ -117,6 +120,12 @@ impl Foreign {
     /// The same kernel under another name, which is selected again by this.
     pub fn named(mut self, name: &str, selector: String) -> Self {
         (self.name, self.selector) = (name.to_owned(), selector);
+        self
+    }
+
+    /// The same kernel, which is served under another name with aligned buffers.
+    pub(crate) fn with_aligned(mut self, aligned: Option<Foreign>) -> Self {
+        self.aligned = aligned.map(Box::new);
         self
     }
 
@@ -160,6 +169,10 @@ impl Kernel for Foreign {
 
     fn flushes_when_loaded(&self) -> bool {
         self.flushes_when_loaded
+    }
+
+    fn aligned(&self) -> Option<&dyn Kernel> {
+        self.aligned.as_deref().map(|kernel| kernel as &dyn Kernel)
     }
 
     fn run(&self, case: &Case) -> Outcome {

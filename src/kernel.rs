@@ -68,6 +68,11 @@ pub trait Kernel: Send + Sync {
         false
     }
 
+    /// The same kernel with every buffer of a call at a multiple of 64 bytes; none where nobody decides where they lie.
+    fn aligned(&self) -> Option<&dyn Kernel> {
+        None
+    }
+
     /// Runs one case that the kernel supports. It may panic: [`run`] catches that.
     fn run(&self, case: &Case) -> Outcome;
 
@@ -140,6 +145,10 @@ impl<K: Kernel + ?Sized> Kernel for &K {
 
     fn flushes_when_loaded(&self) -> bool {
         (**self).flushes_when_loaded()
+    }
+
+    fn aligned(&self) -> Option<&dyn Kernel> {
+        (**self).aligned()
     }
 
     fn run(&self, case: &Case) -> Outcome {

@@ -7,8 +7,9 @@ use crate::dtype::Dtype;
 use crate::error::{Error, Result};
 use crate::judge::Verdict;
 use crate::kernel::Declaration;
-use crate::results::{Cell, Results};
+use crate::results::{Cell, Certainty, Finding, Results};
 use crate::words::short;
+use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
@@ -146,6 +147,23 @@ pub struct Judged {
     pub line: Option<usize>,
     /// The command that shows the worst of it again, where a finding of the results does.
     pub replay: Option<String>,
+    /// What that finding says of the cause, where it says something.
+    pub cause: Option<FoundCause>,
+}
+
+/// What a finding says of the cause of a failure.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FoundCause {
+    /// In a few words: `as defect/unshifted`, `perhaps exp overflow`, `cause not known`.
+    pub words: String,
+    /// How well it is known.
+    pub certainty: Certainty,
+}
+
+impl std::fmt::Display for FoundCause {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        write!(f, "{} ({})", self.words, self.certainty.name().replace('_', " "))
+    }
 }
 
 /// What came out of a comparison.
@@ -327,7 +345,7 @@ fn judge_declared(results: &Results, baseline: Option<&Baseline>, nothing: &Decl
         let FunctionName { kernel, op, dtype } = function;
         let name = CellName { kernel, op, dtype, family: DECLARED.to_owned() };
         let line = recorded.map(|recorded| recorded.line).filter(|&line| line > 0);
-        Some(Judged { name, state, improvement, recorded: true, line, replay: None })
+        Some(Judged { name, state, improvement, recorded: true, line, replay: None, cause: None })
     };
     functions.into_iter().filter_map(judged).collect()
 }
@@ -344,7 +362,10 @@ pub(crate) fn judge_cells(results: &Results, baseline: Option<&Baseline>, slack:
         let mut regressions = rules.regressions();
         regressions.sort_by_key(|regression| std::cmp::Reverse(regression.reason));
         let improvement = if regressions.is_empty() && is_whole { rules.improvement() } else { None };
-        let replay = if regressions.is_empty() { None } else { replay(results, cell) };
+        let finding = if regressions.is_empty() { None } else { nearest(results, cell) };
+        let replay = finding.map(|finding| finding.replay.clone());
+        let cause = finding.map(|finding| FoundCause { words: finding.cause_in_words(), certainty: finding.certainty });
+        let cause = cause.filter(|cause| !cause.words.is_empty());
         let detail = in_words(&cell.verdicts, cell.not_run);
         let state = match regressions.is_empty() {
             false => State::Worse(regressions),
@@ -353,7 +374,7 @@ pub(crate) fn judge_cells(results: &Results, baseline: Option<&Baseline>, slack:
             true => State::FailsAsRecorded { detail, expected: entry.and_then(|entry| entry.expected.clone()) },
         };
         let line = entry.map(|entry| entry.line).filter(|&line| line > 0);
-        cells.insert(name.clone(), Judged { name, state, improvement, recorded: entry.is_some(), line, replay });
+        cells.insert(name.clone(), Judged { name, state, improvement, recorded: entry.is_some(), line, replay, cause });
     }
     let mut outside = 0;
     for (name, entry) in baseline.iter().flat_map(|baseline| &baseline.entries) {
@@ -368,7 +389,10 @@ pub(crate) fn judge_cells(results: &Results, baseline: Option<&Baseline>, slack:
         let state = State::Worse(vec![Regression { reason: Reason::Missing, detail }]);
         let line = Some(entry.line).filter(|&line| line > 0);
         let name = name.clone();
-        cells.insert(name.clone(), Judged { name, state, improvement: None, recorded: true, line, replay: None });
+        cells.insert(
+            name.clone(),
+            Judged { name, state, improvement: None, recorded: true, line, replay: None, cause: None },
+        );
     }
     let baseline = baseline.map(|baseline| baseline.path().to_owned());
     Comparison { baseline, slack, cells: cells.into_values().collect(), outside }
@@ -388,15 +412,14 @@ fn changed(results: &Results, baseline: &Baseline) -> BTreeSet<FunctionName> {
     now.keys().chain(baseline.declared.keys()).filter(is_changed).cloned().collect()
 }
 
-/// The replay command of the finding that is nearest to a cell: of its family if there is one, of its op and dtype otherwise.
-fn replay(results: &Results, cell: &Cell) -> Option<String> {
-    let alike = |finding: &&crate::results::Finding| {
+/// The finding that is nearest to a cell: of its family if there is one, of its op and dtype otherwise.
+fn nearest<'a>(results: &'a Results, cell: &Cell) -> Option<&'a Finding> {
+    let alike = |finding: &&Finding| {
         finding.kernel == cell.kernel
             && (finding.op, finding.dtype) == (cell.op, cell.dtype)
             && cell.verdicts.contains_key(&finding.verdict)
     };
-    let nearest = results.findings.iter().filter(alike).max_by_key(|f| (f.family == cell.family, f.verdict));
-    nearest.map(|finding| finding.replay.clone())
+    results.findings.iter().filter(alike).max_by_key(|f| (f.family == cell.family, f.verdict))
 }
 
 /// A cell beside its entry.

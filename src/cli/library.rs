@@ -23,6 +23,8 @@ impl ServeLibrary {
             _ => None,
         };
         let library = CLibrary::load(&self.path, &self.name, symbol)?;
-        Ok(u8::from(worker::serve([library]) != std::process::ExitCode::SUCCESS) * 3)
+        // The same once more, for the diagnosis.
+        let aligned = library.aligned();
+        Ok(u8::from(worker::serve([library, aligned]) != std::process::ExitCode::SUCCESS) * 3)
     }
 }

@@ -127,12 +127,18 @@ fn other(role: Role, dtype: Dtype, logits: &[f64], variant: usize) -> Value {
 }
 
 /// An ordinary row: multiples of a quarter, which every dtype has.
-fn ordinary(n: usize) -> Vec<f64> {
+pub(super) fn ordinary(n: usize) -> Vec<f64> {
     (0..n).map(|i| ((i * 7 + 3) % 11) as f64 * 0.5 - 2.25).collect()
+}
+
+/// The same row with numbers of all digits that the dtype has, which no narrower one has.
+fn of_all_digits(n: usize) -> Vec<f64> {
+    ordinary(n).into_iter().map(|z| z / 3.0 + 0.01).collect()
 }
 
 fn rows() -> Vec<Vec<f64>> {
     let mut rows: Vec<Vec<f64>> = LENGTHS.iter().map(|&n| ordinary(n)).collect();
+    rows.extend([2, 5, 12].map(of_all_digits));
     for level in LEVELS.into_iter().chain(FAR) {
         for sign in [1.0, -1.0] {
             rows.push(vec![sign * level, sign * level - 1.0, sign * level - 0.5]);

@@ -2,14 +2,20 @@
 //!
 //! The harness does not see inside a kernel, but it can run it: the failing case, shrunk, is run again with its maximum moved to 0,
 //! without its masked classes, in descending order. What cures the failure, and the size of the error, say which cause would fit; that
-//! it is the cause is not shown by it ([`hypothesis`](super::hypothesis) may show it). The same outputs are also judged as those of a
-//! kernel that flushes subnormal numbers to zero.
+//! it is the cause is not shown by it ([`hypothesis`](super::hypothesis) may show it). A cause that foretells something else, as that
+//! a row just past the range of exp fails, too, is asked for that, and is none where it does not come true. Then the
+//! [`scope`](super::scope) of the failure is what is left to say. The same outputs are also judged as those of a kernel that flushes
+//! subnormal numbers to zero.
 
+use super::battery::{ordinary, others};
 use super::range::{Thresholds, gap};
+use super::scope::{self, Ask, Level};
 use super::size::{direction_size, exact_value, relative_error};
-use super::variation::{before_wrapping, descending, far_below, first_half, kept, raised, recentred, unsmoothed};
+use super::variation::{
+    before_wrapping, descending, far_below, first_half, kept, raised, recentred, unsmoothed, widened,
+};
 use crate::case::Case;
-use crate::dtype::{Dtype, ldexp};
+use crate::dtype::{Dtype, ldexp, text};
 use crate::judge::{Judgement, Verdict};
 use crate::kernel::Claims;
 use crate::oracle::Truth;
@@ -22,6 +28,9 @@ const LARGE_OFFSET: f64 = 16.0;
 /// A probability that is kept from 0 is small all the same: a larger one is no floor, but another value, as that of another class.
 const LARGEST_FLOOR: f64 = 1e-2;
 
+/// A row that is so long although it was shrunk is so for a reason.
+const LONG: usize = 8;
+
 /// What is known of a failing case, and the kernel to ask for more.
 pub(super) struct Experiments<'a> {
     pub case: &'a Case,
@@ -32,10 +41,14 @@ pub(super) struct Experiments<'a> {
     pub if_flushing: Option<Verdict>,
     /// Whether the kernel's library sets flush-to-zero when it is loaded.
     pub flushes_when_loaded: bool,
-    /// Runs the kernel on a variation of the case, and says whether it fails, too.
-    pub fails: &'a mut dyn FnMut(&Case) -> bool,
+    /// Whether it passes with its buffers aligned.
+    pub passes_aligned: bool,
+    /// Runs the kernel on another case.
+    pub ask: &'a mut Ask<'a>,
     /// What was tried so far.
     pub tried: Vec<Tried>,
+    /// The scope of the failure, in words, where the cause is one.
+    pub scope: Option<String>,
 }
 
 impl Experiments<'_> {
@@ -44,6 +57,9 @@ impl Experiments<'_> {
         let Self { case, truth, judgement, .. } = *self;
         if let Some(fault) = judgement.verdict.fault() {
             return Cause::of_fault(fault);
+        }
+        if self.passes_aligned {
+            return Cause::Alignment;
         }
         if self.if_flushing == Some(Verdict::Pass) && (self.flushes_when_loaded || self.is_flushed()) {
             return Cause::FlushToZero;
@@ -72,9 +88,15 @@ impl Experiments<'_> {
                 let is_rounding =
                     matches!(by_size, Cause::NarrowArithmetic | Cause::Cancellation | Cause::RoundedExponent);
                 if is_rounding && truth.anatomy.max.abs() <= LARGE_OFFSET * (1.0 + gap(case)) {
-                    return by_size;
+                    // But a row that was shrunk and is still long fails for a place or its length.
+                    let by_places = (case.logits().len() >= LONG).then(|| self.by_places()).flatten();
+                    return by_places.unwrap_or(by_size);
                 }
-                self.by_experiment().unwrap_or(by_size)
+                match self.by_experiment(by_size) {
+                    Some(cause) => cause,
+                    None if self.foretells(by_size) => by_size,
+                    None => self.by_scope(),
+                }
             }
         }
     }
@@ -110,55 +132,138 @@ impl Experiments<'_> {
     }
 
     /// What a variation of the input cures.
-    fn by_experiment(&mut self) -> Option<Cause> {
-        let Self { case, truth, judgement, claims, .. } = *self;
-        let passes = |change: &str| self.tried.iter().any(|tried| tried.change == change && tried.passes);
+    fn by_experiment(&mut self, by_size: Cause) -> Option<Cause> {
+        let Self { case, truth, judgement, .. } = *self;
         // A row that is also cured by other numbers at their places fails by their being -inf; else it may be the length.
-        if passes("without its classes of -inf") && passes("with its classes of -inf far below the others") {
+        if self.passed("without its classes of -inf") && self.passed("with its classes of -inf far below the others") {
             return Some(Cause::MaskedClass);
         }
-        if passes("with its maximum moved to 0") {
-            return Some(of_level(case, truth, judgement, claims));
+        if self.passed("without label smoothing") && matches!(by_size, Cause::WrongValue | Cause::Clipped) {
+            return Some(Cause::LabelSmoothing);
         }
-        if passes("in descending order") {
-            return Some(Cause::Order);
+        if self.passed("with its maximum moved to 0") {
+            return Some(self.by_level());
+        }
+        if self.passed("in descending order") {
+            return Some(self.by_places().unwrap_or(Cause::Order));
         }
         self.cures("with a few logits less", before_wrapping(case, truth, judgement)).then_some(Cause::NarrowIndex)
+    }
+
+    /// Whether a variation that was tried passes.
+    fn passed(&self, change: &str) -> bool {
+        self.tried.iter().any(|tried| tried.change == change && tried.passes)
+    }
+
+    /// Why a row fails that passes with its maximum moved to 0.
+    fn by_level(&mut self) -> Cause {
+        let Self { case, truth, judgement, claims, .. } = *self;
+        let guess = of_level(case, truth, judgement, claims);
+        if guess.is_some_and(|(_, level)| level.is_none_or(|level| self.fails_at(level))) {
+            return guess.map_or(Cause::Level, |(cause, _)| cause);
+        }
+        let Some(level) = Level::of(case, truth.anatomy.max, self.ask) else { return Cause::Level };
+        let (words, is_explained) = level.in_words();
+        self.scope = Some(words);
+        if is_explained { Cause::Limit } else { Cause::Level }
+    }
+
+    /// Whether the row fails with its maximum at this level, too.
+    fn fails_at(&mut self, level: f64) -> bool {
+        let (case, max) = (self.case, self.truth.anatomy.max);
+        let change = format!("with its maximum at {}", text::decimal(level, case.dtype()));
+        !self.cures(&change, recentred(case, max - level))
+    }
+
+    /// Whether what a cause that fits the size of the error foretells comes true; it does where it foretells nothing.
+    fn foretells(&mut self, cause: Cause) -> bool {
+        let Self { case, judgement, .. } = *self;
+        match cause {
+            // What is cut off stays where it is, however far the truth goes.
+            Cause::Clipped => {
+                const SLACK: f64 = 1.25;
+                let Some(widened) = widened(case) else { return true };
+                let further = (self.ask)(&widened);
+                let size = |judgement: &Judgement| judgement.worst.as_ref().map_or(f64::NAN, |worst| worst.got.abs());
+                let stays = further.verdict.is_failure() && size(&further) <= SLACK * size(judgement);
+                self.tried
+                    .push(Tried { change: "with its gaps doubled".into(), passes: !further.verdict.is_failure() });
+                stays
+            }
+            // A narrow sum loses much of an ordinary row that is long enough, whatever it adds up.
+            Cause::NarrowSum if case.dtype().output().bytes() == 2 => {
+                const ENOUGH: usize = 8192;
+                (0..2).any(|variant| {
+                    let logits = ordinary(ENOUGH);
+                    let others = others(case.op(), case.dtype(), &logits, variant);
+                    let long = Case::new(case.op(), case.dtype(), logits, others).ok();
+                    !self.cures(&format!("an ordinary row of {ENOUGH}"), long)
+                })
+            }
+            Cause::WrongValue => false,
+            _ => true,
+        }
+    }
+
+    /// Where it fails, for want of a cause.
+    fn by_scope(&mut self) -> Cause {
+        if let Some(cause) = self.by_places() {
+            return cause;
+        }
+        self.scope = scope::lengths(self.case, self.ask);
+        if self.scope.is_some() { Cause::Length } else { Cause::WrongValue }
+    }
+
+    /// The places at which a logit makes it fail.
+    fn by_places(&mut self) -> Option<Cause> {
+        self.scope = scope::places(self.case, self.ask);
+        self.scope.is_some().then_some(Cause::Place)
     }
 
     /// Whether the kernel passes on a variation of the case; where there is none, it does not.
     fn cures(&mut self, change: &str, variation: Option<Case>) -> bool {
         let Some(variation) = variation else { return false };
-        let passes = !(self.fails)(&variation);
+        let passes = !(self.ask)(&variation).verdict.is_failure();
         self.tried.push(Tried { change: change.into(), passes });
         passes
     }
 }
 
-/// Why a row fails that passes with its maximum moved to 0.
-fn of_level(case: &Case, truth: &Truth, judgement: &Judgement, claims: &Claims) -> Cause {
+/// What would explain a row that passes with its maximum moved to 0, and a level nearer to 0 at which it would then fail, too; none where
+/// the row is at that level itself.
+fn of_level(case: &Case, truth: &Truth, judgement: &Judgement, claims: &Claims) -> Option<(Cause, Option<f64>)> {
     let max = truth.anatomy.max;
     let sum = max + (case.logits().len() as f64).ln();
-    let Some(worst) = &judgement.worst else { return Cause::Absorption };
+    let worst = judgement.worst.as_ref()?;
     let u = case.output_format().unit_roundoff();
     let relative = relative_error(truth, worst.index, worst.got);
     let absolute = exact_value(truth, worst.index).map_or(f64::INFINITY, |exact| (worst.got - exact).abs());
-    // An offset leaves an error of a few roundings of itself; leaving the range of exp does not.
-    if relative.min(absolute / direction_size(case)) <= 16.0 * u * (max.abs() + sum.abs()) {
-        return Cause::Absorption;
+    // An offset leaves an error of a few roundings of itself, a relative one in a probability; leaving the range of exp does not.
+    let error = if case.op().is_distribution() { relative } else { relative.min(absolute / direction_size(case)) };
+    if error <= 16.0 * u * (max.abs() + sum.abs()) {
+        return Some((Cause::Absorption, None));
     }
     // A kernel that leaves the range of the dtype, though not of its accumulator, fails grossly if it computes there.
     let gross = !worst.got.is_finite() || relative > 0.1;
     let (narrow, wide) = (Thresholds::of(case.dtype()), Thresholds::of(claims.accumulator(case.dtype())));
+    // Past the range by more than a step of any dtype.
+    const PAST: f64 = 1.0 + 1.0 / 64.0;
+    let past = |threshold: f64| {
+        let level = case.dtype().round(threshold * PAST);
+        (level.abs() < max.abs()).then_some(level)
+    };
     let beyond = |x: f64| x > wide.overflow || (gross && x > narrow.overflow);
     if beyond(max) {
-        Cause::ExpOverflow
+        let reached = if max > wide.overflow { wide } else { narrow };
+        Some((Cause::ExpOverflow, past(reached.overflow)))
     } else if beyond(sum) {
-        Cause::SumOverflow
-    } else if max < wide.subnormal || (gross && max < narrow.subnormal) {
-        Cause::SumUnderflow
+        Some((Cause::SumOverflow, None))
+    } else if max < wide.subnormal {
+        Some((Cause::SumUnderflow, past(wide.underflow)))
+    } else if gross && max < narrow.subnormal {
+        Some((Cause::SumUnderflow, past(narrow.underflow)))
     } else {
-        Cause::Absorption
+        None
     }
 }
 
@@ -188,7 +293,7 @@ fn by_size(case: &Case, truth: &Truth, judgement: &Judgement) -> Cause {
     let n = case.logits().len();
     let is_half = matches!(case.dtype().output(), Dtype::F16 | Dtype::Bf16);
     // Shrinking has made the row as short as it fails, so a row that is still long needs its length.
-    if n >= 8 && (is_half || n as f64 * u > 1e-3) {
+    if n >= LONG && (is_half || n as f64 * u > 1e-3) {
         return Cause::NarrowSum;
     }
     let gap = gap(case);

@@ -25,6 +25,8 @@ pub(super) struct Seen<'a> {
     pub asked: Option<&'a Asked>,
     /// What was tried.
     pub tried: &'a [Tried],
+    /// For which rows it fails, in words.
+    pub scope: Option<&'a str>,
 }
 
 /// A sentence on a cause, and what it is worth.
@@ -88,13 +90,24 @@ fn recognised_in_words(recognised: &Recognised) -> String {
             ),
         ),
     };
+    // What is said of the planted defect is not said of one with another number in it.
+    let (comma, planted) = if hypothesis.kernel.defect().is_some() && hypothesis.difference().is_some() {
+        (",", "as planted: ")
+    } else {
+        ("", "")
+    };
     format!(
-        "Shown: on {on} it answers as {}{others} does ({}), but for roundings, and on {telling} of them otherwise than a correct kernel.{beside} What that does: {}. Cure: {}.{report}",
+        "Shown: on {on} it answers as {}{others}{comma} does ({planted}{}), but for roundings, and on {telling} of them otherwise than a correct kernel.{beside} What that does: {}. Cure: {}.{report}",
         hypothesis.title(),
         hypothesis.kernel.summary(),
         defect.story,
         defect.cure(),
     )
+}
+
+/// For which rows it fails.
+fn scope(seen: &Seen) -> String {
+    seen.scope.unwrap_or("with its maximum moved to 0 it passes").to_owned()
 }
 
 /// What is said of a cause.
@@ -183,7 +196,14 @@ fn say(cause: Cause, seen: &Seen) -> Said {
         Cause::Absorption => Said::Fits(format!(
             "the common offset, {max}, is mixed with the result, which is then rounded in units of the offset"
         )),
-        Cause::Order => Said::Fits("the result depends on where the maximum stands".into()),
+        Cause::Order => Said::Symptom("The same logits in descending order pass: the answer depends on their order.".into()),
+        Cause::Limit => Said::Fits(scope(seen)),
+        Cause::Level => Said::Symptom(format!("The level of the row decides: {}.", scope(seen))),
+        Cause::Alignment => Said::Shown(
+            "The answer depends on where the buffers lie: as it was called the row fails, and with every buffer at a multiple of 64 bytes it passes. Cure: an array of C is aligned to its type and to no more; use loads that need no more, or take the first elements one by one.".into(),
+        ),
+        Cause::Place | Cause::Length => Said::Symptom(scope(seen)),
+        Cause::LabelSmoothing => Said::Symptom("The same row without label smoothing passes.".into()),
         Cause::LogOfZero => Said::Fits(format!(
             "the logarithm of a probability that underflowed to 0 (its logarithm is below {:.2} in {dtype})",
             thresholds.underflow

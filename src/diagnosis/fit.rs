@@ -111,11 +111,14 @@ pub(super) struct Fit<'a> {
     /// A correct kernel of the op.
     pub right: &'static Builtin,
     /// Where the kernel's outputs go wrong along rows, as far as it was asked: it may be slow.
-    pub onsets: RefCell<Vec<(Rows, Option<f64>)>>,
+    pub onsets: RefCell<Vec<Onset>>,
 }
 
 /// Rows of one number.
 type Rows = fn(f64) -> Vec<f64>;
+
+/// Where a kernel's outputs go wrong along rows, sought with the usual values of a parameter.
+type Onset = (Rows, &'static [f64], Option<f64>);
 
 impl Fit<'_> {
     /// How often [`Fit::candidates`] runs a hypothesis on the failing case, and those that it gives are run on it, at most.
@@ -185,11 +188,11 @@ impl Fit<'_> {
     fn along(&self, hypothesis: Hypothesis, parameter: &Parameter) -> Option<f64> {
         let row = parameter.along?;
         let (least, largest) = (*parameter.usual.first()?, *parameter.usual.last()?);
-        let ours = self.own_onset(row)?;
+        let ours = self.own_onset(row, parameter)?;
         // The usual value that is nearest, relative to which the one that is looked for has the fewest digits to lose.
         let distance = |value: &f64| (value - ours).abs();
         let near = *parameter.usual.iter().min_by(|a, b| distance(a).total_cmp(&distance(b)))?;
-        let theirs = self.onset(&Hypothesis { value: Some(near), ..hypothesis }, row)?;
+        let theirs = self.onset(&Hypothesis { value: Some(near), ..hypothesis }, row, parameter)?;
         let value = near + (ours - theirs);
         let format = self.case.dtype().format();
         let slack = 4.0 * (step(format, ours) + step(format, theirs));
@@ -197,18 +200,19 @@ impl Fit<'_> {
     }
 
     /// [`Fit::onset`] of the kernel.
-    fn own_onset(&self, row: Rows) -> Option<f64> {
-        let known =
-            self.onsets.borrow().iter().find(|(known, _)| std::ptr::fn_addr_eq(*known, row)).map(|(_, onset)| *onset);
+    fn own_onset(&self, row: Rows, parameter: &Parameter) -> Option<f64> {
+        let is_known = |known: &&Onset| std::ptr::fn_addr_eq(known.0, row) && known.1 == parameter.usual;
+        let known = self.onsets.borrow().iter().find(is_known).map(|known| known.2);
         known.unwrap_or_else(|| {
-            let onset = self.onset(self.kernel, row);
-            self.onsets.borrow_mut().push((row, onset));
+            let onset = self.onset(self.kernel, row, parameter);
+            self.onsets.borrow_mut().push((row, parameter.usual, onset));
             onset
         })
     }
 
-    /// The largest number whose row a kernel answers wrong, where it answers rows of larger ones right.
-    fn onset(&self, kernel: &dyn Kernel, row: Rows) -> Option<f64> {
+    /// The largest number whose row a kernel answers wrong, where it answers rows of larger ones right. Those of the least numbers may be
+    /// right again, where what is due is 0: then it is above a usual value whose row is wrong.
+    fn onset(&self, kernel: &dyn Kernel, row: Rows, parameter: &Parameter) -> Option<f64> {
         /// Above what any parameter starts from.
         const TOP: f64 = 1e3;
         let (op, dtype) = (self.case.op(), self.case.dtype());
@@ -223,10 +227,13 @@ impl Fit<'_> {
             let (got, right) = (run(kernel, &case)?, run(self.right, &case)?);
             Some(got.len() != right.len() || got.iter().zip(&right).any(|(a, b)| !is_close(*a, *b)))
         };
-        let (mut low, mut high) = (format.ordinal(-format.largest()), format.ordinal(TOP));
-        if !is_wrong(format.from_ordinal(low))? || is_wrong(format.from_ordinal(high))? {
+        let (least, mut high) = (-format.largest(), format.ordinal(TOP));
+        if is_wrong(format.from_ordinal(high))? {
             return None;
         }
+        let is_usual = |value: &f64| is_wrong(self.case.dtype().round(*value)) == Some(true);
+        let low = if is_wrong(least)? { least } else { *parameter.usual.iter().rev().find(|value| is_usual(value))? };
+        let mut low = format.ordinal(self.case.dtype().round(low));
         while low + 1 < high {
             let middle = (i128::from(low) + i128::from(high)).div_euclid(2) as i64;
             if is_wrong(format.from_ordinal(middle))? { low = middle } else { high = middle }

@@ -111,7 +111,9 @@ impl<'a> Suspect<'a> {
         let is_other_function =
             |known: &&Builtin| known.parameter().is_none_or(|parameter| !parameter.also.contains(&own.as_str()));
         let besides = builtin::unlisted().iter().filter(is_other);
-        let known: Vec<&Builtin> = planted().chain(besides).filter(is_other_function).collect();
+        let mut known: Vec<&Builtin> = planted().chain(besides).filter(is_other_function).collect();
+        // Cheap ones first: of a long row not all can be asked.
+        known.sort_by_key(|known| Fit::price(known));
         let mut budget = LOGITS / failing.logits().len().max(1);
         // In other types only where none answers alike in its own.
         let asked = [true, false].into_iter().find_map(|is_own_type| {

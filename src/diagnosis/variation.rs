@@ -15,6 +15,18 @@ pub(super) fn recentred(case: &Case, max: f64) -> Option<Case> {
     Draft { logits, ..Draft::of(case) }.into_case().ok()
 }
 
+/// The case with every logit twice as far below the maximum; none where nothing is below it, or the dtype ends before.
+pub(super) fn widened(case: &Case) -> Option<Case> {
+    let max = maximum(case);
+    let twice = |&z: &f64| if z.is_finite() { case.dtype().round(z - (max - z)) } else { z };
+    let logits: Vec<f64> = case.logits().iter().map(twice).collect();
+    let is_in_range = logits.iter().zip(case.logits()).all(|(wide, z)| wide.is_finite() || z == wide);
+    if !is_in_range || logits == case.logits() {
+        return None;
+    }
+    Draft { logits, ..Draft::of(case) }.into_case().ok()
+}
+
 /// The case with no number near the least normal one of the accumulator: gaps shrunk, so that no exponential is, and small values
 /// raised; none if it is so already.
 pub(super) fn raised(case: &Case, accumulator: Dtype) -> Option<Case> {

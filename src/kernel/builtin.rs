@@ -311,7 +311,7 @@ pub(crate) const LOG_OF_ONE_PLUS: &str = "defect/log-of-one-plus";
 
 /// What kernels do besides: hypotheses that are no planted defects, and are in no list of kernels.
 pub(crate) fn unlisted() -> &'static [Builtin] {
-    static UNLISTED: [Builtin; 10] = [
+    static UNLISTED: [Builtin; 15] = [
         Builtin::of::<defects::unlisted::MaxOfSome>(),
         Builtin::of::<defects::unlisted::MaxOfUpperHalves>(),
         Builtin::of::<defects::unlisted::OtherShift>(),
@@ -322,6 +322,11 @@ pub(crate) fn unlisted() -> &'static [Builtin] {
         Builtin::of::<defects::unlisted::MixedBases>(),
         Builtin::of::<defects::unlisted::SmoothedOtherwise>(),
         Builtin::of::<defects::unlisted::MaskedOneHot>(),
+        Builtin::of::<defects::stored::LogitsNarrowed>(),
+        Builtin::of::<defects::stored::MaximumNarrowed>(),
+        Builtin::of::<defects::stored::ScaledFirst>(),
+        Builtin::of::<defects::stored::LogOfStored>(),
+        Builtin::of::<defects::stored::ProductsStored>(),
     ];
     &UNLISTED
 }

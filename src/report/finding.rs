@@ -5,14 +5,14 @@ use crate::case::{Case, Value, values_text};
 use crate::dtype::{Dtype, text};
 use crate::judge::{Grade, Verdict};
 use crate::outside;
-use crate::results::{Certainty, Finding, Worst, Written};
+use crate::results::{Finding, Worst, Written};
 use crate::words::{ratio, short};
 
 /// A finding in words.
 pub(crate) struct Told<'a> {
     /// The finding.
     pub finding: &'a Finding,
-    /// The cause, and how well it is known: `as defect/unshifted`, `perhaps exp overflow`, `cause not known`; empty where nothing fails.
+    /// The cause, and how well it is known (see [`Finding::cause_in_words`]).
     pub cause: String,
     /// The index of the worst output, of an op that has several.
     pub index: Option<usize>,
@@ -36,7 +36,7 @@ impl<'a> Told<'a> {
         let measured = || Measured { ulps: short(finding.ulp), ratio: ratio(finding.ratio) };
         Self {
             finding,
-            cause: cause(finding),
+            cause: finding.cause_in_words(),
             index: finding.index.filter(|_| !finding.op.is_scalar()),
             error: finding.ulp.is_finite().then(measured),
             bound: short(finding.bound_ulp),
@@ -91,21 +91,6 @@ pub(super) fn decimal(word: &str, dtype: Dtype) -> String {
         (Ok(x), None) => text::decimal(x, dtype),
         (Ok(x), Some(times)) => format!("{} × {times}", text::decimal(x, dtype)),
         (Err(_), _) => word.to_owned(),
-    }
-}
-
-/// The cause in a few words.
-fn cause(finding: &Finding) -> String {
-    let Some(cause) = finding.cause else { return String::new() };
-    let name = cause.name().replace('_', " ");
-    match (finding.certainty, &finding.answers_like) {
-        (Certainty::Shown, Some(like)) => {
-            let with = like.parameter.as_ref().map_or_else(String::new, |with| format!(", with {with}"));
-            format!("as {}{with}", like.kernel)
-        }
-        (Certainty::Shown, None) => name,
-        (Certainty::Consistent, _) => format!("perhaps {name}"),
-        (Certainty::NotKnown, _) => "cause not known".into(),
     }
 }
 

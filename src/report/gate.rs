@@ -4,7 +4,7 @@
 
 use super::escape::{code, plain};
 use super::finding::shown_command;
-use crate::baseline::{CellName, Comparison, Improvement, Judged, Reason, Regression, State};
+use crate::baseline::{CellName, Comparison, FoundCause, Improvement, Judged, Reason, Regression, State};
 use crate::error::{Error, Result};
 use crate::outside;
 use serde::Serialize;
@@ -33,6 +33,9 @@ pub fn text(gate: &Comparison) -> String {
         for Regression { reason, detail } in *regressions {
             put!(out, "  {}: {}\n", reason.name(), line(detail));
         }
+        if let Some(cause) = &cell.cause {
+            put!(out, "  cause: {}\n", line(&cause.to_string()));
+        }
         if let Some(replay) = command_of(cell, REPLAY_KEPT) {
             put!(out, "  {replay}\n");
         }
@@ -49,10 +52,11 @@ pub fn text(gate: &Comparison) -> String {
     out
 }
 
-/// What a cell is worse by, each reason on a line, and the command that shows it, where there is one.
+/// What a cell is worse by, each reason on a line, what is said of the cause, and the command that shows it, where there is one.
 pub(super) fn reasons(cell: &Judged, regressions: &[Regression]) -> Vec<String> {
     let reasons = regressions.iter().map(|Regression { reason, detail }| line(&format!("{}: {detail}", reason.name())));
-    reasons.chain(command_of(cell, usize::MAX).map(str::to_owned)).collect()
+    let cause = cell.cause.iter().map(|cause| line(&format!("cause: {cause}")));
+    reasons.chain(cause).chain(command_of(cell, usize::MAX).map(str::to_owned)).collect()
 }
 
 /// The command that shows a cell again, where it may be shown and has at most so many characters.
@@ -120,13 +124,15 @@ struct Item<'a> {
     expected: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     replay: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cause: Option<&'a FoundCause>,
 }
 
 impl<'a> Item<'a> {
     fn new(cell: &'a Judged, reason: Option<Reason>, detail: &'a str) -> Self {
         let CellName { kernel, op, dtype, family } = &cell.name;
         let (reason, replay) = (reason.map(Reason::name), cell.replay.as_deref());
-        Self { kernel, op, dtype, family, reason, detail, expected: None, replay }
+        Self { kernel, op, dtype, family, reason, detail, expected: None, replay, cause: cell.cause.as_ref() }
     }
 }
 

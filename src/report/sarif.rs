@@ -39,11 +39,16 @@ pub fn text(gate: &Comparison) -> Result<String> {
                 for regression in regressions {
                     let rule = regression.reason.name();
                     rules.entry(rule.clone()).or_insert_with(|| regression.reason.explain());
+                    let cause = cell.cause.as_ref().map_or_else(String::new, |cause| format!(" Cause: {cause}."));
                     let replay = command_of(cell, usize::MAX);
                     let replay = replay.map_or_else(String::new, |replay| format!("\n{replay}"));
-                    let message = text_of(&format!("{}: {rule}: {}", cell.name, regression.detail)) + &replay;
+                    let message = text_of(&format!("{}: {rule}: {}.{cause}", cell.name, regression.detail)) + &replay;
                     let state = if cell.recorded && regression.reason != Reason::Missing { "updated" } else { "new" };
-                    results.push(result(cell, &rule, "error", state, message, &file));
+                    let mut result = result(cell, &rule, "error", state, message, &file);
+                    if let Some(cause) = &cell.cause {
+                        result["properties"] = json!({ "cause": text_of(&cause.words), "certainty": cause.certainty });
+                    }
+                    results.push(result);
                 }
             }
         }

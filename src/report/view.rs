@@ -8,7 +8,7 @@ use crate::dtype::{Dtype, text};
 use crate::judge::{Grade, Verdict};
 use crate::kernel::builtin;
 use crate::op::Op;
-use crate::results::{Cell, Curve, Finding, Results, RunInfo};
+use crate::results::{Cause, Cell, Curve, Finding, Results, RunInfo};
 use crate::words::{count, plural, plural_u64, short};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -274,8 +274,13 @@ fn severity(totals: &Totals) -> (Option<Verdict>, f64) {
     (totals.worst(), totals.max_ratio.unwrap_or(0.0))
 }
 
-/// What people take for one finding: a mechanism that was shown, whatever it looks like; else a verdict and what may be its cause.
+/// What people take for one finding: a mechanism that was shown, or a scope that was found, whatever it looks like; else a verdict and what
+/// may be its cause.
 pub(super) fn kind(finding: &Finding) -> (Option<Verdict>, &str) {
+    if finding.answers_like.is_none() && finding.cause.is_some_and(Cause::is_scope) {
+        // Two scopes of one kind are told apart by their words.
+        return (None, finding.explanation.split_once(" Why ").map_or(&*finding.explanation, |(scope, _)| scope));
+    }
     (Some(finding.verdict).filter(|_| finding.answers_like.is_none()), finding.mechanism_name())
 }
 
@@ -319,12 +324,19 @@ fn in_order<T: Copy + Ord>(first: &[T], occurring: impl Iterator<Item = T>) -> V
 pub(super) fn facts(results: &Results, run: Option<&RunInfo>) -> Vec<(&'static str, String)> {
     let (settings, provenance) = (&results.settings, &results.provenance);
     let names = |names: Vec<&str>| names.join(", ");
+    // Of what was selected, what a kernel had a function for.
+    fn ran<T: Copy + PartialEq>(results: &Results, selected: &[T], of: &dyn Fn(&Cell) -> T) -> Vec<T> {
+        selected.iter().copied().filter(|one| results.cells.iter().any(|cell| of(cell) == *one)).collect()
+    }
     let mut facts = vec![
         ("seed", settings.seed.to_string()),
         ("cases per cell", count(settings.cases)),
         ("longest row", count(settings.max_len as u64)),
-        ("ops", names(settings.ops.iter().map(|op| op.name()).collect())),
-        ("dtypes", names(settings.dtypes.iter().map(|dtype| dtype.name()).collect())),
+        ("ops", names(ran(results, &settings.ops, &|cell| cell.op).iter().map(|op| op.name()).collect())),
+        (
+            "dtypes",
+            names(ran(results, &settings.dtypes, &|cell| cell.dtype).iter().map(|dtype| dtype.name()).collect()),
+        ),
         ("families", names(settings.families.iter().map(String::as_str).collect())),
         ("special values", settings.special.clone().unwrap_or_else(|| "as each kernel claims".into())),
     ];

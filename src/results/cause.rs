@@ -53,6 +53,18 @@ named! {
         Absorption = "absorption",
         /// The same logits in descending order pass.
         Order = "order",
+        /// Between two levels of the row, of which one passes and one fails, lies a number at which a type or a step in it comes to its end.
+        Limit = "limit",
+        /// The same row at another level passes.
+        Level = "level",
+        /// The same row passes where its buffers are aligned.
+        Alignment = "alignment",
+        /// A large logit makes rows fail at some places and not at others.
+        Place = "place",
+        /// Rows fail at some lengths and not at others.
+        Length = "length",
+        /// The same row without label smoothing passes.
+        LabelSmoothing = "label_smoothing",
         /// The logarithm of a probability that underflowed to 0.
         LogOfZero = "log_of_zero",
         /// The logarithm of a probability that had lost digits to underflow.
@@ -119,6 +131,16 @@ pub struct Tried {
 }
 
 impl Cause {
+    /// Whether it is what the failure depends on, and not why.
+    pub(crate) const fn is_dependence(self) -> bool {
+        matches!(self, Cause::Place | Cause::Length | Cause::LabelSmoothing | Cause::Level | Cause::Order)
+    }
+
+    /// Whether it says when a kernel fails, in words of its own, and not why.
+    pub(crate) const fn is_scope(self) -> bool {
+        matches!(self, Cause::Alignment | Cause::Place | Cause::Length | Cause::LabelSmoothing)
+    }
+
     /// The cause of a failure in which a kernel came to no answer, or to one that does not count.
     pub const fn of_fault(fault: Fault) -> Self {
         match fault {

@@ -94,6 +94,23 @@ impl Finding {
         self.cause.map_or("", Cause::name)
     }
 
+    /// The cause in a few words, with how well it is known: `as defect/unshifted`, `perhaps exp overflow`, `depends on the length, cause not
+    /// known`, `cause not known`; empty where nothing fails.
+    pub(crate) fn cause_in_words(&self) -> String {
+        let Some(cause) = self.cause else { return String::new() };
+        let name = cause.name().replace('_', " ");
+        match (self.certainty, &self.answers_like) {
+            (Certainty::Shown, Some(like)) => {
+                let with = like.parameter.as_ref().map_or_else(String::new, |with| format!(", with {with}"));
+                format!("as {}{with}", like.kernel)
+            }
+            (Certainty::Shown, None) => name,
+            (Certainty::Consistent, _) => format!("perhaps {name}"),
+            (Certainty::NotKnown, _) if cause.is_dependence() => format!("depends on the {name}, cause not known"),
+            (Certainty::NotKnown, _) => "cause not known".into(),
+        }
+    }
+
     /// What is told apart as one mechanism: the planted defect that the kernel answers like, else the cause.
     pub(crate) fn mechanism_name(&self) -> &str {
         self.answers_like.as_ref().map_or(self.cause_name(), |like| &like.kernel)

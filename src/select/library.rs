@@ -65,7 +65,10 @@ pub(super) fn start(text: &str, selector: &Selector, is_named: bool) -> Result<V
             "{error}; this program is not the command `logitfuzz`, so it loads a C library through the command `logitfuzz`, from PATH"
         )),
     })?;
-    Ok(kernels.into_iter().map(|kernel| kernel.named(&name, label.clone())).collect())
+    // Aligned, it is the second.
+    let mut kernels = kernels.into_iter();
+    let usual = kernels.next().map(|kernel| kernel.named(&name, label.clone()).with_aligned(kernels.next()));
+    Ok(usual.into_iter().collect())
 }
 
 /// What starts this very program again: on Linux also where its file has been replaced or deleted since.

@@ -201,15 +201,28 @@ fn killed_or_interrupted_it_leaves_no_worker() {
 /// Two answers to one call are a failure, unless the kernel claims that it gives them.
 #[test]
 fn a_kernel_that_answers_in_two_ways() {
-    let kernel = CKernel::new("VARIES");
-    let of = |more: &[&str]| {
-        assert!(logitfuzz(&kernel, &with_cases("100", more)).status.success());
-        let results = results(&kernel);
-        let findings = results["findings"].as_array().unwrap().iter();
-        findings.map(|finding| finding["verdict"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
-    };
-    assert_eq!(of(&[]), ["flaky"]);
-    assert!(of(&["--claims", "nondeterministic"]).is_empty());
+    for varies in ["VARIES", "TAKES_TURNS"] {
+        let kernel = CKernel::new(varies);
+        let of = |more: &[&str]| {
+            assert!(logitfuzz(&kernel, &with_cases("100", more)).status.success());
+            let results = results(&kernel);
+            let findings = results["findings"].as_array().unwrap().iter();
+            findings.map(|finding| finding["verdict"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(of(&[]), ["flaky"], "{varies}");
+        assert!(of(&["--claims", "nondeterministic"]).is_empty(), "{varies}");
+    }
+}
+
+/// A row that fails where its buffer lies, and passes where it is aligned: that is said, and nothing else is guessed.
+#[test]
+fn an_answer_that_follows_the_alignment() {
+    let kernel = CKernel::new("FOLLOWS_ADDRESS");
+    assert!(logitfuzz(&kernel, &with_cases("100", &[])).status.success());
+    let results = results(&kernel);
+    let findings = results["findings"].as_array().expect("findings");
+    let said: Vec<_> = findings.iter().map(|finding| (&finding["cause"], &finding["certainty"])).collect();
+    assert!(!said.is_empty() && said.iter().all(|said| *said == (&"alignment".into(), &"shown".into())), "{said:?}");
 }
 
 /// What a kernel prints is shown where one case is looked at.

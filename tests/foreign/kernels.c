@@ -67,10 +67,22 @@ void softmax_f32(const float *z, size_t n, float *out) {
     correct(z, n, out);
     if (n == 9) out[0] += held;
     return;
-#elif defined(VARIES)
+#elif defined(FOLLOWS_ADDRESS)
+    /* Wrong only where the row begins 4 bytes beyond a multiple of 16. */
+    correct(z, n, out);
+    if ((uintptr_t)z % 16 == 4)
+        for (size_t i = 0; i < n; i++) out[i] *= 1.01f;
+    return;
+#elif defined(TAKES_TURNS) || defined(VARIES)
+#ifdef TAKES_TURNS
+    /* Adds up in one order and in the other, by turns. */
+    static uint32_t state;
+    state ^= 0x80000000u;
+#else
     /* Adds up in one order or the other, without a pattern: the constants are those of Numerical Recipes. */
     static uint32_t state;
     state = state * 1664525u + 1013904223u;
+#endif
     if (state >> 31) {
         correct(z, n, out);
         return;

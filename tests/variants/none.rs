@@ -49,6 +49,16 @@ pub fn variants() -> Vec<Variant> {
                 p[2] *= 1.5;
             }
         }),
+        of("the one at 16 counts twice", "", Op::SOFTMAX, |z: &[f32], out: &mut [f32]| {
+            let m = z.iter().fold(f32::NEG_INFINITY, |m, &x| if x > m || x.is_nan() { x } else { m });
+            let s: f32 = z.iter().chain(z.get(16)).map(|&x| (x - m).exp()).sum();
+            out.iter_mut().zip(z).for_each(|(p, &x)| *p = (x - m).exp() / s);
+        }),
+        of("from 40 on none counts", "", Op::LOGSUMEXP, |z: &[f64], out: &mut [f64]| {
+            let m = z.iter().fold(f64::NEG_INFINITY, |m, &x| if x > m || x.is_nan() { x } else { m });
+            let s: f64 = z.iter().take(40).map(|&x| (x - m).exp()).sum();
+            out[0] = if m.is_infinite() { m } else { m + s.ln() };
+        }),
         made("a square root", |p| p.iter_mut().for_each(|x| *x = x.sqrt())),
         of("the logits themselves", "", Op::LOG_SOFTMAX, |z: &[f64], out: &mut [f64]| out.copy_from_slice(z)),
         of("the mean of the logits", "", Op::LOGSUMEXP, |z: &[f64], out: &mut [f64]| {

@@ -11,6 +11,7 @@ pub(super) mod losses;
 pub(super) mod maximum;
 pub(super) mod nonfinite;
 pub(super) mod shapes;
+pub(super) mod stored;
 pub(super) mod sums;
 pub(super) mod unlisted;
 

@@ -9,7 +9,7 @@ use crate::dtype::Dtype;
 use crate::kernel::Real;
 
 /// A defect of a class that is not planted.
-const fn unlisted(class: &'static str, story: &'static str) -> Option<Defect> {
+pub(super) const fn unlisted(class: &'static str, story: &'static str) -> Option<Defect> {
     Some(Defect { class, story, families: &[], report: None })
 }
 
@@ -305,16 +305,25 @@ pub(in super::super) struct SmoothedOtherwise;
 
 impl Recipe for SmoothedOtherwise {
     const NAME: &'static str = "hypothesis/smoothed-otherwise";
-    const SUMMARY: &'static str = "the label smoothing is not spread over all n classes";
+    const SUMMARY: &'static str = "the label smoothing is not spread as e / n over all n classes";
     const MECHANISM: Option<Defect> = unlisted("C20", "the target distribution is another one");
     const PARAMETER: Option<&'static Parameter> = Some(&Parameter::of_words(
         "the way:",
-        &["over the n - 1 others", "over the n - 1 others, all else at the target", "over n - 1, the target included"],
+        &[
+            "over the n - 1 others",
+            "over the n - 1 others, all else at the target",
+            "over n - 1, the target included",
+            "as (1 - e) / n",
+            "as e, not divided by n",
+        ],
     ));
 
     fn smoothed<A: Real>(row: &Row<A>, values: &[A]) -> A {
         let (smoothing, others) = (row.label_smoothing, row.count() - A::ONE);
         let mut expected = if smoothing == A::ONE { A::ZERO } else { (A::ONE - smoothing) * values[row.target] };
+        if let Some(spread) = wrong_spread(row).filter(|_| smoothing != A::ZERO) {
+            return expected + spread * Shifted::sum(row, values);
+        }
         if smoothing != A::ZERO && row.logits.len() > 1 {
             let is_counted = |i: usize| row.parameter as usize == 2 || i != row.target;
             let counted: Vec<A> = (0..values.len()).filter(|&i| is_counted(i)).map(|i| values[i]).collect();
@@ -325,11 +334,23 @@ impl Recipe for SmoothedOtherwise {
 
     fn target_mass<A: Real>(row: &Row<A>, class: usize) -> A {
         let (smoothing, others) = (row.label_smoothing, row.count() - A::ONE);
+        if let Some(spread) = wrong_spread(row).filter(|_| smoothing != A::ZERO) {
+            return if class == row.target { (A::ONE - smoothing) + spread } else { spread };
+        }
         match (row.parameter as usize, class == row.target) {
             (2, true) => (A::ONE - smoothing) + smoothing / others,
             (_, true) => A::ONE - smoothing,
             (_, false) => smoothing / others,
         }
+    }
+}
+
+/// What each class has of the label smoothing in the ways of [`SmoothedOtherwise`] that give every class the same, and the wrong share.
+fn wrong_spread<A: Real>(row: &Row<A>) -> Option<A> {
+    match row.parameter as usize {
+        3 => Some((A::ONE - row.label_smoothing) / row.count()),
+        4 => Some(row.label_smoothing),
+        _ => None,
     }
 }
 
