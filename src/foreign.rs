@@ -124,6 +124,7 @@ impl Foreign {
     }
 
     /// The same kernel, which is served under another name with aligned buffers.
+    #[cfg(any(feature = "cli", feature = "arbitrary"))]
     pub(crate) fn with_aligned(mut self, aligned: Option<Foreign>) -> Self {
         self.aligned = aligned.map(Box::new);
         self
