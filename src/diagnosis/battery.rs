@@ -59,7 +59,27 @@ pub(super) fn plain(op: Op, dtype: Dtype) -> Vec<Case> {
 
 /// The cases of an op in a dtype: for each row one or two of what the op takes besides. The same for every kernel.
 pub(crate) fn battery(op: Op, dtype: Dtype) -> Vec<Case> {
-    cases(op, dtype, if op.is_elementwise() { elements(op) } else { rows() })
+    let mut cases = cases(op, dtype, if op.is_elementwise() { elements(op) } else { rows() });
+    if !op.is_elementwise() && op.others().iter().any(|input| input.role == Role::Direction) {
+        cases.extend(large_directions(op, dtype));
+    }
+    cases
+}
+
+/// Directions whose sums are large, or leave the range of f16, or need more digits than a half dtype has.
+fn large_directions(op: Op, dtype: Dtype) -> Vec<Case> {
+    let rows = [vec![0.0, 0.0], vec![12.0, 0.0], vec![18.0, 0.0], ordinary(5)];
+    let directions: [fn(usize) -> f64; 4] =
+        [|_| 700.0, |_| 32_768.0, |j| 257.0 + 2.0 * j as f64, |j| if j == 0 { 1.0e4 } else { -3.0 }];
+    let with = |row: &Vec<f64>| {
+        let logits: Vec<f64> = row.iter().map(|&z| dtype.round(z)).collect();
+        let direction = |of: fn(usize) -> f64| (0..row.len()).map(|j| dtype.round(of(j))).collect::<Vec<f64>>();
+        directions
+            .into_iter()
+            .filter_map(|of| Case::new(op, dtype, logits.clone(), vec![Value::from(direction(of))]).ok())
+            .collect::<Vec<Case>>()
+    };
+    rows.iter().flat_map(with).collect()
 }
 
 fn cases(op: Op, dtype: Dtype, rows: impl IntoIterator<Item = Vec<f64>>) -> Vec<Case> {

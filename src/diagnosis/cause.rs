@@ -78,18 +78,21 @@ impl Experiments<'_> {
             }
             RowClass::FullyMasked => Cause::FullyMasked,
             RowClass::OneInfinite | RowClass::SeveralInfinite => by_size(case, truth, judgement),
-            // The experiments are about rows.
-            RowClass::Elements => Cause::WrongValue,
+            // The other experiments are about rows.
+            RowClass::Elements => self.by_formula().unwrap_or(Cause::WrongValue),
             RowClass::PartlyMasked | RowClass::Finite => {
                 self.try_all();
+                if let Some(cause) = self.by_formula() {
+                    return cause;
+                }
                 let by_size = by_size(case, truth, judgement);
                 // An error that rounding explains comes and goes with any change of the row: an experiment says nothing then.
                 // Only an offset that is large beside the gaps still does.
                 let is_rounding =
                     matches!(by_size, Cause::NarrowArithmetic | Cause::Cancellation | Cause::RoundedExponent);
                 if is_rounding && truth.anatomy.max.abs() <= LARGE_OFFSET * (1.0 + gap(case)) {
-                    // But a row that was shrunk and is still long fails for a place or its length.
-                    let by_places = (case.logits().len() >= LONG).then(|| self.by_places()).flatten();
+                    // But a row of several that was shrunk may fail for a place.
+                    let by_places = (case.logits().len() > 2).then(|| self.by_places()).flatten();
                     return by_places.unwrap_or(by_size);
                 }
                 match self.by_experiment(by_size) {
@@ -182,7 +185,7 @@ impl Experiments<'_> {
             // What is cut off stays where it is, however far the truth goes.
             Cause::Clipped => {
                 const SLACK: f64 = 1.25;
-                let Some(widened) = widened(case) else { return true };
+                let Some(widened) = widened(case) else { return false };
                 let further = (self.ask)(&widened);
                 let size = |judgement: &Judgement| judgement.worst.as_ref().map_or(f64::NAN, |worst| worst.got.abs());
                 let stays = further.verdict.is_failure() && size(&further) <= SLACK * size(judgement);
@@ -203,6 +206,12 @@ impl Experiments<'_> {
             Cause::WrongValue => false,
             _ => true,
         }
+    }
+
+    /// Whether nearly any row fails, so that none tells a cause.
+    fn by_formula(&mut self) -> Option<Cause> {
+        self.scope = scope::everywhere(self.case, self.ask);
+        self.scope.is_some().then_some(Cause::Formula)
     }
 
     /// Where it fails, for want of a cause.
@@ -259,7 +268,9 @@ fn of_level(case: &Case, truth: &Truth, judgement: &Judgement, claims: &Claims) 
     } else if beyond(sum) {
         Some((Cause::SumOverflow, None))
     } else if max < wide.subnormal {
-        Some((Cause::SumUnderflow, past(wide.underflow)))
+        // What is left of the largest exponential has so many digits, and no fewer.
+        let lost = (wide.underflow - max).exp();
+        (relative <= 16.0 * lost || max < wide.underflow).then(|| (Cause::SumUnderflow, past(wide.underflow)))
     } else if gross && max < narrow.subnormal {
         Some((Cause::SumUnderflow, past(narrow.underflow)))
     } else {

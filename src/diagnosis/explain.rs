@@ -177,7 +177,10 @@ fn say(cause: Cause, seen: &Seen) -> Said {
             "A row without logits: the log-sum-exp of nothing is -inf, all other ops return nothing.".into(),
         ),
         Cause::NanLost => Said::Symptom("A NaN logit must make every output NaN; here it was lost.".into()),
-        Cause::InfiniteLogit => Said::Fits("a logit of +inf, from which an infinite maximum is subtracted, gives NaN".into()),
+        Cause::InfiniteLogit if judgement.worst.as_ref().is_some_and(|worst| !worst.got.is_nan()) => {
+            Said::Symptom("A row with +inf: NaN is due or the limit, and this number is neither.".into())
+        }
+        Cause::InfiniteLogit => Said::Fits("a logit of +inf makes NaN of inf - inf, or of inf / inf where nothing is subtracted".into()),
         Cause::FullyMasked => Said::Symptom(
             "All logits are -inf: nothing has weight. NaN or zeros (-inf for logarithms) say so; here the row became something else.".into(),
         ),
@@ -202,7 +205,7 @@ fn say(cause: Cause, seen: &Seen) -> Said {
         Cause::Alignment => Said::Shown(
             "The answer depends on where the buffers lie: as it was called the row fails, and with every buffer at a multiple of 64 bytes it passes. Cure: an array of C is aligned to its type and to no more; use loads that need no more, or take the first elements one by one.".into(),
         ),
-        Cause::Place | Cause::Length => Said::Symptom(scope(seen)),
+        Cause::Formula | Cause::Place | Cause::Length => Said::Symptom(scope(seen)),
         Cause::LabelSmoothing => Said::Symptom("The same row without label smoothing passes.".into()),
         Cause::LogOfZero => Said::Fits(format!(
             "the logarithm of a probability that underflowed to 0 (its logarithm is below {:.2} in {dtype})",

@@ -271,6 +271,7 @@ impl<'a> Suspect<'a> {
         }
         let hypothesis = *values.first()?;
         let others = values.len() - 1;
+        let open = std::mem::take(&mut alike);
         // The failing case is both.
         let (mut alike, mut telling) = (1, 1);
         for probe in &mut self.probes {
@@ -283,9 +284,9 @@ impl<'a> Suspect<'a> {
         if hypothesis.value.is_some() && telling < 1 + TELLING_ENOUGH {
             return None;
         }
-        // Many things err alike on one row by little.
-        if telling == 1 && !first.is_far {
-            return Some(Asked::Open(vec![hypothesis]));
+        // Many things err alike on one row.
+        if telling == 1 {
+            return Some(Asked::Open(open));
         }
         Some(Asked::Shown(Recognised { hypothesis, others, defect, probes: 1 + self.cases.len(), alike, telling }))
     }

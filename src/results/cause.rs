@@ -57,6 +57,8 @@ named! {
         Limit = "limit",
         /// The same row at another level passes.
         Level = "level",
+        /// Ordinary rows fail by far, most of them.
+        Formula = "formula",
         /// The same row passes where its buffers are aligned.
         Alignment = "alignment",
         /// A large logit makes rows fail at some places and not at others.
@@ -138,7 +140,7 @@ impl Cause {
 
     /// Whether it says when a kernel fails, in words of its own, and not why.
     pub(crate) const fn is_scope(self) -> bool {
-        matches!(self, Cause::Alignment | Cause::Place | Cause::Length | Cause::LabelSmoothing)
+        matches!(self, Cause::Alignment | Cause::Formula | Cause::Place | Cause::Length | Cause::LabelSmoothing)
     }
 
     /// The cause of a failure in which a kernel came to no answer, or to one that does not count.

@@ -142,8 +142,8 @@ fn a_failure_that_does_not_come_again_keeps_its_verdict_and_value() {
     place.ok(&[&["run", "-j", "1"][..], &WORK.split(' ').collect::<Vec<_>>(), &["--cases", "20"]].concat());
     let results = place.json("reports/latest/results.json");
     let findings = results["findings"].as_array().expect("findings");
-    let seen = findings.iter().map(told).find(|told| told[0] == "\"nan\"").expect("what was seen");
-    assert_eq!(seen, ["\"nan\"", "\"not_reproduced\"", "\"nan\"", "0"]);
+    let seen: Vec<_> = findings.iter().map(told).collect();
+    assert!(seen.iter().any(|seen| *seen == ["\"nan\"", "\"not_reproduced\"", "\"nan\"", "0"]), "{seen:?}");
     assert!(place.read("reports/latest/summary.md").contains("Not reproduced: "));
 }
 
