@@ -45,6 +45,7 @@ fn case(op: Op, logits: impl Into<Arc<[f64]>>) -> Case {
     let other = |role: Role| match role {
         Role::Class => Value::Index(TARGET),
         Role::Smoothing => Value::Number(0.0),
+        Role::Scale => Value::Number(0.5),
         Role::Label => LABELS[..n].to_vec().into(),
         Role::Distribution => DISTRIBUTION[..n].to_vec().into(),
         Role::Logits => OTHER_LOGITS[..n].to_vec().into(),

@@ -113,6 +113,7 @@ fn other(role: Role, dtype: Dtype, logits: &[f64], variant: usize) -> Value {
         Role::Class => Value::Index([0, n.saturating_sub(1), n / 2][variant % VARIANTS]),
         Role::Smoothing => Value::Number(dtype.round([0.0, 0.125, 1.0][variant % VARIANTS])),
         Role::Label => Value::from(vec![[0.0, 1.0, 0.25][variant % VARIANTS]; n]),
+        Role::Scale => Value::Number([0.125, -1.0, 2.0][variant % VARIANTS]),
         Role::Distribution => {
             // All on the first, in halves from the last on, all on the last.
             let mass = |j: usize| match (variant % VARIANTS, n - 1 - j) {

@@ -256,7 +256,7 @@ mod tests {
                     for &op in Op::ALL {
                         let made = generate::case(op, dtype, family.name(), 11, index, logits.clone(), None).unwrap();
                         let Some(case) = made else { continue };
-                        if !RowClass::of(op, case.logits()).is_ordinary() {
+                        if !RowClass::of_case(&case).is_ordinary() {
                             continue;
                         }
                         let row = (!op.is_elementwise())
