@@ -34,8 +34,9 @@ In f16:f32 and bf16:f32 the arguments are of the half dtype, and f32 is returned
     soft_cross_entropy                              logits, distribution            1 value
     soft_cross_entropy_grad                         logits, distribution            n values
 
-`target` is an int counted from 0, `smoothing` the label smoothing as a float, `scale` a float of any sign. Anything that numpy.asarray takes may be
-returned. Where its dtype is another one, it is converted if every value is kept, and is an error of the row if not: a result
+`target` is an int counted from 0, `smoothing` the label smoothing as a float, `scale` a float of any sign. Anything that
+numpy.asarray takes may be returned. Where its dtype is another one, it is converted if every value is kept, and is an error of the
+row if not: a result
 that was computed in f64 must be rounded to f32 by the function that is tested, not by its harness. An exception is an error of
 its row as well; the other rows go on.
 

@@ -129,7 +129,7 @@ for dtypes in (["f16", "f32", "f64"],):
     kernel("cross_entropy_grad", dtypes=dtypes, name="echo")(lambda z, t, e: z + z.dtype.type(100 * t + e))
     kernel("softmax_vjp", dtypes=dtypes, name="echo")(lambda z, g: g)
     kernel("log_softmax_jvp", dtypes=dtypes, name="echo")(lambda z, v: v)
-    kernel("scaled_softmax", dtypes=dtypes, name="echo")(lambda z, s: z * 0 + z.dtype.type(s))
+    kernel("scaled_softmax", dtypes=dtypes, name="echo")(lambda z, s: np.full(len(z), s, z.dtype))
     kernel("soft_cross_entropy", dtypes=dtypes, name="echo")(lambda z, q: q[:1])
     kernel("soft_cross_entropy_grad", dtypes=dtypes, name="echo")(lambda z, q: q)
     kernel("bce_with_logits", dtypes=dtypes, name="echo")(lambda z, t: t)
@@ -157,7 +157,7 @@ class TheProtocol(unittest.TestCase):
                         "cross_entropy_grad": logits + dtype(300.125),
                         "softmax_vjp": direction,
                         "log_softmax_jvp": direction,
-                        "scaled_softmax": logits * 0 + dtype(0.125),
+                        "scaled_softmax": np.full(len(logits), 0.125, dtype),
                         "soft_cross_entropy": direction[:1],
                         "soft_cross_entropy_grad": direction,
                         "bce_with_logits": direction,

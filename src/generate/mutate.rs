@@ -217,7 +217,7 @@ impl<'a> Mutation<'a> {
         let limit = widest_direction(dtype, len);
         let settle = |role: Role, x: f64| match role {
             Role::Logits => finite_value(dtype, x),
-            Role::Scale if x.is_nan() => 1.0,
+            Role::Scale if !x.is_finite() => 1.0,
             Role::Scale => finite_value(dtype, x),
             Role::Direction if x.is_nan() => 0.0,
             Role::Direction => finite_value(dtype, x.clamp(-limit, limit)),

@@ -41,10 +41,11 @@
 //!   the order of the row, the logits at which the maximum of a part rises after `i` are an increasing chain above `z_i`, so `R_i`
 //!   is the length of the longest such chain, plus `L`.
 //!
-//! Where the logits are times a scale `s`, the exponent of a weight errs by `x_i`, exactly computed: of the textbook, which multiplies first,
-//! `|fl(fl(s z_i) - fl(s a)) - s (z_i - a)|`; of the tight bound, where the difference is multiplied, `|fl(s fl(z_i - a)) - s (z_i - a)|`
-//! (where that difference overflows, as the textbook). `x_i` is as large as `u |s z_i|`, so `e^x_i - 1` stands for `rho_i`, and 1 where
-//! the product overflows and the weight is lost.
+//! Where the logits are times a scale `s`, the exponent of a weight errs by `x_i`, exactly computed: of the textbook, which multiplies
+//! first, `|fl(fl(s z_i) - fl(s a)) - s (z_i - a)|`; of the tight bound, where the difference is multiplied,
+//! `|fl(s fl(z_i - a)) - s (z_i - a)|` (where that difference overflows, as the textbook). The last rounding may make it less, and not every
+//! kernel has it: the larger
+//! counts. `x_i` is as large as `u |s z_i|`, so `e^x_i - 1` stands for `rho_i`, and 1 where the product overflows and the weight is lost.
 //!
 //! Where subnormal numbers are flushed to zero, `eta` is the least normal number, and what gradual underflow leaves exact costs
 //! up to one `eta` too: each value read, each addition, each difference. Beside weights of sum 1 or more that is of no account.
@@ -523,7 +524,7 @@ impl<'a, S: Size> RowErrors<'a, S> {
                 tight: Some(tight.bounds(self.h, form, size, &error)),
                 half_digits: (self.h > root).then(|| claimed.bounds(root, form, size, &error)),
                 textbook: claimed.bounds(self.h, form, size, &error),
-                overflow_is_forgiven: self.gaps_overflow(facts),
+                overflow_is_forgiven: self.gaps_overflow(facts) || self.scale_is_flushed(),
                 sum: facts.sum.map_or(0.0, |sum| sum_bound(case, claims, sum, self.h + self.merging, self.rescaling)),
             };
         }
@@ -542,6 +543,13 @@ impl<'a, S: Size> RowErrors<'a, S> {
         let overflows = |x: f64| self.accumulator().round(x, 0.0).is_infinite();
         let terms = OverflowTerms { inputs: case.inputs(), max, h: self.h, u: self.u };
         is_ordinary && (facts.overflows)(&terms, &overflows)
+    }
+
+    /// Whether a scale may be read as 0, which times an infinite logit is NaN.
+    fn scale_is_flushed(&self) -> bool {
+        let RowSizes { case, claims, .. } = self.row;
+        let is_small = case.scale().is_some_and(|scale| scale.abs() < self.accumulator().least_normal());
+        claims.flush_to_zero && is_small && case.logits().iter().any(|z| z.is_infinite())
     }
 
     fn accumulator(&self) -> Format {
@@ -665,21 +673,22 @@ impl ScaleErrors {
             (high, low + (own_rest - top_rest))
         };
         let shifted = accumulator.round(difference, rest);
-        let exponent = if self.scaled == Scaled::Last && shifted.is_finite() {
-            let (high, low) = product(scale, shifted);
-            accumulator.round(high, low)
+        // The exponent as it is computed, before it is rounded itself.
+        let computed = if self.scaled == Scaled::Last && shifted.is_finite() {
+            product(scale, shifted)
         } else {
             let (high, low) = product(scale, z);
-            let own = accumulator.round(high, low);
-            let (high, low) = two_difference(own, self.top);
-            accumulator.round(high, low)
+            two_difference(accumulator.round(high, low), self.top)
         };
-        if !exponent.is_finite() || !high.is_finite() {
+        let rounded = accumulator.round(computed.0, computed.1);
+        if !rounded.is_finite() || !high.is_finite() {
             return None;
         }
+        let error = |(own, own_rest): (f64, f64)| ((own - high) + (own_rest - low)).abs();
         // What the low parts, which are roundings themselves, may lack.
         let slack = low.abs() * f64::EPSILON;
-        Some(((exponent - high) - low).abs() + slack + self.flushed(z, high))
+        // A kernel may take it apart, or multiply and add at once: then it is not rounded, which may be worse.
+        Some(error((rounded, 0.0)).max(error(computed)) + slack + self.flushed(z, high))
     }
 
     /// What is lost where subnormal numbers are read as 0, and products are flushed.

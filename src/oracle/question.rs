@@ -259,8 +259,7 @@ mod tests {
                         if !RowClass::of_case(&case).is_ordinary() {
                             continue;
                         }
-                        let row = (!op.is_elementwise())
-                            .then(|| Arc::new(PreparedRow::new(dtype.output(), case.shared_logits().clone())));
+                        let row = (!op.is_elementwise()).then(|| Arc::new(PreparedRow::of(&case)));
                         let found = op.visit(Compare { case: &case, row });
                         let all = counts.entry((op, dtype)).or_default();
                         all.iter_mut().zip(found).for_each(|(all, found)| *all += found);

@@ -548,4 +548,49 @@ mod tests {
             assert!(powers_below(exp::LIMIT, 0.0, 1.0) > enough_bits(dtype), "{dtype}");
         }
     }
+
+    /// The exponentials of products that no f64 has, against MPFR at twice the precision; and which rows need them.
+    #[test]
+    fn products_beyond_f64_are_exact() {
+        let above = 1.0 + f64::EPSILON;
+        let (largest, least) = (f64::MAX, f64::from_bits(1));
+        let mut checked = 0;
+        for (logits, scale) in [
+            (&[above, 1.0, -3.5][..], above),
+            (&[above, 1.0, -3.5], -above),
+            (&[3.0, 1.0, -200.0], 0.1),
+            (&[largest, -largest], 3e-308),
+            (&[largest, -largest], -3.0 * least),
+            (&[least, 0.0, -least], least),
+            (&[1e-300, -1e-300], 1e300),
+            (&[1.0, f64::NEG_INFINITY, 0.3], 0.3),
+        ] {
+            let case = Case::new(crate::Op::SCALED_SOFTMAX, Dtype::F64, logits.to_vec(), [scale.into()]).unwrap();
+            let row = PreparedRow::of(&case);
+            assert!(row.scale == scale.abs() && row.scale != 1.0, "{case}");
+            for (g, &z) in row.values.iter().enumerate().skip(1) {
+                let exponent = (Float::with_val(4400, z) - row.max) * scale.abs();
+                let exact = Float::with_val(4400, exponent.exp_ref());
+                for index in 0..PRECISIONS.len() {
+                    let weight = &row.level(index).weights[g];
+                    assert!(weight.low < exact && weight.high > exact, "{case} {g} {index}");
+                    checked += 1;
+                }
+                let ball = row.weights()[g].ball;
+                let error = (Float::with_val(4400, &exact - ball.high) - ball.low).abs();
+                assert!(error <= ball.radius && ball.radius < 1e-30, "{case} {g}: {error:e} {ball:?}");
+                assert!(row.weights()[g].magnitude.to_f64() >= exact.to_f64(), "{case} {g}");
+            }
+        }
+        assert_eq!(checked, PRECISIONS.len() * 12);
+        // Products that are f64 are the logits of a row like any other.
+        for (text, max) in [
+            ("scaled_softmax f32 [0x1.000002p+0, 1] scale=0x1.000002p+0", f64::from(1.0 + f32::EPSILON).powi(2)),
+            ("scaled_softmax f64 [3, 1, inf] scale=-0.125", -0.125),
+            ("scaled_softmax f64 [3, 1] scale=0", 0.0),
+        ] {
+            let row = PreparedRow::of(&Case::parse(text).unwrap());
+            assert_eq!((row.scale, row.max), (1.0, max), "{text}");
+        }
+    }
 }

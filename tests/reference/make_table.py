@@ -1016,7 +1016,8 @@ def traps():
         for z, s in (
             ([v, 1.0], v), ([v, 1.0], -v), ([0.0, -3000.0], 1.0), ([0.0, -3000.0], f.round(0.1)), ([0.0, 1.0, 2.0], 0.0), ([3.0], -2.0),
             ([0.0, -200.0], -1.0), ([f.largest, -f.largest], f.least), ([f.largest, f.step(f.largest, -1)], f.largest),
-            ([f.least, 0.0], f.least), ([f.least, 0.0], f.largest), ([f.largest, 0.0, -f.largest], f.round(1e-3)), ([2.0, 2.0, 1.0], f.round(40.0)),
+            ([f.least, 0.0], f.least), ([f.least, 0.0], f.largest), ([f.largest, 0.0, -f.largest], f.round(1e-3)),
+            ([2.0, 2.0, 1.0], f.round(40.0)),
             ([1.0, -INF], 0.5), ([1.0, -INF], -0.5), ([1.0, -INF], 0.0), ([INF, 1.0], -1.0), ([INF, -INF], -1.0), ([-INF, -INF], -1.0),
             ([NAN, 1.0], 2.0), ([INF, INF], 1.0), ([0.0, 0.0, f.round(-37.0)], v), ([0.0, -1.0], f.round(f.p * math.log(2))),
         ):

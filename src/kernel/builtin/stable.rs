@@ -33,7 +33,8 @@ impl Recipe for Log1p {
     const TRUSTED: bool = true;
 
     fn claims(op: Op, dtype: Dtype) -> Claims {
-        Claims { tight: true, ..Shifted::claims(op, dtype) }
+        // A scale is multiplied with first, as the textbook does.
+        Claims { tight: op != Op::SCALED_SOFTMAX, ..Shifted::claims(op, dtype) }
     }
 
     fn normalizer<A: Real>(row: &Row<A>) -> Normalizer<A> {
@@ -495,7 +496,8 @@ impl Recipe for TwoPass {
     }
 }
 
-/// The maximum is subtracted before the scale is applied, so that a common offset costs no digit; of a negative scale it is the least logit.
+/// The maximum is subtracted before the scale is applied, so that a common offset costs no digit; of a negative scale it is the least
+/// logit.
 pub(super) struct ShiftThenScale;
 
 impl Recipe for ShiftThenScale {

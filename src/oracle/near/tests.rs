@@ -120,8 +120,7 @@ fn every_output_is_enclosed() {
                     let made = generate::case(op, dtype, family.name(), 23, index, logits.clone(), None).unwrap();
                     let Some(case) = made else { continue };
                     let Some(near) = NearCase::of(&case, RowClass::of_case(&case)) else { continue };
-                    let row = (!op.is_elementwise())
-                        .then(|| Arc::new(PreparedRow::new(dtype.output(), case.shared_logits().clone())));
+                    let row = (!op.is_elementwise()).then(|| Arc::new(PreparedRow::of(&case)));
                     let question = question::of(&case, row.clone());
                     for (j, output) in near.outputs.iter().enumerate() {
                         if !output.high.is_finite() {
