@@ -207,9 +207,7 @@ impl Case {
     /// many of its sign, and of a scale of 0 zeros and, for what is not finite, NaN. The products are these times the size of the scale.
     pub(crate) fn signed_logits(&self) -> Arc<[f64]> {
         match self.scale() {
-            Some(scale) if scale == 0.0 => {
-                self.logits.iter().map(|z| if z.is_finite() { 0.0 } else { f64::NAN }).collect()
-            }
+            Some(0.0) => self.logits.iter().map(|z| if z.is_finite() { 0.0 } else { f64::NAN }).collect(),
             Some(scale) if scale < 0.0 => self.logits.iter().map(|z| -z).collect(),
             _ => self.logits.clone(),
         }
@@ -341,7 +339,16 @@ fn check(input: Input, value: &Value, dtype: Dtype, n: usize) -> Result<()> {
             Some(index) => format!("value {index} of the {name} is {}, which is no {dtype} value", values[index]),
         },
         // The extents fit, so these are the values that fit as well.
-        (Role::Class | Role::Smoothing | Role::Scale | Role::Direction | Role::Label | Role::Distribution | Role::Logits, _) => {
+        (
+            Role::Class
+            | Role::Smoothing
+            | Role::Scale
+            | Role::Direction
+            | Role::Label
+            | Role::Distribution
+            | Role::Logits,
+            _,
+        ) => {
             return Ok(());
         }
     };

@@ -139,7 +139,7 @@ static SCALES: [(&str, u64, Scale); 13] = [
     // The largest product is of an everyday size, of either sign, or about where exp or the product itself ends.
     ("fitting", 5, |c| fitting(c, |draw| ldexp(draw.normal(), draw.between(-2, 6) as i32))),
     ("reaching", 2, |c| {
-        let edge = c.draw.choose(super::mutate::edges(c.dtype));
+        let edge = c.draw.choose(edges(c.dtype));
         fitting(c, |draw| draw.sign() * edge * draw.uniform_in(0.999, 1.001))
     }),
     ("beyond", 1, |c| {

@@ -56,7 +56,7 @@
 
 use super::error::RESOLUTION;
 use crate::case::Case;
-use crate::dtype::{Dtype, Format, ldexp};
+use crate::dtype::{Dtype, Format, ldexp, two_difference};
 use crate::fenv::Standard;
 use crate::kernel::{Claims, Online};
 use crate::magnitude::{Magnitude, Size, inflation};

@@ -29,6 +29,7 @@ impl RowDefinition for ScaledSoftmax {
     /// One rounding of a quotient, or two of a product with the reciprocal.
     const SUM: Option<Sum> = Some(Sum { value: 1.0, roundings: 2.0, stored: 1.0 });
     const HAS_LOG_TOTAL: bool = false;
+    const HAS_TIGHT: bool = true;
     const IS_LOG_PROBABILITY: bool = false;
     const IS_DERIVATIVE: bool = false;
     const LIMIT_ONLY: bool = false;
