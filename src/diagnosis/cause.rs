@@ -12,7 +12,7 @@ use super::range::{Thresholds, gap};
 use super::scope::{self, Ask, Level};
 use super::size::{direction_size, exact_value, relative_error};
 use super::variation::{
-    before_wrapping, descending, far_below, first_half, kept, raised, recentred, unsmoothed, widened,
+    before_wrapping, descending, far_below, first_half, kept, of_unit_direction, raised, recentred, unsmoothed, widened,
 };
 use crate::case::Case;
 use crate::dtype::{Dtype, ldexp, text};
@@ -27,6 +27,12 @@ const LARGE_OFFSET: f64 = 16.0;
 
 /// A probability that is kept from 0 is small all the same: a larger one is no floor, but another value, as that of another class.
 const LARGEST_FLOOR: f64 = 1e-2;
+
+/// An error that is so many times the bound is no matter of how something rounds.
+const FAR: f64 = 16.0;
+
+/// The variation that scales what is linear in the outputs.
+const SCALED: &str = "with its cotangent or tangent scaled to 1";
 
 /// A row that is so long although it was shrunk is so for a reason.
 const LONG: usize = 8;
@@ -90,7 +96,10 @@ impl Experiments<'_> {
                 // Only an offset that is large beside the gaps still does.
                 let is_rounding =
                     matches!(by_size, Cause::NarrowArithmetic | Cause::Cancellation | Cause::RoundedExponent);
-                if is_rounding && truth.anatomy.max.abs() <= LARGE_OFFSET * (1.0 + gap(case)) {
+                // Nor is it one where it is large and goes away with the size of what it is proportional to.
+                let is_by_size =
+                    self.passed(SCALED) && judgement.worst.as_ref().is_some_and(|worst| worst.judged.ratio >= FAR);
+                if is_rounding && !is_by_size && truth.anatomy.max.abs() <= LARGE_OFFSET * (1.0 + gap(case)) {
                     // But a row of several that was shrunk may fail for a place.
                     let by_places = (case.logits().len() > 2).then(|| self.by_places()).flatten();
                     return by_places.unwrap_or(by_size);
@@ -118,6 +127,7 @@ impl Experiments<'_> {
         self.cures("in descending order", descending(case));
         self.cures("with its first half alone", first_half(case));
         self.cures("without label smoothing", unsmoothed(case));
+        self.cures(SCALED, of_unit_direction(case));
     }
 
     /// Whether small numbers that became 0 explain a failure that the claim of flushing forgives. The claim forgives other errors of
@@ -146,6 +156,10 @@ impl Experiments<'_> {
         }
         if self.passed("with its maximum moved to 0") {
             return Some(self.by_level());
+        }
+        // An error that is linear in the direction, as that of every formula is, does not go away with its size.
+        if self.passed(SCALED) {
+            return Some(Cause::Direction);
         }
         if self.passed("in descending order") {
             return Some(self.by_places().unwrap_or(Cause::Order));

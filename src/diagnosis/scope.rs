@@ -295,6 +295,17 @@ mod tests {
         assert_scope(&kernel, case, Cause::LabelSmoothing, "The same row without label smoothing passes.");
     }
 
+    #[test]
+    fn what_only_a_large_cotangent_shows_is_told() {
+        let kernel = Closure::new("clamped", Op::LOG_SOFTMAX_VJP, |z: &[f32], g: &[f32], out: &mut [f32]| {
+            softmax(z, |_| true, out);
+            let total = g.iter().sum::<f32>().min(1000.0);
+            out.iter_mut().zip(g).for_each(|(o, &g)| *o = g - *o * total);
+        });
+        let case = "log_softmax_vjp f32 [1, 0] cotangent=[732, 269]";
+        assert_scope(&kernel, case, Cause::Direction, "The size of the cotangent or tangent decides");
+    }
+
     /// A kernel that errs everywhere has no scope.
     #[test]
     fn what_fails_everywhere_is_said_to_be_wrong() {
