@@ -107,7 +107,7 @@ fn examined(oracle: &mut Oracle, suspect: &mut Suspect, case: &Case) -> Examinat
             && kernel.aligned().is_some_and(|aligned| !trial.judge(oracle, aligned, claims).verdict.is_failure());
         // What a planted defect explains is not the alignment, which may change the order of additions.
         let passes_aligned = passes_aligned && asked.as_ref().is_none_or(|asked| asked.likeness().is_none());
-        let ask = &mut |other: &Case| Trial::new(other).judge(oracle, kernel, claims);
+        let ask = &mut |other: &Case| accepts(kernel, other).then(|| Trial::new(other).judge(oracle, kernel, claims));
         let judgement = &judgement;
         let mut experiments = Experiments {
             case,

@@ -49,7 +49,7 @@ pub(super) struct Experiments<'a> {
     pub flushes_when_loaded: bool,
     /// Whether it passes with its buffers aligned.
     pub passes_aligned: bool,
-    /// Runs the kernel on another case.
+    /// Runs the kernel on another case, if it takes that.
     pub ask: &'a mut Ask<'a>,
     /// What was tried so far.
     pub tried: Vec<Tried>,
@@ -189,7 +189,7 @@ impl Experiments<'_> {
     fn fails_at(&mut self, level: f64) -> bool {
         let (case, max) = (self.case, self.truth.anatomy.max);
         let change = format!("with its maximum at {}", text::decimal(level, case.dtype()));
-        !self.cures(&change, recentred(case, max - level))
+        self.fails_on(&change, recentred(case, max - level))
     }
 
     /// Whether what a cause that fits the size of the error foretells comes true; it does where it foretells nothing.
@@ -200,7 +200,7 @@ impl Experiments<'_> {
             Cause::Clipped => {
                 const SLACK: f64 = 1.25;
                 let Some(widened) = widened(case) else { return false };
-                let further = (self.ask)(&widened);
+                let Some(further) = (self.ask)(&widened) else { return false };
                 let size = |judgement: &Judgement| judgement.worst.as_ref().map_or(f64::NAN, |worst| worst.got.abs());
                 let stays = further.verdict.is_failure() && size(&further) <= SLACK * size(judgement);
                 self.tried
@@ -214,7 +214,7 @@ impl Experiments<'_> {
                     let logits = ordinary(ENOUGH);
                     let others = others(case.op(), case.dtype(), &logits, variant);
                     let long = Case::new(case.op(), case.dtype(), logits, others).ok();
-                    !self.cures(&format!("an ordinary row of {ENOUGH}"), long)
+                    self.fails_on(&format!("an ordinary row of {ENOUGH}"), long)
                 })
             }
             Cause::WrongValue => false,
@@ -246,9 +246,16 @@ impl Experiments<'_> {
     /// Whether the kernel passes on a variation of the case; where there is none, it does not.
     fn cures(&mut self, change: &str, variation: Option<Case>) -> bool {
         let Some(variation) = variation else { return false };
-        let passes = !(self.ask)(&variation).verdict.is_failure();
+        let Some(judgement) = (self.ask)(&variation) else { return false };
+        let passes = !judgement.verdict.is_failure();
         self.tried.push(Tried { change: change.into(), passes });
         passes
+    }
+
+    /// Whether the kernel fails on a variation of the case; where there is none, it does not.
+    fn fails_on(&mut self, change: &str, variation: Option<Case>) -> bool {
+        let before = self.tried.len();
+        !self.cures(change, variation) && self.tried.len() > before
     }
 }
 
