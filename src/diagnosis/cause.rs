@@ -49,6 +49,8 @@ pub(super) struct Experiments<'a> {
     pub flushes_when_loaded: bool,
     /// Whether it passes with its buffers aligned.
     pub passes_aligned: bool,
+    /// Whether a planted defect explains it: then nobody asks on what it depends.
+    pub is_explained: bool,
     /// Runs the kernel on another case, if it takes that.
     pub ask: &'a mut Ask<'a>,
     /// What was tried so far.
@@ -224,6 +226,9 @@ impl Experiments<'_> {
 
     /// Whether nearly any row fails, so that none tells a cause.
     fn by_formula(&mut self) -> Option<Cause> {
+        if self.is_explained {
+            return None;
+        }
         self.scope = scope::everywhere(self.case, self.ask);
         self.scope.is_some().then_some(Cause::Formula)
     }
@@ -233,12 +238,18 @@ impl Experiments<'_> {
         if let Some(cause) = self.by_places() {
             return cause;
         }
+        if self.is_explained {
+            return Cause::WrongValue;
+        }
         self.scope = scope::lengths(self.case, self.ask);
         if self.scope.is_some() { Cause::Length } else { Cause::WrongValue }
     }
 
     /// The places at which a logit makes it fail.
     fn by_places(&mut self) -> Option<Cause> {
+        if self.is_explained {
+            return None;
+        }
         self.scope = scope::places(self.case, self.ask);
         self.scope.is_some().then_some(Cause::Place)
     }
