@@ -103,11 +103,12 @@ fn examined(oracle: &mut Oracle, suspect: &mut Suspect, case: &Case) -> Examinat
             trial.judge_outcome(oracle, kernel, &claims, &outcome).verdict
         });
         let flushes_when_loaded = kernel.flushes_when_loaded();
-        let passes_aligned = judgement.verdict.fault().is_none()
-            && kernel.aligned().is_some_and(|aligned| !trial.judge(oracle, aligned, claims).verdict.is_failure());
+        let is_explained = asked.as_ref().is_some_and(|asked| asked.likeness().is_some());
         // What a planted defect explains is not the alignment, which may change the order of additions.
-        let passes_aligned = passes_aligned && asked.as_ref().is_none_or(|asked| asked.likeness().is_none());
-        let ask = &mut |other: &Case| Trial::new(other).judge(oracle, kernel, claims);
+        let passes_aligned = judgement.verdict.fault().is_none()
+            && !is_explained
+            && kernel.aligned().is_some_and(|aligned| !trial.judge(oracle, aligned, claims).verdict.is_failure());
+        let ask = &mut |other: &Case| accepts(kernel, other).then(|| Trial::new(other).judge(oracle, kernel, claims));
         let judgement = &judgement;
         let mut experiments = Experiments {
             case,
@@ -117,6 +118,7 @@ fn examined(oracle: &mut Oracle, suspect: &mut Suspect, case: &Case) -> Examinat
             if_flushing,
             flushes_when_loaded,
             passes_aligned,
+            is_explained,
             ask,
             tried: Vec::new(),
             scope: None,

@@ -305,7 +305,7 @@ fn lengths_are_told_apart() {
         ("defect/half-sum", "softmax bf16 [0*260]", "narrow_sum"),
         ("defect/narrow-index", "softmax f32 [0*256]", "narrow_index"),
         ("defect/narrow-index", "cross_entropy_grad f32 [0*257] target=256", "narrow_index"),
-        ("defect/short-index", "softmax_vjp f32 [0*65536] cotangent=[1*65536]", "narrow_index"),
+        ("defect/short-index", "cross_entropy_grad f32 [0*65536] target=65535", "narrow_index"),
         // Long by chance: it fails with fewer classes, too.
         ("naive", "softmax f32 [1000*256]", "exp_overflow"),
         ("defect/exp-of-degree-2", "softmax f64 [0*64, -0.5*64]", "wrong_value"),

@@ -12,7 +12,7 @@ use super::range::{Thresholds, gap};
 use super::scope::{self, Ask, Level};
 use super::size::{direction_size, exact_value, relative_error};
 use super::variation::{
-    before_wrapping, descending, far_below, first_half, kept, raised, recentred, unsmoothed, widened,
+    before_wrapping, descending, far_below, first_half, kept, of_unit_direction, raised, recentred, unsmoothed, widened,
 };
 use crate::case::Case;
 use crate::dtype::{Dtype, ldexp, text};
@@ -27,6 +27,12 @@ const LARGE_OFFSET: f64 = 16.0;
 
 /// A probability that is kept from 0 is small all the same: a larger one is no floor, but another value, as that of another class.
 const LARGEST_FLOOR: f64 = 1e-2;
+
+/// An error that is so many times the bound is no matter of how something rounds.
+const FAR: f64 = 16.0;
+
+/// The variation that scales what is linear in the outputs.
+const SCALED: &str = "with its cotangent or tangent scaled to 1";
 
 /// A row that is so long although it was shrunk is so for a reason.
 const LONG: usize = 8;
@@ -43,7 +49,9 @@ pub(super) struct Experiments<'a> {
     pub flushes_when_loaded: bool,
     /// Whether it passes with its buffers aligned.
     pub passes_aligned: bool,
-    /// Runs the kernel on another case.
+    /// Whether a planted defect explains it: then nobody asks on what it depends.
+    pub is_explained: bool,
+    /// Runs the kernel on another case, if it takes that.
     pub ask: &'a mut Ask<'a>,
     /// What was tried so far.
     pub tried: Vec<Tried>,
@@ -90,7 +98,10 @@ impl Experiments<'_> {
                 // Only an offset that is large beside the gaps still does.
                 let is_rounding =
                     matches!(by_size, Cause::NarrowArithmetic | Cause::Cancellation | Cause::RoundedExponent);
-                if is_rounding && truth.anatomy.max.abs() <= LARGE_OFFSET * (1.0 + gap(case)) {
+                // Nor is it one where it is large and goes away with the size of what it is proportional to.
+                let is_by_size =
+                    self.passed(SCALED) && judgement.worst.as_ref().is_some_and(|worst| worst.judged.ratio >= FAR);
+                if is_rounding && !is_by_size && truth.anatomy.max.abs() <= LARGE_OFFSET * (1.0 + gap(case)) {
                     // But a row of several that was shrunk may fail for a place.
                     let by_places = (case.logits().len() > 2).then(|| self.by_places()).flatten();
                     return by_places.unwrap_or(by_size);
@@ -118,6 +129,7 @@ impl Experiments<'_> {
         self.cures("in descending order", descending(case));
         self.cures("with its first half alone", first_half(case));
         self.cures("without label smoothing", unsmoothed(case));
+        self.cures(SCALED, of_unit_direction(case));
     }
 
     /// Whether small numbers that became 0 explain a failure that the claim of flushing forgives. The claim forgives other errors of
@@ -147,6 +159,10 @@ impl Experiments<'_> {
         if self.passed("with its maximum moved to 0") {
             return Some(self.by_level());
         }
+        // An error that is linear in the direction, as that of every formula is, does not go away with its size.
+        if self.passed(SCALED) {
+            return Some(Cause::Direction);
+        }
         if self.passed("in descending order") {
             return Some(self.by_places().unwrap_or(Cause::Order));
         }
@@ -175,7 +191,7 @@ impl Experiments<'_> {
     fn fails_at(&mut self, level: f64) -> bool {
         let (case, max) = (self.case, self.truth.anatomy.max);
         let change = format!("with its maximum at {}", text::decimal(level, case.dtype()));
-        !self.cures(&change, recentred(case, max - level))
+        self.fails_on(&change, recentred(case, max - level))
     }
 
     /// Whether what a cause that fits the size of the error foretells comes true; it does where it foretells nothing.
@@ -186,7 +202,7 @@ impl Experiments<'_> {
             Cause::Clipped => {
                 const SLACK: f64 = 1.25;
                 let Some(widened) = widened(case) else { return false };
-                let further = (self.ask)(&widened);
+                let Some(further) = (self.ask)(&widened) else { return false };
                 let size = |judgement: &Judgement| judgement.worst.as_ref().map_or(f64::NAN, |worst| worst.got.abs());
                 let stays = further.verdict.is_failure() && size(&further) <= SLACK * size(judgement);
                 self.tried
@@ -200,7 +216,7 @@ impl Experiments<'_> {
                     let logits = ordinary(ENOUGH);
                     let others = others(case.op(), case.dtype(), &logits, variant);
                     let long = Case::new(case.op(), case.dtype(), logits, others).ok();
-                    !self.cures(&format!("an ordinary row of {ENOUGH}"), long)
+                    self.fails_on(&format!("an ordinary row of {ENOUGH}"), long)
                 })
             }
             Cause::WrongValue => false,
@@ -210,6 +226,9 @@ impl Experiments<'_> {
 
     /// Whether nearly any row fails, so that none tells a cause.
     fn by_formula(&mut self) -> Option<Cause> {
+        if self.is_explained {
+            return None;
+        }
         self.scope = scope::everywhere(self.case, self.ask);
         self.scope.is_some().then_some(Cause::Formula)
     }
@@ -219,12 +238,18 @@ impl Experiments<'_> {
         if let Some(cause) = self.by_places() {
             return cause;
         }
+        if self.is_explained {
+            return Cause::WrongValue;
+        }
         self.scope = scope::lengths(self.case, self.ask);
         if self.scope.is_some() { Cause::Length } else { Cause::WrongValue }
     }
 
     /// The places at which a logit makes it fail.
     fn by_places(&mut self) -> Option<Cause> {
+        if self.is_explained {
+            return None;
+        }
         self.scope = scope::places(self.case, self.ask);
         self.scope.is_some().then_some(Cause::Place)
     }
@@ -232,9 +257,16 @@ impl Experiments<'_> {
     /// Whether the kernel passes on a variation of the case; where there is none, it does not.
     fn cures(&mut self, change: &str, variation: Option<Case>) -> bool {
         let Some(variation) = variation else { return false };
-        let passes = !(self.ask)(&variation).verdict.is_failure();
+        let Some(judgement) = (self.ask)(&variation) else { return false };
+        let passes = !judgement.verdict.is_failure();
         self.tried.push(Tried { change: change.into(), passes });
         passes
+    }
+
+    /// Whether the kernel fails on a variation of the case; where there is none, it does not.
+    fn fails_on(&mut self, change: &str, variation: Option<Case>) -> bool {
+        let before = self.tried.len();
+        !self.cures(change, variation) && self.tried.len() > before
     }
 }
 

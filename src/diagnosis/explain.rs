@@ -206,6 +206,9 @@ fn say(cause: Cause, seen: &Seen) -> Said {
             "The answer depends on where the buffers lie: as it was called the row fails, and with every buffer at a multiple of 64 bytes it passes. Cure: an array of C is aligned to its type and to no more; use loads that need no more, or take the first elements one by one.".into(),
         ),
         Cause::Formula | Cause::Place | Cause::Length => Said::Symptom(scope(seen)),
+        Cause::Direction => Said::Symptom(
+            "The size of the cotangent or tangent decides: scaled by a power of two, so that its largest number is 1, the same row passes.".into(),
+        ),
         Cause::LabelSmoothing => Said::Symptom("The same row without label smoothing passes.".into()),
         Cause::LogOfZero => Said::Fits(format!(
             "the logarithm of a probability that underflowed to 0 (its logarithm is below {:.2} in {dtype})",

@@ -10,8 +10,8 @@ use crate::judge::Judgement;
 use crate::op::signature::Role;
 use crate::words::plural;
 
-/// Runs the kernel on a case.
-pub(super) type Ask<'a> = dyn FnMut(&Case) -> Judgement + 'a;
+/// Runs the kernel on a case; none if it does not take it.
+pub(super) type Ask<'a> = dyn FnMut(&Case) -> Option<Judgement> + 'a;
 
 /// Two levels of a failing row, as near to one another as the dtype has them.
 pub(super) struct Level {
@@ -31,7 +31,7 @@ impl Level {
         let (mut low, mut high) = (format.ordinal(0.0), format.ordinal(dtype.round(max)));
         while low.abs_diff(high) > 1 {
             let middle = (i128::from(low) + i128::from(high)).div_euclid(2) as i64;
-            let fails = ask(&recentred(case, max - format.from_ordinal(middle))?).verdict.is_failure();
+            let fails = ask(&recentred(case, max - format.from_ordinal(middle))?)?.verdict.is_failure();
             *if fails { &mut high } else { &mut low } = middle;
         }
         Some(Self { passes: format.from_ordinal(low), fails: format.from_ordinal(high), dtype })
@@ -82,6 +82,8 @@ impl Level {
 pub(super) fn everywhere(case: &Case, ask: &mut Ask) -> Option<String> {
     /// A part of the value.
     const GROSS: f64 = 0.1;
+    /// Of fewer rows that a kernel takes nothing is concluded.
+    const FEWEST: usize = 3;
     let (op, dtype) = (case.op(), case.dtype());
     let unit = case.output_format().unit_roundoff();
     let rows = [vec![0.0, 0.0], vec![1.0, 0.0], vec![0.0, 1.0, 2.0], ordinary(5), ordinary(7)];
@@ -92,17 +94,14 @@ pub(super) fn everywhere(case: &Case, ask: &mut Ask) -> Option<String> {
     });
     let mut made: Vec<Case> = made.collect();
     made.dedup();
-    let is_gross = |case: &Case, ask: &mut Ask| {
-        let judgement = ask(case);
+    let is_gross = |judgement: Judgement| {
         let ulps = judgement.worst.as_ref().and_then(|worst| worst.judged.ulps);
         judgement.verdict.is_failure() && ulps.is_none_or(|ulps| ulps.abs() * 2.0 * unit > GROSS)
     };
-    let gross = made.iter().filter(|case| is_gross(case, ask)).count();
-    (5 * gross >= 4 * made.len()).then(|| {
-        format!(
-            "It is wrong by a tenth and more on {gross} of {} rows that are short and ordinary, as another formula is.",
-            made.len()
-        )
+    let told: Vec<bool> = made.iter().filter_map(ask).map(is_gross).collect();
+    let (all, gross) = (told.len(), told.iter().filter(|gross| **gross).count());
+    (all >= FEWEST && 5 * gross >= 4 * all).then(|| {
+        format!("It is wrong by a tenth and more on {gross} of {all} rows that are short and ordinary, as another formula is.")
     })
 }
 
@@ -128,7 +127,7 @@ pub(super) fn places(case: &Case, ask: &mut Ask) -> Option<String> {
             let mut logits = vec![0.0; n];
             logits[place] = logit;
             let others = others(op, dtype, &logits, 1);
-            let judgement = ask(&Case::new(op, dtype, logits, others).ok()?);
+            let judgement = ask(&Case::new(op, dtype, logits, others).ok()?)?;
             *fails = judgement.verdict.is_failure();
             if *fails && judgement.worst.is_none_or(|worst| worst.judged.ratio < FAR) {
                 return None;
@@ -187,7 +186,7 @@ pub(super) fn lengths(case: &Case, ask: &mut Ask) -> Option<String> {
             let others = others(case.op(), case.dtype(), &logits, 0);
             Case::new(case.op(), case.dtype(), logits, others).ok()
         });
-        let fails = made.map(|made| made.map(|made| ask(&made).verdict.is_failure()));
+        let fails = made.map(|made| made.and_then(|made| Some(ask(&made)?.verdict.is_failure())));
         fails.iter().all(|other| *other == fails[0]).then_some(fails[0]?)
     };
     if !fails(n)? || fails(n - 1)? {
@@ -293,6 +292,30 @@ mod tests {
         });
         let case = "cross_entropy f64 [0, 3] target=0 label_smoothing=0.125";
         assert_scope(&kernel, case, Cause::LabelSmoothing, "The same row without label smoothing passes.");
+    }
+
+    #[test]
+    fn what_only_a_large_cotangent_shows_is_told() {
+        let kernel = Closure::new("clamped", Op::LOG_SOFTMAX_VJP, |z: &[f32], g: &[f32], out: &mut [f32]| {
+            softmax(z, |_| true, out);
+            let total = g.iter().sum::<f32>().min(1000.0);
+            out.iter_mut().zip(g).for_each(|(o, &g)| *o = g - *o * total);
+        });
+        let case = "log_softmax_vjp f32 [1, 0] cotangent=[732, 269]";
+        assert_scope(&kernel, case, Cause::Direction, "The size of the cotangent or tangent decides");
+    }
+
+    /// A kernel is never run on what it does not take, whatever could be learnt from it.
+    #[test]
+    fn a_kernel_of_one_length_is_asked_at_that_length_alone() {
+        let kernel = Closure::new("of three", Op::SOFTMAX, |z: &[f32], out: &mut [f32]| {
+            assert_eq!(z.len(), 3);
+            softmax(z, |i| i != 2, out);
+        });
+        let kernel = kernel.for_lengths(3..=3);
+        assert_scope(&kernel, "softmax f32 [0, 0, 0]", Cause::Place, "where that stands at index 2");
+        let finding = found(&kernel, "softmax f32 [0, 0, 0]");
+        assert!(finding.tried.iter().all(|tried| !tried.change.contains("half")), "{:?}", finding.tried);
     }
 
     /// A kernel that errs everywhere has no scope.

@@ -99,6 +99,19 @@ pub(super) fn unsmoothed(case: &Case) -> Option<Case> {
     draft.into_case().ok()
 }
 
+/// The case with its cotangent or tangent scaled by a power of two, so that its largest number is 1 or a little less; none of an op without
+/// one, of zeros, or where it is so already.
+pub(super) fn of_unit_direction(case: &Case) -> Option<Case> {
+    let size = case.direction()?.iter().fold(0.0, |size: f64, g| size.max(g.abs()));
+    if size == 0.0 || (0.5 < size && size <= 1.0) {
+        return None;
+    }
+    let factor = ldexp(1.0, -(size.log2().ceil() as i32));
+    let mut draft = Draft::of(case);
+    draft.other_row_mut()?.iter_mut().for_each(|g| *g = case.dtype().round(*g * factor));
+    draft.into_case().ok()
+}
+
 /// The case in descending order; none if it is so already.
 pub(super) fn descending(case: &Case) -> Option<Case> {
     let mut indices: Vec<usize> = (0..case.logits().len()).collect();

@@ -65,6 +65,8 @@ named! {
         Place = "place",
         /// Rows fail at some lengths and not at others.
         Length = "length",
+        /// The same row with a smaller or larger cotangent or tangent passes, whose size a formula does not know.
+        Direction = "direction",
         /// The same row without label smoothing passes.
         LabelSmoothing = "label_smoothing",
         /// The logarithm of a probability that underflowed to 0.
@@ -135,12 +137,18 @@ pub struct Tried {
 impl Cause {
     /// Whether it is what the failure depends on, and not why.
     pub(crate) const fn is_dependence(self) -> bool {
-        matches!(self, Cause::Place | Cause::Length | Cause::LabelSmoothing | Cause::Level | Cause::Order)
+        matches!(
+            self,
+            Cause::Place | Cause::Length | Cause::Direction | Cause::LabelSmoothing | Cause::Level | Cause::Order
+        )
     }
 
     /// Whether it says when a kernel fails, in words of its own, and not why.
     pub(crate) const fn is_scope(self) -> bool {
-        matches!(self, Cause::Alignment | Cause::Formula | Cause::Place | Cause::Length | Cause::LabelSmoothing)
+        matches!(
+            self,
+            Cause::Alignment | Cause::Formula | Cause::Place | Cause::Length | Cause::Direction | Cause::LabelSmoothing
+        )
     }
 
     /// The cause of a failure in which a kernel came to no answer, or to one that does not count.
