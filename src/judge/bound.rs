@@ -41,10 +41,10 @@
 //!   the order of the row, the logits at which the maximum of a part rises after `i` are an increasing chain above `z_i`, so `R_i`
 //!   is the length of the longest such chain, plus `L`.
 //!
-//! Where the logits are times a scale `s`, the exponent of a weight errs by `x_i`, exactly computed: of the textbook, which multiplies
-//! first, `|fl(fl(s z_i) - fl(s a)) - s (z_i - a)|`; of the tight bound, where the difference is multiplied,
-//! `|fl(s fl(z_i - a)) - s (z_i - a)|` (where that difference overflows, as the textbook). The last rounding may make it less, and not every
-//! kernel has it: the larger
+//! Where the logits are times a scale `s`, the exponent of a weight errs by `x_i`, exactly computed: where it is multiplied first,
+//! `|fl(fl(s z_i) - fl(s a)) - s (z_i - a)|`; where the difference is multiplied, `|fl(s fl(z_i - a)) - s (z_i - a)|` (where that difference
+//! overflows, as before). The tight bound is of the second order. On some rows that errs more than the first, though never by much: the
+//! textbook may have either, and the larger counts. The last rounding may make it less, and not every kernel has it: again the larger
 //! counts. `x_i` is as large as `u |s z_i|`, so `e^x_i - 1` stands for `rho_i`, and 1 where the product overflows and the weight is lost.
 //!
 //! Where subnormal numbers are flushed to zero, `eta` is the least normal number, and what gradual underflow leaves exact costs
@@ -149,7 +149,7 @@ impl Bounds {
                 log_total: anatomy.log_total,
                 deviations: &truth.deviations,
             },
-            Scaled::First,
+            Scaled::Either,
         );
         let format = case.output_format();
         let size = |j: usize| value(truth, j).map(|value| value.magnitude(format));
@@ -209,7 +209,7 @@ impl Visitor for OfNear<'_> {
                 log_total: near.row.log_total_bound(),
                 deviations: &near.deviations,
             },
-            Scaled::First,
+            Scaled::Either,
         );
         let size = |j: usize| self.size(j);
         let Kind::Row(facts) = &case.op().facts().kind else { unreachable!("{} is made of the whole row", D::NAME) };
@@ -387,11 +387,11 @@ struct RowSizes<'a, S> {
     deviations: &'a [S],
 }
 
-/// In which order a kernel multiplies by a scale and subtracts.
+/// In which order a kernel may multiply by a scale and subtract.
 #[derive(Clone, Copy, PartialEq)]
 enum Scaled {
-    /// The products are subtracted: the textbook.
-    First,
+    /// The products are subtracted, or the difference is multiplied: the textbook has either.
+    Either,
     /// The difference is multiplied.
     Last,
 }
@@ -672,23 +672,27 @@ impl ScaleErrors {
             let (high, low) = two_difference(own, top);
             (high, low + (own_rest - top_rest))
         };
-        let shifted = accumulator.round(difference, rest);
-        // The exponent as it is computed, before it is rounded itself.
-        let computed = if self.scaled == Scaled::Last && shifted.is_finite() {
-            product(scale, shifted)
-        } else {
-            let (high, low) = product(scale, z);
-            two_difference(accumulator.round(high, low), self.top)
-        };
-        let rounded = accumulator.round(computed.0, computed.1);
-        if !rounded.is_finite() || !high.is_finite() {
-            return None;
-        }
         let error = |(own, own_rest): (f64, f64)| ((own - high) + (own_rest - low)).abs();
+        // Of the exponent as it is computed, before it is rounded itself, and after; a kernel may take it apart, or multiply and add at once:
+        // then it is not rounded, which may be worse.
+        let of_computed = |computed: (f64, f64)| {
+            let rounded = accumulator.round(computed.0, computed.1);
+            (rounded.is_finite() && high.is_finite()).then(|| error((rounded, 0.0)).max(error(computed)))
+        };
+        let shifted = accumulator.round(difference, rest);
+        let last = shifted.is_finite().then(|| of_computed(product(scale, shifted)));
+        let first = || {
+            let (high, low) = product(scale, z);
+            of_computed(two_difference(accumulator.round(high, low), self.top))
+        };
+        let error = match (self.scaled, last) {
+            (Scaled::Last, Some(last)) => last?,
+            (Scaled::Last, None) | (Scaled::Either, None) => first()?,
+            (Scaled::Either, Some(last)) => last?.max(first()?),
+        };
         // What the low parts, which are roundings themselves, may lack.
         let slack = low.abs() * f64::EPSILON;
-        // A kernel may take it apart, or multiply and add at once: then it is not rounded, which may be worse.
-        Some(error((rounded, 0.0)).max(error(computed)) + slack + self.flushed(z, high))
+        Some(error + slack + self.flushed(z, high))
     }
 
     /// What is lost where subnormal numbers are read as 0, and products are flushed.
