@@ -1,7 +1,7 @@
 //! `p = softmax(scale z)` of the exact products: attention's softmax, and that of a temperature.
 //!
-//! Two kernels are common. One multiplies first, and the rounded products lose `u |scale z|`: that is the textbook here. The other
-//! subtracts the maximum first (for a negative scale the least logit) and multiplies the differences: that is the tight bound.
+//! Two kernels are common. One multiplies first, and the rounded products lose `u |scale z|`. The other subtracts the maximum first (for a
+//! negative scale the least logit) and multiplies the differences: that is the tight bound. The textbook may be either.
 
 use super::definition::{Cancels, Definition, RowDefinition, Shift, Sum};
 use super::inputs::Inputs;

@@ -107,7 +107,7 @@ fn shrinks_to_the_smallest_case() {
             |c| c.logits().iter().any(|z| z * c.scale().unwrap_or(1.0) < -100.0),
             // Smaller numbers than 101 and -1, and no one of the two can be smaller still.
             "[26] scale=-4",
-            40,
+            60,
         ),
         (
             "one hot",
