@@ -105,8 +105,11 @@ fn examined(oracle: &mut Oracle, suspect: &mut Suspect, case: &Case) -> Examinat
         let flushes_when_loaded = kernel.flushes_when_loaded();
         let is_explained = asked.as_ref().is_some_and(|asked| asked.likeness().is_some());
         // What a planted defect explains is not the alignment, which may change the order of additions.
+        // Nor is what passes by chance.
+        let is_repeatable = kernel.is_deterministic() && !claims.nondeterministic;
         let passes_aligned = judgement.verdict.fault().is_none()
             && !is_explained
+            && is_repeatable
             && kernel.aligned().is_some_and(|aligned| !trial.judge(oracle, aligned, claims).verdict.is_failure());
         let ask = &mut |other: &Case| accepts(kernel, other).then(|| Trial::new(other).judge(oracle, kernel, claims));
         let judgement = &judgement;

@@ -9,7 +9,7 @@
 
 use super::battery::{ordinary, others};
 use super::range::{Thresholds, gap};
-use super::scope::{self, Ask, Level};
+use super::scope::{self, Ask, FAR, Level};
 use super::size::{direction_size, exact_value, relative_error};
 use super::variation::{
     before_wrapping, descending, far_below, first_half, kept, of_unit_direction, raised, recentred, unsmoothed, widened,
@@ -27,9 +27,6 @@ const LARGE_OFFSET: f64 = 16.0;
 
 /// A probability that is kept from 0 is small all the same: a larger one is no floor, but another value, as that of another class.
 const LARGEST_FLOOR: f64 = 1e-2;
-
-/// An error that is so many times the bound is no matter of how something rounds.
-const FAR: f64 = 16.0;
 
 /// The variation that scales what is linear in the outputs.
 const SCALED: &str = "with its cotangent or tangent scaled to 1";

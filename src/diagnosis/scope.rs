@@ -21,6 +21,9 @@ pub(super) struct Level {
     dtype: Dtype,
 }
 
+/// An error that is so many times the bound is no matter of how something rounds, nor of the order of additions.
+pub(super) const FAR: f64 = 16.0;
+
 /// The largest difference of two levels, in parts of the larger, between which a limit explains what happens.
 const NEAR: f64 = 0.01;
 
@@ -107,8 +110,6 @@ pub(super) fn everywhere(case: &Case, ask: &mut Ask) -> Option<String> {
 
 /// The places at which one large logit makes a row of zeros fail; none where it fails at all that were tried or at none, or hardly fails.
 pub(super) fn places(case: &Case, ask: &mut Ask) -> Option<String> {
-    /// An error that is less times the bound may come and go with the order of additions.
-    const FAR: f64 = 16.0;
     const LONGEST: usize = 4096;
     let (op, dtype, n) = (case.op(), case.dtype(), case.logits().len());
     if !(2..=LONGEST).contains(&n) || op.others().iter().any(|input| input.role == Role::Distribution) {
