@@ -81,8 +81,8 @@ impl Case {
     ///
     /// # Errors
     /// A value that is not of the dtype, others that are not the op's, a target that is no class, a smoothing or a label outside [0, 1],
-    /// another row than the logits of another length, a cotangent or tangent with a value that is not finite, a distribution with a mass
-    /// outside [0, 1] or with masses whose exact sum is not 1.
+    /// another row than the logits of another length, a cotangent or tangent with a value that is not finite, a scale that is not finite,
+    /// a distribution with a mass outside [0, 1] or with masses whose exact sum is not 1.
     pub fn new(op: Op, dtype: Dtype, logits: impl Into<Arc<[f64]>>, others: impl Into<Vec<Value>>) -> Result<Self> {
         let (logits, others) = (logits.into(), others.into());
         if let Some(index) = logits.iter().position(|&z| !dtype.holds(z)) {
@@ -188,6 +188,31 @@ impl Case {
         self.row_of(Role::Distribution)
     }
 
+    /// What the logits are multiplied by, for the ops that take it.
+    pub fn scale(&self) -> Option<f64> {
+        let of_scale = |(input, value): (Input, &Value)| match value {
+            Value::Number(x) if input.role == Role::Scale => Some(*x),
+            _ => None,
+        };
+        self.others().find_map(of_scale)
+    }
+
+    /// The single number that the op takes, a label smoothing or a scale; 0 where it takes none.
+    pub(crate) fn number(&self) -> f64 {
+        let number = |value: &Value| if let Value::Number(x) = value { Some(*x) } else { None };
+        self.others.iter().find_map(number).unwrap_or(0.0)
+    }
+
+    /// Logits in the order, and with the special values, of what softmax is taken of: the logits themselves; where there is a scale, as
+    /// many of its sign, and of a scale of 0 zeros and, for what is not finite, NaN. The products are these times the size of the scale.
+    pub(crate) fn signed_logits(&self) -> Arc<[f64]> {
+        match self.scale() {
+            Some(0.0) => self.logits.iter().map(|z| if z.is_finite() { 0.0 } else { f64::NAN }).collect(),
+            Some(scale) if scale < 0.0 => self.logits.iter().map(|z| -z).collect(),
+            _ => self.logits.clone(),
+        }
+    }
+
     fn row_of(&self, role: Role) -> Option<&[f64]> {
         self.op.other_row().filter(|input| input.role == role).and_then(|_| self.other_row())
     }
@@ -214,7 +239,8 @@ impl Case {
         let (target, smoothing) = self.target().unwrap_or((0, 0.0));
         let direction = self.direction().unwrap_or(&[]);
         let distribution = self.distribution().unwrap_or(&[]);
-        Inputs { logits: &self.logits, direction, distribution, target, smoothing, format: self.output_format() }
+        let scale = self.scale().unwrap_or(1.0);
+        Inputs { logits: &self.logits, direction, distribution, target, smoothing, scale, format: self.output_format() }
     }
 
     /// Reads the text form: `softmax f32 [1000, 0]`, `cross_entropy f16 [0x1p+3, -inf, 0*30] target=1 label_smoothing=0.1`,
@@ -228,7 +254,7 @@ impl Case {
         let shape = || {
             Error::usage(
                 "a case reads `OP DTYPE [LOGIT, ...]`, then target=, label_smoothing=, cotangent=[...], tangent=[...], label=[...], \
-                 distribution=[...] or other_logits=[...] as the op takes",
+                 distribution=[...], other_logits=[...] or scale= as the op takes",
             )
         };
         let (op, rest) = input.trim().split_once(char::is_whitespace).ok_or_else(shape)?;
@@ -289,6 +315,9 @@ fn check(input: Input, value: &Value, dtype: Dtype, n: usize) -> Result<()> {
         (Role::Smoothing, Value::Number(x)) if !(0.0..=1.0).contains(x) || !dtype.holds(*x) => {
             format!("{name} {x} is no {dtype} value in [0, 1]")
         }
+        (Role::Scale, Value::Number(x)) if !x.is_finite() || !dtype.holds(*x) => {
+            format!("{name} {x} is no finite {dtype} value")
+        }
         (Role::Direction, Value::Row(values)) => match stranger(values, f64::is_finite) {
             None => return Ok(()),
             Some(index) => {
@@ -310,7 +339,16 @@ fn check(input: Input, value: &Value, dtype: Dtype, n: usize) -> Result<()> {
             Some(index) => format!("value {index} of the {name} is {}, which is no {dtype} value", values[index]),
         },
         // The extents fit, so these are the values that fit as well.
-        (Role::Class | Role::Smoothing | Role::Direction | Role::Label | Role::Distribution | Role::Logits, _) => {
+        (
+            Role::Class
+            | Role::Smoothing
+            | Role::Scale
+            | Role::Direction
+            | Role::Label
+            | Role::Distribution
+            | Role::Logits,
+            _,
+        ) => {
             return Ok(());
         }
     };
@@ -421,6 +459,7 @@ mod tests {
             "softmax_vjp f64 [0x1p+0, 0x1p+1] cotangent=[0x1p+0, 0x0p+0]",
             "log_softmax_jvp f32 [0x1p+0*70000] tangent=[0x1p+0*70000]",
             "soft_cross_entropy f32 [0x1p+0, -inf, 0x0p+0] distribution=[0x1p-2, 0x0p+0, 0x1.8p-1]",
+            "scaled_softmax f16 [0x1p+0, inf] scale=-0x1p-3",
         ] {
             let case = Case::parse(text).unwrap();
             assert_eq!(case.to_string(), text);
@@ -454,6 +493,8 @@ mod tests {
             ("softmax_vjp f32 [1] cotangent=[1, 2]", "one value for each logit: 2 for 1"),
             ("softmax_vjp f32 [1] tangent=[1]", "does not take `tangent`"),
             ("softmax_jvp f32 [1] tangent=[inf]", "no finite f32"),
+            ("scaled_softmax f32 [1]", "takes logits and a scale"),
+            ("scaled_softmax f32 [1] scale=inf", "scale inf is no finite f32 value"),
             ("soft_cross_entropy f32 [1, 2]", "takes logits and a distribution"),
             ("soft_cross_entropy f32 [1, 2] distribution=[1]", "the distribution must have one value for each"),
             ("soft_cross_entropy f32 [1, 2] distribution=[0.5, 0.25]", "sum to less than 1"),

@@ -45,8 +45,8 @@ pub fn row(family: Family, dtype: Dtype, seed: u64, index: u64, max_len: usize) 
     family.make(&mut Draw::stream(seed, dtype, family.name(), None, index), dtype, index, max_len)
 }
 
-/// The case of `op` with these logits: adds what the op takes (target and smoothing, cotangent, tangent, distribution) from a stream named
-/// by (seed, dtype, family, index, op). `family` is the name of a [`Family`], or another name where the logits come from
+/// The case of `op` with these logits: adds what the op takes (target and smoothing, cotangent, tangent, distribution, scale) from a
+/// stream named by (seed, dtype, family, index, op). `family` is the name of a [`Family`], or another name where the logits come from
 /// elsewhere. `target` is the class to use where one was given with the logits.
 ///
 /// `None` where the op has no case for the row: losses and their gradients of 0 logits.

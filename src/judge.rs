@@ -315,10 +315,11 @@ impl Judging<'_> {
         OutputJudgement { verdict, grade, ulps: Some(error.signed_ulps), bound_ulps, ratio, strict_ratio }
     }
 
-    /// Whether this is an overflow that is forgiven where the value is finite: a loss can only overflow upwards, a product can form
-    /// inf - inf.
+    /// Whether this is an overflow that is forgiven where the value is finite: a loss can only overflow upwards, a product, or logits
+    /// times a scale, can form inf - inf.
     fn is_forgiven_overflow(&self, overflow_is_forgiven: bool, got: f64) -> bool {
-        overflow_is_forgiven && !got.is_finite() && (self.case.op().direction().is_some() || got > 0.0)
+        let may_subtract = self.case.op().direction().is_some() || self.case.scale().is_some();
+        overflow_is_forgiven && !got.is_finite() && (may_subtract || got > 0.0)
     }
 
     /// The name of an error beyond the bound, of a value that rounds to this and has this residual.

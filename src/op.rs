@@ -202,6 +202,8 @@ registry! {
     LOGADDEXP: elements logaddexp::LogAddExp,
     /// `log(exp(z_j) - exp(y_j))` for another row of logits `y`, none above the first: n outputs.
     LOGSUBEXP: elements logsubexp::LogSubExp,
+    /// `p = softmax(scale z)`, of the exact products: n outputs.
+    SCALED_SOFTMAX: row scaled_softmax::ScaledSoftmax,
 }
 
 impl Op {
@@ -384,6 +386,7 @@ mod tests {
             (20, "soft_cross_entropy_grad"),
             (17, "logaddexp"),
             (18, "logsubexp"),
+            (22, "scaled_softmax"),
         ];
         assert_eq!(codes[..known.len()], known);
         let distinct: std::collections::BTreeSet<u8> = Op::ALL.iter().map(|op| op.code()).collect();
@@ -405,5 +408,6 @@ mod tests {
         assert_eq!(Op::CROSS_ENTROPY.takes_in_words(), "logits, a target and optionally a label smoothing");
         assert_eq!(Op::SOFTMAX_JVP.takes_in_words(), "logits and a tangent");
         assert_eq!(Op::SOFT_CROSS_ENTROPY.takes_in_words(), "logits and a distribution");
+        assert_eq!(Op::SCALED_SOFTMAX.takes_in_words(), "logits and a scale");
     }
 }

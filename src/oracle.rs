@@ -35,7 +35,7 @@ mod special;
 mod tier;
 
 use near::NearRow;
-pub(crate) use near::{Near, NearCase, SLACK};
+pub(crate) use near::{Near, NearCase, SLACK, exp};
 pub use rounded::Rounded;
 pub(crate) use rounded::SHOWN_BITS;
 
@@ -228,7 +228,7 @@ impl Oracle {
     /// unless a label smoothing vanishes that masked classes make infinite; for elements, where frameworks multiply 0 and infinity.
     pub fn truth(&mut self, case: &Case, special: Special) -> Truth {
         let _standard = Standard::enter();
-        let class = RowClass::of(case.op(), case.logits());
+        let class = RowClass::of_case(case);
         if !class.is_ordinary() {
             return special::truth(case, class, special);
         }
@@ -264,7 +264,7 @@ impl Oracle {
     /// The same of one output; none where the case has no such output.
     pub(crate) fn describe_output(&mut self, case: &Case, special: Special, digits: usize, j: usize) -> Option<Exact> {
         let _standard = Standard::enter();
-        let class = RowClass::of(case.op(), case.logits());
+        let class = RowClass::of_case(case);
         let due = match class.is_ordinary() {
             true if j >= case.op().outputs(case.logits().len()) => return None,
             true => self.dues(case).get(j).clone(),
@@ -290,6 +290,9 @@ impl Oracle {
         if case.op().is_elementwise() {
             return Some(NearCase::of_elements(case));
         }
+        if case.scale().is_some() {
+            return NearCase::of(case, class);
+        }
         self.near = self.near.take().filter(|row| row.is_of(case.shared_logits()));
         let row = self.near.get_or_insert_with(|| Arc::new(NearRow::new(case.shared_logits().clone())));
         Some(NearCase::on(row.clone(), case, class))
@@ -297,6 +300,10 @@ impl Oracle {
 
     /// The prepared row of a case: the last one, if it is the same.
     fn row(&mut self, case: &Case) -> Arc<PreparedRow> {
+        // A row of products is that of one case.
+        if case.scale().is_some() {
+            return Arc::new(PreparedRow::of(case));
+        }
         let same = self
             .row
             .as_ref()
@@ -304,7 +311,7 @@ impl Oracle {
         if !same {
             self.row = None;
         }
-        let row = || Arc::new(PreparedRow::new(case.dtype().output(), case.shared_logits().clone()));
+        let row = || Arc::new(PreparedRow::of(case));
         self.row.get_or_insert_with(row).clone()
     }
 }
@@ -314,7 +321,7 @@ struct Described<'a> {
     case: &'a Case,
     /// Of an ordinary row.
     question: Option<Box<dyn Question + 'a>>,
-    limits: special::LimitOutputs<'a>,
+    limits: special::LimitOutputs,
 }
 
 impl<'a> Described<'a> {

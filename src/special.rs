@@ -1,6 +1,7 @@
 //! The kinds of rows that are not finite, and the presets of what is due on them. The table itself is the oracle's
 //! (`oracle/special.rs`); which preset a kernel is held to is one of its claims.
 
+use crate::case::Case;
 use crate::named::named;
 use crate::op::Op;
 use serde::{Deserialize, Serialize};
@@ -41,7 +42,12 @@ pub enum RowClass {
 }
 
 impl RowClass {
-    /// The first class that fits a row of logits of this op.
+    /// The class of what the op of a case makes its outputs of: of the logits, times the scale where there is one.
+    pub fn of_case(case: &Case) -> Self {
+        Self::of(case.op(), &case.signed_logits())
+    }
+
+    /// The first class that fits a row of logits of this op, as they are.
     pub fn of(op: Op, logits: &[f64]) -> Self {
         if op.is_elementwise() {
             return RowClass::Elements;

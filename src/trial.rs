@@ -71,7 +71,7 @@ impl Judged {
 impl<'a> Trial<'a> {
     /// A trial of this case, with nothing computed yet.
     pub fn new(case: &'a Case) -> Self {
-        let class = RowClass::of(case.op(), case.logits());
+        let class = RowClass::of_case(case);
         let (truths, terms, screens, related) = Default::default();
         Self { case, class, truths, terms, near: None, dues: None, screens, related }
     }

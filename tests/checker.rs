@@ -45,6 +45,7 @@ fn case(op: Op, logits: impl Into<Arc<[f64]>>) -> Case {
     let other = |role: Role| match role {
         Role::Class => Value::Index(TARGET),
         Role::Smoothing => Value::Number(0.0),
+        Role::Scale => Value::Number(0.5),
         Role::Label => LABELS[..n].to_vec().into(),
         Role::Distribution => DISTRIBUTION[..n].to_vec().into(),
         Role::Logits => OTHER_LOGITS[..n].to_vec().into(),
@@ -112,6 +113,7 @@ framework ordinary     soft_cross_entropy pass nan  inf       inf       zero    
 framework ordinary     soft_cross_entropy_grad pass nan  inf       inf       zero      zero      sign       sign       sign
 framework ordinary     logaddexp          pass nan  inf       inf       zero      zero      sign       inaccurate sign
 framework ordinary     logsubexp          pass nan  inf       inf       zero      zero      sign       inaccurate sign
+framework ordinary     scaled_softmax     pass nan  inf       inf       zero      zero      inaccurate inaccurate inaccurate
 framework masked       logsumexp          pass nan  inf       inf       zero      zero      inaccurate -          -
 framework masked       softmax            pass nan  inf       inf       zero      zero      inaccurate inaccurate zero
 framework masked       log_softmax        pass nan  swallowed inf       swallowed swallowed swallowed  inaccurate swallowed
@@ -133,6 +135,7 @@ framework masked       soft_cross_entropy pass nan  inf       inf       zero    
 framework masked       soft_cross_entropy_grad pass nan  inf       inf       zero      zero      sign       sign       zero
 framework masked       logaddexp          pass nan  inf       inf       zero      zero      sign       inaccurate sign
 framework masked       logsubexp          pass nan  swallowed swallowed swallowed swallowed swallowed  inaccurate swallowed
+framework masked       scaled_softmax     pass nan  inf       inf       zero      zero      inaccurate inaccurate zero
 framework fully-masked logsumexp          pass nan  swallowed -         swallowed swallowed swallowed  -          -
 framework fully-masked softmax            pass -    swallowed swallowed pass      pass      swallowed  -          -
 framework fully-masked log_softmax        pass -    swallowed pass      swallowed swallowed swallowed  -          -
@@ -154,6 +157,7 @@ framework fully-masked soft_cross_entropy pass -    pass      swallowed swallowe
 framework fully-masked soft_cross_entropy_grad pass -    swallowed swallowed pass      pass      swallowed  -          -
 framework fully-masked logaddexp          pass nan  swallowed inf       swallowed swallowed swallowed  swallowed  swallowed
 framework fully-masked logsubexp          pass pass swallowed swallowed swallowed swallowed swallowed  swallowed  swallowed
+framework fully-masked scaled_softmax     pass -    swallowed swallowed pass      pass      swallowed  -          -
 framework one-inf      logsumexp          pass nan  -         swallowed swallowed swallowed swallowed  -          -
 framework one-inf      softmax            pass pass swallowed swallowed swallowed swallowed swallowed  swallowed  swallowed
 framework one-inf      log_softmax        pass pass swallowed swallowed swallowed swallowed swallowed  swallowed  swallowed
@@ -175,6 +179,7 @@ framework one-inf      soft_cross_entropy pass pass -         swallowed swallowe
 framework one-inf      soft_cross_entropy_grad pass pass swallowed swallowed swallowed swallowed swallowed  swallowed  swallowed
 framework one-inf      logaddexp          pass nan  inf       swallowed swallowed swallowed swallowed  swallowed  swallowed
 framework one-inf      logsubexp          pass nan  inf       swallowed swallowed swallowed swallowed  swallowed  swallowed
+framework one-inf      scaled_softmax     pass pass swallowed swallowed swallowed swallowed swallowed  swallowed  swallowed
 framework several-inf  logsumexp          pass nan  -         swallowed swallowed swallowed swallowed  -          -
 framework several-inf  softmax            pass pass swallowed swallowed relation  relation  swallowed  pass       pass
 framework several-inf  log_softmax        pass pass swallowed pass      swallowed swallowed swallowed  pass       pass
@@ -196,6 +201,7 @@ framework several-inf  soft_cross_entropy pass pass -         swallowed swallowe
 framework several-inf  soft_cross_entropy_grad pass pass swallowed swallowed swallowed swallowed swallowed  pass       pass
 framework several-inf  logaddexp          pass nan  inf       swallowed swallowed swallowed swallowed  swallowed  swallowed
 framework several-inf  logsubexp          pass nan  inf       swallowed swallowed swallowed swallowed  swallowed  swallowed
+framework several-inf  scaled_softmax     pass pass swallowed swallowed relation  relation  swallowed  pass       pass
 framework nan          logsumexp          pass -    swallowed swallowed swallowed swallowed swallowed  -          -
 framework nan          softmax            pass -    swallowed swallowed swallowed swallowed swallowed  -          -
 framework nan          log_softmax        pass -    swallowed swallowed swallowed swallowed swallowed  -          -
@@ -217,6 +223,7 @@ framework nan          soft_cross_entropy pass -    swallowed swallowed swallowe
 framework nan          soft_cross_entropy_grad pass -    swallowed swallowed swallowed swallowed swallowed  -          -
 framework nan          logaddexp          pass nan  swallowed swallowed swallowed swallowed swallowed  inaccurate swallowed
 framework nan          logsubexp          pass nan  swallowed swallowed swallowed swallowed swallowed  inaccurate swallowed
+framework nan          scaled_softmax     pass -    swallowed swallowed swallowed swallowed swallowed  -          -
 framework empty        logsumexp          pass nan  swallowed -         swallowed swallowed swallowed  -          -
 framework empty        softmax            pass -    -         -         -         -         -          -          -
 framework empty        log_softmax        pass -    -         -         -         -         -          -          -
@@ -234,6 +241,7 @@ framework empty        bce_with_logits    pass -    -         -         -       
 framework empty        bce_with_logits_grad pass -    -         -         -         -         -          -          -
 framework empty        logaddexp          pass -    -         -         -         -         -          -          -
 framework empty        logsubexp          pass -    -         -         -         -         -          -          -
+framework empty        scaled_softmax     pass -    -         -         -         -         -          -          -
 limit     fully-masked logsumexp          pass nan  swallowed -         swallowed swallowed swallowed  -          -
 limit     fully-masked softmax            pass -    swallowed swallowed swallowed swallowed swallowed  -          -
 limit     fully-masked log_softmax        pass -    swallowed swallowed swallowed swallowed swallowed  -          -
@@ -245,6 +253,7 @@ limit     fully-masked log_softmax_vjp    pass -    swallowed swallowed swallowe
 limit     fully-masked log_softmax_jvp    pass -    swallowed swallowed swallowed swallowed swallowed  -          -
 limit     fully-masked soft_cross_entropy pass -    swallowed swallowed swallowed swallowed swallowed  -          -
 limit     fully-masked soft_cross_entropy_grad pass -    swallowed swallowed swallowed swallowed swallowed  -          -
+limit     fully-masked scaled_softmax     pass -    swallowed swallowed swallowed swallowed swallowed  -          -
 limit     one-inf      logsumexp          pass nan  -         swallowed swallowed swallowed swallowed  -          -
 limit     one-inf      softmax            pass nan  inf       inf       zero      zero      inaccurate zero       zero
 limit     one-inf      log_softmax        pass nan  swallowed inf       swallowed swallowed swallowed  swallowed  swallowed
@@ -256,6 +265,7 @@ limit     one-inf      log_softmax_vjp    pass nan  inf       inf       zero    
 limit     one-inf      log_softmax_jvp    pass nan  inf       inf       zero      zero      sign       zero       zero
 limit     one-inf      soft_cross_entropy pass nan  -         swallowed swallowed swallowed swallowed  -          -
 limit     one-inf      soft_cross_entropy_grad pass nan  inf       inf       zero      zero      sign       sign       zero
+limit     one-inf      scaled_softmax     pass nan  inf       inf       zero      zero      inaccurate zero       zero
 limit     several-inf  logsumexp          pass nan  -         swallowed swallowed swallowed swallowed  -          -
 limit     several-inf  softmax            pass nan  swallowed swallowed swallowed swallowed swallowed  swallowed  swallowed
 limit     several-inf  log_softmax        pass nan  swallowed swallowed swallowed swallowed swallowed  swallowed  swallowed
@@ -267,6 +277,7 @@ limit     several-inf  log_softmax_vjp    pass nan  swallowed swallowed swallowe
 limit     several-inf  log_softmax_jvp    pass -    swallowed swallowed swallowed swallowed swallowed  -          -
 limit     several-inf  soft_cross_entropy pass nan  -         swallowed swallowed swallowed swallowed  -          -
 limit     several-inf  soft_cross_entropy_grad pass nan  swallowed swallowed swallowed swallowed swallowed  swallowed  swallowed
+limit     several-inf  scaled_softmax     pass nan  swallowed swallowed swallowed swallowed swallowed  swallowed  swallowed
 limit     nan          logsumexp          pass -    swallowed swallowed swallowed swallowed swallowed  -          -
 limit     nan          softmax            pass -    swallowed swallowed swallowed swallowed swallowed  -          -
 limit     nan          log_softmax        pass -    swallowed swallowed swallowed swallowed swallowed  -          -
@@ -278,13 +289,15 @@ limit     nan          log_softmax_vjp    pass -    swallowed swallowed swallowe
 limit     nan          log_softmax_jvp    pass -    swallowed swallowed swallowed swallowed swallowed  -          -
 limit     nan          soft_cross_entropy pass -    swallowed swallowed swallowed swallowed swallowed  -          -
 limit     nan          soft_cross_entropy_grad pass -    swallowed swallowed swallowed swallowed swallowed  -          -
+limit     nan          scaled_softmax     pass -    swallowed swallowed swallowed swallowed swallowed  -          -
 limit     empty        logsumexp          pass nan  swallowed -         swallowed swallowed swallowed  -          -
 limit     empty        softmax            pass -    -         -         -         -         -          -          -
 limit     empty        log_softmax        pass -    -         -         -         -         -          -          -
 limit     empty        softmax_vjp        pass -    -         -         -         -         -          -          -
 limit     empty        softmax_jvp        pass -    -         -         -         -         -          -          -
 limit     empty        log_softmax_vjp    pass -    -         -         -         -         -          -          -
-limit     empty        log_softmax_jvp    pass -    -         -         -         -         -          -          -";
+limit     empty        log_softmax_jvp    pass -    -         -         -         -         -          -          -
+limit     empty        scaled_softmax     pass -    -         -         -         -         -          -          -";
 
 #[test]
 fn wrong_answers_get_the_verdicts_of_the_table() {

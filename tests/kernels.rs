@@ -48,6 +48,7 @@ fn case(op: Op, dtype: Dtype, logits: &[f64], target: usize, smoothing: f64, dir
         Role::Class => Value::Index(target),
         Role::Smoothing => Value::Number(smoothing),
         Role::Label => direction.iter().map(|g| if *g > 0.0 { 0.25 } else { 1.0 }).collect::<Vec<f64>>().into(),
+        Role::Scale => Value::Number(2.0),
         Role::Distribution => distribution(logits.len(), target, smoothing).into(),
         Role::Logits => direction.iter().map(|g| -4.0 - g.abs()).collect::<Vec<f64>>().into(),
         _ => direction.to_vec().into(),
@@ -100,6 +101,8 @@ fn the_textbook_gives_known_digits() {
             // Of the masses [1/4, 1/2, 1/4].
             "soft_cross_entropy" => vec![LSE - 2.0],
             "soft_cross_entropy_grad" => (0..3).map(|j| SOFTMAX[j] - if j == 1 { 0.5 } else { 0.25 }).collect(),
+            // Softmax [2, 4, 6].
+            "scaled_softmax" => vec![0.01587623997646677, 0.11731042782619837, 0.8668133321973349],
             // Of [-1, -2, -3].
             "log1mexp" => vec![-0.45867514538708193, -0.14541345786885906, -0.051069180942701596],
             "sigmoid" => vec![0.2689414213699951, 0.11920292202211755, 0.04742587317756678],
@@ -161,6 +164,7 @@ fn ties_and_single_logits_are_exact() {
             assert_eq!(ties(Op::CROSS_ENTROPY, 0.25), [dtype.output().round(4.0f64.ln())]);
             assert_eq!(ties(Op::CROSS_ENTROPY_GRAD, 0.0), [0.25, -0.75, 0.25, 0.25]);
             assert_eq!(ties(Op::CROSS_ENTROPY_GRAD, 1.0), [0.0; 4]);
+            assert_eq!(ties(Op::SCALED_SOFTMAX, 0.0), [0.25; 4]);
             assert_eq!(ties(Op::SOFT_CROSS_ENTROPY, 0.25), [dtype.output().round(4.0f64.ln())]);
             assert_eq!(ties(Op::SOFT_CROSS_ENTROPY_GRAD, 0.0), [0.25, -0.75, 0.25, 0.25]);
             assert_eq!(ties(Op::SOFT_CROSS_ENTROPY_GRAD, 0.25), [0.0, -0.25, 0.0, 0.25]);
@@ -171,7 +175,7 @@ fn ties_and_single_logits_are_exact() {
             for op in row_ops() {
                 let want = match op {
                     Op::LOGSUMEXP => -7.0,
-                    Op::SOFTMAX => 1.0,
+                    Op::SOFTMAX | Op::SCALED_SOFTMAX => 1.0,
                     // The loss, the gradient and the products of a row of one class are 0.
                     _ => 0.0,
                 };

@@ -191,7 +191,7 @@ fn every_finding_of_a_defect_is_shrunk() {
 /// What each unstable kernel fails at: kernel, op, dtype, family, and a verdict that some of the cases must have. Each kernel
 /// has a line for every op that it computes in a way of its own.
 #[rustfmt::skip]
-const UNSTABLE: [(&str, Op, Dtype, &str, Verdict); 53] = [
+const UNSTABLE: [(&str, Op, Dtype, &str, Verdict); 55] = [
     // exp overflows above 11.09, 88.72, 709.78: inf / inf.
     ("naive", Op::SOFTMAX, Dtype::F16, "ordinary", Verdict::Nan),
     ("naive", Op::SOFTMAX, Dtype::F32, "thresholds", Verdict::Nan),
@@ -244,7 +244,9 @@ const UNSTABLE: [(&str, Op, Dtype, &str, Verdict); 53] = [
     ("division_free", Op::SOFTMAX_JVP, Dtype::F16, "offset", Verdict::Inaccurate),
     ("division_free", Op::LOG_SOFTMAX_VJP, Dtype::F64, "offset", Verdict::Inaccurate),
     ("division_free", Op::LOG_SOFTMAX_JVP, Dtype::F32, "offset", Verdict::Inaccurate),
-    // The same of a distribution.
+    // The same of products, and of a distribution.
+    ("naive", Op::SCALED_SOFTMAX, Dtype::F32, "ordinary", Verdict::Nan),
+    ("division_free", Op::SCALED_SOFTMAX, Dtype::F32, "ordinary", Verdict::Inaccurate),
     ("naive", Op::SOFT_CROSS_ENTROPY, Dtype::F32, "offset", Verdict::Nan),
     ("naive", Op::SOFT_CROSS_ENTROPY, Dtype::F16, "confident_wrong", Verdict::Inf),
     ("naive", Op::SOFT_CROSS_ENTROPY_GRAD, Dtype::F64, "staircase", Verdict::Nan),

@@ -165,3 +165,51 @@ fn a_masked_class_without_mass_is_absent() {
         assert_eq!((verdict(&right, case), verdict(&wrong, case)), (Verdict::Pass, of_wrong), "{case}");
     }
 }
+
+/// A scale may be multiplied with before the maximum is subtracted or afterwards, as long as the maximum is that of the products. What a
+/// product rounds off, and a product that overflows, is forgiven to who multiplies first; the other has it right.
+#[test]
+fn a_scale_may_come_first_or_last() {
+    fn softmax(exponents: Vec<f32>, out: &mut [f32]) {
+        let max = exponents.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let sum: f32 = exponents.iter().map(|x| (x - max).exp()).sum();
+        exponents.iter().zip(out).for_each(|(x, p)| *p = (x - max).exp() / sum);
+    }
+    let op = Op::SCALED_SOFTMAX;
+    let first =
+        Closure::new("first", op, |z: &[f32], s: f32, out: &mut [f32]| softmax(z.iter().map(|z| s * z).collect(), out));
+    let last = Closure::new("last", op, |z: &[f32], s: f32, out: &mut [f32]| {
+        let max = if s < 0.0 {
+            z.iter().copied().fold(f32::INFINITY, f32::min)
+        } else {
+            z.iter().copied().fold(-f32::INFINITY, f32::max)
+        };
+        softmax(z.iter().map(|z| s * (z - max)).collect(), out);
+    })
+    .claiming(claims("tight"));
+    // The maximum of the logits, which is the least product where the scale is negative.
+    let wrong = Closure::new("wrong", op, |z: &[f32], s: f32, out: &mut [f32]| {
+        let max = z.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let weights: Vec<f32> = z.iter().map(|z| (s * z - s * max).exp()).collect();
+        let sum: f32 = weights.iter().sum();
+        weights.iter().zip(out).for_each(|(w, p)| *p = w / sum);
+    });
+    for (case, of_first, of_last, of_wrong) in [
+        ("scaled_softmax f32 [1, 2, 3] scale=0.125", Verdict::Pass, Verdict::Pass, Verdict::Pass),
+        ("scaled_softmax f32 [0, 100] scale=-1", Verdict::Pass, Verdict::Pass, Verdict::Nan),
+        ("scaled_softmax f32 [1, 5, -3] scale=0", Verdict::Pass, Verdict::Pass, Verdict::Pass),
+        // Products of 1e6 are rounded to a sixteenth.
+        ("scaled_softmax f32 [1e6, 999999.5, 999998] scale=1.1", Verdict::Pass, Verdict::Pass, Verdict::Pass),
+        // Infinities are subtracted.
+        ("scaled_softmax f32 [3e38, 2e38] scale=4", Verdict::Pass, Verdict::Pass, Verdict::Pass),
+    ] {
+        assert_eq!(
+            (verdict(&first, case), verdict(&last, case), verdict(&wrong, case)),
+            (of_first, of_last, of_wrong),
+            "{case}"
+        );
+    }
+    // As tight as the other, the first is not.
+    let first = first.claiming(claims("tight"));
+    assert_eq!(verdict(&first, "scaled_softmax f32 [1e6, 999999.5, 999998] scale=1.1"), Verdict::Inaccurate);
+}

@@ -158,3 +158,22 @@ fn a_finding_says_under_which_claim_the_kernel_passes() {
         assert!(finding.explanation.contains("--claims exp_argument=2"), "{}", finding.explanation);
     }
 }
+
+/// Scaled softmax has two common orders, and a kernel of either need not say which.
+#[test]
+fn a_scale_may_be_applied_before_or_after_the_subtraction() {
+    const ROWS: u64 = 60;
+    let (op, mut oracle) = (Op::SCALED_SOFTMAX, Oracle::new());
+    for name in ["shifted", "shift_then_scale"] {
+        let kernel = builtin::find(name).expect(name);
+        for (dtype, family) in [Dtype::F32, Dtype::F64].into_iter().flat_map(|d| ["ordinary", "offset"].map(|f| (d, f)))
+        {
+            for index in 0..ROWS {
+                let row = generate::row(family.parse::<Family>().unwrap(), dtype, 5, index, 200);
+                let case = generate::case(op, dtype, family, 5, index, row.into(), None).unwrap().expect("a case");
+                let judgement = examine(&mut oracle, kernel, &Claims::default(), &case).judgement;
+                assert_eq!(judgement.verdict, Verdict::Pass, "{name} on {case}");
+            }
+        }
+    }
+}

@@ -30,11 +30,13 @@ In f16:f32 and bf16:f32 the arguments are of the half dtype, and f32 is returned
     cross_entropy_grad                              logits, target, smoothing       n values
     softmax_vjp, log_softmax_vjp                    logits, cotangent               n values
     softmax_jvp, log_softmax_jvp                    logits, tangent                 n values
+    scaled_softmax                                  logits, scale                   n values
     soft_cross_entropy                              logits, distribution            1 value
     soft_cross_entropy_grad                         logits, distribution            n values
 
-`target` is an int counted from 0, `smoothing` the label smoothing as a float. Anything that numpy.asarray takes may be
-returned. Where its dtype is another one, it is converted if every value is kept, and is an error of the row if not: a result
+`target` is an int counted from 0, `smoothing` the label smoothing as a float, `scale` a float of any sign. Anything that
+numpy.asarray takes may be returned. Where its dtype is another one, it is converted if every value is kept, and is an error of the
+row if not: a result
 that was computed in f64 must be rounded to f32 by the function that is tested, not by its harness. An exception is an error of
 its row as well; the other rows go on.
 
@@ -75,7 +77,11 @@ OTHER_ROWS = {
     "logaddexp": "other_logits", "logsubexp": "other_logits",
 }  # fmt: skip
 SCALAR_OPS = ("logsumexp", "cross_entropy", "soft_cross_entropy")
-OPS = ("logsumexp", "softmax", "log_softmax", *TARGET_OPS, *OTHER_ROWS, "log1mexp", "sigmoid", "softplus", "log_sigmoid")
+OPS = (
+    "logsumexp", "softmax", "log_softmax", *TARGET_OPS, *OTHER_ROWS, "log1mexp", "sigmoid", "softplus", "log_sigmoid", "scaled_softmax",
+)  # fmt: skip
+# The name of the single number, for the ops that take one.
+NUMBERS = {"scaled_softmax": "scale", **dict.fromkeys(TARGET_OPS, "label_smoothing")}
 
 # Little-endian, as binary frames have them. bf16 joins them where ml_dtypes is installed.
 DTYPES = {"f16": np.dtype("<f2"), "f32": np.dtype("<f4"), "f64": np.dtype("<f8")}
@@ -218,12 +224,12 @@ class _Function:
         self.dtype, self.written = (DTYPES[name] for name in PRECISIONS[dtype])
         self.declared = {"op": op, "dtype": dtype, **stated}
 
-    def outputs(self, logits, target, smoothing, other):
+    def outputs(self, logits, target, number, other):
         """Runs the kernel on one row. Returns (OUTPUTS, array) or (another code, text)."""
         # A kernel gets aligned memory of its own, which it can write to: what it does to it is found out afterwards.
         arrays = [np.array(array) for array in (logits, other) if array is not None]
         try:
-            extra = (target, smoothing) if self.op in TARGET_OPS else ()
+            extra = ((target,) if self.op in TARGET_OPS else ()) + ((number,) if self.op in NUMBERS else ())
             _environment.enter()
             try:
                 result = self.call(*arrays, *extra)
@@ -366,7 +372,7 @@ def _read_exactly(source, size):
 
 
 def _read_binary(source, functions):
-    """The rows of the next binary batch, each (function, logits, target, smoothing, other row); None at the end."""
+    """The rows of the next binary batch, each (function, logits, target, smoothing or scale, other row); None at the end."""
     head = source.read(8)
     if not head:
         return None
@@ -374,14 +380,14 @@ def _read_binary(source, functions):
     (count,) = struct.unpack_from("<I", data)
     at, rows = 4, []
     for _ in range(count):
-        number, n, target, smoothing = struct.unpack_from("<IIQd", data, at)
-        function = functions[number]
+        which, n, target, number = struct.unpack_from("<IIQd", data, at)
+        function = functions[which]
         at += 24
         arrays = [None, None]
         for which in range(2 if function.op in OTHER_ROWS else 1):
             arrays[which] = np.frombuffer(data, function.dtype, n, at)
             at += arrays[which].nbytes
-        rows.append((function, arrays[0], target, smoothing, arrays[1]))
+        rows.append((function, arrays[0], target, number, arrays[1]))
     return rows
 
 
@@ -404,7 +410,8 @@ def _read_json(source, functions):
         function = functions[row["function"]]
         logits = _array(row["logits"], function.dtype)
         other = _array(row[OTHER_ROWS[function.op]], function.dtype) if function.op in OTHER_ROWS else None
-        rows.append((function, logits, row.get("target", 0), float.fromhex(row.get("label_smoothing", "0")), other))
+        number = float.fromhex(row[NUMBERS[function.op]]) if function.op in NUMBERS else 0.0
+        rows.append((function, logits, row.get("target", 0), number, other))
     return rows
 
 

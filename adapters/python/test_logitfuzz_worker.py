@@ -100,6 +100,8 @@ class Worker:
             row = {"function": number, "op": op, "dtype": self.functions[number]["dtype"], "logits": hexes(logits)}
             if op.startswith("cross_entropy"):
                 row.update(target=target, label_smoothing=float(smoothing).hex())
+            if op == "scaled_softmax":
+                row["scale"] = float(smoothing).hex()
             if op in OTHER_ROWS:
                 row[OTHER_ROWS[op]] = hexes(direction)
             batch.append(row)
@@ -127,6 +129,7 @@ for dtypes in (["f16", "f32", "f64"],):
     kernel("cross_entropy_grad", dtypes=dtypes, name="echo")(lambda z, t, e: z + z.dtype.type(100 * t + e))
     kernel("softmax_vjp", dtypes=dtypes, name="echo")(lambda z, g: g)
     kernel("log_softmax_jvp", dtypes=dtypes, name="echo")(lambda z, v: v)
+    kernel("scaled_softmax", dtypes=dtypes, name="echo")(lambda z, s: np.full(len(z), s, z.dtype))
     kernel("soft_cross_entropy", dtypes=dtypes, name="echo")(lambda z, q: q[:1])
     kernel("soft_cross_entropy_grad", dtypes=dtypes, name="echo")(lambda z, q: q)
     kernel("bce_with_logits", dtypes=dtypes, name="echo")(lambda z, t: t)
@@ -142,8 +145,8 @@ class TheProtocol(unittest.TestCase):
                 w = worker(ECHO, frames)
                 self.assertEqual((w.hello["logitfuzz_worker"], w.hello["frames"]), (1, frames))
                 ops = [f["op"] for f in w.functions]
-                self.assertEqual(len(ops), 30)
-                answers = w.ask([(i, z, 3, 0.125, g) for i in range(24)])
+                self.assertEqual(len(ops), 33)
+                answers = w.ask([(i, z, 3, 0.125, g) for i in range(33)])
                 for i, (code, got) in enumerate(answers):
                     dtype = DTYPES[w.functions[i]["dtype"]]
                     logits, direction = np.array(z, dtype), np.array(g, dtype)
@@ -154,6 +157,7 @@ class TheProtocol(unittest.TestCase):
                         "cross_entropy_grad": logits + dtype(300.125),
                         "softmax_vjp": direction,
                         "log_softmax_jvp": direction,
+                        "scaled_softmax": np.full(len(logits), 0.125, dtype),
                         "soft_cross_entropy": direction[:1],
                         "soft_cross_entropy_grad": direction,
                         "bce_with_logits": direction,

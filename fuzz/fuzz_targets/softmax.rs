@@ -1,6 +1,6 @@
-//! Softmax: see `logitfuzz::fuzz` for the variables that choose the kernels and dtypes.
+//! Softmax, of logits and of logits times a scale: see `logitfuzz::fuzz` for the variables that choose the kernels and dtypes.
 #![cfg_attr(fuzzing, no_main)]
 
 use logitfuzz::{Op, fuzz::Target};
 
-logitfuzz::fuzz_target!(Target::builtin(&[Op::SOFTMAX]));
+logitfuzz::fuzz_target!(Target::builtin(&[Op::SOFTMAX, Op::SCALED_SOFTMAX]));

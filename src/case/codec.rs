@@ -5,7 +5,7 @@
 //! | 0 | op: its code ([`Op::code`]); a byte that is no code counts modulo 9 |
 //! | 1 | dtype: its place in [`Dtype::ALL`]; a byte that is no place counts modulo 4 |
 //! | 2..6 | target, little-endian, modulo n |
-//! | 6.. | each single number that the op takes (a label smoothing), one word of the dtype |
+//! | 6.. | each single number that the op takes (a label smoothing, a scale), one word of the dtype |
 //! | then | the logits, one little-endian word each; each is followed by its value of every other row that the op takes (a cotangent, a tangent, labels, a distribution) |
 //!
 //! The length is what is left, so cutting or inserting words keeps a case meaningful. [`Case::decode`] is total: any bytes are
@@ -41,9 +41,10 @@ fn dtype_of(byte: u8) -> Dtype {
 impl Case {
     /// Reads a case from any bytes; missing bytes of the header count as zeros.
     ///
-    /// A smoothing outside [0, 1] (or NaN) becomes 0; so does a label that is NaN, and another one its size, 1 at most; a cotangent or
-    /// tangent that is not finite, or so large that an exact result could overflow, becomes the nearest value that is not (0 for NaN);
-    /// masses become a distribution (`case/distribution.rs`); cross-entropy without a logit gets one, 0.
+    /// A smoothing outside [0, 1] (or NaN) becomes 0; so does a label that is NaN, and another one its size, 1 at most; a scale that is
+    /// not finite becomes 1; a cotangent or tangent that is not finite, or so large that an exact result could overflow, becomes the
+    /// nearest value that is not (0 for NaN); masses become a distribution (`case/distribution.rs`); cross-entropy without a logit gets
+    /// one, 0.
     pub fn decode(bytes: &[u8]) -> Case {
         let byte = |index: usize| bytes.get(index).copied().unwrap_or(0);
         let op = op_of(byte(0));
@@ -75,6 +76,7 @@ impl Case {
                 let smoothing = numbers.pop().unwrap_or(0.0);
                 Value::Number(if (0.0..=1.0).contains(&smoothing) { smoothing.abs() } else { 0.0 })
             }
+            Role::Scale => Value::Number(numbers.pop().filter(|x| x.is_finite()).unwrap_or(1.0)),
             Role::Direction => {
                 let bounded = |g: f64| if g.is_nan() { 0.0 } else { g.clamp(-limit, limit) };
                 Value::from(columns.next().unwrap_or_default().into_iter().map(bounded).collect::<Vec<f64>>())
@@ -189,7 +191,7 @@ mod tests {
                     .iter()
                     .map(|input| match input.role {
                         Role::Class => Value::Index(3),
-                        Role::Smoothing => Value::Number(dtype.format().least()),
+                        Role::Smoothing | Role::Scale => Value::Number(dtype.format().least()),
                         Role::Label => vec![dtype.format().least(); n].into(),
                         Role::Direction | Role::Logits => vec![-widest_direction(dtype, n); n].into(),
                         Role::Distribution => vec![0.25, 0.0, 0.25, 0.5, 0.0, 0.0, 0.0].into(),

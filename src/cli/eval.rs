@@ -24,6 +24,7 @@ Examples:
   logitfuzz eval --op softmax -- 1000 0 -inf
   logitfuzz eval --op log_softmax --dtype f16 --kernel unfused -- 0 -20
   logitfuzz eval --op cross_entropy --target 1 --label-smoothing 0.1 -- 0x1.8p+3 -2.5 0*30
+  logitfuzz eval --op scaled_softmax --scale 0.125 -- 10 -inf 3
   logitfuzz eval --op soft_cross_entropy --distribution 0.25,0.75 -- 1 2
   logitfuzz eval --op softmax_vjp --cotangent 1,0 --kernel 'defect/*' --format json -- 1 2")]
 pub(super) struct Eval {

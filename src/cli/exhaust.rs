@@ -25,7 +25,7 @@ Domains:
   pairs     every row of two logits, in f16 and bf16: 4.0e9 and 4.3e9 rows
   gaps      the rows [0, -d] and [-d, 0] for every d from 0 to +inf: 2 x 31,745 in f16, 2 x 32,641 in bf16, 2 x 2.1e9 in f32
 The infinities are among the values, -0 and 0 are two, and all NaNs are one. An op that takes a target is run with each class, without
-label smoothing. Ops that take another row (a cotangent, a tangent, labels, a distribution, other logits) have no domain.
+label smoothing. Ops that take another row (a cotangent, a tangent, labels, a distribution, other logits) or a scale have no domain.
 
 Writes certificate.json, summary.md and index.html, and exhaust.journal, which grows while it runs. Ctrl-C and kill -9 lose what is
 under way: the same command goes on from there, and ends in the same certificate, byte for byte. A kernel that was built anew under the

@@ -60,10 +60,22 @@ pub(super) fn plain(op: Op, dtype: Dtype) -> Vec<Case> {
 /// The cases of an op in a dtype: for each row one or two of what the op takes besides. The same for every kernel.
 pub(crate) fn battery(op: Op, dtype: Dtype) -> Vec<Case> {
     let mut cases = cases(op, dtype, if op.is_elementwise() { elements(op) } else { rows() });
-    if !op.is_elementwise() && op.others().iter().any(|input| input.role == Role::Direction) {
+    let takes = |role| !op.is_elementwise() && op.others().iter().any(|input| input.role == role);
+    if takes(Role::Direction) {
         cases.extend(large_directions(op, dtype));
     }
+    if takes(Role::Scale) {
+        cases.extend(large_scales(op, dtype));
+    }
     cases
+}
+
+/// Scales by which products leave the range, to either side.
+fn large_scales(op: Op, dtype: Dtype) -> Vec<Case> {
+    let largest = dtype.format().largest();
+    let rows: [&[f64]; 5] = [&[3.0, 2.0], &[-3.0, -2.0], &[3.0, -3.0], &[3.0, f64::NEG_INFINITY], &[0.0, 3.0]];
+    let with = |row: &[f64], scale| Case::new(op, dtype, row.to_vec(), vec![Value::Number(scale)]).ok();
+    rows.iter().flat_map(|row| [largest, -largest].map(|scale| with(row, scale))).flatten().collect()
 }
 
 /// Directions whose sums are large, or leave the range of f16, or need more digits than a half dtype has.
@@ -113,6 +125,7 @@ fn other(role: Role, dtype: Dtype, logits: &[f64], variant: usize) -> Value {
         Role::Class => Value::Index([0, n.saturating_sub(1), n / 2][variant % VARIANTS]),
         Role::Smoothing => Value::Number(dtype.round([0.0, 0.125, 1.0][variant % VARIANTS])),
         Role::Label => Value::from(vec![[0.0, 1.0, 0.25][variant % VARIANTS]; n]),
+        Role::Scale => Value::Number([0.125, -1.0, 2.0][variant % VARIANTS]),
         Role::Distribution => {
             // All on the first, in halves from the last on, all on the last.
             let mass = |j: usize| match (variant % VARIANTS, n - 1 - j) {

@@ -8,11 +8,12 @@
 //! subnormal numbers to zero.
 
 use super::battery::{ordinary, others};
-use super::range::{Thresholds, gap};
+use super::range::{Thresholds, gap, is_product_infinite};
 use super::scope::{self, Ask, FAR, Level};
 use super::size::{direction_size, exact_value, relative_error};
 use super::variation::{
-    before_wrapping, descending, far_below, first_half, kept, of_unit_direction, raised, recentred, unsmoothed, widened,
+    before_wrapping, descending, far_below, first_half, kept, multiplied, of_unit_direction, raised, recentred,
+    unsmoothed, widened,
 };
 use crate::case::Case;
 use crate::dtype::{Dtype, ldexp, text};
@@ -30,6 +31,9 @@ const LARGEST_FLOOR: f64 = 1e-2;
 
 /// The variation that scales what is linear in the outputs.
 const SCALED: &str = "with its cotangent or tangent scaled to 1";
+
+/// The variation that leaves an op with a scale nothing to multiply.
+const MULTIPLIED: &str = "with its products as logits and a scale of 1";
 
 /// A row that is so long although it was shrunk is so for a reason.
 const LONG: usize = 8;
@@ -87,7 +91,7 @@ impl Experiments<'_> {
             RowClass::Elements => self.by_formula().unwrap_or(Cause::WrongValue),
             RowClass::PartlyMasked | RowClass::Finite => {
                 self.try_all();
-                if let Some(cause) = self.by_formula() {
+                if let Some(cause) = self.by_formula().or_else(|| self.by_product()) {
                     return cause;
                 }
                 let by_size = by_size(case, truth, judgement);
@@ -127,6 +131,7 @@ impl Experiments<'_> {
         self.cures("with its first half alone", first_half(case));
         self.cures("without label smoothing", unsmoothed(case));
         self.cures(SCALED, of_unit_direction(case));
+        self.cures(MULTIPLIED, multiplied(case));
     }
 
     /// Whether small numbers that became 0 explain a failure that the claim of flushing forgives. The claim forgives other errors of
@@ -149,6 +154,9 @@ impl Experiments<'_> {
         // A row that is also cured by other numbers at their places fails by their being -inf; else it may be the length.
         if self.passed("without its classes of -inf") && self.passed("with its classes of -inf far below the others") {
             return Some(Cause::MaskedClass);
+        }
+        if self.passed(MULTIPLIED) {
+            return Some(Cause::Scale);
         }
         if self.passed("without label smoothing") && matches!(by_size, Cause::WrongValue | Cause::Clipped) {
             return Some(Cause::LabelSmoothing);
@@ -228,6 +236,17 @@ impl Experiments<'_> {
         }
         self.scope = scope::everywhere(self.case, self.ask);
         self.scope.is_some().then_some(Cause::Formula)
+    }
+
+    /// Whether it is a row whose products with the scale are beyond the range.
+    fn by_product(&mut self) -> Option<Cause> {
+        let Self { case, claims, .. } = *self;
+        let accumulator = claims.accumulator(case.dtype());
+        if self.is_explained || !is_product_infinite(case, accumulator) {
+            return None;
+        }
+        self.scope = Some(format!("A logit times the scale is beyond the range of {accumulator}."));
+        Some(Cause::Scale)
     }
 
     /// Where it fails, for want of a cause.
@@ -339,13 +358,15 @@ fn by_size(case: &Case, truth: &Truth, judgement: &Judgement) -> Cause {
     let gap = gap(case);
     let scale =
         case.direction().map_or(1.0, |direction| direction.iter().fold(0.0, |scale: f64, g| scale.max(g.abs())));
-    let steps = 8.0 * u * (1.0 + gap);
+    // What loses half of itself and more is no matter of rounding.
+    const MOST: f64 = 0.5;
+    let steps = (8.0 * u * (1.0 + gap)).min(MOST);
     let absolute = relative * exact.abs();
     let is_quotient = case.op().is_distribution();
     if !is_quotient && exact.abs() <= 0.25 * scale && absolute <= steps * scale && relative > steps {
         return Cause::Cancellation;
     }
-    if is_half && (relative <= steps || absolute <= steps * scale) {
+    if is_half && (relative <= steps || (!is_quotient && absolute <= steps * scale)) {
         return Cause::NarrowArithmetic;
     }
     if relative <= steps { Cause::RoundedExponent } else { Cause::WrongValue }

@@ -209,6 +209,9 @@ fn say(cause: Cause, seen: &Seen) -> Said {
         Cause::Direction => Said::Symptom(
             "The size of the cotangent or tangent decides: scaled by a power of two, so that its largest number is 1, the same row passes.".into(),
         ),
+        Cause::Scale => Said::Symptom(
+            seen.scope.unwrap_or("With its products as logits and a scale of 1 the row passes.").to_owned(),
+        ),
         Cause::LabelSmoothing => Said::Symptom("The same row without label smoothing passes.".into()),
         Cause::LogOfZero => Said::Fits(format!(
             "the logarithm of a probability that underflowed to 0 (its logarithm is below {:.2} in {dtype})",

@@ -25,13 +25,24 @@ impl Thresholds {
     }
 }
 
-/// The largest finite logit; -inf where none is.
-pub(super) fn maximum(case: &Case) -> f64 {
-    case.logits().iter().copied().filter(|z| z.is_finite()).fold(f64::NEG_INFINITY, f64::max)
+/// What exp is taken of, but for the maximum: the finite logits, times the scale if there is one.
+fn arguments(case: &Case) -> impl Iterator<Item = f64> {
+    let scale = case.scale().unwrap_or(1.0);
+    case.logits().iter().filter(|z| z.is_finite()).map(move |z| z * scale)
 }
 
-/// The largest distance of a finite logit from the maximum.
+/// The largest finite logit, times the scale if there is one; -inf where none is.
+pub(super) fn maximum(case: &Case) -> f64 {
+    arguments(case).fold(f64::NEG_INFINITY, f64::max)
+}
+
+/// The largest distance of a finite logit, times the scale if there is one, from the maximum.
 pub(super) fn gap(case: &Case) -> f64 {
     let max = maximum(case);
-    case.logits().iter().filter(|z| z.is_finite()).fold(0.0f64, |gap, z| gap.max(max - z))
+    arguments(case).fold(0.0f64, |gap, z| gap.max(max - z))
+}
+
+/// Whether a finite logit times the scale is beyond the largest number of the type that the products are formed in.
+pub(super) fn is_product_infinite(case: &Case, accumulator: Dtype) -> bool {
+    arguments(case).any(|z| z.abs() > accumulator.format().largest())
 }

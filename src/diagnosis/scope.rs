@@ -306,6 +306,24 @@ mod tests {
         assert_scope(&kernel, case, Cause::Direction, "The size of the cotangent or tangent decides");
     }
 
+    #[test]
+    fn what_only_a_scale_shows_is_told() {
+        let kernel = |largest: f32| {
+            Closure::new("scaled", Op::SCALED_SOFTMAX, move |z: &[f32], scale: f32, out: &mut [f32]| {
+                let scale = if largest.is_finite() { scale.abs() } else { scale };
+                let products: Vec<f32> = z.iter().map(|x| (x * scale).min(largest)).collect();
+                softmax(&products, |_| true, out);
+            })
+        };
+        let words = "With its products as logits and a scale of 1 the row passes.";
+        assert_scope(&kernel(1e30), "scaled_softmax f32 [0, 3, 1] scale=-1", Cause::Scale, words);
+        let beyond = "A logit times the scale is beyond the range of f32.";
+        assert_scope(&kernel(1e30), "scaled_softmax f32 [3, 2] scale=0x1p127", Cause::Scale, beyond);
+        // NaN is what the textbook makes of it.
+        let finding = found(&kernel(f32::INFINITY), "scaled_softmax f32 [3, 2] scale=0x1p127");
+        assert_eq!(finding.cause, None);
+    }
+
     /// A kernel is never run on what it does not take, whatever could be learnt from it.
     #[test]
     fn a_kernel_of_one_length_is_asked_at_that_length_alone() {

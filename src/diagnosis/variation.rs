@@ -9,15 +9,19 @@ use crate::op::signature::Role;
 use crate::oracle::Truth;
 use std::ops::Range;
 
-/// The case with its maximum moved to 0.
+/// The case with its maximum moved to 0; its maximum is that of the products, where there is a scale.
 pub(super) fn recentred(case: &Case, max: f64) -> Option<Case> {
-    let logits: Vec<f64> = case.logits().iter().map(|&z| case.dtype().round(z - max)).collect();
+    let by = max / case.scale().unwrap_or(1.0);
+    if !by.is_finite() {
+        return None;
+    }
+    let logits: Vec<f64> = case.logits().iter().map(|&z| case.dtype().round(z - by)).collect();
     Draft { logits, ..Draft::of(case) }.into_case().ok()
 }
 
 /// The case with every logit twice as far below the maximum; none where nothing is below it, or the dtype ends before.
 pub(super) fn widened(case: &Case) -> Option<Case> {
-    let max = maximum(case);
+    let max = maximum(case) / case.scale().unwrap_or(1.0);
     let twice = |&z: &f64| if z.is_finite() { case.dtype().round(z - (max - z)) } else { z };
     let logits: Vec<f64> = case.logits().iter().map(twice).collect();
     let is_in_range = logits.iter().zip(case.logits()).all(|(wide, z)| wide.is_finite() || z == wide);
@@ -35,7 +39,7 @@ pub(super) fn raised(case: &Case, accumulator: Dtype) -> Option<Case> {
     let least = ldexp(1.0, accumulator.format().emin / 2);
     let raise = |&x: &f64| if x != 0.0 && x.abs() < least { dtype.round(least.copysign(x)) } else { x };
     let shrunk = (-Thresholds::of(accumulator).subnormal / 2.0 / gap(case)).min(1.0);
-    let max = maximum(case);
+    let max = maximum(case) / case.scale().unwrap_or(1.0);
     let closer = |&z: &f64| if z.is_finite() && shrunk < 1.0 { dtype.round(max - (max - z) * shrunk) } else { z };
     let mut draft = Draft::of(case);
     draft.logits.iter_mut().for_each(|z| *z = closer(z));
@@ -97,6 +101,18 @@ pub(super) fn unsmoothed(case: &Case) -> Option<Case> {
     }
     *part = DraftValue::Number(0.0);
     draft.into_case().ok()
+}
+
+/// The case with a scale of 1, and for its logits what they are times its scale, rounded; none if it has no other scale, or a product is
+/// beyond the range.
+pub(super) fn multiplied(case: &Case) -> Option<Case> {
+    let scale = case.scale().filter(|scale| *scale != 1.0)?;
+    let product = |&z: &f64| if z.is_finite() { case.dtype().round(z * scale) } else { z };
+    let mut draft = Draft::of(case);
+    draft.logits = case.logits().iter().map(product).collect();
+    *draft.part_mut(Role::Scale)? = DraftValue::Number(1.0);
+    let is_in_range = draft.logits.iter().zip(case.logits()).all(|(product, z)| product.is_finite() || product == z);
+    if is_in_range { draft.into_case().ok() } else { None }
 }
 
 /// The case with its cotangent or tangent scaled by a power of two, so that its largest number is 1 or a little less; none of an op without

@@ -55,6 +55,9 @@ type LogitsFunction = unsafe extern "C" fn(*const c_void, usize, *mut c_void);
 type DirectionFunction = unsafe extern "C" fn(*const c_void, *const c_void, usize, *mut c_void);
 type TargetF32 = unsafe extern "C" fn(*const c_void, usize, usize, f32, *mut c_void);
 type TargetF64 = unsafe extern "C" fn(*const c_void, usize, usize, f64, *mut c_void);
+type NumberF32 = unsafe extern "C" fn(*const c_void, usize, f32, *mut c_void);
+type NumberF64 = unsafe extern "C" fn(*const c_void, usize, f64, *mut c_void);
+type NumberHalf = unsafe extern "C" fn(*const c_void, usize, u16, *mut c_void);
 type TargetHalf = unsafe extern "C" fn(*const c_void, usize, usize, u16, *mut c_void);
 
 /// A shared library with at least one function that is a kernel.
@@ -141,10 +144,10 @@ impl CLibrary {
         let (op, dtype, n) = (case.op(), case.dtype(), case.logits().len());
         let found = self.functions.iter().find(|function| (function.0, function.1) == (op, dtype));
         let &(.., function) = found?;
-        let (target, smoothing) = case.target().unwrap_or((0, 0.0));
+        let ((target, _), number) = (case.target().unwrap_or((0, 0.0)), case.number());
         // Rounded here, whatever the compiler would like: in the environment of the function a subnormal number may become 0.
-        let smoothing_f32 = black_box(smoothing as f32);
-        let smoothing_half = black_box(if dtype.bytes() == 2 { dtype.to_bits(smoothing) as u16 } else { 0 });
+        let number_f32 = black_box(number as f32);
+        let number_half = black_box(if dtype.bytes() == 2 { dtype.to_bits(number) as u16 } else { 0 });
         let arguments = Arguments::of(op)?;
         let outer = (self.environment != Env::STANDARD).then(Watch::begin);
         if outer.is_some() {
@@ -160,13 +163,22 @@ impl CLibrary {
                     transmute::<AnyFunction, DirectionFunction>(function)(logits, direction, n, out);
                 }
                 (Arguments::Target, Dtype::F64) => {
-                    transmute::<AnyFunction, TargetF64>(function)(logits, n, target, smoothing, out);
+                    transmute::<AnyFunction, TargetF64>(function)(logits, n, target, number, out);
                 }
                 (Arguments::Target, Dtype::F32) => {
-                    transmute::<AnyFunction, TargetF32>(function)(logits, n, target, smoothing_f32, out);
+                    transmute::<AnyFunction, TargetF32>(function)(logits, n, target, number_f32, out);
                 }
                 (Arguments::Target, _) => {
-                    transmute::<AnyFunction, TargetHalf>(function)(logits, n, target, smoothing_half, out);
+                    transmute::<AnyFunction, TargetHalf>(function)(logits, n, target, number_half, out);
+                }
+                (Arguments::Number, Dtype::F64) => {
+                    transmute::<AnyFunction, NumberF64>(function)(logits, n, number, out);
+                }
+                (Arguments::Number, Dtype::F32) => {
+                    transmute::<AnyFunction, NumberF32>(function)(logits, n, number_f32, out);
+                }
+                (Arguments::Number, _) => {
+                    transmute::<AnyFunction, NumberHalf>(function)(logits, n, number_half, out);
                 }
             }
         }
@@ -190,6 +202,8 @@ enum Arguments {
     Direction,
     /// A true class and a label smoothing.
     Target,
+    /// A number: a scale.
+    Number,
 }
 
 impl Arguments {
@@ -200,6 +214,7 @@ impl Arguments {
             [] => Some(Self::Logits),
             [Extent::Row] => Some(Self::Direction),
             [Extent::Index, Extent::Number] => Some(Self::Target),
+            [Extent::Number] => Some(Self::Number),
             _ => None,
         }
     }

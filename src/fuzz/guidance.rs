@@ -42,7 +42,7 @@ fn features(case: &Case, judgement: &Judgement) -> impl Iterator<Item = usize> {
     let bound =
         judgement.worst.as_ref().and_then(|worst| bucket(worst.judged.bound_ulps, 1.0 / OCTAVES_PER_BOUND, 0, BOUNDS));
     let verdict = Some(judgement.verdict as usize);
-    let class = Some(RowClass::of(case.op(), case.logits()) as usize);
+    let class = Some(RowClass::of_case(case) as usize);
     [(0, ratio), (RATIOS, bound), (RATIOS + BOUNDS, verdict), (RATIOS + BOUNDS + VERDICTS, class)]
         .into_iter()
         .filter_map(move |(base, place)| place.map(|place| cell + base + place))

@@ -19,7 +19,7 @@ fn targets() -> Vec<(&'static str, Vec<Op>)> {
 
 /// Those of the ops of rows, which name their ops.
 const OF_ROWS: [(&str, &[Op]); 5] = [
-    ("softmax", &[Op::SOFTMAX]),
+    ("softmax", &[Op::SOFTMAX, Op::SCALED_SOFTMAX]),
     ("log_softmax", &[Op::LOG_SOFTMAX]),
     ("logsumexp", &[Op::LOGSUMEXP]),
     (

@@ -1,5 +1,6 @@
 //! What an op takes besides the logits, in families of its own: targets, label smoothings, labels, other logits, directions (cotangents and
-//! tangents), and distributions. One registry each; a family of logits may prefer an entry. And the row as an op with a domain takes it.
+//! tangents), distributions, and scales. One registry each; a family of logits may prefer an entry. And the row as an op with a domain takes
+//! it.
 
 use super::draw::Draw;
 use super::families::finite_value;
@@ -118,6 +119,35 @@ static OTHER_LOGITS: [(&str, OtherLogits); 9] = [
     ("matching", matching_logits),
 ];
 
+/// Makes a scale; what is not finite becomes 1.
+type Scale = fn(&mut OthersContext) -> f64;
+
+/// Name, weight, function.
+static SCALES: [(&str, u64, Scale); 13] = [
+    ("one", 1, |_| 1.0),
+    ("minus_one", 1, |_| -1.0),
+    ("zero", 1, |_| 0.0),
+    ("minus_zero", 1, |_| -0.0),
+    // 1 / sqrt(d) of attention with heads of so many numbers, and the same for exponentials to base 2.
+    ("heads", 3, |c| 1.0 / f64::from(c.draw.choose(&[64, 80, 96, 128, 256])).sqrt()),
+    ("heads_in_base_2", 1, |c| std::f64::consts::LOG2_E / f64::from(c.draw.choose(&[64, 128])).sqrt()),
+    // One over a temperature from 0.1 to 10.
+    ("temperature", 2, |c| 1.0 / c.draw.uniform_in(0.1, 10.0)),
+    ("least", 1, |c| c.draw.sign() * c.format.least()),
+    ("largest", 1, |c| c.draw.sign() * c.format.largest()),
+    ("any", 2, |c| c.draw.sign() * c.draw.log_uniform(c.format.least_exponent(), c.format.emax)),
+    // The largest product is of an everyday size, of either sign, or about where exp or the product itself ends.
+    ("fitting", 5, |c| fitting(c, |draw| ldexp(draw.normal(), draw.between(-2, 6) as i32))),
+    ("reaching", 2, |c| {
+        let edge = c.draw.choose(edges(c.dtype));
+        fitting(c, |draw| draw.sign() * edge * draw.uniform_in(0.999, 1.001))
+    }),
+    ("beyond", 1, |c| {
+        let largest = c.dtype.accumulator().format().largest();
+        fitting(c, |draw| draw.sign() * largest * draw.uniform_in(0.9, 1.1))
+    }),
+];
+
 static DISTRIBUTIONS: [(&str, Masses); 11] = [
     ("one_hot_max", |c, classes| one_hot_at(c, best_of(c.logits, classes, |a, b| a > b))),
     ("one_hot_min", |c, classes| one_hot_at(c, best_of(c.logits, classes, |a, b| a < b))),
@@ -171,6 +201,7 @@ pub(super) fn others(
             Some(labels.map(|label| if label.is_nan() { 0.0 } else { label }).collect::<Vec<f64>>().into())
         }
         Role::Distribution => Some(pick_distribution(&mut c, family).into()),
+        Role::Scale => Some(Value::Number(pick_scale(&mut c))),
         Role::Logits => {
             let (_, make) = OTHER_LOGITS[c.draw.index(OTHER_LOGITS.len())];
             let others = make(&mut c);
@@ -276,6 +307,23 @@ fn pick_direction(c: &mut OthersContext, name: &str, make: Direction) -> Vec<f64
         *value = finite_value(c.dtype, value.clamp(-limit, limit));
     }
     values
+}
+
+fn pick_scale(c: &mut OthersContext) -> f64 {
+    let mut place = c.draw.below(SCALES.iter().map(|(_, weight, _)| weight).sum());
+    let drawn = SCALES.iter().find(|&&(_, weight, _)| {
+        let found = place < weight;
+        place = place.saturating_sub(weight);
+        found
+    });
+    let scale = c.dtype.round(drawn.map_or(1.0, |(_, _, make)| make(c)));
+    if scale.is_finite() { scale } else { 1.0 }
+}
+
+/// The scale with which the product of the largest logit in size is this.
+fn fitting(c: &mut OthersContext, mut product: impl FnMut(&mut Draw) -> f64) -> f64 {
+    let size = c.logits.iter().filter(|z| z.is_finite()).fold(0.0f64, |size, z| size.max(z.abs()));
+    product(c.draw) / size
 }
 
 /// One row in so many with masked classes may give these mass, which makes the loss infinite.

@@ -71,6 +71,7 @@ static FIRST_STEPS: [Step; 2] = [(2, insert), (1, family_row)];
 static TARGET_STEPS: [Step; 4] = [(3, class), (2, new_others), (3, change_smoothing), (1, no_smoothing)];
 static OTHER_ROW_STEPS: [Step; 4] = [(2, new_others), (6, change_other_row), (2, flip_other_row), (1, scale_other_row)];
 
+static SCALE_STEPS: [Step; 4] = [(2, new_others), (5, change_scale), (1, flip_scale), (2, fit_scale)];
 static DISTRIBUTION_STEPS: [Step; 5] =
     [(2, new_others), (4, change_mass), (3, move_mass), (2, all_mass), (1, split_mass)];
 
@@ -144,7 +145,9 @@ fn same(a: &Case, b: &Case) -> bool {
     let same_values = |a: &[f64], b: &[f64]| {
         a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan()))
     };
+    let scale = |case: &Case| case.scale().map(f64::to_bits);
     a.target() == b.target()
+        && scale(a) == scale(b)
         && same_values(a.logits(), b.logits())
         && same_values(a.other_row().unwrap_or(&[]), b.other_row().unwrap_or(&[]))
 }
@@ -191,6 +194,7 @@ impl<'a> Mutation<'a> {
             Role::Class => Some(&TARGET_STEPS[..]),
             Role::Direction | Role::Label | Role::Logits => Some(&OTHER_ROW_STEPS[..]),
             Role::Distribution => Some(&DISTRIBUTION_STEPS[..]),
+            Role::Scale => Some(&SCALE_STEPS[..]),
             // It comes with a class.
             Role::Smoothing => None,
         })
@@ -213,6 +217,8 @@ impl<'a> Mutation<'a> {
         let limit = widest_direction(dtype, len);
         let settle = |role: Role, x: f64| match role {
             Role::Logits => finite_value(dtype, x),
+            Role::Scale if !x.is_finite() => 1.0,
+            Role::Scale => finite_value(dtype, x),
             Role::Direction if x.is_nan() => 0.0,
             Role::Direction => finite_value(dtype, x.clamp(-limit, limit)),
             Role::Smoothing => Some(dtype.round(x.abs())).filter(|x| (0.0..=1.0).contains(x)).unwrap_or(0.0),
@@ -548,6 +554,31 @@ fn change_smoothing(c: &mut Mutation) {
 
 fn no_smoothing(c: &mut Mutation) {
     c.draft.part_mut(Role::Smoothing).into_iter().for_each(|part| *part = DraftValue::Number(0.0));
+}
+
+/// Another scale: what `new` makes of the one there is.
+fn set_scale(c: &mut Mutation, new: impl FnOnce(&mut Mutation, f64) -> f64) {
+    if let Some(&mut DraftValue::Number(old)) = c.draft.part_mut(Role::Scale) {
+        let new = new(c, old);
+        c.draft.part_mut(Role::Scale).into_iter().for_each(|part| *part = DraftValue::Number(new));
+    }
+}
+
+fn change_scale(c: &mut Mutation) {
+    set_scale(c, |c, old| c.near(old));
+}
+
+fn flip_scale(c: &mut Mutation) {
+    set_scale(c, |_, old| -old);
+}
+
+/// A scale that brings the largest logit to an everyday size, or to an edge of exp.
+fn fit_scale(c: &mut Mutation) {
+    let size = c.draft.logits.iter().filter(|z| z.is_finite()).fold(0.0f64, |size, z| size.max(z.abs()));
+    if size > 0.0 {
+        let wanted = if c.draw.chance(3) { c.edge() } else { ldexp(c.draw.normal(), c.draw.between(-2, 6) as i32) };
+        set_scale(c, |_, _| wanted / size);
+    }
 }
 
 /// All that the op takes besides the logits, as the generators draw it.

@@ -614,6 +614,24 @@ fn every_op_has_a_case_and_the_extras_reach_their_regimes() {
                             assert_eq!(z, min(&logits));
                         }
                     }
+                    if let Some(scale) = case.scale() {
+                        let size = logits.iter().filter(|z| z.is_finite()).fold(0.0f64, |size, z| size.max(z.abs()));
+                        let (product, wider) = (scale * size, dtype.accumulator().format());
+                        note("scale: 1", scale == 1.0);
+                        note("scale: -1", scale == -1.0);
+                        note("scale: 0", scale == 0.0 && scale.is_sign_positive());
+                        note("scale: -0", scale == 0.0 && scale.is_sign_negative());
+                        note("scale: 1/8", scale == 0.125);
+                        note("scale: negative", scale < 0.0);
+                        note("scale: least", scale.abs() == format.least());
+                        note("scale: largest", scale.abs() == format.largest());
+                        note("scale: products of everyday size", (0.1..100.0).contains(&product.abs()));
+                        let near = |x: f64, y: f64| (x / y - 1.0).abs() < 0.02;
+                        note("scale: a product at the overflow of exp", near(product.abs(), Edge::Overflow.of(format)));
+                        let ends = product.abs() > 0.8 * wider.largest() || wider.emax > 2 * format.emax;
+                        note("scale: a product at the end of the accumulator", ends);
+                        note("scale: infinite logits beside 0", scale == 0.0 && logits.iter().any(|z| z.is_infinite()));
+                    }
                     if let Some(q) = case.distribution().filter(|q| q.len() > 2) {
                         let with_mass = || (0..n).filter(|&i| q[i] > 0.0);
                         let is_one_hot = max(q) == 1.0;
@@ -677,7 +695,7 @@ fn every_op_has_a_case_and_the_extras_reach_their_regimes() {
                 }
             }
         }
-        assert_eq!(seen.len(), 23 + 12);
+        assert_eq!(seen.len(), 23 + 12 + 12);
         for (what, count) in seen {
             assert!(count >= 25, "{dtype}: {what}: {count}");
         }

@@ -41,6 +41,12 @@
 //!   the order of the row, the logits at which the maximum of a part rises after `i` are an increasing chain above `z_i`, so `R_i`
 //!   is the length of the longest such chain, plus `L`.
 //!
+//! Where the logits are times a scale `s`, the exponent of a weight errs by `x_i`, exactly computed: where it is multiplied first,
+//! `|fl(fl(s z_i) - fl(s a)) - s (z_i - a)|`; where the difference is multiplied, `|fl(s fl(z_i - a)) - s (z_i - a)|` (where that difference
+//! overflows, as before). The tight bound is of the second order. On some rows that errs more than the first, though never by much: the
+//! textbook may have either, and the larger counts. The last rounding may make it less, and not every kernel has it: again the larger
+//! counts. `x_i` is as large as `u |s z_i|`, so `e^x_i - 1` stands for `rho_i`, and 1 where the product overflows and the weight is lost.
+//!
 //! Where subnormal numbers are flushed to zero, `eta` is the least normal number, and what gradual underflow leaves exact costs
 //! up to one `eta` too: each value read, each addition, each difference. Beside weights of sum 1 or more that is of no account.
 //! It is added where numbers as small as `eta` are summed or subtracted: `(n + 1) eta` to `D` (n additions, and the values
@@ -50,7 +56,7 @@
 
 use super::error::RESOLUTION;
 use crate::case::Case;
-use crate::dtype::{Dtype, Format, ldexp};
+use crate::dtype::{Dtype, Format, ldexp, two_difference};
 use crate::fenv::Standard;
 use crate::kernel::{Claims, Online};
 use crate::magnitude::{Magnitude, Size, inflation};
@@ -59,7 +65,7 @@ use crate::op::inputs::Element;
 use crate::op::signature::Role;
 use crate::op::terms::{Addition, ElementTerms, Known, OverflowTerms, RowTerms, argument_error, difference_error};
 use crate::op::{Kind, RowFacts, Visitor};
-use crate::oracle::{Due, NearCase, Rounded, Truth};
+use crate::oracle::{self, Due, NearCase, Rounded, Truth};
 use std::cell::OnceCell;
 
 /// The error that is forgiven to each output, in absolute terms. On ordinary rows of a dtype narrower than f64 it is computed in
@@ -131,17 +137,20 @@ impl Bounds {
 
     fn of_row(case: &Case, truth: &Truth, claims: &Claims, facts: &RowFacts) -> Self {
         let anatomy = &truth.anatomy;
-        let row = RowErrors::new(RowSizes {
-            case,
-            claims,
-            is_ordinary: truth.class.is_ordinary(),
-            max: anatomy.max,
-            weights: &anatomy.weights,
-            total: Magnitude::from(anatomy.total),
-            others: anatomy.others,
-            log_total: anatomy.log_total,
-            deviations: &truth.deviations,
-        });
+        let row = RowErrors::new(
+            RowSizes {
+                case,
+                claims,
+                is_ordinary: truth.class.is_ordinary(),
+                max: anatomy.max,
+                weights: &anatomy.weights,
+                total: Magnitude::from(anatomy.total),
+                others: anatomy.others,
+                log_total: anatomy.log_total,
+                deviations: &truth.deviations,
+            },
+            Scaled::Either,
+        );
         let format = case.output_format();
         let size = |j: usize| value(truth, j).map(|value| value.magnitude(format));
         row.all(facts, &size, facts.error)
@@ -188,17 +197,20 @@ impl Visitor for OfNear<'_> {
 
     fn row<D: RowDefinition>(self) -> Bounds<f64> {
         let OfNear { case, near, claims } = self;
-        let row = RowErrors::new(RowSizes {
-            case,
-            claims,
-            is_ordinary: true,
-            max: near.row.max,
-            weights: &near.row.weights,
-            total: near.row.total_bound(),
-            others: near.row.others_bound(),
-            log_total: near.row.log_total_bound(),
-            deviations: &near.deviations,
-        });
+        let row = RowErrors::new(
+            RowSizes {
+                case,
+                claims,
+                is_ordinary: true,
+                max: near.row.max,
+                weights: &near.row.weights,
+                total: near.row.total_bound(),
+                others: near.row.others_bound(),
+                log_total: near.row.log_total_bound(),
+                deviations: &near.deviations,
+            },
+            Scaled::Either,
+        );
         let size = |j: usize| self.size(j);
         let Kind::Row(facts) = &case.op().facts().kind else { unreachable!("{} is made of the whole row", D::NAME) };
         row.all(facts, &size, D::error::<f64>)
@@ -375,6 +387,15 @@ struct RowSizes<'a, S> {
     deviations: &'a [S],
 }
 
+/// In which order a kernel may multiply by a scale and subtract.
+#[derive(Clone, Copy, PartialEq)]
+enum Scaled {
+    /// The products are subtracted, or the difference is multiplied: the textbook has either.
+    Either,
+    /// The difference is multiplied.
+    Last,
+}
+
 /// What all outputs of a case share.
 struct RowErrors<'a, S> {
     row: RowSizes<'a, S>,
@@ -400,16 +421,25 @@ struct RowErrors<'a, S> {
 }
 
 impl<'a, S: Size> RowErrors<'a, S> {
-    fn new(row: RowSizes<'a, S>) -> Self {
+    fn new(row: RowSizes<'a, S>, scaled: Scaled) -> Self {
         let RowSizes { case, claims, is_ordinary, max, weights, total, .. } = row;
         let accumulator = claims.accumulator(case.dtype()).format();
         let u = accumulator.unit_roundoff();
         let eta = least(claims, accumulator);
-        let logits = case.logits();
-        let rho: Vec<f64> = if is_ordinary {
-            logits.iter().map(|&z| difference_error(z, max, accumulator)).collect()
-        } else {
-            vec![0.0; logits.len()]
+        let logits: &[f64] = &case.signed_logits();
+        let (max, scale) = match case.scale() {
+            // The maximum of the row may be that of the products.
+            Some(scale) => (logits.iter().copied().fold(f64::NEG_INFINITY, f64::max), scale.abs()),
+            None => (max, 1.0),
+        };
+        let distance = |z: f64| if scale == 1.0 { max - z } else { (max / 2.0 - z / 2.0) * scale * 2.0 };
+        let rho: Vec<f64> = match case.scale() {
+            _ if !is_ordinary => vec![0.0; logits.len()],
+            None => logits.iter().map(|&z| difference_error(z, max, accumulator)).collect(),
+            Some(_) => {
+                let errors = ScaleErrors::new(max, scale, accumulator, claims.flush_to_zero, scaled);
+                logits.iter().map(|&z| errors.of_weight(z)).collect()
+            }
         };
         let merges = claims.merges(logits.len());
         let rises = match claims.online {
@@ -429,7 +459,7 @@ impl<'a, S: Size> RowErrors<'a, S> {
             }
             let mut relative = rho[i] + claims.exp * u;
             // One exp and one product for each rise (Milakov and Gimelshein) or merge, whose gaps add up to d_i at most.
-            let gap = max - logits[i];
+            let gap = distance(logits[i]);
             let rescaling = |rescalings: u32| match rescalings {
                 0 => 0.0,
                 _ => f64::from(rescalings) * (claims.exp + 1.0) * u + u * gap,
@@ -487,6 +517,17 @@ impl<'a, S: Size> RowErrors<'a, S> {
         let RowSizes { case, claims, .. } = self.row;
         let form = if claims.tight { LogForm::Tight } else { LogForm::Textbook };
         let root = self.u.sqrt();
+        if case.scale().is_some() {
+            let tight = RowErrors::new(self.row, Scaled::Last);
+            let claimed = if claims.tight { &tight } else { self };
+            return Bounds {
+                tight: Some(tight.bounds(self.h, form, size, &error)),
+                half_digits: (self.h > root).then(|| claimed.bounds(root, form, size, &error)),
+                textbook: claimed.bounds(self.h, form, size, &error),
+                overflow_is_forgiven: self.gaps_overflow(facts) || self.scale_is_flushed(),
+                sum: facts.sum.map_or(0.0, |sum| sum_bound(case, claims, sum, self.h + self.merging, self.rescaling)),
+            };
+        }
         Bounds {
             tight: facts.has_tight.then(|| self.bounds(self.h, LogForm::Tight, size, &error)),
             half_digits: (self.h > root).then(|| self.bounds(root, form, size, &error)),
@@ -502,6 +543,13 @@ impl<'a, S: Size> RowErrors<'a, S> {
         let overflows = |x: f64| self.accumulator().round(x, 0.0).is_infinite();
         let terms = OverflowTerms { inputs: case.inputs(), max, h: self.h, u: self.u };
         is_ordinary && (facts.overflows)(&terms, &overflows)
+    }
+
+    /// Whether a scale may be read as 0, which times an infinite logit is NaN.
+    fn scale_is_flushed(&self) -> bool {
+        let RowSizes { case, claims, .. } = self.row;
+        let is_small = case.scale().is_some_and(|scale| scale.abs() < self.accumulator().least_normal());
+        claims.flush_to_zero && is_small && case.logits().iter().any(|z| z.is_infinite())
     }
 
     fn accumulator(&self) -> Format {
@@ -575,6 +623,96 @@ impl<'a, S: Size> RowErrors<'a, S> {
         };
         (0..case.op().outputs(n)).map(bound).collect()
     }
+}
+
+/// The errors of the exponents of a row times a scale.
+struct ScaleErrors {
+    /// The largest logit of the sign of the scale, and its product as the accumulator has it.
+    max: f64,
+    top: f64,
+    /// The size of the scale.
+    scale: f64,
+    accumulator: Format,
+    flushes: bool,
+    scaled: Scaled,
+}
+
+impl ScaleErrors {
+    fn new(max: f64, scale: f64, accumulator: Format, flushes: bool, scaled: Scaled) -> Self {
+        let (high, low) = product(scale, max);
+        Self { max, top: accumulator.round(high, low), scale, accumulator, flushes, scaled }
+    }
+
+    /// The relative error of the weight of a logit: `e^x - 1`.
+    fn of_weight(&self, z: f64) -> f64 {
+        /// Up to here `x + x^2` is little more.
+        const SMALL: f64 = 0.0625;
+        /// More than the exponential errs by.
+        const SAFETY: f64 = 1.0 + 1e-12;
+        match self.of_exponent(z) {
+            None => 1.0,
+            Some(x) if x <= SMALL => x + x * x,
+            Some(x) => oracle::exp(x) * SAFETY - 1.0,
+        }
+    }
+
+    /// `x`; none where a product overflows and the weight is lost. A row whose largest product overflows is forgiven as a whole.
+    fn of_exponent(&self, z: f64) -> Option<f64> {
+        if z == f64::NEG_INFINITY || !self.top.is_finite() {
+            return Some(0.0);
+        }
+        let Self { max, scale, accumulator, .. } = *self;
+        let (difference, rest) = two_difference(z, max);
+        // The exact exponent, high + low.
+        let (high, low) = if difference.is_finite() {
+            let (high, low) = product(scale, difference);
+            (high, low + scale * rest)
+        } else {
+            let ((own, own_rest), (top, top_rest)) = (product(scale, z), product(scale, max));
+            let (high, low) = two_difference(own, top);
+            (high, low + (own_rest - top_rest))
+        };
+        let error = |(own, own_rest): (f64, f64)| ((own - high) + (own_rest - low)).abs();
+        // Of the exponent as it is computed, before it is rounded itself, and after; a kernel may take it apart, or multiply and add at once:
+        // then it is not rounded, which may be worse.
+        let of_computed = |computed: (f64, f64)| {
+            let rounded = accumulator.round(computed.0, computed.1);
+            (rounded.is_finite() && high.is_finite()).then(|| error((rounded, 0.0)).max(error(computed)))
+        };
+        let shifted = accumulator.round(difference, rest);
+        let last = shifted.is_finite().then(|| of_computed(product(scale, shifted)));
+        let first = || {
+            let (high, low) = product(scale, z);
+            of_computed(two_difference(accumulator.round(high, low), self.top))
+        };
+        let error = match (self.scaled, last) {
+            (Scaled::Last, Some(last)) => last?,
+            (Scaled::Last, None) | (Scaled::Either, None) => first()?,
+            (Scaled::Either, Some(last)) => last?.max(first()?),
+        };
+        // What the low parts, which are roundings themselves, may lack.
+        let slack = low.abs() * f64::EPSILON;
+        Some(error + slack + self.flushed(z, high))
+    }
+
+    /// What is lost where subnormal numbers are read as 0, and products are flushed.
+    fn flushed(&self, z: f64, exponent: f64) -> f64 {
+        if !self.flushes {
+            return 0.0;
+        }
+        let least = self.accumulator.least_normal();
+        if self.scale < least {
+            return exponent.abs();
+        }
+        let read = |z: f64| if z.abs() < least { z.abs() } else { 0.0 };
+        self.scale * (read(z) + read(self.max)) + 3.0 * least
+    }
+}
+
+/// The product and its exact error; where it overflows, the error is 0.
+fn product(a: f64, b: f64) -> (f64, f64) {
+    let high = a * b;
+    (high, if high.is_finite() { a.mul_add(b, -high) } else { 0.0 })
 }
 
 /// The finite value that is due, if there is one.

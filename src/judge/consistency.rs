@@ -35,7 +35,7 @@ pub(super) fn forms(case: &Case, class: RowClass) -> Vec<Form> {
     let other_length = if n > SHORT {
         Form::of(case, class, short(case), None)
     } else {
-        filler(case, class).and_then(|filler| Form::of(case, class, (0..n).collect(), Some(filler)))
+        filler(case).and_then(|filler| Form::of(case, class, (0..n).collect(), Some(filler)))
     };
     Form::of(case, class, reversed, None).into_iter().chain(other_length).collect()
 }
@@ -57,7 +57,7 @@ fn short(case: &Case) -> Vec<usize> {
 
 /// A logit of which there may be more without another class of row: one that is not +inf; where there is a distribution, one that has no
 /// mass, as those that are added.
-fn filler(case: &Case, class: RowClass) -> Option<f64> {
+fn filler(case: &Case) -> Option<f64> {
     let smoothing = case.target().map_or(0.0, |(_, smoothing)| smoothing);
     // Shared among so many classes, the smoothing must not underflow to 0, which would be another loss.
     if smoothing > 0.0 && smoothing < case.output_format().least_normal() * (SHORT + GROWN_BY) as f64 {
@@ -67,10 +67,10 @@ fn filler(case: &Case, class: RowClass) -> Option<f64> {
         let empty = case.logits().iter().zip(masses).filter(|&(&z, &mass)| z != f64::INFINITY && mass == 0.0);
         return empty.map(|(&z, _)| z).next_back();
     }
-    match class {
-        RowClass::FullyMasked => Some(f64::NEG_INFINITY),
-        _ => case.logits().iter().copied().rfind(|&z| z != f64::INFINITY),
-    }
+    // Of what the logits are times the scale, where there is one.
+    let signed = case.signed_logits();
+    let kept = case.logits().iter().zip(signed.iter()).filter(|&(_, &signed)| signed != f64::INFINITY);
+    kept.map(|(&z, _)| z).next_back()
 }
 
 impl Form {
@@ -82,7 +82,7 @@ impl Form {
             draft.insert(0, GROWN_BY, filler);
         }
         let case = draft.into_case().ok()?;
-        (RowClass::of(case.op(), case.logits()) == class).then_some(Self { case, kept })
+        (RowClass::of_case(&case) == class).then_some(Self { case, kept })
     }
 
     /// Whether the answers to this form and to the case are of one kind: NaN in the same places.
@@ -103,7 +103,7 @@ mod tests {
 
     fn forms_of(text: &str) -> Vec<String> {
         let case = Case::parse(text).unwrap();
-        let class = RowClass::of(case.op(), case.logits());
+        let class = RowClass::of_case(&case);
         forms(&case, class).iter().map(|form| format!("{:#}", form.case)).collect()
     }
 

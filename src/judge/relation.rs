@@ -80,12 +80,13 @@ pub(super) fn broken_within(case: &Case, outputs: &[f64], claims: &Claims, sum_b
             let least = max - least_number(case, claims, 0.0);
             outputs.iter().any(|&x| x < least)
         };
-        if is_below_maximum || outputs.iter().any(|&x| is_out_of_range(case.op(), x)) {
+        // NaN that passed is an overflow that is forgiven.
+        if is_below_maximum || outputs.iter().any(|&x| !x.is_nan() && is_out_of_range(case.op(), x)) {
             return Some(Relation::Range);
         }
     }
     let is_order_due = claims.elementwise_monotone && facts.is_some_and(|facts| facts.is_monotone);
-    (is_order_due && !keeps_order(case.logits(), outputs)).then_some(Relation::Order)
+    (is_order_due && !keeps_order(&case.signed_logits(), outputs)).then_some(Relation::Order)
 }
 
 /// Whether no output is smaller than that of a smaller logit. An output that is NaN is not compared.
@@ -143,11 +144,11 @@ pub(super) fn transformed(case: &Case, claims: &Claims) -> Vec<(Relation, Case)>
     let logits = case.logits();
     let n = logits.len();
     let mut cases = Vec::new();
-    if !(2..=LONGEST).contains(&n) || !RowClass::of(case.op(), logits).is_ordinary() {
+    if !(2..=LONGEST).contains(&n) || !RowClass::of_case(case).is_ordinary() {
         return cases;
     }
     let dtype = case.dtype();
-    if claims.shifted && !case.op().is_elementwise() {
+    if claims.shifted && !case.op().is_elementwise() && shift(case.op()) != Some(Shift::Rounded) {
         // A shift by a power of two around the size of the row: exact often enough, and then a strong check.
         let size = logits.iter().filter(|z| z.is_finite()).fold(0.0f64, |size, z| size.max(z.abs()));
         let shift = dtype.round(ldexp(1.0, exponent(size.max(1.0)).min(1000)));
@@ -162,13 +163,18 @@ pub(super) fn transformed(case: &Case, claims: &Claims) -> Vec<(Relation, Case)>
         }
     }
     let smoothing = case.target().map_or(0.0, |(_, smoothing)| smoothing);
-    if claims.sequential && claims.sum == Summation::Sequential && smoothing == 0.0 {
+    // Of a negative scale it is +inf that masks, and of 0 nothing does.
+    let mask = match case.scale() {
+        Some(scale) if scale < 0.0 => f64::INFINITY,
+        _ => f64::NEG_INFINITY,
+    };
+    if claims.sequential && claims.sum == Summation::Sequential && smoothing == 0.0 && case.scale() != Some(0.0) {
         let longer = |row: &[f64], last: f64| row.iter().copied().chain([last]).collect();
         let other = |value: &Value| match value {
             Value::Row(values) => Value::Row(longer(values, 0.0)),
             Value::Number(_) | Value::Index(_) => value.clone(),
         };
-        cases.push((Relation::ExtraMask, case.derived(longer(logits, f64::NEG_INFINITY), other)));
+        cases.push((Relation::ExtraMask, case.derived(longer(logits, mask), other)));
     }
     // Which weights are rescaled, and how often, depends on the order.
     let rescales = claims.online != Online::No || claims.merged > 1;
@@ -335,6 +341,11 @@ mod tests {
                     "soft_cross_entropy f32 [2, 1] distribution=[0.75, 0.25]",
                 ],
             ),
+            (
+                "scaled_softmax f32 [1, inf] scale=-0.5",
+                vec!["scaled_softmax f32 [1, inf, inf] scale=-0.5", "scaled_softmax f32 [inf, 1] scale=-0.5"],
+            ),
+            ("scaled_softmax f32 [1, 2] scale=0", vec!["scaled_softmax f32 [2, 1] scale=0"]),
             ("softmax f32 [1]", vec![]),
             ("softmax f32 [1, nan]", vec![]),
         ] {

@@ -177,7 +177,7 @@ impl Kernel for Builtin {
 
 /// Every built-in kernel: unstable ones, correct ones, planted defects by group.
 pub fn all() -> &'static [Builtin] {
-    static ALL: [Builtin; 118] = [
+    static ALL: [Builtin; 123] = [
         Builtin::of::<unstable::Naive>(),
         Builtin::of::<unstable::Unfused>(),
         Builtin::of::<unstable::DivisionFree>(),
@@ -296,6 +296,11 @@ pub fn all() -> &'static [Builtin] {
         Builtin::of::<defects::losses::LogProbabilityClipped>(),
         Builtin::of_elements::<elements::LogAddExpUnguarded>(),
         Builtin::of_elements::<elements::LogSubExpOneBranch>(),
+        Builtin::of::<stable::ShiftThenScale>(),
+        Builtin::of::<defects::scales::MaximumBeforeScale>(),
+        Builtin::of::<defects::scales::ScaledPadding>(),
+        Builtin::of::<defects::scales::RootOfScale>(),
+        Builtin::of::<defects::scales::ScaledTwice>(),
     ];
     &ALL
 }

@@ -1,7 +1,7 @@
 //! A Rust closure as a kernel: `|logits: &[f32], out: &mut [f32]|` for softmax, log-softmax, log-sum-exp and elementwise ops,
 //! `|logits, target, label_smoothing, out|` for cross-entropy and its gradient, `|logits, other, out|` for the ops that take another row: a
-//! cotangent or tangent, a distribution, labels, other logits. `out` may be of another type than what is read, as the dtypes of two formats
-//! have it: `|logits: &[bf16], out: &mut [f32]|`.
+//! cotangent or tangent, a distribution, labels, other logits, and `|logits, scale, out|` for scaled softmax. `out` may be of another type
+//! than what is read, as the dtypes of two formats have it: `|logits: &[bf16], out: &mut [f32]|`.
 
 use super::{Claims, Element, Fault, Kernel, Outcome};
 use crate::case::Case;
@@ -118,7 +118,7 @@ impl Kernel for Closure {
     }
 }
 
-/// A closure with the arguments of one of the three shapes of ops. `out` has one element or as many as the logits, as the op
+/// A closure with the arguments of one of the four shapes of ops. `out` has one element or as many as the logits, as the op
 /// says, and starts as NaN, so an output that is never written is seen; where NaN comes back, the call is made again over numbers.
 pub trait IntoClosure<Slices, Arguments> {
     /// The call on a case, and the shapes of ops that it fits; `Slices` are the types of what it reads and of what it writes.
@@ -205,5 +205,17 @@ impl<T: Element, U: Element, F: Fn(&[T], &[T], &mut [U]) + Send + Sync + 'static
             outputs(n, |out| self(&logits, &other, out))
         };
         (Box::new(call), |extents| extents == [Extent::Row])
+    }
+}
+
+impl<T: Element, U: Element, F: Fn(&[T], T, &mut [U]) + Send + Sync + 'static>
+    IntoClosure<(T, U), fn(&[T], T, &mut [U])> for F
+{
+    fn into_call(self) -> (Box<Call>, Fits) {
+        let call = move |case: &Case, n: usize| {
+            let (logits, number) = (read::<T>(case.logits()), T::from_f64(case.number()));
+            outputs(n, |out| self(&logits, number, out))
+        };
+        (Box::new(call), |extents| extents == [Extent::Number])
     }
 }

@@ -103,6 +103,8 @@ pub(crate) enum Shift {
     Invariant,
     /// It shifts the output as much.
     Follows,
+    /// Nothing, but the textbook rounds what is shifted, so that no relation follows.
+    Rounded,
 }
 
 /// What the outputs of a row sum to, and how often the textbook rounds on the way.

@@ -31,6 +31,8 @@ pub(crate) struct Inputs<'a> {
     pub target: usize,
     /// The label smoothing; 0 where there is none.
     pub smoothing: f64,
+    /// What the logits are multiplied by; 1 where there is none.
+    pub scale: f64,
     /// The format of the outputs.
     pub format: Format,
 }

@@ -26,6 +26,8 @@ pub enum Role {
     Label,
     /// A distribution over the classes: n numbers in [0, 1] that sum to 1 exactly, so the row has one logit at least.
     Distribution,
+    /// What all logits are multiplied by: one finite number, of any sign.
+    Scale,
 }
 
 /// How many values an input is.
@@ -45,7 +47,7 @@ impl Role {
     pub const fn extent(self) -> Extent {
         match self {
             Role::Logits | Role::Direction | Role::Label | Role::Distribution => Extent::Row,
-            Role::Smoothing => Extent::Number,
+            Role::Smoothing | Role::Scale => Extent::Number,
             Role::Class => Extent::Index,
         }
     }
@@ -58,6 +60,7 @@ impl Role {
             Role::Class => "the true class counted from 0",
             Role::Smoothing => "a number in [0, 1]",
             Role::Label => "one number in [0, 1] for each logit",
+            Role::Scale => "a finite number",
         }
     }
 
@@ -65,7 +68,7 @@ impl Role {
     pub const fn default(self) -> Option<f64> {
         match self {
             Role::Smoothing => Some(0.0),
-            Role::Logits | Role::Class | Role::Direction | Role::Label | Role::Distribution => None,
+            Role::Logits | Role::Class | Role::Direction | Role::Label | Role::Distribution | Role::Scale => None,
         }
     }
 
@@ -88,6 +91,8 @@ impl Input {
     pub const TANGENT: Input = Input { name: "tangent", role: Role::Direction };
     /// The masses that a target gives the classes: soft labels.
     pub const DISTRIBUTION: Input = Input { name: "distribution", role: Role::Distribution };
+    /// What the logits are multiplied by: `1/sqrt(d)` of attention, one over a temperature.
+    pub const SCALE: Input = Input { name: "scale", role: Role::Scale };
 
     /// The logits of the second number of each pair.
     pub const OTHER_LOGITS: Input = Input { name: "other_logits", role: Role::Logits };

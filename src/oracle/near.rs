@@ -184,6 +184,12 @@ pub(crate) struct NearRow {
 }
 
 impl NearRow {
+    /// The row of a case that [`NearCase::takes`] says yes to. A product of two numbers of a dtype narrower than f64 is an `f64`.
+    fn of(case: &Case) -> Self {
+        let Some(scale) = case.scale() else { return Self::new(case.shared_logits().clone()) };
+        Self::new(case.logits().iter().map(|z| z * scale).collect())
+    }
+
     /// The row of these logits: at least one finite, none NaN or +inf.
     pub fn new(logits: Arc<[f64]>) -> Self {
         let max = logits.iter().fold(f64::NEG_INFINITY, |max, &z| if z > max { z } else { max });
@@ -299,6 +305,11 @@ fn exp_of_minus(high: f64, low: f64) -> f64 {
     f64::from_bits((1.0 + t).to_bits().wrapping_add(shifted.to_bits() << 52))
 }
 
+/// `exp(x)` of an `x >= 0`, within 4 roundoffs; infinite beyond `exp(700)`. Every machine computes the same.
+pub(crate) fn exp(x: f64) -> f64 {
+    if x > REACH { f64::INFINITY } else { 1.0 / exp_of_minus(x, 0.0) }
+}
+
 /// `(exp(a) - 1 - a) / a^2` for `|a| < 0.3467`: `h` of the head of the file.
 #[inline]
 fn series(a: f64) -> f64 {
@@ -375,7 +386,7 @@ impl NearCase {
     pub fn of(case: &Case, class: RowClass) -> Option<Self> {
         let made = |case: &Case| match case.op().is_elementwise() {
             true => Self::of_elements(case),
-            false => Self::on(Arc::new(NearRow::new(case.shared_logits().clone())), case, class),
+            false => Self::on(Arc::new(NearRow::of(case)), case, class),
         };
         Self::takes(case, class).then(|| made(case))
     }

@@ -256,11 +256,10 @@ mod tests {
                     for &op in Op::ALL {
                         let made = generate::case(op, dtype, family.name(), 11, index, logits.clone(), None).unwrap();
                         let Some(case) = made else { continue };
-                        if !RowClass::of(op, case.logits()).is_ordinary() {
+                        if !RowClass::of_case(&case).is_ordinary() {
                             continue;
                         }
-                        let row = (!op.is_elementwise())
-                            .then(|| Arc::new(PreparedRow::new(dtype.output(), case.shared_logits().clone())));
+                        let row = (!op.is_elementwise()).then(|| Arc::new(PreparedRow::of(&case)));
                         let found = op.visit(Compare { case: &case, row });
                         let all = counts.entry((op, dtype)).or_default();
                         all.iter_mut().zip(found).for_each(|(all, found)| *all += found);

@@ -3,10 +3,15 @@
 //! Notation: `a` the maximum, `d = a - z >= 0`, `w = exp(-d)`, group 0 the maxima (`m_0` of them, `w = 1`), `sigma` the sum of
 //! `w` over all other groups, `S = m_0 + sigma`, `s = S - 1` the sum without one maximum, `log S = log1p(s)`. RowSums are made of
 //! positive terms only, so nothing cancels.
+//!
+//! The logits of an op that takes a scale are products, `scale z`. Where all products are `f64`, they are the logits of the row. Where not,
+//! the row has logits of the sign of the scale, and `d` is `|scale| (a - z)`: the exponentials are MPFR's then, of differences with 64 bits
+//! more than are asked for.
 
 use super::ball::Ball;
 use super::exp::{self, exp_of_minus};
 use super::interval::Interval;
+use crate::case::Case;
 use crate::dtype::{Dtype, ldexp, two_sum};
 use crate::magnitude::Magnitude;
 use crate::op::Anatomy;
@@ -38,6 +43,8 @@ pub(crate) struct PreparedRow {
     /// Of the outputs.
     pub dtype: Dtype,
     pub logits: Arc<[f64]>,
+    /// What the differences of the logits are multiplied by; positive, and 1 for most ops.
+    scale: f64,
     /// The largest logit.
     pub max: f64,
     /// The number of finite logits.
@@ -93,8 +100,23 @@ pub(crate) struct Enclosures {
 }
 
 impl PreparedRow {
+    /// The row of an ordinary case.
+    pub fn of(case: &Case) -> Self {
+        let dtype = case.dtype().output();
+        let Some(scale) = case.scale() else { return Self::new(dtype, case.shared_logits().clone()) };
+        match products(case.logits(), scale) {
+            Some(products) => Self::new(dtype, products),
+            None => Self::scaled(dtype, case.signed_logits(), scale.abs()),
+        }
+    }
+
     /// Prepares a row: finds its groups.
     pub fn new(dtype: Dtype, logits: Arc<[f64]>) -> Self {
+        Self::scaled(dtype, logits, 1.0)
+    }
+
+    /// The row of these logits times a positive scale.
+    fn scaled(dtype: Dtype, logits: Arc<[f64]>, scale: f64) -> Self {
         let mut order: Vec<(u64, u32)> =
             logits.iter().zip(0..).filter(|(z, _)| z.is_finite()).map(|(&z, j)| (descending_key(z), j)).collect();
         order.sort_unstable();
@@ -116,6 +138,7 @@ impl PreparedRow {
         let max = values[0];
         Self {
             dtype,
+            scale,
             max,
             finite: order.len(),
             group,
@@ -133,7 +156,7 @@ impl PreparedRow {
     /// For each group its weight.
     pub fn weights(&self) -> &[Weight] {
         let enough = enough_bits(self.dtype);
-        self.weights.get_or_init(|| self.values.iter().map(|&z| Weight::new(self.max, z, enough)).collect())
+        self.weights.get_or_init(|| self.values.iter().map(|&z| Weight::new(self.max, z, self.scale, enough)).collect())
     }
 
     /// The sums of the weights.
@@ -202,13 +225,15 @@ impl PreparedRow {
 
     /// `d` of a logit, exactly, at any precision that holds it.
     pub fn gap(&self, j: usize) -> Ball {
-        Ball::difference(self.max, self.logits[j])
+        let gap = Ball::difference(self.max, self.logits[j]);
+        if self.scale == 1.0 { gap } else { Ball::exact(self.scale) * gap }
     }
 
     /// The sign of `sum over g >= 1 of coefficient(g) * w_g + square * sigma^2` where the weights themselves are out of MPFR's
     /// range: that of the sum divided by its largest weight.
     fn sign_beyond_reach(&self, bits: u32, coefficient: impl Fn(usize) -> Interval, square: &Interval) -> Ordering {
-        let gap = |g: usize| Float::with_val(EXACT_BITS, self.max) - self.values[g];
+        // The scale has 53 bits.
+        let gap = |g: usize| (Float::with_val(EXACT_BITS + 53, self.max) - self.values[g]) * self.scale;
         let mut terms: Vec<(Float, Interval)> = (1..self.groups())
             .map(|g| (gap(g), coefficient(g)))
             .filter(|(_, coefficient)| !coefficient.is_zero())
@@ -217,7 +242,7 @@ impl PreparedRow {
             // sigma = w_1 * (the sum of the weights in units of w_1)
             let mut scaled = Interval::zero(bits);
             for g in 1..self.groups() {
-                let weight = exponential(bits, self.values[1], self.values[g]);
+                let weight = exponential(bits, self.values[1], self.values[g], self.scale);
                 scaled.accumulate(&weight.by(&Interval::enclose(bits, self.counts[g])));
             }
             terms.push((gap(1) * 2u32, scaled.by(&scaled).by(square)));
@@ -227,7 +252,7 @@ impl PreparedRow {
         };
         let mut sum = Interval::zero(bits);
         for (gap, coefficient) in &terms {
-            sum.accumulate(&exponential_of(bits, &Float::with_val(EXACT_BITS, &least - gap)).by(coefficient));
+            sum.accumulate(&exponential_of(bits, &Float::with_val(EXACT_BITS + 53, &least - gap)).by(coefficient));
         }
         if sum.is_positive() {
             Ordering::Greater
@@ -274,15 +299,27 @@ fn enough_bits(dtype: Dtype) -> f64 {
     f64::from(to_least.max(PRECISIONS[0] as i32 + 64))
 }
 
+/// The products of these logits with a scale, if each is an `f64`, -inf excepted.
+fn products(logits: &[f64], scale: f64) -> Option<Arc<[f64]>> {
+    /// From here on, what a product rounds off is no `f64` itself.
+    const LEAST: f64 = 1e-290;
+    let product = |&z: &f64| {
+        let product = z * scale;
+        let is_exact = z == 0.0 || scale == 0.0 || (product.abs() > LEAST && z.mul_add(scale, -product) == 0.0);
+        (z.is_infinite() || (product.is_finite() && is_exact)).then_some(product)
+    };
+    logits.iter().map(product).collect()
+}
+
 /// Whether `exp(x - y)`, `x <= y`, is so small that it decides nothing about an output of the dtype but its sign.
 pub(super) fn is_beyond_reach(x: f64, y: f64, dtype: Dtype) -> bool {
-    powers_below(y, x) > enough_bits(dtype)
+    powers_below(y, x, 1.0) > enough_bits(dtype)
 }
 
 impl Weight {
     /// `exp(x - y)`, `x <= y`, for outputs of a dtype.
     pub fn of_difference(x: f64, y: f64, dtype: Dtype) -> Self {
-        Self::new(y, x, enough_bits(dtype))
+        Self::new(y, x, 1.0, enough_bits(dtype))
     }
 
     /// Whether it is so small that no exponential was computed: then it decides nothing at the first precision.
@@ -291,18 +328,23 @@ impl Weight {
         self.significand == 0
     }
 
-    fn new(max: f64, z: f64, enough: f64) -> Self {
+    /// `exp(scale (z - max))`.
+    fn new(max: f64, z: f64, scale: f64, enough: f64) -> Self {
         if z == max {
             return Self { significand: 1, exponent: 0, ball: Ball::exact(1.0), magnitude: Magnitude::from(1.0) };
         }
-        let below = powers_below(max, z);
+        let below = powers_below(max, z, scale);
         if below > enough {
             let magnitude = Magnitude::power_of_two(-below.min(UNREACHABLE) as i32);
             let ball = Ball { high: 0.0, low: 0.0, radius: magnitude.to_f64().max(f64::from_bits(1)) };
             return Self { significand: 0, exponent: 0, ball, magnitude };
         }
-        let (high, low) = two_sum(max, -z);
-        let (significand, exponent) = exp_of_minus(high, low);
+        let (significand, exponent) = if scale == 1.0 {
+            let (high, low) = two_sum(max, -z);
+            exp_of_minus(high, low)
+        } else {
+            scaled_exponential(max, z, scale)
+        };
         // The leading bits as two f64, scaled by 2^-WIDTH so that the low part is not lost to underflow. The significand has
         // its leading bit set; what is cut off, below 2^22 units, and its own error are together below the radius, 2^23.
         const DIGITS: u32 = f64::MANTISSA_DIGITS;
@@ -330,21 +372,41 @@ fn descending_key(z: f64) -> u64 {
     if z.is_sign_negative() { bits } else { !bits & !(1 << 63) }
 }
 
-/// `x` such that `exp(z - max) < 2^-x`, and not much less.
-fn powers_below(max: f64, z: f64) -> f64 {
+/// `x` such that `exp(scale (z - max)) < 2^-x`, and not much less; of a scale other than 1, 0 where the difference is subnormal.
+fn powers_below(max: f64, z: f64, scale: f64) -> f64 {
     // The factor covers the rounding of the difference and of the product.
-    (max - z) * (std::f64::consts::LOG2_E * (1.0 - 1e-12))
+    const FACTOR: f64 = std::f64::consts::LOG2_E * (1.0 - 1e-12);
+    if scale == 1.0 {
+        return (max - z) * FACTOR;
+    }
+    // The difference may overflow where the product does not; of halves it does not.
+    let half = max / 2.0 - z / 2.0;
+    if half < f64::MIN_POSITIVE { 0.0 } else { half * scale * (2.0 * FACTOR) }
 }
 
-/// `exp(z - max)` as an interval: of relative width `2^(3 - bits)`, or `(0, 2^-UNREACHABLE)`.
-pub(super) fn exponential(bits: u32, max: f64, z: f64) -> Interval {
-    // The difference is kept to 64 bits more, and it is below 2^31 wherever the exponential is in range.
-    exponential_of(bits, &(Float::with_val(bits + 64, z) - max))
+/// `exp(scale (z - max))`, `z < max`, as a significand of 128 bits and an exponent: never above, and less than two units below. Every
+/// step rounds down, and the exponent is below `2^12` wherever this is asked for, so its own error is `2^-180`.
+fn scaled_exponential(max: f64, z: f64, scale: f64) -> (u128, i32) {
+    let bits = PRECISIONS[0] + 64;
+    let z = Float::with_val(f64::MANTISSA_DIGITS, z);
+    let (difference, _) = Float::with_val_round(bits, &z - max, Round::Down);
+    let (exponent, _) = Float::with_val_round(bits, &difference * scale, Round::Down);
+    let (value, _) = Float::with_val_round(PRECISIONS[0], exponent.exp_ref(), Round::Down);
+    value
+        .to_integer_exp()
+        .and_then(|(significand, exponent)| Some((significand.to_u128()?, exponent)))
+        .unwrap_or((0, 0))
+}
+
+/// `exp(scale (z - max))` as an interval: of relative width `2^(3 - bits)`, or `(0, 2^-UNREACHABLE)`.
+pub(super) fn exponential(bits: u32, max: f64, z: f64, scale: f64) -> Interval {
+    // The difference is kept to 64 bits more, as is the product, and it is below 2^31 wherever the exponential is in range.
+    exponential_of(bits, &((Float::with_val(bits + 64, z) - max) * scale))
 }
 
 /// `exp(x)` of an `x <= 0`, likewise.
 fn exponential_of(bits: u32, x: &Float) -> Interval {
-    if powers_below(0.0, x.to_f64()) > UNREACHABLE {
+    if powers_below(0.0, x.to_f64(), 1.0) > UNREACHABLE {
         return Interval::positive_below(bits, -(UNREACHABLE as i32));
     }
     widened(&Float::with_val(bits, x.exp_ref()), bits)
@@ -386,10 +448,10 @@ impl Enclosures {
                 _ if g == 0 => Interval::enclose(bits, 1u32),
                 Some(value) if index == 0 => widened(&value, bits),
                 None if index == 0 => {
-                    let below = powers_below(row.max, row.values[g]);
+                    let below = powers_below(row.max, row.values[g], row.scale);
                     Interval::positive_below(bits, -below.min(UNREACHABLE) as i32)
                 }
-                _ => exponential(bits, row.max, row.values[g]),
+                _ => exponential(bits, row.max, row.values[g], row.scale),
             })
             .collect();
         let mut sigma = Interval::zero(bits);
@@ -483,7 +545,52 @@ mod tests {
     #[test]
     fn every_difference_whose_exponential_is_computed_is_in_its_range() {
         for dtype in Dtype::ALL {
-            assert!(powers_below(exp::LIMIT, 0.0) > enough_bits(dtype), "{dtype}");
+            assert!(powers_below(exp::LIMIT, 0.0, 1.0) > enough_bits(dtype), "{dtype}");
+        }
+    }
+
+    /// The exponentials of products that no f64 has, against MPFR at twice the precision; and which rows need them.
+    #[test]
+    fn products_beyond_f64_are_exact() {
+        let above = 1.0 + f64::EPSILON;
+        let (largest, least) = (f64::MAX, f64::from_bits(1));
+        let mut checked = 0;
+        for (logits, scale) in [
+            (&[above, 1.0, -3.5][..], above),
+            (&[above, 1.0, -3.5], -above),
+            (&[3.0, 1.0, -200.0], 0.1),
+            (&[largest, -largest], 3e-308),
+            (&[largest, -largest], -3.0 * least),
+            (&[least, 0.0, -least], least),
+            (&[1e-300, -1e-300], 1e300),
+            (&[1.0, f64::NEG_INFINITY, 0.3], 0.3),
+        ] {
+            let case = Case::new(crate::Op::SCALED_SOFTMAX, Dtype::F64, logits.to_vec(), [scale.into()]).unwrap();
+            let row = PreparedRow::of(&case);
+            assert!(row.scale == scale.abs() && row.scale != 1.0, "{case}");
+            for (g, &z) in row.values.iter().enumerate().skip(1) {
+                let exponent = (Float::with_val(4400, z) - row.max) * scale.abs();
+                let exact = Float::with_val(4400, exponent.exp_ref());
+                for index in 0..PRECISIONS.len() {
+                    let weight = &row.level(index).weights[g];
+                    assert!(weight.low < exact && weight.high > exact, "{case} {g} {index}");
+                    checked += 1;
+                }
+                let ball = row.weights()[g].ball;
+                let error = (Float::with_val(4400, &exact - ball.high) - ball.low).abs();
+                assert!(error <= ball.radius && ball.radius < 1e-30, "{case} {g}: {error:e} {ball:?}");
+                assert!(row.weights()[g].magnitude.to_f64() >= exact.to_f64(), "{case} {g}");
+            }
+        }
+        assert_eq!(checked, PRECISIONS.len() * 12);
+        // Products that are f64 are the logits of a row like any other.
+        for (text, max) in [
+            ("scaled_softmax f32 [0x1.000002p+0, 1] scale=0x1.000002p+0", f64::from(1.0 + f32::EPSILON).powi(2)),
+            ("scaled_softmax f64 [3, 1, inf] scale=-0.125", -0.125),
+            ("scaled_softmax f64 [3, 1] scale=0", 0.0),
+        ] {
+            let row = PreparedRow::of(&Case::parse(text).unwrap());
+            assert_eq!((row.scale, row.max), (1.0, max), "{text}");
         }
     }
 }

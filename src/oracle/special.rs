@@ -8,7 +8,7 @@
 use super::rounded::Rounded;
 use super::tier::exactly::{Exactly, OfLimit};
 use super::{Accepted, Due, Truth, anatomy_of_limit};
-use crate::case::{Case, Draft, DraftValue};
+use crate::case::{Case, Draft, DraftValue, Value};
 use crate::magnitude::Magnitude;
 use crate::op::definition::{ElementDefinition, RowDefinition};
 use crate::op::signature::Role;
@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 /// The truth of a case whose row is not ordinary.
 pub(super) fn truth(case: &Case, class: RowClass, special: Special) -> Truth {
+    let case = &at_scale_1(case);
     let outputs = case.op().outputs(case.logits().len());
     let anatomy = Arc::new(anatomy_of_limit(case.logits(), class));
     let one_of = |alternatives| Truth {
@@ -56,15 +57,24 @@ pub(super) fn truth(case: &Case, class: RowClass, special: Special) -> Truth {
     }
 }
 
+/// The case without its scale, if it has one: the special values of the products are those of the logits, but for the sign of the scale.
+fn at_scale_1(case: &Case) -> Case {
+    match case.scale() {
+        None => case.clone(),
+        Some(_) => case.derived(case.signed_logits(), |_| Value::Number(1.0)),
+    }
+}
+
 /// The limits of the outputs as the infinite logits are approached, where there are any: the same from every side.
 ///
 /// The logits of +inf share all the weight, in shares that depend on the side; where all logits are -inf, all share it. An
 /// output has a limit where it does not depend on the shares: always for a single class, and for several where the cotangent
 /// happens to be equal on them or to sum to 0.
-pub(super) struct LimitOutputs<'a>(Option<OfLimit<'a>>);
+pub(super) struct LimitOutputs(Option<OfLimit>);
 
-impl<'a> LimitOutputs<'a> {
-    pub fn new(case: &'a Case, class: RowClass) -> Self {
+impl LimitOutputs {
+    pub fn new(case: &Case, class: RowClass) -> Self {
+        let case = &at_scale_1(case);
         Self(match class {
             RowClass::Finite | RowClass::PartlyMasked | RowClass::Nan | RowClass::Elements => None,
             RowClass::Empty | RowClass::FullyMasked => Some(OfLimit::new(case, f64::NEG_INFINITY)),
@@ -80,7 +90,7 @@ impl<'a> LimitOutputs<'a> {
 
 /// The formula of the op at a limit.
 fn output(tier: &OfLimit, j: usize) -> Exactly {
-    struct Evaluate<'a>(&'a OfLimit<'a>, usize);
+    struct Evaluate<'a>(&'a OfLimit, usize);
     impl Visitor for Evaluate<'_> {
         type Output = Exactly;
 

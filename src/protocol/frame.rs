@@ -65,11 +65,11 @@ pub(crate) fn receive(input: &mut impl Read, frame: &mut Vec<u8>) -> io::Result<
 pub(crate) fn write_batch(rows: &[(usize, &Case)], out: &mut Vec<u8>) {
     let start = begin(rows.len(), out);
     for (function, case) in rows {
-        let (target, smoothing) = case.target().unwrap_or((0, 0.0));
+        let (target, _) = case.target().unwrap_or((0, 0.0));
         out.extend((*function as u32).to_le_bytes());
         out.extend((case.logits().len() as u32).to_le_bytes());
         out.extend((target as u64).to_le_bytes());
-        out.extend(smoothing.to_le_bytes());
+        out.extend(case.number().to_le_bytes());
         write_values(case.dtype(), case.logits(), out);
         for (_, value) in case.others() {
             if let Value::Row(values) = value {
@@ -93,11 +93,11 @@ pub(crate) fn read_batch(functions: &[(Op, Dtype)], frame: &[u8]) -> Result<Vec<
         let &(op, dtype) =
             functions.get(function).ok_or_else(|| format!("function {function} of {}", functions.len()))?;
         let n = bytes.u32()? as usize;
-        let (class, label_smoothing) = (bytes.u64()? as usize, f64::from_bits(bytes.u64()?));
+        let (class, number) = (bytes.u64()? as usize, f64::from_bits(bytes.u64()?));
         let logits = bytes.values(dtype, n)?;
         let other = |extent: Extent| match extent {
             Extent::Index => Ok(Value::Index(class)),
-            Extent::Number => Ok(Value::Number(label_smoothing)),
+            Extent::Number => Ok(Value::Number(number)),
             Extent::Row => bytes.values(dtype, n).map(Value::from),
         };
         let others =

@@ -381,8 +381,8 @@ fn written(finding: &Finding) -> String {
 }
 
 fn values_of(case: &Case) -> impl Iterator<Item = f64> {
-    let smoothing = case.target().map(|(_, smoothing)| smoothing);
-    case.logits().iter().copied().chain(case.other_row().unwrap_or(&[]).iter().copied()).chain(smoothing)
+    let number = (case.target().is_some() || case.scale().is_some()).then(|| case.number());
+    case.logits().iter().copied().chain(case.other_row().unwrap_or(&[]).iter().copied()).chain(number)
 }
 
 /// Whether a person can read a value: see the page.

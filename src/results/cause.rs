@@ -69,6 +69,8 @@ named! {
         Direction = "direction",
         /// The same row without label smoothing passes.
         LabelSmoothing = "label_smoothing",
+        /// The same row passes with a scale of 1 and its products as logits, or has no such products.
+        Scale = "scale",
         /// The logarithm of a probability that underflowed to 0.
         LogOfZero = "log_of_zero",
         /// The logarithm of a probability that had lost digits to underflow.
@@ -139,7 +141,13 @@ impl Cause {
     pub(crate) const fn is_dependence(self) -> bool {
         matches!(
             self,
-            Cause::Place | Cause::Length | Cause::Direction | Cause::LabelSmoothing | Cause::Level | Cause::Order
+            Cause::Place
+                | Cause::Length
+                | Cause::Direction
+                | Cause::LabelSmoothing
+                | Cause::Scale
+                | Cause::Level
+                | Cause::Order
         )
     }
 
@@ -147,7 +155,13 @@ impl Cause {
     pub(crate) const fn is_scope(self) -> bool {
         matches!(
             self,
-            Cause::Alignment | Cause::Formula | Cause::Place | Cause::Length | Cause::Direction | Cause::LabelSmoothing
+            Cause::Alignment
+                | Cause::Formula
+                | Cause::Place
+                | Cause::Length
+                | Cause::Direction
+                | Cause::LabelSmoothing
+                | Cause::Scale
         )
     }
 

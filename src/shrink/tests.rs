@@ -27,6 +27,9 @@ fn run(text: &str, budget: usize, mut fails: impl FnMut(&Case) -> bool) -> (Stri
     if let Some(direction) = small.direction() {
         shown += &format!(" direction=[{}]", decimals(direction));
     }
+    if let Some(scale) = small.scale() {
+        shown += &format!(" scale={}", text::decimal(scale, small.dtype()));
+    }
     if let Some(masses) = small.distribution() {
         shown += &format!(" distribution=[{}]", decimals(masses));
     }
@@ -49,7 +52,7 @@ fn shrinks_to_the_smallest_case() {
     let row = row();
     let finite = row.replace("-inf", "0");
     type Fails = fn(&Case) -> bool;
-    let table: [(&str, &str, Fails, &str, usize); 21] = [
+    let table: [(&str, &str, Fails, &str, usize); 23] = [
         ("max", &format!("softmax f32 {row}"), |c| c.logits().iter().any(|&z| z > 88.8), "[89]", 22),
         ("spread", &format!("softmax f32 {finite}"), |c| spread(c) > 104.0, "[105, 0]", 60),
         ("spread f16", "softmax f16 [3, 60, -70.5, 12]", |c| spread(c) > 104.0, "[105, 0]", 60),
@@ -90,6 +93,21 @@ fn shrinks_to_the_smallest_case() {
             |c| c.target().is_some_and(|(_, smoothing)| smoothing > 0.0 && smoothing < 1.0),
             "[0] target=0 label_smoothing=0.5",
             20,
+        ),
+        (
+            "negative scale",
+            "scaled_softmax f32 [1.5, 2.25] scale=-0.37",
+            |c| c.scale().is_some_and(|scale| scale < 0.0),
+            "[] scale=-1",
+            20,
+        ),
+        (
+            "large product",
+            "scaled_softmax f32 [1.5, 200.3, -7.25] scale=-3.7",
+            |c| c.logits().iter().any(|z| z * c.scale().unwrap_or(1.0) < -100.0),
+            // Smaller numbers than 101 and -1, and no one of the two can be smaller still.
+            "[26] scale=-4",
+            60,
         ),
         (
             "one hot",

@@ -134,6 +134,8 @@ fn cases_that_are_none() {
     soft("-1,2", &["mass 0", "[0, 1]"]);
     soft("nan,1", &["mass 0", "NaN"]);
     eval(&["--op", "soft_cross_entropy_grad", "--", "1"], &["needs --distribution"]);
+    eval(&["--op", "scaled_softmax", "--", "1"], &["needs --scale"]);
+    eval(&["--op", "scaled_softmax", "--scale", "inf", "--", "1"], &["scale inf", "no finite"]);
     eval(&["--op", "soft_cross_entropy", "--target", "0", "--", "1"], &["does not take --target"]);
     for (case, part) in [
         ("softmax f32 [1, 2", "a case reads"),

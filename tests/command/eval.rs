@@ -24,6 +24,7 @@ fn flags(op: Op) -> &'static [&'static str] {
         Some("label") => &["--label", "0.25,1"],
         Some("other_logits") => &["--other-logits", "-3,-5"],
         Some("tangent") => &["--tangent", "-1 0x1p-2"],
+        Some("scale") => &["--scale", "-0.5"],
         Some("distribution") => &["--distribution", "0x1p-2,0.75"],
         Some(other) => panic!("{op}: what is its {other}?"),
     }

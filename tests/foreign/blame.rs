@@ -233,6 +233,9 @@ fn arguments() {
             case("cross_entropy f32 [0, 0] target=1 label_smoothing=0.5"),
             case("soft_cross_entropy_grad f32 [3, -inf, 7] distribution=[0.25, 0, 0.75]"),
             case("soft_cross_entropy f32 [0, -2, -inf] distribution=[0.5, 0.5, 0]"),
+            case("scaled_softmax f32 [1, 2] scale=-0.375"),
+            case("scaled_softmax f64 [1] scale=0x1.0000000000001p-1"),
+            case("scaled_softmax f16 [1] scale=-0.125"),
         ],
     );
     let outputs = |index: usize| match &outcomes[index] {
@@ -244,6 +247,7 @@ fn arguments() {
     assert_eq!(outputs(2), [2f64.ln()]);
     assert_eq!(outputs(3), [f64::from(2f32.ln())]);
     assert_eq!(outputs(4), [0.25, 0.0, 0.75]);
+    assert_eq!((outputs(6), outputs(7), outputs(8)), (vec![-0.375; 2], vec![0.5 + f64::EPSILON / 2.0], vec![-0.125]));
     assert_eq!(outputs(5), [f64::from((1.0 + (-2f32).exp()).ln() + 1.0)]);
 }
 

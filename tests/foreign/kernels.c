@@ -191,6 +191,19 @@ void soft_cross_entropy_f32(const float *z, const float *distribution, size_t n,
     for (size_t i = 0; i < n; i++) mean += distribution[i] > 0 ? distribution[i] * (m - z[i]) : 0;
     out[0] = logf(sum) + mean;
 }
+/* Returns the scale itself. */
+void scaled_softmax_f32(const float *z, size_t n, float scale, float *out) {
+    (void)z;
+    for (size_t i = 0; i < n; i++) out[i] = scale;
+}
+void scaled_softmax_f64(const double *z, size_t n, double scale, double *out) {
+    (void)z;
+    for (size_t i = 0; i < n; i++) out[i] = scale;
+}
+void scaled_softmax_f16(const uint16_t *z, size_t n, uint16_t scale, uint16_t *out) {
+    (void)z;
+    for (size_t i = 0; i < n; i++) out[i] = scale;
+}
 /* Where its pointers lie. */
 void softmax_jvp_f64(const double *z, const double *tangent, size_t n, double *out) {
     for (size_t i = 0; i < n; i++) out[i] = 0;

@@ -378,6 +378,7 @@ OPS = [
     "sigmoid_vjp", "log_sigmoid_vjp", "bce_with_logits", "bce_with_logits_grad",
     "soft_cross_entropy", "soft_cross_entropy_grad",
     "logaddexp", "logsubexp",
+    "scaled_softmax",
 ]  # fmt: skip
 # Ops whose outputs are a function of one element each (and of its value of another row), by that function.
 ELEMENTWISE = {
@@ -401,6 +402,8 @@ DIRECTION = {
 }  # fmt: skip
 # Their second row is a distribution, which stands in the place of a direction.
 DISTRIBUTION = {"soft_cross_entropy": "distribution", "soft_cross_entropy_grad": "distribution"}
+# Its scale stands in the place of a smoothing.
+SCALED = {"scaled_softmax"}
 INF, NAN = math.inf, math.nan
 
 
@@ -498,6 +501,12 @@ def truth(op, z, target=None, smoothing=None, direction=None):
     """The outputs of an op, each a float that is not finite, a Quotient or a Logarithm."""
     if op in ELEMENTWISE:
         return [ELEMENTWISE[op](x, y) for x, y in zip(z, direction if op in BESIDE else z)]
+    exponents = [rational(x) if math.isfinite(x) else None for x in z]
+    if op in SCALED:
+        # The softmax of the products; an infinity keeps its sign, or changes it, or times 0 is nothing.
+        s, op = rational(smoothing), "softmax"
+        exponents = [None if x is None else s * x for x in exponents]
+        z = [x if math.isfinite(x) else x if s > 0 else -x if s < 0 else NAN for x in z]
     n = len(z)
     outputs = 1 if op in SCALAR else n
     if any(map(math.isnan, z)):
@@ -521,7 +530,7 @@ def truth(op, z, target=None, smoothing=None, direction=None):
         q = [rational(x) for x in direction]
         assert sum(q, fmpq(0)) == 1 and all(x >= 0 for x in q)
     # One live class: its logit may as well be 0. (Shares are free only where this sum is not used.)
-    level = {i: rational(z[i]) if math.isfinite(z[i]) else fmpq(0) for i in live}
+    level = {i: exponents[i] if math.isfinite(z[i]) else fmpq(0) for i in live}
     total = collect((level[i], fmpq(1)) for i in live)
 
     if op == "softmax":
@@ -913,6 +922,14 @@ def a_distribution(f, r, z):
     return row
 
 
+def a_scale(f, r, z):
+    size = max((abs(x) for x in z if math.isfinite(x)), default=0.0) or 1.0
+    kind = r.randrange(9)
+    if kind < 4:
+        return clip(f, r.choice([r.gauss(0, 3), r.uniform(-60, 60), r.choice([-1, 1]) * (f.p + 0.5)]) / size)
+    return r.choice([1.0, -1.0, 0.125, f.round(80**-0.5), 0.0, -0.0, f.least, -f.least, f.largest, log_uniform(f, r)])
+
+
 def a_smoothing(f, r):
     return r.choice([0.0, 0.0, 1.0, f.round(0.1), f.round(0.1), f.least, 0.75, 0.5, f.round(0.3), f.step(1.0, -1), f.round(r.random())])
 
@@ -994,6 +1011,17 @@ def traps():
             if all(not math.isfinite(x) or abs(x) <= f.largest for x in z):
                 for op in DISTRIBUTION:
                     yield op, f, z, None, None, q
+        # Products that no f64 has; gaps of all sizes from them; a scale that turns the row around or levels it.
+        v = f.step(1.0, 1)
+        for z, s in (
+            ([v, 1.0], v), ([v, 1.0], -v), ([0.0, -3000.0], 1.0), ([0.0, -3000.0], f.round(0.1)), ([0.0, 1.0, 2.0], 0.0), ([3.0], -2.0),
+            ([0.0, -200.0], -1.0), ([f.largest, -f.largest], f.least), ([f.largest, f.step(f.largest, -1)], f.largest),
+            ([f.least, 0.0], f.least), ([f.least, 0.0], f.largest), ([f.largest, 0.0, -f.largest], f.round(1e-3)),
+            ([2.0, 2.0, 1.0], f.round(40.0)),
+            ([1.0, -INF], 0.5), ([1.0, -INF], -0.5), ([1.0, -INF], 0.0), ([INF, 1.0], -1.0), ([INF, -INF], -1.0), ([-INF, -INF], -1.0),
+            ([NAN, 1.0], 2.0), ([INF, INF], 1.0), ([0.0, 0.0, f.round(-37.0)], v), ([0.0, -1.0], f.round(f.p * math.log(2))),
+        ):
+            yield "scaled_softmax", f, z, None, s, None
         # A midpoint and a little, as for a true class.
         if f is not f16:
             for low in (-1.0, 2.0 - 2.0**f.p):
@@ -1102,6 +1130,8 @@ def case_text(op, f, z, target, smoothing, direction):
     text = f"{op} {f.title} [{values_text(z)}]"
     if op in TAKES_TARGET:
         text += f" target={target} label_smoothing={hex_float(smoothing)}"
+    if op in SCALED:
+        text += f" scale={hex_float(smoothing)}"
     if op in DIRECTION or op in BESIDE or op in DISTRIBUTION:
         text += f" {DIRECTION.get(op) or BESIDE.get(op) or DISTRIBUTION[op]}=[{values_text(direction)}]"
     return text
@@ -1113,8 +1143,8 @@ def drawn(formats, most):
             for op in OPS:
                 # What a kind is about in a row is mostly nothing to one element: half of them will do.
                 enough = rows if op == "log1mexp" or op not in ELEMENTWISE else (rows + 1) // 2
-                # Rows under a distribution are as those under a class: fewer will do.
-                for k in range(min(enough, most, 2 if op in DISTRIBUTION else most)):
+                # Rows under a distribution are as those under a class, products as logits: fewer will do.
+                for k in range(min(enough, most, 2 if op in DISTRIBUTION or op in SCALED else most)):
                     r = random.Random(f"{SEED} {kind.__name__} {f.name} {op} {k}")
                     # The number of a row starts elsewhere for each op, so that few rows still meet all variants.
                     z = kind(f, r, k + rows * OPS.index(op))
@@ -1128,6 +1158,8 @@ def drawn(formats, most):
                         continue
                     target = a_target(r, z) if op in TAKES_TARGET else None
                     smoothing = a_smoothing(f, r) if op in TAKES_TARGET else None
+                    if op in SCALED:
+                        smoothing = a_scale(f, r, z)
                     direction = a_direction(f, r, z) if op in DIRECTION else beside(op, f, r, z) if op in BESIDE else None
                     if op in DISTRIBUTION:
                         direction = a_distribution(f, r, z)

@@ -38,7 +38,11 @@ impl Textbook {
     /// What a case gives in this type, before anything is rounded to the dtype of the case.
     pub fn values<A: Accumulator>(&self, case: &Case) -> Vec<A> {
         let read = |values: &[f64]| -> Vec<A> { values.iter().map(|&x| A::from_f64(x)).collect() };
-        let (z, direction) = (read(case.logits()), read(case.direction().unwrap_or(&[])));
+        let (mut z, direction) = (read(case.logits()), read(case.direction().unwrap_or(&[])));
+        if let Some(scale) = case.scale() {
+            // The products, before anything else.
+            z.iter_mut().for_each(|z| *z = *z * A::from_f64(scale));
+        }
         let (target, smoothing) = case.target().unwrap_or((0, 0.0));
         let (e, n) = (A::unflushed(smoothing), A::from_f64(z.len() as f64));
         let sum = |terms: Vec<A>| add_up(self.claims.sum, &terms);
@@ -52,7 +56,7 @@ impl Textbook {
         let q = |class: usize| if class == target { (A::ONE - e) + e / n } else { e / n };
         match case.op() {
             Op::LOGSUMEXP => vec![if max.is_infinite() { max } else { max + total.ln() }],
-            Op::SOFTMAX => p,
+            Op::SOFTMAX | Op::SCALED_SOFTMAX => p,
             Op::LOG_SOFTMAX => z.iter().map(|&z| (z - max) - total.ln()).collect(),
             Op::CROSS_ENTROPY => {
                 let mut loss = total.ln();

@@ -31,6 +31,7 @@ fn start(op: Op, dtype: Dtype) -> Case {
         Role::Class => Value::Index(1),
         Role::Smoothing => Value::Number(0.0),
         Role::Label => vec![1.0, 0.25].into(),
+        Role::Scale => Value::Number(0.5),
         Role::Direction | Role::Logits => vec![1.0, -2.0].into(),
         Role::Distribution => vec![0.25, 0.75].into(),
     };
@@ -176,6 +177,19 @@ fn distributions_are_mutated_too() {
         counts.iter_mut().zip(regimes).for_each(|(count, is_met)| *count += usize::from(is_met));
     });
     assert!(masses.len() > 500 && counts.iter().all(|&count| count > 20), "{} {counts:?}", masses.len());
+}
+
+#[test]
+fn scales_are_mutated_too() {
+    let (mut scales, mut counts) = (BTreeSet::new(), [0; 4]);
+    walk(&case("scaled_softmax f32 [0, 1, 2] scale=1"), 5, 2_000, |case| {
+        let scale = case.scale().unwrap();
+        scales.insert(scale.to_bits());
+        let size = case.logits().iter().filter(|z| z.is_finite()).fold(0.0f64, |size, z| size.max(z.abs()));
+        let regimes = [scale < 0.0, scale == 0.0, scale.abs() > 1e6, (1.0..100.0).contains(&(scale * size).abs())];
+        counts.iter_mut().zip(regimes).for_each(|(count, is_met)| *count += usize::from(is_met));
+    });
+    assert!(scales.len() > 100 && counts.iter().all(|&count| count > 20), "{} {counts:?}", scales.len());
 }
 
 #[test]

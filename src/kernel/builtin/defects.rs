@@ -10,6 +10,7 @@ pub(super) mod exponentials;
 pub(super) mod losses;
 pub(super) mod maximum;
 pub(super) mod nonfinite;
+pub(super) mod scales;
 pub(super) mod shapes;
 pub(super) mod stored;
 pub(super) mod sums;
@@ -59,6 +60,9 @@ pub(super) fn cure(class: &str) -> &'static str {
         "C29" => "an exp, log and division with an error of a few ulps down to the least subnormal",
         "C30" => "one base throughout, with log 2 to the last digit",
         "C31" => "subtract the maximum before the scale is applied, or leave the contraction out",
+        "C32" => {
+            "multiply the logits by the scale once, before the maximum is taken and before anything is masked or padded"
+        }
         "C33" => "pad with -inf, and leave lanes without a logit out of the sum",
         "C35" => "return early: -inf for the log-sum-exp of nothing, nothing for the other ops",
         "C36" => "count logits in a type as wide as their number",

@@ -30,6 +30,8 @@ pub(super) struct Row<'a, A> {
     pub direction: &'a [A],
     /// The target distribution that is given; empty where the op takes none.
     pub distribution: &'a [A],
+    /// What the logits are multiplied by; 1 where the op takes no scale.
+    pub scale: A,
     /// The storage dtype: of the inputs, of the outputs, and of buffers in between that a kernel rounds to.
     pub dtype: Dtype,
     /// The value of the kernel's [`Recipe::PARAMETER`]; 0 where it has none.
@@ -250,6 +252,12 @@ pub(super) trait Recipe: Sized {
         each(row.logits, &|_, z| Self::probability(row, z, &normalizer))
     }
 
+    /// `softmax(scale z)`: of the products, as attention takes it. A product that overflows makes the row NaN.
+    fn scaled_softmax<A: Real>(row: &Row<A>) -> Vec<A> {
+        let products = each(row.logits, &|_, z| z * row.scale);
+        Self::softmax(&Row { logits: &products, ..*row })
+    }
+
     /// `log p_j`.
     fn log_softmax<A: Real>(row: &Row<A>) -> Vec<A> {
         let normalizer = Self::normalizer(row);
@@ -358,6 +366,7 @@ fn method<R: Recipe, A: Real>(op: Op) -> Option<Method<A>> {
         Op::LOG_SOFTMAX_JVP => R::log_softmax_jvp,
         Op::SOFT_CROSS_ENTROPY => |row| vec![R::cross_entropy(row)],
         Op::SOFT_CROSS_ENTROPY_GRAD => R::cross_entropy_grad,
+        Op::SCALED_SOFTMAX => R::scaled_softmax,
         _ => return None,
     })
 }
@@ -391,6 +400,7 @@ fn run_in<R: Recipe, A: Real>(case: &Case, parameter: f64) -> Vec<f64> {
         label_smoothing: A::from_f64(smoothing),
         direction: &direction,
         distribution: &distribution,
+        scale: A::from_f64(case.scale().unwrap_or(1.0)),
         dtype: case.dtype(),
         parameter,
     };

@@ -33,7 +33,8 @@ impl Recipe for Log1p {
     const TRUSTED: bool = true;
 
     fn claims(op: Op, dtype: Dtype) -> Claims {
-        Claims { tight: true, ..Shifted::claims(op, dtype) }
+        // A scale is multiplied with first, as the textbook does.
+        Claims { tight: op != Op::SCALED_SOFTMAX, ..Shifted::claims(op, dtype) }
     }
 
     fn normalizer<A: Real>(row: &Row<A>) -> Normalizer<A> {
@@ -492,5 +493,39 @@ impl Recipe for TwoPass {
     fn weight<A: Real>(_: &Row<A>, z: A, max: A) -> A {
         let pair = Pair::of(z);
         pair.m * pair.scale(Pair::of(max))
+    }
+}
+
+/// The maximum is subtracted before the scale is applied, so that a common offset costs no digit; of a negative scale it is the least
+/// logit.
+pub(super) struct ShiftThenScale;
+
+impl Recipe for ShiftThenScale {
+    const NAME: &'static str = "shift_then_scale";
+    const SUMMARY: &'static str = "scaled softmax that multiplies the differences from the maximum, not the logits";
+    const TRUSTED: bool = true;
+
+    fn supports(op: Op, _: Dtype) -> bool {
+        op == Op::SCALED_SOFTMAX
+    }
+
+    /// Where a difference overflows, the products are subtracted, whose error may be another one: order is kept within roundings only.
+    fn claims(op: Op, dtype: Dtype) -> Claims {
+        Claims { tight: true, elementwise_monotone: false, ..Shifted::claims(op, dtype) }
+    }
+
+    /// The logit with the largest product: NaN if any logit is.
+    fn maximum<A: Real>(row: &Row<A>) -> A {
+        if row.scale >= A::ZERO { largest(row.logits) } else { -largest(&each(row.logits, &|_, z| -z)) }
+    }
+
+    fn weight<A: Real>(row: &Row<A>, z: A, max: A) -> A {
+        let difference = z - max;
+        let overflows = difference.is_infinite() && z.is_finite() && max.is_finite();
+        Self::exp(row, if overflows { z * row.scale - max * row.scale } else { difference * row.scale })
+    }
+
+    fn scaled_softmax<A: Real>(row: &Row<A>) -> Vec<A> {
+        Self::softmax(row)
     }
 }

@@ -72,6 +72,7 @@ fn case(op: Op, dtype: Dtype, logits: &[f64], target: usize, smoothing: f64, dir
         Role::Label => direction.iter().map(|g| if *g > 0.0 { 0.25 } else { 1.0 }).collect::<Vec<f64>>().into(),
         Role::Logits => direction.iter().map(|g| -4.0 - g.abs()).collect::<Vec<f64>>().into(),
         Role::Direction => direction.to_vec().into(),
+        Role::Scale => Value::Number(0.5),
         Role::Distribution => distribution(logits.len(), target, smoothing).into(),
     };
     Case::with_others(op, dtype, logits.to_vec(), other).unwrap()

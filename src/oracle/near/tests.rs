@@ -102,7 +102,7 @@ fn what_underflows_has_a_radius() {
         (format!("softmax_vjp f32 [0, -690] cotangent=[{least}, {least}]"), 2),
     ] {
         let case = Case::parse(&text).unwrap();
-        let near = NearCase::of(&case, RowClass::of(case.op(), case.logits())).unwrap();
+        let near = NearCase::of(&case, RowClass::of_case(&case)).unwrap();
         let found = near.outputs.iter().filter(|output| output.radius == 0.0).count();
         assert_eq!(found, exact, "{text}: {:?}", near.outputs);
     }
@@ -119,9 +119,8 @@ fn every_output_is_enclosed() {
                 for &op in Op::ALL {
                     let made = generate::case(op, dtype, family.name(), 23, index, logits.clone(), None).unwrap();
                     let Some(case) = made else { continue };
-                    let Some(near) = NearCase::of(&case, RowClass::of(op, case.logits())) else { continue };
-                    let row = (!op.is_elementwise())
-                        .then(|| Arc::new(PreparedRow::new(dtype.output(), case.shared_logits().clone())));
+                    let Some(near) = NearCase::of(&case, RowClass::of_case(&case)) else { continue };
+                    let row = (!op.is_elementwise()).then(|| Arc::new(PreparedRow::of(&case)));
                     let question = question::of(&case, row.clone());
                     for (j, output) in near.outputs.iter().enumerate() {
                         if !output.high.is_finite() {

@@ -254,8 +254,8 @@ impl RowTier for OfRow<'_> {
 }
 
 /// A row whose weight lies on infinite logits, or nowhere.
-pub(in crate::oracle) struct OfLimit<'a> {
-    pub case: &'a Case,
+pub(in crate::oracle) struct OfLimit {
+    pub case: Case,
     /// The logit on which all weight lies, `+inf` or `-inf`; none where no class has weight.
     shared: Option<f64>,
     /// How many logits share it.
@@ -263,16 +263,16 @@ pub(in crate::oracle) struct OfLimit<'a> {
     total: OnceCell<Rational>,
 }
 
-impl<'a> OfLimit<'a> {
+impl OfLimit {
     /// The limit as the logits with this value are approached, in shares that depend on the side.
-    pub fn new(case: &'a Case, shared: f64) -> Self {
+    pub fn new(case: &Case, shared: f64) -> Self {
         let sharing = case.logits().iter().filter(|&&z| z == shared).count();
-        Self { case, shared: Some(shared), sharing, total: OnceCell::new() }
+        Self { case: case.clone(), shared: Some(shared), sharing, total: OnceCell::new() }
     }
 
     /// No class has weight: every probability is 0, and its logarithm -inf.
-    pub fn without_weight(case: &'a Case) -> Self {
-        Self { case, shared: None, sharing: 0, total: OnceCell::new() }
+    pub fn without_weight(case: &Case) -> Self {
+        Self { case: case.clone(), shared: None, sharing: 0, total: OnceCell::new() }
     }
 
     fn has_weight(&self, j: usize) -> bool {
@@ -291,7 +291,7 @@ impl<'a> OfLimit<'a> {
     }
 }
 
-impl RowTier for OfLimit<'_> {
+impl RowTier for OfLimit {
     exact_arithmetic!();
 
     fn max(&self) -> Exactly {
@@ -315,7 +315,7 @@ impl RowTier for OfLimit<'_> {
     }
 
     fn target_mass(&self, j: usize) -> Exactly {
-        Exactly::rational(target_mass(self.case, j))
+        Exactly::rational(target_mass(&self.case, j))
     }
 
     fn expected_gap(&self) -> Exactly {

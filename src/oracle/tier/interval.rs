@@ -205,7 +205,7 @@ impl ElementTier for OfElement {
     }
 
     fn exp_of_difference(&self, x: f64, y: f64) -> Interval {
-        row::exponential(self.0, y, x)
+        row::exponential(self.0, y, x, 1.0)
     }
 
     /// Correctly rounded both ways; and `exp(d) - 1` of a rational `d` other than 0 is irrational, so the interval may be open.
