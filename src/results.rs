@@ -16,7 +16,7 @@ mod finding;
 mod part;
 mod shares;
 
-pub use cause::{Cause, Certainty, Likeness, Tried};
+pub use cause::{Cause, Certainty, Likeness, Second, Tried};
 pub(crate) use counts::sum;
 #[cfg(feature = "arbitrary")]
 pub(crate) use finding::command;

@@ -220,6 +220,25 @@ pub(super) fn lengths(op: Op, dtype: Dtype) -> Vec<Case> {
     if op.is_elementwise() { Vec::new() } else { (1..=LONGEST).flat_map(row).filter_map(case).collect() }
 }
 
+/// Rows whose maximum is 0 and stands at every place where somebody may look for it, so that whatever is taken for it is right: what fails
+/// on them is another step. They are long, which makes an epsilon small, not smoothed, and scaled by 1. None of an elementwise op.
+pub(super) fn of_plain_maximum(op: Op, dtype: Dtype) -> Vec<Case> {
+    let row = |n: usize| {
+        let value = |i: usize| match i % 4 {
+            0 | 1 => 0.0,
+            _ if i + 1 == n => 0.0,
+            _ => -(((i * 7 + 3) % 11) as f64 / 3.0 + 0.01),
+        };
+        (0..n).map(|i| dtype.round(value(i))).collect::<Vec<f64>>()
+    };
+    let case = |logits: Vec<f64>| {
+        let plain = |role| if role == Role::Scale { Value::Number(1.0) } else { other(role, dtype, &logits, 0) };
+        let others = op.others().iter().map(|input| plain(input.role)).collect::<Vec<Value>>();
+        Case::new(op, dtype, logits, others).ok()
+    };
+    if op.is_elementwise() { Vec::new() } else { [130, 65].map(row).into_iter().filter_map(case).collect() }
+}
+
 /// The elements, one by one: those of every op, and some on either side of each threshold that this one has besides.
 fn elements(op: Op) -> Vec<Vec<f64>> {
     const BESIDE: [f64; 4] = [-0.5, 0.125, 0.5, 1.5];

@@ -74,7 +74,7 @@ fn tried_in_words(tried: &[Tried]) -> String {
 
 /// What a planted defect explains.
 fn recognised_in_words(recognised: &Recognised) -> String {
-    let Recognised { hypothesis, others, defect, probes, alike, telling } = recognised;
+    let Recognised { hypothesis, others, defect, is_log_too, probes, alike, telling } = recognised;
     let others = match others {
         0 => String::new(),
         _ => format!(" (as with {} of it)", plural_u64(*others as u64, "other value")),
@@ -91,17 +91,26 @@ fn recognised_in_words(recognised: &Recognised) -> String {
         ),
     };
     // What is said of the planted defect is not said of one with another number in it.
-    let (comma, planted) = if hypothesis.kernel.defect().is_some() && hypothesis.difference().is_some() {
-        (",", "as planted: ")
+    let summary = |one: &Hypothesis| {
+        let is_other = one.kernel.defect().is_some() && one.difference().is_some();
+        format!("{}{}", if is_other { "as planted: " } else { "" }, one.kernel.summary())
+    };
+    let (mut summaries, mut story, mut cure) = (summary(hypothesis), defect.story.to_owned(), defect.cure().to_owned());
+    let mut does = if summaries.starts_with("as planted") { ", does" } else { " does" };
+    if let Some((second, other)) = hypothesis.second().and_then(|one| Some((one, one.kernel.mechanism()?))) {
+        does = ", together do";
+        summaries = format!("{summaries}; {}", summary(&second));
+        story = format!("{story}; and {}", other.story);
+        cure = format!("{cure}; and {}", other.cure());
+    }
+    let log = if *is_log_too {
+        " Cured of that it would fail here all the same, for it claims to lose no digit of a small result: that takes log1p of the sum of the other weights, without the 1 of the maximum."
     } else {
-        ("", "")
+        ""
     };
     format!(
-        "Shown: on {on} it answers as {}{others}{comma} does ({planted}{}), but for roundings, and on {telling} of them otherwise than a correct kernel.{beside} What that does: {}. Cure: {}.{report}",
+        "Shown: on {on} it answers as {}{others}{does} ({summaries}), but for roundings, and on {telling} of them otherwise than a correct kernel.{beside} What that does: {story}. Cure: {cure}.{log}{report}",
         hypothesis.title(),
-        hypothesis.kernel.summary(),
-        defect.story,
-        defect.cure(),
     )
 }
 

@@ -5,7 +5,7 @@ use super::battery::others;
 use crate::case::Case;
 use crate::dtype::{Dtype, Format};
 use crate::kernel::builtin::parameter::Parameter;
-use crate::kernel::builtin::{self, Builtin};
+use crate::kernel::builtin::{self, Beside, Builtin, Changes};
 use crate::kernel::{Claims, Kernel, Outcome, accepts};
 use crate::op::Op;
 use crate::trial::Trial;
@@ -21,12 +21,31 @@ pub(super) struct Hypothesis {
     pub is_about: bool,
     /// The type that it computes in, where that is another one.
     pub inside: Option<Dtype>,
+    /// What it does besides.
+    pub beside: Option<Beside>,
 }
 
 impl Hypothesis {
     /// The kernel as it is in the registry.
     pub fn plain(kernel: &'static Builtin) -> Self {
-        Self { kernel, value: None, is_about: false, inside: None }
+        Self { kernel, value: None, is_about: false, inside: None, beside: None }
+    }
+
+    /// Nothing but what is done besides.
+    pub fn alone(beside: Beside) -> Option<Self> {
+        let (kernel, value) = beside.alone()?;
+        Some(Self { value: Some(value), ..Self::plain(kernel) })
+    }
+
+    /// What it does besides, as a hypothesis of its own.
+    pub fn second(&self) -> Option<Self> {
+        Self::alone(self.beside?)
+    }
+
+    /// The classes of what is wrong with it.
+    pub fn classes(&self) -> Vec<&'static str> {
+        let of = |one: &Self| one.kernel.mechanism().map(|defect| defect.class);
+        of(self).into_iter().chain(self.second().as_ref().and_then(of)).collect()
     }
 
     /// Whether its value was found from what the kernel answers, and not taken from a list.
@@ -57,10 +76,11 @@ impl Hypothesis {
         }
     }
 
-    /// Its name, and what sets it apart: `defect/max-starts-at-zero, with the start -42`.
+    /// Its name, and what sets it apart: `defect/max-starts-at-zero, with the start -42`; and the same of what it does besides.
     pub fn title(&self) -> String {
         let difference = self.difference().map_or_else(String::new, |words| format!(", with {words}"));
-        format!("{}{difference}", self.kernel.name())
+        let second = self.second().map_or_else(String::new, |second| format!(" and {}", second.title()));
+        format!("{}{difference}{second}", self.kernel.name())
     }
 }
 
@@ -78,7 +98,7 @@ impl Kernel for Hypothesis {
     }
 
     fn run(&self, case: &Case) -> Outcome {
-        self.kernel.run_as(case, self.inside, self.value)
+        self.kernel.run_as(case, &Changes { inside: self.inside, value: self.value, beside: self.beside })
     }
 }
 

@@ -2,18 +2,19 @@
 //! as the defect does on every case of the [`battery`](super::battery), the defect explains it; where several defects of different classes
 //! answer so, no one of them does.
 
-use super::battery::lengths;
+use super::battery::{lengths, of_plain_maximum};
 use super::fit::{Fit, Hypothesis, insides};
 use crate::case::Case;
 use crate::dtype::Dtype;
 use crate::judge::OutputJudgement;
-use crate::kernel::builtin::{self, Builtin, Defect};
+use crate::kernel::builtin::{self, Beside, Builtin, Defect};
 use crate::kernel::{Claims, Fault, Kernel, Outcome, accepts, is_same};
 use crate::op::Op;
 use crate::oracle::Oracle;
-use crate::results::Likeness;
+use crate::results::{Likeness, Second};
 use crate::trial::Trial;
 use std::cell::RefCell;
+use std::collections::HashMap;
 
 #[cfg(feature = "cli")]
 mod evidence;
@@ -28,11 +29,27 @@ pub(super) struct Recognised {
     /// How many other values of its parameter answer alike, too.
     pub others: usize,
     pub defect: Defect,
+    /// Whether a correct sum of its form would fail, too, for the kernel claims to lose no digit of a small result.
+    pub is_log_too: bool,
     /// The cases that both were run on; on how many of these they answer alike, which is all but special rows that one of the two
     /// answers well; and on how many of those the correct kernel answers otherwise.
     pub probes: usize,
     pub alike: usize,
     pub telling: usize,
+}
+
+impl Recognised {
+    /// What else is wrong with the kernel.
+    pub fn seconds(&self) -> Vec<Hypothesis> {
+        let log = self.is_log_too.then(|| builtin::find(builtin::LOG_OF_ONE_PLUS)).flatten().map(Hypothesis::plain);
+        self.hypothesis.second().into_iter().chain(log).collect()
+    }
+}
+
+/// A second defect, as results have it.
+fn second(one: &Hypothesis) -> Option<Second> {
+    let class = one.kernel.mechanism()?.class.into();
+    Some(Second { kernel: one.kernel.name().into(), class, parameter: one.difference() })
 }
 
 /// What came of asking.
@@ -52,8 +69,10 @@ impl Asked {
 
     /// The defect that explains it, as results have it.
     pub fn likeness(&self) -> Option<Likeness> {
-        let Asked::Shown(Recognised { hypothesis, others, defect, alike, telling, .. }) = self else { return None };
+        let Asked::Shown(recognised) = self else { return None };
+        let Recognised { hypothesis, others, defect, alike, telling, .. } = recognised;
         Some(Likeness {
+            and: recognised.seconds().iter().filter_map(second).collect(),
             kernel: hypothesis.kernel.name().into(),
             class: defect.class.into(),
             parameter: match others {
@@ -77,14 +96,32 @@ pub(crate) struct Suspect<'a> {
     probes: Vec<Probe<'a>>,
     /// Whether it ended its process or the time at the next: then it is not run on any more of them.
     is_at_end: bool,
+    /// An ordinary row of the battery that it fails on, once it was looked for: what does not answer alike there explains no finding.
+    ruling: Option<Option<Ruling>>,
+    /// What was asked on that row, and whether it answers alike.
+    ruled: HashMap<Key, bool>,
 }
+
+/// A row of the battery that a kernel fails on.
+#[derive(Clone, Copy)]
+struct Ruling {
+    /// Its place in the battery.
+    case: usize,
+    /// The output that fails most, and whether by far.
+    output: usize,
+    is_far: bool,
+}
+
+/// What tells a hypothesis from others.
+type Key = (&'static str, Option<u64>, Option<Dtype>, Option<Beside>);
 
 impl<'a> Suspect<'a> {
     /// A kernel that nothing is known of, and the [`battery`](super::battery::battery) of an op and a dtype.
     pub fn new(kernel: &'a dyn Kernel, claims: &'a Claims, battery: &'a [Case]) -> Self {
         let right = battery.first().and_then(|case| right(case.op(), case.dtype()));
         let cases = battery.iter().filter(|case| accepts(kernel, case)).collect();
-        Self { kernel, claims, right, cases, probes: Vec::new(), is_at_end: false }
+        let (probes, ruled) = Default::default();
+        Self { kernel, claims, right, cases, probes, is_at_end: false, ruling: None, ruled }
     }
 
     /// Asks which defects answer alike on a failing case and on every case of the battery; none do where it fails by a fault. The planted
@@ -98,39 +135,145 @@ impl<'a> Suspect<'a> {
         let own = self.kernel.selector();
         let is_other =
             |known: &&Builtin| known.computes(op, dtype) && known.mechanism().is_some() && known.name() != own;
-        let mut first = First { probe: failing, place, is_far, is_ordinary, textbooks: Vec::new(), right };
-        let planted = || builtin::all().iter().filter(is_other);
+        let first = First { probe: failing, place, is_far, is_ordinary, textbooks: Vec::new(), right };
+        let asked = self.ask_all(oracle, case, first, &is_other)?;
+        self.explains(oracle, case, asked)
+    }
+
+    /// Asks all hypotheses, by rising cost.
+    fn ask_all(
+        &mut self,
+        oracle: &mut Oracle,
+        case: &Case,
+        mut first: First,
+        is_other: &dyn Fn(&&Builtin) -> bool,
+    ) -> Option<Asked> {
+        let (dtype, own) = (case.dtype(), self.kernel.selector());
+        let place = first.place;
+        let planted = || builtin::all().iter().filter(|known| is_other(known));
         let plain = planted().map(Hypothesis::plain).filter(|one| first.admits(oracle, one)).collect();
         if let Some(asked) = self.settle(oracle, &mut first, plain) {
-            return self.explains(oracle, case, asked);
+            return Some(asked);
         }
         let Outcome::Outputs(outputs) = first.probe.outcome.clone() else { return None };
         let failing = first.probe.trial.case();
-        let fit =
-            Fit { kernel: self.kernel, case: failing, outputs: &outputs, place, right, onsets: RefCell::default() };
+        let fit = Fit {
+            kernel: self.kernel,
+            case: failing,
+            outputs: &outputs,
+            place,
+            right: first.right,
+            onsets: RefCell::default(),
+        };
         let is_other_function =
             |known: &&Builtin| known.parameter().is_none_or(|parameter| !parameter.also.contains(&own.as_str()));
-        let besides = builtin::unlisted().iter().filter(is_other);
+        let besides = builtin::unlisted().iter().filter(|known| is_other(known));
         let mut known: Vec<&Builtin> = planted().chain(besides).filter(is_other_function).collect();
         // Cheap ones first: of a long row not all can be asked.
         known.sort_by_key(|known| Fit::price(known));
         let mut budget = LOGITS / failing.logits().len().max(1);
-        // In other types only where none answers alike in its own.
-        let asked = [true, false].into_iter().find_map(|is_own_type| {
+        // In other types only where none answers alike in its own, and of two things at once only where no one does.
+        [Stage::OwnType, Stage::OtherTypes, Stage::Twofold].into_iter().find_map(|stage| {
+            let besides = match stage {
+                Stage::Twofold => self.besides(oracle, case, is_other),
+                Stage::OwnType | Stage::OtherTypes => Vec::new(),
+            };
             let mut found = Vec::new();
             for &known in &known {
-                for inside in insides(known, dtype).into_iter().filter(|inside| inside.is_none() == is_own_type) {
-                    let hypothesis = Hypothesis { inside, ..Hypothesis::plain(known) };
-                    let is_new = inside.is_some() || known.defect().is_none();
+                let plain = Hypothesis::plain(known);
+                let in_types = |is_own: bool| {
+                    let insides = insides(known, dtype).into_iter().filter(move |inside| inside.is_none() == is_own);
+                    insides.map(|inside| Hypothesis { inside, ..plain }).collect::<Vec<Hypothesis>>()
+                };
+                let hypotheses = match stage {
+                    Stage::OwnType => in_types(true),
+                    Stage::OtherTypes => in_types(false),
+                    Stage::Twofold => {
+                        besides.iter().map(|&beside| Hypothesis { beside: Some(beside), ..plain }).collect()
+                    }
+                };
+                for hypothesis in hypotheses {
+                    let is_new = stage != Stage::OwnType || known.defect().is_none();
                     let Some(rest) = budget.checked_sub(Fit::price(known)) else { continue };
                     budget = rest;
-                    let candidates = fit.candidates(hypothesis, is_new).into_iter();
-                    found.extend(candidates.filter(|one| first.admits(oracle, one)));
+                    // The sum of that one is its parameter, and then not its own.
+                    let candidates = match hypothesis.beside.is_some() && known.name() == builtin::LOG_OF_ONE_PLUS {
+                        true => vec![hypothesis],
+                        false => fit.candidates(hypothesis, is_new),
+                    };
+                    let admitted = |one: &Hypothesis| !self.is_ruled_out(oracle, one) && first.admits(oracle, one);
+                    found.extend(candidates.into_iter().filter(admitted));
                 }
             }
             self.settle(oracle, &mut first, found)
-        })?;
-        self.explains(oracle, case, asked)
+        })
+    }
+
+    /// Whether a hypothesis answers otherwise on an ordinary row that the kernel fails on, which is asked once for all findings. One with a
+    /// number that could be fitted better is not asked.
+    fn is_ruled_out(&mut self, oracle: &mut Oracle, one: &Hypothesis) -> bool {
+        if one.kernel.parameter().is_some_and(|parameter| parameter.is_continuous) {
+            return false;
+        }
+        let key = (one.kernel.name(), one.value.map(f64::to_bits), one.inside, one.beside);
+        if let Some(&ruled) = self.ruled.get(&key) {
+            return ruled;
+        }
+        let Some(ruling) = self.ruling(oracle) else { return false };
+        let Some(right) = self.right else { return false };
+        let Some(probe) = self.probes.get_mut(ruling.case) else { return false };
+        let answer = probe.trial.outcome(one);
+        let is_alike = match (&probe.outcome, &answer, probe.trial.outcome(right)) {
+            (Outcome::Outputs(ours), Outcome::Outputs(theirs), Outcome::Outputs(right))
+                if ruling.is_far && !may_be_alike(one, ruling.output, ours, theirs, &right) =>
+            {
+                false
+            }
+            _ => probe.compare(oracle, &answer).is_some(),
+        };
+        self.ruled.insert(key, !is_alike);
+        !is_alike
+    }
+
+    /// The row that rules most out: the shortest ordinary one that the kernel fails on.
+    fn ruling(&mut self, oracle: &mut Oracle) -> Option<Ruling> {
+        if let Some(known) = self.ruling {
+            return known;
+        }
+        let found = (0..self.cases.len()).find_map(|case| {
+            let probe = self.asked(case)?;
+            let (output, is_far) = probe.failing_output(oracle)?;
+            probe.trial.class().is_ordinary().then_some(Ruling { case, output, is_far })
+        });
+        self.ruling = Some(found);
+        found
+    }
+
+    /// What the kernel may do besides something else: what explains rows on which few other defects show. None where it fails on none of
+    /// them.
+    fn besides(&mut self, oracle: &mut Oracle, case: &Case, is_other: &dyn Fn(&&Builtin) -> bool) -> Vec<Beside> {
+        /// So many of them are tried.
+        const MOST: usize = 3;
+        let rows = of_plain_maximum(case.op(), case.dtype());
+        let mut failing = Vec::new();
+        for row in rows.iter().filter(|row| accepts(self.kernel, row)) {
+            let mut probe = self.probe(row);
+            if !matches!(probe.outcome, Outcome::Outputs(_)) {
+                return Vec::new();
+            }
+            if probe.failing_output(oracle).is_some() {
+                failing.push(probe);
+            }
+        }
+        if failing.is_empty() {
+            return Vec::new();
+        }
+        let others = Beside::all().filter(|beside| beside.alone().is_some_and(|(known, _)| is_other(&known)));
+        let explains = |beside: &Beside| {
+            let Some(alone) = Hypothesis::alone(*beside) else { return false };
+            failing.iter_mut().all(|probe| probe.is_alike(oracle, &alone) == Some(true))
+        };
+        others.filter(explains).take(MOST).collect()
     }
 
     /// The failing case with the output that fails most, and whether that fails by far. Where each of its outputs is good by itself, and
@@ -251,18 +394,21 @@ impl<'a> Suspect<'a> {
     }
 
     /// What hypotheses that answer alike on every case say.
-    fn answer(&mut self, oracle: &mut Oracle, first: &First, mut alike: Vec<Hypothesis>) -> Option<Asked> {
+    fn answer(&mut self, oracle: &mut Oracle, first: &mut First, mut alike: Vec<Hypothesis>) -> Option<Asked> {
         // What an unstable kernel does is also done by a planted defect, which says more, as it does of what is in no list.
         alike.sort_by_key(|one| one.kernel.defect().is_none());
         let (&hypothesis, right) = (alike.first()?, first.right);
         let defect = hypothesis.kernel.mechanism()?;
-        let is_of_class = |one: &Hypothesis| one.kernel.mechanism().is_some_and(|other| other.class == defect.class);
-        if !alike.iter().all(is_of_class) {
+        let classes = hypothesis.classes();
+        if !alike.iter().all(|one| one.classes() == classes) {
             return Some(Asked::Open(alike));
         }
         // Of several numbers in it, those that more rows leave.
         let mut values = alike.clone();
-        values.retain(|one| one.kernel.name() == hypothesis.kernel.name() && one.inside == hypothesis.inside);
+        values.retain(|one| {
+            one.kernel.name() == hypothesis.kernel.name()
+                && (one.inside, one.beside) == (hypothesis.inside, hypothesis.beside)
+        });
         // One that was found is the one.
         if hypothesis.is_found() {
             values.truncate(1);
@@ -288,7 +434,9 @@ impl<'a> Suspect<'a> {
         if telling == 1 {
             return Some(Asked::Open(open));
         }
-        Some(Asked::Shown(Recognised { hypothesis, others, defect, probes: 1 + self.cases.len(), alike, telling }))
+        let probes = 1 + self.cases.len();
+        let is_log_too = !classes.contains(&LOG_CLASS) && first.fails_by_log(oracle);
+        Some(Asked::Shown(Recognised { hypothesis, others, defect, is_log_too, probes, alike, telling }))
     }
 
     /// Keeps the values of a parameter that answer alike on more rows, unless none does.
@@ -313,8 +461,20 @@ impl<'a> Suspect<'a> {
 /// On so many probes besides the failing case a defect with another number in it must be told from a correct kernel.
 const TELLING_ENOUGH: usize = 2;
 
+/// The class of what takes the logarithm of a sum that holds the 1 of the maximum.
+const LOG_CLASS: &str = "C16";
+
+/// In which order hypotheses are asked.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    OwnType,
+    OtherTypes,
+    /// With something besides.
+    Twofold,
+}
+
 /// The most logits, in all hypotheses together, that the answer to the failing case is compared on.
-const LOGITS: usize = 800_000;
+const LOGITS: usize = 400_000;
 
 /// A correct kernel of an op.
 fn right(op: Op, dtype: Dtype) -> Option<&'static Builtin> {
@@ -351,17 +511,25 @@ impl First<'_> {
             return false;
         }
         // Most are told apart by a look.
-        if let (true, Some(x), Some(y), Some(right)) =
-            (self.is_far, ours.get(self.place), theirs.get(self.place), right.get(self.place))
-        {
-            const PART: f64 = 0.25;
-            let is_number = x.is_finite() && right.is_finite() && one.inside.is_none();
-            let is_near = !is_number || (x - y).abs() <= PART * (x - right).abs();
-            if x.is_finite() != y.is_finite() || x.is_nan() != y.is_nan() || !is_near {
-                return false;
-            }
+        if self.is_far && !may_be_alike(one, self.place, ours, theirs, right) {
+            return false;
         }
         self.probe.compare(oracle, &answer) == Some(true)
+    }
+
+    /// Whether the textbook fails on the case under the kernel's claims, and passes where its sum leaves out the 1 of the maximum.
+    fn fails_by_log(&mut self, oracle: &mut Oracle) -> bool {
+        let Probe { trial, claims, .. } = &mut self.probe;
+        let (op, dtype) = (trial.case().op(), trial.case().dtype());
+        let tight = builtin::all()
+            .iter()
+            .find(|known| known.supports(op, dtype) && known.is_trusted() && known.claims(op, dtype).tight);
+        let Some(tight) = tight.filter(|_| claims.tight) else { return false };
+        let mut fails = |kernel: &dyn Kernel| {
+            let answer = trial.outcome(kernel);
+            trial.judge_alone(oracle, claims, &answer).verdict.is_failure()
+        };
+        fails(self.right) && !fails(tight)
     }
 
     /// The place of what a correct kernel answers in a type.
@@ -373,6 +541,16 @@ impl First<'_> {
             self.textbooks.len() - 1
         })
     }
+}
+
+/// Whether outputs that are far from right may be those of a hypothesis, by a look at one of them: the kernel's, its, and those of a correct
+/// kernel.
+fn may_be_alike(one: &Hypothesis, place: usize, ours: &[f64], theirs: &[f64], right: &[f64]) -> bool {
+    const PART: f64 = 0.25;
+    let (Some(x), Some(y), Some(right)) = (ours.get(place), theirs.get(place), right.get(place)) else { return true };
+    let is_number = x.is_finite() && right.is_finite() && one.inside.is_none();
+    let is_near = !is_number || (x - y).abs() <= PART * (x - right).abs();
+    x.is_finite() == y.is_finite() && x.is_nan() == y.is_nan() && is_near
 }
 
 /// A case that the kernel was run on, and to which others are compared.
@@ -544,6 +722,59 @@ mod tests {
         assert!(asked(&Renamed(right, |outputs: Vec<f64>| vec![0.0; outputs.len()]), case).is_none());
         // A good answer has no explanation.
         assert!(asked(&Renamed(right, |outputs| outputs), case).is_none());
+    }
+
+    /// Of two defects neither of which answers alike both are told; one is never said to be two.
+    #[test]
+    fn two_defects_are_told_together() {
+        let kernel = |beside: Option<Beside>| Hypothesis {
+            beside,
+            ..Hypothesis::plain(builtin::find("defect/unshifted").unwrap())
+        };
+        // It is not the one of the registry that is asked.
+        struct Unnamed(Hypothesis);
+        impl Kernel for Unnamed {
+            fn name(&self) -> &str {
+                "somebody's"
+            }
+            fn supports(&self, op: Op, dtype: Dtype) -> bool {
+                self.0.supports(op, dtype)
+            }
+            fn claims(&self, op: Op, dtype: Dtype) -> Claims {
+                self.0.claims(op, dtype)
+            }
+            fn run(&self, case: &Case) -> Outcome {
+                self.0.run(case)
+            }
+        }
+        let classes = |beside: Option<Beside>, case: &str| match asked(&Unnamed(kernel(beside)), case) {
+            Some(Asked::Shown(recognised)) => recognised.hypothesis.classes(),
+            Some(Asked::Open(_)) | None => Vec::new(),
+        };
+        let in_bf16 = Beside::all().nth(1);
+        assert_eq!(classes(None, "softmax f32 [100, 0]"), ["C11"]);
+        assert_eq!(classes(in_bf16, "softmax f32 [100, 0]"), ["C11", "C14"]);
+        assert_eq!(classes(in_bf16, "softmax f32 [1, 0]"), ["C11", "C14"]);
+        assert_eq!(classes(Some(Beside::Exp(3)), "softmax f32 [1, 0]"), ["C11", "C29"]);
+        assert_eq!(classes(Some(Beside::Exp(7)), "log_softmax f32 [1, 0]"), ["C11", "C29"]);
+    }
+
+    /// What a claim asks for besides is told, where it is missed on the very case.
+    #[test]
+    fn a_tight_claim_that_is_missed_besides_is_told() {
+        let mut claims = Claims::default();
+        claims.set("tight").unwrap();
+        let kernel = Renamed(builtin::find("defect/half-sum").unwrap(), |outputs| outputs);
+        let mut is_told = |case: &str| {
+            let case = Case::parse(case).unwrap();
+            let battery = battery(case.op(), case.dtype());
+            match Suspect::new(&kernel, &claims, &battery).ask(&mut Oracle::new(), &case) {
+                Some(Asked::Shown(recognised)) => Some(recognised.is_log_too),
+                Some(Asked::Open(_)) | None => None,
+            }
+        };
+        assert_eq!(is_told("logsumexp f32 [0.5, 0, 0]"), Some(false));
+        assert_eq!(is_told("logsumexp f32 [-0x1p-4, -0x1p+2*4]"), Some(true));
     }
 
     #[test]

@@ -12,7 +12,9 @@ use crate::op::Op;
 use elements::Elements;
 use parameter::Parameter;
 use recipe::Recipe;
+pub(crate) use recipe::{Beside, Changes};
 
+mod arithmetic;
 mod defects;
 mod elements;
 pub(crate) mod parameter;
@@ -32,7 +34,7 @@ pub struct Builtin {
     supports: fn(Op, Dtype) -> bool,
     claims: fn(Op, Dtype) -> Claims,
     parameter: Option<&'static Parameter>,
-    run: fn(&Case, Option<Dtype>, f64) -> Outcome,
+    run: fn(&Case, &Changes) -> Outcome,
 }
 
 /// A defect that was planted in a kernel, so that the harness can be seen to find it.
@@ -138,10 +140,9 @@ impl Builtin {
         self.parameter
     }
 
-    /// Runs it in another type, or with another value of its parameter, where one is given.
-    pub(crate) fn run_as(&self, case: &Case, inside: Option<Dtype>, value: Option<f64>) -> Outcome {
-        let default = || self.parameter.map_or(0.0, |parameter| parameter.default);
-        (self.run)(case, inside, value.unwrap_or_else(default))
+    /// Runs it otherwise than it is.
+    pub(crate) fn run_as(&self, case: &Case, changes: &Changes) -> Outcome {
+        (self.run)(case, changes)
     }
 
     /// Whether it computes an op in a dtype, offered there or not.
@@ -171,7 +172,7 @@ impl Kernel for Builtin {
     }
 
     fn run(&self, case: &Case) -> Outcome {
-        self.run_as(case, None, None)
+        self.run_as(case, &Changes::default())
     }
 }
 
@@ -304,6 +305,26 @@ pub fn all() -> &'static [Builtin] {
     ];
     &ALL
 }
+
+impl Beside {
+    /// All of them, but for those that are another one in each dtype.
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
+        (1..arithmetic::NARROW.len()).map(Beside::Sum).chain((0..arithmetic::EXPS.len()).map(Beside::Exp))
+    }
+
+    /// The kernel that does nothing but this, with this value of its parameter.
+    pub(crate) fn alone(self) -> Option<(&'static Builtin, f64)> {
+        let (name, place) = match self {
+            Beside::Sum(place) => (HALF_SUM, place),
+            Beside::Exp(way) => (COARSE_EXP, way),
+        };
+        let mut known = all().iter().chain(unlisted());
+        known.find(|known| known.name == name).map(|known| (known, place as f64))
+    }
+}
+
+/// The hypothesis that is the textbook with a fast exp.
+const COARSE_EXP: &str = "hypothesis/coarse-exp";
 
 /// The planted defect that is nothing but a type too narrow.
 pub(crate) const NARROW_THROUGHOUT: &str = "defect/narrow-throughout";

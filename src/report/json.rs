@@ -7,7 +7,7 @@
 use crate::error::Result;
 use crate::json::{cannot_write, check_schema, line, place, schema_of};
 use crate::outside::{self, LONGEST_TEXT};
-use crate::results::{Finding, Part, Results, RunInfo, SCHEMA, Written};
+use crate::results::{Finding, Likeness, Part, Results, RunInfo, SCHEMA, Second, Written};
 use serde::Serialize;
 use std::collections::BTreeSet;
 
@@ -116,9 +116,13 @@ fn tidy(results: &mut Results) {
             Written::Number(text) => std::slice::from_mut(text),
             Written::Row(words) => &mut words[..],
         });
-        let likeness = answers_like
-            .iter_mut()
-            .flat_map(|like| [&mut like.kernel, &mut like.class].into_iter().chain(&mut like.parameter));
+        let likeness = answers_like.iter_mut().flat_map(|like| {
+            let Likeness { kernel, class, parameter, and, .. } = like;
+            let seconds = and.iter_mut();
+            let texts =
+                seconds.flat_map(|Second { kernel, class, parameter }| [kernel, class].into_iter().chain(parameter));
+            [kernel, class].into_iter().chain(parameter).chain(texts)
+        });
         let tried = tried.iter_mut().map(|tried| &mut tried.change);
         let worst = worst
             .iter_mut()

@@ -119,7 +119,7 @@ struct Explained {
 impl Explained {
     fn count(&mut self, finding: &Finding, class: &str) {
         let place = match (finding.certainty, &finding.answers_like) {
-            (Certainty::Shown, Some(like)) if like.class == class => &mut self.shown,
+            (Certainty::Shown, Some(like)) if like.class == class && like.and.is_empty() => &mut self.shown,
             (Certainty::Shown, Some(_)) => &mut self.shown_wrongly,
             (Certainty::Shown, None) => &mut self.fault,
             (Certainty::Consistent, _) => &mut self.consistent,

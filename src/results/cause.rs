@@ -125,6 +125,29 @@ pub struct Likeness {
     pub probes: u64,
     /// On how many of these a correct kernel answers otherwise.
     pub telling: u64,
+    /// What else is wrong with it: cured of the one alone, it would fail.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub and: Vec<Second>,
+}
+
+/// A second defect of a kernel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Second {
+    /// Its name, as that of the first.
+    pub kernel: String,
+    /// Its class.
+    pub class: String,
+    /// What it has otherwise, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parameter: Option<String>,
+}
+
+impl Second {
+    /// The name, and what it has otherwise.
+    pub(crate) fn in_words(&self) -> String {
+        let with = self.parameter.as_ref().map_or_else(String::new, |with| format!(", with {with}"));
+        format!("{}{with}", self.kernel)
+    }
 }
 
 /// A change of the input that was tried.

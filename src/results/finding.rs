@@ -102,7 +102,8 @@ impl Finding {
         match (self.certainty, &self.answers_like) {
             (Certainty::Shown, Some(like)) => {
                 let with = like.parameter.as_ref().map_or_else(String::new, |with| format!(", with {with}"));
-                format!("as {}{with}", like.kernel)
+                let and: String = like.and.iter().map(|second| format!(" and {}", second.in_words())).collect();
+                format!("as {}{with}{and}", like.kernel)
             }
             (Certainty::Shown, None) => name,
             (Certainty::Consistent, _) => format!("perhaps {name}"),

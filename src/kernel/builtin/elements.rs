@@ -2,6 +2,7 @@
 //! a number for each op that it implements.
 
 use super::parameter::Parameter;
+use super::recipe::Changes;
 use super::recipe::{read, stored};
 use super::{Defect, Examples};
 use crate::case::Case;
@@ -136,10 +137,11 @@ pub(super) fn claims(_: Op, _: Dtype) -> Claims {
     Claims::default()
 }
 
-/// Runs a case: in the type `inside`, or in f64, or in f32 with one rounding to a half dtype; with this value of the kernel's parameter.
-pub(super) fn run<E: Elements>(case: &Case, inside: Option<Dtype>, parameter: f64) -> Outcome {
+/// Runs a case: in the type that is said, or in f64, or in f32 with one rounding to a half dtype.
+pub(super) fn run<E: Elements>(case: &Case, changes: &Changes) -> Outcome {
+    let parameter = changes.value.or(E::PARAMETER.map(|parameter| parameter.default)).unwrap_or(0.0);
     let usual = if E::IN_HALF { case.dtype().input() } else { case.dtype().accumulator() };
-    Outcome::Outputs(match inside.unwrap_or(usual).output() {
+    Outcome::Outputs(match changes.inside.unwrap_or(usual).output() {
         Dtype::F16 => run_in::<E, f16>(case, parameter),
         Dtype::Bf16 => run_in::<E, bf16>(case, parameter),
         Dtype::F64 => run_in::<E, f64>(case, parameter),

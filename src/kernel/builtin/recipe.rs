@@ -9,6 +9,7 @@
 //! or one that is given. The type `A` is what a
 //! kernel computes in: every operation is rounded to it. The storage dtype is that of the case.
 
+use super::arithmetic::{coarse_exp, in_order, narrow_sum};
 use super::parameter::Parameter;
 use super::{Defect, Examples};
 use crate::case::Case;
@@ -36,6 +37,29 @@ pub(super) struct Row<'a, A> {
     pub dtype: Dtype,
     /// The value of the kernel's [`Recipe::PARAMETER`]; 0 where it has none.
     pub parameter: f64,
+    /// What the kernel does besides what it overrides.
+    pub beside: Option<Beside>,
+}
+
+/// A step in which a kernel differs besides those that it overrides: a place in a list of what kernels do. It changes nothing where the
+/// kernel overrides this very step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Beside {
+    /// A sum of [`NARROW`](super::arithmetic::NARROW).
+    Sum(usize),
+    /// An exp of [`EXPS`](super::arithmetic::EXPS).
+    Exp(usize),
+}
+
+/// How a kernel is run where it is not run as it is.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Changes {
+    /// The type that it computes in.
+    pub inside: Option<Dtype>,
+    /// The value of its parameter.
+    pub value: Option<f64>,
+    /// What it does besides; row ops only.
+    pub beside: Option<Beside>,
 }
 
 impl<A: Real> Row<'_, A> {
@@ -47,6 +71,14 @@ impl<A: Real> Row<'_, A> {
     /// The parameter where it is a length: at least 1.
     pub fn length(&self) -> usize {
         (self.parameter as usize).max(1)
+    }
+
+    /// The sum, from the first to the last, or what is done besides.
+    pub fn in_order_or_beside(&self, terms: &[A]) -> A {
+        match self.beside {
+            Some(Beside::Sum(place)) => narrow_sum(place, self.dtype, terms),
+            _ => in_order(terms),
+        }
     }
 
     /// The number of logits, rounded to the type.
@@ -122,8 +154,11 @@ pub(super) trait Recipe: Sized {
     }
 
     /// `e^x`.
-    fn exp<A: Real>(_: &Row<A>, x: A) -> A {
-        x.exp()
+    fn exp<A: Real>(row: &Row<A>, x: A) -> A {
+        match row.beside {
+            Some(Beside::Exp(way)) => coarse_exp(way, x),
+            _ => x.exp(),
+        }
     }
 
     /// The natural logarithm.
@@ -132,8 +167,8 @@ pub(super) trait Recipe: Sized {
     }
 
     /// Adds up. Every sum passes here: of weights, of distances, of products.
-    fn sum<A: Real>(_: &Row<A>, terms: &[A]) -> A {
-        in_order(terms)
+    fn sum<A: Real>(row: &Row<A>, terms: &[A]) -> A {
+        row.in_order_or_beside(terms)
     }
 
     /// `a`: NaN if any logit is, minus infinity if there is none.
@@ -309,11 +344,6 @@ pub(super) fn each<A: Real>(values: &[A], step: &dyn Fn(usize, A) -> A) -> Vec<A
     values.iter().enumerate().map(|(i, &x)| step(i, x)).collect()
 }
 
-/// The sum, from the first to the last.
-pub(super) fn in_order<A: Real>(terms: &[A]) -> A {
-    terms.iter().fold(A::ZERO, |sum, &term| sum + term)
-}
-
 /// The largest, or NaN if one is.
 pub(super) fn largest<A: Real>(values: &[A]) -> A {
     values.iter().fold(A::NEG_INFINITY, |max, &z| max.larger(z))
@@ -378,18 +408,18 @@ pub(super) fn supports<R: Recipe>(op: Op, dtype: Dtype) -> bool {
 
 /// Runs a case: its values, which are exact in the type that the kernel computes in; the op; one rounding to the dtype.
 ///
-/// It has this parameter, and computes in the type `inside`; where none is said, in the one that it says itself.
-pub(super) fn run<R: Recipe>(case: &Case, inside: Option<Dtype>, parameter: f64) -> Outcome {
+/// Where no type is said, it computes in the one that it says itself.
+pub(super) fn run<R: Recipe>(case: &Case, changes: &Changes) -> Outcome {
     let usual = if R::IN_STORAGE_DTYPE { case.dtype().output() } else { case.dtype().accumulator() };
-    Outcome::Outputs(match inside.unwrap_or(usual).output() {
-        Dtype::F16 => run_in::<R, f16>(case, parameter),
-        Dtype::Bf16 => run_in::<R, bf16>(case, parameter),
-        Dtype::F64 => run_in::<R, f64>(case, parameter),
-        _ => run_in::<R, f32>(case, parameter),
+    Outcome::Outputs(match changes.inside.unwrap_or(usual).output() {
+        Dtype::F16 => run_in::<R, f16>(case, changes),
+        Dtype::Bf16 => run_in::<R, bf16>(case, changes),
+        Dtype::F64 => run_in::<R, f64>(case, changes),
+        _ => run_in::<R, f32>(case, changes),
     })
 }
 
-fn run_in<R: Recipe, A: Real>(case: &Case, parameter: f64) -> Vec<f64> {
+fn run_in<R: Recipe, A: Real>(case: &Case, changes: &Changes) -> Vec<f64> {
     let logits = read::<A>(case.logits());
     let direction = read::<A>(case.direction().unwrap_or(&[]));
     let distribution = read::<A>(case.distribution().unwrap_or(&[]));
@@ -402,7 +432,8 @@ fn run_in<R: Recipe, A: Real>(case: &Case, parameter: f64) -> Vec<f64> {
         distribution: &distribution,
         scale: A::from_f64(case.scale().unwrap_or(1.0)),
         dtype: case.dtype(),
-        parameter,
+        parameter: changes.value.or(R::PARAMETER.map(|parameter| parameter.default)).unwrap_or(0.0),
+        beside: changes.beside,
     };
     // It is never run on an op that it does not support.
     let mut outputs = method::<R, A>(case.op()).map_or_else(Vec::new, |method| method(&row));

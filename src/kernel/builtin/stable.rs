@@ -1,6 +1,7 @@
 //! The correct kernels: the textbook, and the ways to be faster or more accurate than it. They must pass on every input.
 
-use super::recipe::{Normalizer, Recipe, Row, each, in_order, largest};
+use super::arithmetic::in_order;
+use super::recipe::{Normalizer, Recipe, Row, each, largest};
 use super::reduction;
 use crate::dtype::{Dtype, ldexp};
 use crate::kernel::{self, Claims, Real, Summation};

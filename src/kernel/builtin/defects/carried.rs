@@ -1,7 +1,8 @@
 //! State that is carried from logit to logit or from lane to lane, and merged (C05, C07): what online softmax gets wrong.
 
+use super::super::arithmetic::in_order;
 use super::super::parameter::{self, LENGTHS, Parameter};
-use super::super::recipe::{Normalizer, Recipe, Row, in_order};
+use super::super::recipe::{Normalizer, Recipe, Row};
 use super::super::stable::{Blocks, Pairwise, Shifted};
 use super::super::{Defect, Examples};
 use super::LANES;

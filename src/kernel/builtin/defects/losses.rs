@@ -1,10 +1,11 @@
 //! Logarithms, losses and gradients (C12, C15 to C20, C22, C30, C37, C40).
 
+use super::super::arithmetic::{SHAPES, shaped_sum};
 use super::super::parameter::{CUTS, EPSILONS, Parameter};
 use super::super::recipe::{Normalizer, Recipe, Row, each, loss_of_log_probabilities};
 use super::super::stable::{Log1p, Shifted};
 use super::super::{Defect, Examples};
-use super::sums::{SHAPES, TYPES, narrowed, shaped_sum};
+use super::sums::{TYPES, narrowed};
 use crate::dtype::Dtype;
 use crate::kernel::{Claims, Real};
 use crate::op::Op;
@@ -48,7 +49,10 @@ impl Recipe for LogOfOnePlus {
     const EXAMPLES: Option<Examples> = Some(Examples::new("logsumexp f32 [0, -40]", Some("logsumexp f32 [0, 0]")));
 
     fn sum<A: Real>(row: &Row<A>, terms: &[A]) -> A {
-        shaped_sum(row.parameter as usize, terms, &|x| x)
+        match row.beside {
+            None => shaped_sum(row.parameter as usize, terms, &|x| x),
+            Some(_) => row.in_order_or_beside(terms),
+        }
     }
 
     fn claims(op: Op, dtype: Dtype) -> Claims {

@@ -1,7 +1,8 @@
 //! The sum of the weights and the division by it (C14, C22, C29, C33, C37).
 
+use super::super::arithmetic::{NARROW, SHAPES, narrow_sum, shaped_sum};
 use super::super::parameter::{EPSILONS, LENGTHS, Parameter};
-use super::super::recipe::{Normalizer, Recipe, Row, in_order};
+use super::super::recipe::{Normalizer, Recipe, Row};
 use super::super::stable::Shifted;
 use super::super::{Defect, Examples};
 use crate::dtype::Dtype;
@@ -21,111 +22,6 @@ pub(in super::super) fn narrowed<A: Real>(row: &Row<A>, x: A) -> A {
     A::from_f64(narrow_type(row).round(x.to_f64()))
 }
 
-/// Sums in a narrow type: one after the other, by halves, in lanes, or in blocks whose sums are added up in a wide one. After the first, which
-/// takes its type from the row, there are three types for each.
-const NARROW: &[&str] = &[
-    "one by one",
-    "in f16, one by one",
-    "in bf16, one by one",
-    "in f32, one by one",
-    "in f16, by halves",
-    "in bf16, by halves",
-    "in f32, by halves",
-    "in f16, rounded once",
-    "in bf16, rounded once",
-    "in f32, rounded once",
-    "in f16, in 4 lanes",
-    "in bf16, in 4 lanes",
-    "in f32, in 4 lanes",
-    "in f16, in 8 lanes",
-    "in bf16, in 8 lanes",
-    "in f32, in 8 lanes",
-    "in f16, in 16 lanes",
-    "in bf16, in 16 lanes",
-    "in f32, in 16 lanes",
-    "in f16, in 32 lanes",
-    "in bf16, in 32 lanes",
-    "in f32, in 32 lanes",
-    "in f16, in blocks of 4",
-    "in bf16, in blocks of 4",
-    "in f32, in blocks of 4",
-    "in f16, in blocks of 8",
-    "in bf16, in blocks of 8",
-    "in f32, in blocks of 8",
-    "in f16, in blocks of 16",
-    "in bf16, in blocks of 16",
-    "in f32, in blocks of 16",
-    "in f16, in blocks of 32",
-    "in bf16, in blocks of 32",
-    "in f32, in blocks of 32",
-    "in f16, in blocks of 64",
-    "in bf16, in blocks of 64",
-    "in f32, in blocks of 64",
-];
-
-/// The sum as the place in [`NARROW`] says.
-fn narrow_sum<A: Real>(row: &Row<A>, terms: &[A]) -> A {
-    let place = row.parameter as usize;
-    let (shape, dtype) = match place.checked_sub(1) {
-        Some(place) => (place / 3, [Dtype::F16, Dtype::Bf16, Dtype::F32][place % 3]),
-        None => match row.dtype.output() {
-            Dtype::F16 => (0, Dtype::F16),
-            Dtype::F64 => (0, Dtype::F32),
-            _ => (0, Dtype::Bf16),
-        },
-    };
-    shaped_sum(shape, terms, &|x: A| A::from_f64(dtype.round(x.to_f64())))
-}
-
-/// The orders that sums may be taken in, but for those in [`NARROW`] that round once.
-pub(in super::super) const SHAPES: &[&str] = &[
-    "one by one",
-    "by halves",
-    "rounded once",
-    "in 4 lanes",
-    "in 8 lanes",
-    "in 16 lanes",
-    "in 32 lanes",
-    "in blocks of 4",
-    "in blocks of 8",
-    "in blocks of 16",
-    "in blocks of 32",
-    "in blocks of 64",
-];
-
-/// The sum in one of [`SHAPES`], each addition rounded.
-pub(in super::super) fn shaped_sum<A: Real>(shape: usize, terms: &[A], narrow: &dyn Fn(A) -> A) -> A {
-    let one_by_one = |terms: &[A]| terms.iter().fold(A::ZERO, |sum, &term| narrow(sum + term));
-    match shape {
-        0 => one_by_one(terms),
-        1 => halves(terms, narrow),
-        2 => narrow(in_order(terms)),
-        3..=6 => {
-            let mut lanes = vec![A::ZERO; 4 << (shape - 3)];
-            let count = lanes.len();
-            terms.iter().enumerate().for_each(|(i, &term)| lanes[i % count] = narrow(lanes[i % count] + term));
-            while lanes.len() > 1 {
-                let upper = lanes.split_off(lanes.len() / 2);
-                lanes.iter_mut().zip(upper).for_each(|(lane, upper)| *lane = narrow(*lane + upper));
-            }
-            lanes[0]
-        }
-        _ => terms.chunks(4 << (shape - 7)).fold(A::ZERO, |sum, block| sum + one_by_one(block)),
-    }
-}
-
-/// The sum by halves.
-fn halves<A: Real>(terms: &[A], narrow: &dyn Fn(A) -> A) -> A {
-    match *terms {
-        [] => A::ZERO,
-        [only] => narrow(only),
-        _ => {
-            let (left, right) = terms.split_at(terms.len() / 2);
-            narrow(halves(left, narrow) + halves(right, narrow))
-        }
-    }
-}
-
 pub(in super::super) struct HalfSum;
 
 impl Recipe for HalfSum {
@@ -141,7 +37,7 @@ impl Recipe for HalfSum {
     const EXAMPLES: Option<Examples> = Some(Examples::new("softmax bf16 [0*300]", Some("softmax f16 [0, 0]")));
 
     fn sum<A: Real>(row: &Row<A>, terms: &[A]) -> A {
-        narrow_sum(row, terms)
+        narrow_sum(row.parameter as usize, row.dtype, terms)
     }
 }
 
@@ -293,7 +189,7 @@ impl Recipe for HalfSumBackward {
         Some(Examples::new("log_softmax_vjp f16 [0, 0] cotangent=[2048, 1]", Some("softmax f16 [0*4096]")));
 
     fn log_softmax_vjp<A: Real>(row: &Row<A>) -> Vec<A> {
-        let total = narrow_sum(row, row.direction);
+        let total = narrow_sum(row.parameter as usize, row.dtype, row.direction);
         Self::softmax(row).iter().zip(row.direction).map(|(&p, &g)| g - p * total).collect()
     }
 }

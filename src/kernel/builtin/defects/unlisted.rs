@@ -2,10 +2,10 @@
 //! are of, but have no public report, so no fuzzer has to find them and no list names them.
 
 use super::super::Defect;
+use super::super::arithmetic::{EXPS, coarse_exp};
 use super::super::parameter::{self, CUTS, EPSILONS, LENGTHS, Parameter};
 use super::super::recipe::{Normalizer, Recipe, Row, loss_of_log_probabilities};
 use super::super::stable::Shifted;
-use crate::dtype::Dtype;
 use crate::kernel::Real;
 
 /// A defect of a class that is not planted.
@@ -108,108 +108,10 @@ impl Recipe for CoarseExp {
     const NAME: &'static str = "hypothesis/coarse-exp";
     const SUMMARY: &'static str = "exp is an approximation of few digits";
     const MECHANISM: Option<Defect> = unlisted("C29", "every weight has the few digits of the approximation");
-    const PARAMETER: Option<&'static Parameter> = Some(&Parameter::of_words(
-        "the way:",
-        &[
-            "2^k and a Taylor series of degree 1",
-            "2^k and a Taylor series of degree 2",
-            "2^k and a Taylor series of degree 3",
-            "2^k and a Taylor series of degree 4",
-            "2^k and a Taylor series of degree 5",
-            "2^k and a Taylor series of degree 6",
-            "2^k and a Taylor series of degree 7",
-            "(1 + x / 2^8)^(2^8)",
-            "(1 + x / 2^9)^(2^9)",
-            "(1 + x / 2^10)^(2^10)",
-            "(1 + x / 2^11)^(2^11)",
-            "(1 + x / 2^12)^(2^12)",
-            "(1 + x / 2^16)^(2^16)",
-            "the bits of a linear function (Schraudolph), least mean error",
-            "the bits of a linear function, least largest error",
-            "the bits of a linear function, exact at powers of 2",
-            "the bits of a linear function, as of doubles in 1999",
-            "a table of 8, interpolated",
-            "a table of 16, interpolated",
-            "a table of 32, interpolated",
-            "a table of 64, interpolated",
-            "a table of 128, interpolated",
-            "a table of 256, interpolated",
-            "a table of 16, the nearest below",
-            "a table of 64, the nearest below",
-            "a table of 256, the nearest below",
-            "a table of 1024, the nearest below",
-            "a table of 16, the nearest",
-            "a table of 64, the nearest",
-            "a table of 256, the nearest",
-            "a table of 1024, the nearest",
-            "rounded to f16",
-            "rounded to bf16",
-            "2^f by a Taylor series of degree 2",
-            "2^f by a Taylor series of degree 3",
-            "2^f by a Taylor series of degree 4",
-            "2^f by a Taylor series of degree 5",
-        ],
-    ));
+    const PARAMETER: Option<&'static Parameter> = Some(&Parameter::of_words("the way:", EXPS));
 
     fn exp<A: Real>(row: &Row<A>, x: A) -> A {
         coarse_exp(row.parameter as usize, x)
-    }
-}
-
-/// `e^x` in one of the ways that [`CoarseExp`] lists, each operation rounded to the type.
-fn coarse_exp<A: Real>(way: usize, x: A) -> A {
-    /// Below, no way gives a number that is told from 0.
-    const LEAST: f64 = -746.0;
-    let of = A::from_f64;
-    if x.is_nan() {
-        return x;
-    }
-    if x < of(LEAST) {
-        return A::ZERO;
-    }
-    let (log2_e, log_2) = (of(std::f64::consts::LOG2_E), of(std::f64::consts::LN_2));
-    let floor = |y: A| of(y.to_f64().floor());
-    let y = x * log2_e;
-    let (nearest, below) = (of(y.to_f64().round()), floor(y));
-    let taylor = |degree: usize, r: A| {
-        let factorial = |k: usize| (1..=k).fold(1.0, |product, i| product * i as f64);
-        (0..degree).rev().fold(of(1.0 / factorial(degree)), |sum, k| of(1.0 / factorial(k)) + r * sum)
-    };
-    // The bits of an f32.
-    let bits = |offset: f64| {
-        let bits = (x * of(8_388_608.0 * std::f64::consts::LOG2_E) + of(127.0 * 8_388_608.0 - offset)).to_f64();
-        of(if bits <= 0.0 { 0.0 } else { f64::from(f32::from_bits(bits as u32)) })
-    };
-    let at = |size: f64| (y - below) * of(size);
-    let entry = |place: A, size: f64| (place / of(size)).exp2();
-    match way {
-        0..=6 => taylor(way + 1, x - nearest * log_2) * nearest.exp2(),
-        7..=12 => {
-            let times = if way == 12 { 16 } else { way as i32 + 1 };
-            let base = A::ZERO.larger(A::ONE + x / of(f64::from(1 << times)));
-            (0..times).fold(base, |power, _| power * power)
-        }
-        13 => bits(366_393.0),
-        14 => bits(298_765.0),
-        15 => bits(0.0),
-        16 => bits(60_801.0 * 8.0),
-        17..=22 => {
-            let size = f64::from(8 << (way - 17));
-            let place = floor(at(size));
-            let (low, high) = (entry(place, size), entry(place + A::ONE, size));
-            (low + (high - low) * (at(size) - place)) * below.exp2()
-        }
-        23..=26 => {
-            let size = f64::from(16 << (2 * (way - 23)));
-            entry(floor(at(size)), size) * below.exp2()
-        }
-        27..=30 => {
-            let size = f64::from(16 << (2 * (way - 27)));
-            of(((y * of(size)).to_f64().round() / size).exp2())
-        }
-        31 => of(Dtype::F16.round(x.exp().to_f64())),
-        32 => of(Dtype::Bf16.round(x.exp().to_f64())),
-        _ => taylor(way - 31, (y - below) * log_2) * below.exp2(),
     }
 }
 
