@@ -765,7 +765,7 @@ mod tests {
         let mut claims = Claims::default();
         claims.set("tight").unwrap();
         let kernel = Renamed(builtin::find("defect/half-sum").unwrap(), |outputs| outputs);
-        let mut is_told = |case: &str| {
+        let is_told = |case: &str| {
             let case = Case::parse(case).unwrap();
             let battery = battery(case.op(), case.dtype());
             match Suspect::new(&kernel, &claims, &battery).ask(&mut Oracle::new(), &case) {
