@@ -33,9 +33,9 @@ fuzz() {
 
 # An artifact, straight from the fuzzer, as three programs read it.
 expect 77 'replay: logitfuzz replay --kernel naive ' 'naive' fuzz softmax naive
-expect 1 'on softmax ' 'replay of an artifact' logitfuzz replay --kernel naive "$work"/crash-*
-expect 0 'on softmax ' 'shrinking of an artifact' logitfuzz shrink --kernel naive "$work"/crash-*
-expect 0 'shifted: pass on softmax ' 'an artifact on a correct kernel' logitfuzz replay --kernel shifted "$work"/crash-*
+expect 1 'softmax ' 'replay of an artifact' logitfuzz replay --kernel naive "$work"/crash-*
+expect 0 'softmax ' 'shrinking of an artifact' logitfuzz shrink --kernel naive "$work"/crash-*
+expect 0 'shifted: pass on ' 'an artifact on a correct kernel' logitfuzz replay --kernel shifted "$work"/crash-*
 
 # A C library: a correct one survives, and one that writes past its output for 9 logits is caught in its own process.
 for which in CORRECT OUT_OF_BOUNDS; do

@@ -204,6 +204,8 @@ registry! {
     LOGSUBEXP: elements logsubexp::LogSubExp,
     /// `p = softmax(scale z)`, of the exact products: n outputs.
     SCALED_SOFTMAX: row scaled_softmax::ScaledSoftmax,
+    /// `-sum p_i log p_i`: one output, in nats.
+    ENTROPY: row entropy::Entropy,
 }
 
 impl Op {
@@ -387,6 +389,7 @@ mod tests {
             (17, "logaddexp"),
             (18, "logsubexp"),
             (22, "scaled_softmax"),
+            (23, "entropy"),
         ];
         assert_eq!(codes[..known.len()], known);
         let distinct: std::collections::BTreeSet<u8> = Op::ALL.iter().map(|op| op.code()).collect();

@@ -25,7 +25,7 @@ In f16:f32 and bf16:f32 the arguments are of the half dtype, and f32 is returned
     sigmoid_vjp, log_sigmoid_vjp                    elements, cotangent             n values
     bce_with_logits, bce_with_logits_grad           elements, label                 n values
     logaddexp, logsubexp                            elements, other logits          n values
-    logsumexp                                       logits                          1 value
+    logsumexp, entropy                              logits                          1 value
     cross_entropy                                   logits, target, smoothing       1 value
     cross_entropy_grad                              logits, target, smoothing       n values
     softmax_vjp, log_softmax_vjp                    logits, cotangent               n values
@@ -76,9 +76,10 @@ OTHER_ROWS = {
     "soft_cross_entropy": "distribution", "soft_cross_entropy_grad": "distribution",
     "logaddexp": "other_logits", "logsubexp": "other_logits",
 }  # fmt: skip
-SCALAR_OPS = ("logsumexp", "cross_entropy", "soft_cross_entropy")
+SCALAR_OPS = ("logsumexp", "cross_entropy", "soft_cross_entropy", "entropy")
 OPS = (
     "logsumexp", "softmax", "log_softmax", *TARGET_OPS, *OTHER_ROWS, "log1mexp", "sigmoid", "softplus", "log_sigmoid", "scaled_softmax",
+    "entropy",
 )  # fmt: skip
 # The name of the single number, for the ops that take one.
 NUMBERS = {"scaled_softmax": "scale", **dict.fromkeys(TARGET_OPS, "label_smoothing")}

@@ -129,5 +129,13 @@ for op, f in (("bce_with_logits", binary_loss), ("soft_cross_entropy", soft_loss
     about = {"dtypes": ("f16", "bf16", "f32", "f64"), "name": "pytorch", "version": torch.__version__}
     kernel(op, **about)(of_two(f))
     kernel(f"{op}_grad", **about)(gradient_of_two(f))
+
+
+@kernel("entropy", dtypes=("f16", "bf16", "f32", "f64"), name="pytorch", version=torch.__version__, min_len=1)
+def entropy(z):
+    # It looks at its arguments, and refuses a row with NaN or +inf, unless it is told not to.
+    return values(torch.distributions.Categorical(logits=tensor(z), validate_args=False).entropy(), z)
+
+
 declare("pytorch-columns", column, column_loss)
 serve()

@@ -26,7 +26,8 @@ if HAS_BF16 := importlib.util.find_spec("ml_dtypes") is not None:
 OTHER_ROWS = {
     "softmax_vjp": "cotangent", "softmax_jvp": "tangent", "log_softmax_vjp": "cotangent", "log_softmax_jvp": "tangent",
     "soft_cross_entropy": "distribution", "soft_cross_entropy_grad": "distribution",
-    "bce_with_logits": "label", "logaddexp": "other_logits",
+    "sigmoid_vjp": "cotangent", "log_sigmoid_vjp": "cotangent", "bce_with_logits": "label", "bce_with_logits_grad": "label",
+    "logaddexp": "other_logits", "logsubexp": "other_logits",
 }  # fmt: skip
 LIBRARIES = ("scipy", "torch", "jax", "optax", "onnxruntime", "onnx")
 SCRIPTS = ("scipy", "pytorch", "jax", "optax", "onnxruntime")
@@ -125,6 +126,7 @@ ECHO = """
 for dtypes in (["f16", "f32", "f64"],):
     kernel("softmax", dtypes=dtypes, name="echo")(lambda z: z)
     kernel("logsumexp", dtypes=dtypes, name="echo")(lambda z: z[:1])
+    kernel("entropy", dtypes=dtypes, name="echo")(lambda z: z[1:2])
     kernel("cross_entropy", dtypes=dtypes, name="echo")(lambda z, t, e: z.dtype.type(100 * t + e))
     kernel("cross_entropy_grad", dtypes=dtypes, name="echo")(lambda z, t, e: z + z.dtype.type(100 * t + e))
     kernel("softmax_vjp", dtypes=dtypes, name="echo")(lambda z, g: g)
@@ -145,14 +147,15 @@ class TheProtocol(unittest.TestCase):
                 w = worker(ECHO, frames)
                 self.assertEqual((w.hello["logitfuzz_worker"], w.hello["frames"]), (1, frames))
                 ops = [f["op"] for f in w.functions]
-                self.assertEqual(len(ops), 33)
-                answers = w.ask([(i, z, 3, 0.125, g) for i in range(33)])
+                self.assertEqual(len(ops), 36)
+                answers = w.ask([(i, z, 3, 0.125, g) for i in range(36)])
                 for i, (code, got) in enumerate(answers):
                     dtype = DTYPES[w.functions[i]["dtype"]]
                     logits, direction = np.array(z, dtype), np.array(g, dtype)
                     expected = {
                         "softmax": logits,
                         "logsumexp": logits[:1],
+                        "entropy": logits[1:2],
                         "cross_entropy": np.array([300.125], dtype),
                         "cross_entropy_grad": logits + dtype(300.125),
                         "softmax_vjp": direction,
@@ -426,17 +429,19 @@ class TheReadyScripts(unittest.TestCase):
                 served.setdefault(function["kernel"], set()).add((function["op"], function["dtype"]))
             self.assertEqual(w.close()[0], 0)
         counts = {name: len(functions) for name, functions in served.items()}
-        products = {"scipy": 9, "pytorch": 36, "pytorch-columns": 36, "jax": 28, "jax-jit": 28, "onnxruntime": 12}
-        self.assertEqual(counts, {**products, "optax": 8, "optax-soft-labels": 8})
+        functions = {"scipy": 15, "pytorch": 76, "pytorch-columns": 36, "jax": 44, "jax-jit": 44, "onnxruntime": 12}
+        self.assertEqual(counts, {**functions, "optax": 24, "optax-soft-labels": 8})
 
     def check(self, w, number, function):
         op, dtype = function["op"], DTYPES[function["dtype"]]
-        direction = [2.0, -1.0, 0.5, 3.0]
-        z = [0.5, -2.0, 3.0, 1.25]
+        # The masses of a distribution, which are labels as well.
+        is_share = op.startswith(("soft_cross_entropy", "bce"))
+        direction = [0.5, 0.25, 0.0, 0.25] if is_share else [2.0, -1.0, 0.5, 3.0]
+        z = [-0.5, -2.0, -3.0, -1.25] if op == "log1mexp" else [0.5, -2.0, 3.0, 1.25]
         # A function without label smoothing is only ever given 0.
         smoothings = (0.0, 0.25) if function.get("label_smoothing", True) else (0.0,)
         rows = [(number, z, 1, smoothing, direction) for smoothing in smoothings]
-        if not op.startswith("cross_entropy") and not function.get("min_len"):
+        if "cross_entropy" not in op and not function.get("min_len"):
             rows.append((number, [], 0, 0.0, []))
         for (_, logits, target, smoothing, _), (code, got) in zip(rows, w.ask(rows)):
             self.assertEqual(code, 0, got)
@@ -460,7 +465,7 @@ def truth(op, z, target, smoothing, direction):
     z = np.array(z)
     lse = np.log(np.exp(z).sum())
     p, q = np.exp(z - lse), (1 - smoothing) * (np.arange(len(z)) == target) + smoothing / len(z)
-    g = None if direction is None else np.array(direction)
+    g, s = None if direction is None else np.array(direction), 1 / (1 + np.exp(-z))
     return {
         "logsumexp": lambda: np.array([lse]),
         "softmax": lambda: p,
@@ -471,6 +476,17 @@ def truth(op, z, target, smoothing, direction):
         "softmax_jvp": lambda: p * (g - (p * g).sum()),
         "log_softmax_vjp": lambda: g - p * g.sum(),
         "log_softmax_jvp": lambda: g - (p * g).sum(),
+        "entropy": lambda: np.array([-(p * (z - lse)).sum()]),
+        "soft_cross_entropy": lambda: np.array([-(g * (z - lse)).sum()]),
+        "soft_cross_entropy_grad": lambda: p - g,
+        "log1mexp": lambda: np.log1p(-np.exp(z)),
+        "sigmoid": lambda: s,
+        "softplus": lambda: np.logaddexp(z, 0),
+        "log_sigmoid": lambda: -np.logaddexp(-z, 0),
+        "sigmoid_vjp": lambda: g * s * (1 - s),
+        "log_sigmoid_vjp": lambda: g * (1 - s),
+        "bce_with_logits": lambda: np.logaddexp(z, 0) - z * g,
+        "bce_with_logits_grad": lambda: s - g,
     }[op]()
 
 

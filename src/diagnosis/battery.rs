@@ -23,6 +23,9 @@ const BELOW: [f64; 14] =
 /// Offsets beyond.
 const FAR: [f64; 3] = [4.0e4, 1.0e6, 1.0e30];
 
+/// Distances beyond; the last ones are those at which a reduction of the argument of exp ends, in f32 and in f64.
+const WIDE: [f64; 3] = [1.0e6, 3.0e38, 1.7e308];
+
 /// Rows that are told apart by special values.
 const SPECIAL: [&[f64]; 18] = {
     const MASKED: f64 = f64::NEG_INFINITY;
@@ -178,7 +181,7 @@ fn rows() -> Vec<Vec<f64>> {
         }
     }
     rows.extend(BELOW.map(|level| vec![-level, -level - 1.0, -level]));
-    for gap in LEVELS {
+    for gap in LEVELS.into_iter().chain(WIDE) {
         rows.extend([vec![0.0, -gap], vec![-gap, 0.0]]);
     }
     for place in [0, 1, 5, 8, 16] {

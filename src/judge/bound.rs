@@ -598,6 +598,7 @@ impl<'a, S: Size> RowErrors<'a, S> {
             underflows: self.underflows,
             total_error,
             rescaled: S::of(self.rescaling) * total,
+            log_total,
             log_error,
             is_tight: form == LogForm::Tight,
             mean_error: OnceCell::new(),

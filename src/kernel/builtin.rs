@@ -178,7 +178,7 @@ impl Kernel for Builtin {
 
 /// Every built-in kernel: unstable ones, correct ones, planted defects by group.
 pub fn all() -> &'static [Builtin] {
-    static ALL: [Builtin; 123] = [
+    static ALL: [Builtin; 125] = [
         Builtin::of::<unstable::Naive>(),
         Builtin::of::<unstable::Unfused>(),
         Builtin::of::<unstable::DivisionFree>(),
@@ -302,6 +302,8 @@ pub fn all() -> &'static [Builtin] {
         Builtin::of::<defects::scales::ScaledPadding>(),
         Builtin::of::<defects::scales::RootOfScale>(),
         Builtin::of::<defects::scales::ScaledTwice>(),
+        Builtin::of::<defects::losses::EntropyTimesLogZero>(),
+        Builtin::of::<defects::losses::EntropyFromLogits>(),
     ];
     &ALL
 }

@@ -57,6 +57,8 @@ pub(crate) struct RowTerms<'a, S> {
     pub total_error: f64,
     /// The absolute error of `S` that comes of weights that were rescaled: what sums err besides.
     pub rescaled: S,
+    /// `log S`.
+    pub log_total: S,
     /// The absolute error of `log S`.
     pub log_error: S,
     /// Whether it is the tight bound that is asked for.
@@ -198,7 +200,7 @@ pub(crate) fn difference_error(a: f64, b: f64, accumulator: Format) -> f64 {
 }
 
 /// A distance from 0 at which the exponential is below the least number of every dtype, and beyond the largest.
-const FARTHEST: f64 = 2048.0;
+pub(crate) const FARTHEST: f64 = 2048.0;
 
 /// What is known of an element that has a finite value.
 #[derive(Debug, Clone, Copy)]

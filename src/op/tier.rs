@@ -41,6 +41,13 @@ pub(crate) trait RowTier {
     /// `sum q_i d_i`.
     fn expected_gap(&self) -> Self::Rational;
 
+    /// `sum p_i d_i`; a class of -inf has no term.
+    fn mean_gap(&self) -> Self::Number;
+    /// `log S + sum p_i d_i`.
+    fn entropy(&self) -> Self::Number {
+        self.log_total() + self.mean_gap()
+    }
+
     /// `g_j` of the cotangent or tangent.
     fn direction(&self, j: usize) -> Self::Rational;
     /// `sum g_i`.

@@ -528,6 +528,25 @@ impl<'a> OfRow<'a> {
         Near { radius: near.radius + size * (1.5 * U), ..near }
     }
 
+    /// `sum p_i d_i`, of terms that are not negative.
+    ///
+    /// With `d_i` in one `f64` (`U` of itself) and the product rounded, a term errs by less than [`TERM_ERROR`] of itself; nothing is known of
+    /// one whose weight is not computed but that it is smaller. Their sum times `R` errs by [`REMAINDER_ERROR`] more.
+    fn mean_of_gaps(&self) -> Near {
+        let (mut sum, mut error) = (Sum::default(), 0.0);
+        for (i, (&w, &z)) in self.row.weights.iter().zip(self.row.logits.iter()).enumerate() {
+            if w == 0.0 || z == self.row.max {
+                continue;
+            }
+            let term = w * (self.row.max - z);
+            sum.add(i % LANES, term);
+            error += term * if w <= LEAST_WEIGHT { 2.0 } else { TERM_ERROR }
+                + if term > TINY { 0.0 } else { f64::MIN_POSITIVE };
+        }
+        let mean = sum.total().0 * self.row.reciprocal;
+        Near { high: mean, low: 0.0, radius: error * self.row.reciprocal * 1.001 + mean * REMAINDER_ERROR }
+    }
+
     /// The sum of the direction, its mean over the maxima, and how far that is from `c`.
     fn sum_direction(&mut self) {
         let (mut total, mut top) = (Sum::default(), Sum::default());
@@ -643,6 +662,11 @@ impl RowTier for OfRow<'_> {
     #[inline]
     fn expected_gap(&self) -> Near {
         self.expected_gap
+    }
+
+    #[inline]
+    fn mean_gap(&self) -> Near {
+        self.mean_of_gaps()
     }
 
     #[inline]

@@ -225,8 +225,29 @@ impl PreparedRow {
 
     /// `d` of a logit, exactly, at any precision that holds it.
     pub fn gap(&self, j: usize) -> Ball {
-        let gap = Ball::difference(self.max, self.logits[j]);
+        self.distance(self.logits[j])
+    }
+
+    /// `d` of a number.
+    fn distance(&self, z: f64) -> Ball {
+        let gap = Ball::difference(self.max, z);
         if self.scale == 1.0 { gap } else { Ball::exact(self.scale) * gap }
+    }
+
+    /// `sum p_i d_i`.
+    pub fn mean_gap(&self) -> Ball {
+        let term = |g: usize| {
+            let (weight, z) = (&self.weights()[g], self.values[g]);
+            if weight.is_beyond_reach() {
+                // The distance may overflow; what is said of the weight holds for its product with the largest number, too.
+                let distance = ((self.max - z) * self.scale).min(f64::MAX);
+                let radius = weight.ball.radius * distance * f64::from(self.counts[g]);
+                return Ball { high: 0.0, low: 0.0, radius: radius.max(f64::from_bits(1)) };
+            }
+            let product = weight.ball * self.distance(z);
+            if self.counts[g] == 1 { product } else { product * Ball::exact(f64::from(self.counts[g])) }
+        };
+        Ball::sum(1, self.groups(), &term) * self.sums().reciprocal
     }
 
     /// The sign of `sum over g >= 1 of coefficient(g) * w_g + square * sigma^2` where the weights themselves are out of MPFR's
@@ -469,6 +490,17 @@ impl Enclosures {
     pub fn log_total(&self, row: &PreparedRow) -> &Interval {
         let others = || self.sigma.plus(&Interval::enclose(self.bits, row.counts[0] - 1));
         self.log_total.get_or_init(|| others().log1p())
+    }
+
+    /// `sum p_i d_i`.
+    pub fn mean_gap(&self, row: &PreparedRow) -> Interval {
+        let mut sum = Interval::zero(self.bits);
+        for (g, weight) in self.weights.iter().enumerate().skip(1) {
+            let gap =
+                Interval::difference(self.bits, row.max, row.values[g]).by(&Interval::enclose(self.bits, row.scale));
+            sum.accumulate(&weight.by(&gap).by(&Interval::enclose(self.bits, row.counts[g])));
+        }
+        sum.div_positive(&self.total)
     }
 
     /// `p` of a group.

@@ -49,10 +49,28 @@ const KEPT: [(&str, &str); 6] = [
 ];
 
 /// Why a defect is taken for one of another class in some dtype. A test asks for a reason where the page needs one.
-const TAKEN_FOR_ANOTHER: [(&str, &str); 1] = [(
-    "defect/finite-mask-value",
-    "no f16 logit lies below its mask, so a row that is masked throughout is all that shows it, and there it is the function of `masked-uniform`",
-)];
+const TAKEN_FOR_ANOTHER: [(&str, &str); 5] = [
+    (
+        "defect/finite-mask-value",
+        "no f16 logit lies below its mask, so a row that is masked throughout is all that shows it, and there it is the function of `masked-uniform`, and in the entropy that of `masked-as-lowest`",
+    ),
+    (
+        "defect/masked-as-lowest",
+        "in the entropy of f16 only a row that is masked throughout shows it, and there it is the function of `finite-mask-value`",
+    ),
+    (
+        "defect/exp-clamped",
+        "in the entropy a masked class gets a weight, and its product with the distance is +inf, whatever the clip: there it is the function of `shifted-clipped`",
+    ),
+    (
+        "defect/entropy-times-log-zero",
+        "no f16 logit is so far below another that an exp without a test for its argument fails there, nor one of f32 where that is computed in f64: a masked class is all that shows either then, and there it is the function of `reduction-unclamped`",
+    ),
+    (
+        "defect/reduction-unclamped",
+        "no f16 logit is so far below another that exp without a test for its argument fails there: a masked class is all that shows it in the entropy, and there it is the function of `entropy-times-log-zero`",
+    ),
+];
 
 /// What catches what.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -378,7 +378,7 @@ OPS = [
     "sigmoid_vjp", "log_sigmoid_vjp", "bce_with_logits", "bce_with_logits_grad",
     "soft_cross_entropy", "soft_cross_entropy_grad",
     "logaddexp", "logsubexp",
-    "scaled_softmax",
+    "scaled_softmax", "entropy",
 ]  # fmt: skip
 # Ops whose outputs are a function of one element each (and of its value of another row), by that function.
 ELEMENTWISE = {
@@ -395,7 +395,7 @@ BESIDE = {
     "logaddexp": "other_logits", "logsubexp": "other_logits",
 }  # fmt: skip
 TAKES_TARGET = {"cross_entropy", "cross_entropy_grad"}
-SCALAR = {"logsumexp", "cross_entropy", "soft_cross_entropy"}
+SCALAR = {"logsumexp", "cross_entropy", "soft_cross_entropy", "entropy"}
 DIRECTION = {
     "softmax_vjp": "cotangent", "log_softmax_vjp": "cotangent",
     "softmax_jvp": "tangent", "log_softmax_jvp": "tangent",
@@ -521,6 +521,12 @@ def truth(op, z, target=None, smoothing=None, direction=None):
         if up:
             return [INF]
         return [Logarithm(collect((rational(z[i]), fmpq(1)) for i in finite))] if finite else [-INF]
+    if op == "entropy":
+        # The logits of one class, or of none, have no other: there is no term.
+        if free:
+            return [NAN]
+        level = [exponents[i] if finite and not up else fmpq(0) for i in live]
+        return [Entropy(level)] if len(set(level)) > 1 else [Logarithm({fmpq(0): fmpq(max(len(level), 1))})]
     if n == 0:
         return []
     if op in TAKES_TARGET:
@@ -595,6 +601,33 @@ class Negative:
 
     def compare(self, m):
         return -self.value.compare(-m)
+
+
+class Entropy:
+    """log S + sum w_i d_i / S, of levels that are not all equal: two kinds of numbers. No sum of exponentials tells on which side of a
+    rational it is, so a ball of growing precision must: it never is one, as far as anybody knows."""
+
+    def __init__(self, levels):
+        top = leading(dict.fromkeys(levels))
+        self.logarithm = Logarithm(collect((level - top, fmpq(1)) for level in levels))
+        weights = collect((level - top, fmpq(1)) for level in levels)
+        self.mean = Quotient(collect((level - top, top - level) for level in levels), weights)
+
+    def sign(self):
+        return 1
+
+    def ball(self):
+        return self.logarithm.ball() + self.mean.ball()
+
+    def compare(self, m):
+        bits = START_BITS
+        while bits <= LAST_BITS:
+            ctx.prec = bits
+            ball = self.ball() - arb(m)
+            if ball > 0 or ball < 0:
+                return 1 if ball > 0 else -1
+            bits *= 2
+        raise AssertionError(f"an entropy that may be {m}")
 
 
 # -------------------------------------------------------------------------------------------------------------- rows
@@ -1022,6 +1055,14 @@ def traps():
             ([NAN, 1.0], 2.0), ([INF, INF], 1.0), ([0.0, 0.0, f.round(-37.0)], v), ([0.0, -1.0], f.round(f.p * math.log(2))),
         ):
             yield "scaled_softmax", f, z, None, s, None
+        # An entropy of one class and a little of others, which may be below every number; a distance that is beyond the range.
+        for z in (
+            [3.0], [0.0, 0.0], [0.0] * 7, [0.0, -INF], [0.0, -1e-3], [0.0, f.least], [0.0, -20.0], [0.0, -40.0, -41.0], [0.0, -200.0],
+            [0.0, -900.0], [0.0, -3000.0], [0.0, 0.0, -3000.0], [0.0, -1e10], [f.largest, -f.largest], [1.0, 2.0, 3.0], [INF, 0.0], [INF, INF],
+            [INF, -INF], [-INF], [-INF, -INF], [NAN, 0.0], [], [f.largest, f.step(f.largest, -1)], [5.0, -INF, 4.0, -INF],
+        ):  # fmt: skip
+            if all(not math.isfinite(x) or abs(x) <= f.largest for x in z):
+                yield "entropy", f, [f.round(x) if math.isfinite(x) else x for x in z], None, None, None
         # A midpoint and a little, as for a true class.
         if f is not f16:
             for low in (-1.0, 2.0 - 2.0**f.p):

@@ -58,6 +58,13 @@ impl Textbook {
             Op::LOGSUMEXP => vec![if max.is_infinite() { max } else { max + total.ln() }],
             Op::SOFTMAX | Op::SCALED_SOFTMAX => p,
             Op::LOG_SOFTMAX => z.iter().map(|&z| (z - max) - total.ln()).collect(),
+            Op::ENTROPY if z.is_empty() => vec![A::ZERO],
+            Op::ENTROPY => {
+                // A class without probability has no term.
+                let log_total = total.ln();
+                let with_weight = p.iter().zip(&z).filter(|(p, _)| **p != A::ZERO);
+                vec![-sum(with_weight.map(|(&p, &z)| p * ((z - max) - log_total)).collect())]
+            }
             Op::CROSS_ENTROPY => {
                 let mut loss = total.ln();
                 if e != A::ONE {

@@ -299,6 +299,19 @@ pub(super) trait Recipe: Sized {
         each(row.logits, &|_, z| Self::log_probability(row, z, &normalizer))
     }
 
+    /// `log S + sum p_i d_i`: nothing cancels. A class whose probability is 0 is absent, and so is every class of an empty row.
+    fn entropy<A: Real>(row: &Row<A>) -> A {
+        if row.logits.is_empty() {
+            return A::ZERO;
+        }
+        let normalizer = Self::normalizer(row);
+        let term = |_: usize, z: A| {
+            let p = Self::probability(row, z, &normalizer);
+            if p == A::ZERO { A::ZERO } else { p * (normalizer.max - z) }
+        };
+        normalizer.log_sum + Self::sum(row, &each(row.logits, &term))
+    }
+
     /// `log S + sum q_i d_i`: a sum of terms that are not negative, so nothing cancels. Of a class and a smoothing, and of a distribution.
     fn cross_entropy<A: Real>(row: &Row<A>) -> A {
         let Normalizer { max, log_sum, .. } = Self::normalizer(row);
@@ -397,6 +410,7 @@ fn method<R: Recipe, A: Real>(op: Op) -> Option<Method<A>> {
         Op::SOFT_CROSS_ENTROPY => |row| vec![R::cross_entropy(row)],
         Op::SOFT_CROSS_ENTROPY_GRAD => R::cross_entropy_grad,
         Op::SCALED_SOFTMAX => R::scaled_softmax,
+        Op::ENTROPY => |row| vec![R::entropy(row)],
         _ => return None,
     })
 }

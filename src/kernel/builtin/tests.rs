@@ -382,6 +382,8 @@ fn correct_kernels_answer_special_values() {
                 // No logit.
                 if op == Op::LOGSUMEXP {
                     assert_eq!(answers(&[]), [[-INF]]);
+                } else if op == Op::ENTROPY {
+                    assert_eq!(answers(&[]), [[0.0]]);
                 } else if !op.needs_logit() {
                     assert_eq!(answers(&[]), [[0.0; 0]]);
                 }

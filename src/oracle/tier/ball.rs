@@ -100,6 +100,10 @@ impl RowTier for OfRow<'_> {
         RationalBall::of(self.0.gaps())
     }
 
+    fn mean_gap(&self) -> Ball {
+        self.0.row.mean_gap()
+    }
+
     fn direction(&self, j: usize) -> RationalBall {
         RationalBall::number(ldexp(self.0.direction_value(j), -self.0.scale()))
     }

@@ -228,6 +228,10 @@ impl RowTier for OfRow<'_> {
         }
     }
 
+    fn mean_gap(&self) -> Exactly {
+        if self.is_one_group() { Exactly::ZERO } else { Exactly::Unknown }
+    }
+
     fn direction(&self, j: usize) -> Exactly {
         Exactly::Number(self.0.direction_value(j))
     }
@@ -328,6 +332,15 @@ impl RowTier for OfLimit {
         let all_have_weight = self.sharing == self.case.logits().len();
         let only_weight_is_asked_for = self.has_weight(target) && (smoothing == 0.0 || all_have_weight);
         if only_weight_is_asked_for { Exactly::ZERO } else { Exactly::Infinite(1.0) }
+    }
+
+    fn mean_gap(&self) -> Exactly {
+        if self.sharing <= 1 { Exactly::ZERO } else { Exactly::Unknown }
+    }
+
+    /// That of one class, and of none, is 0: the sum of its terms, of which there are none.
+    fn entropy(&self) -> Exactly {
+        self.mean_gap()
     }
 
     fn direction(&self, j: usize) -> Exactly {

@@ -130,6 +130,10 @@ impl RowTier for OfRow<'_> {
         ExactPoint::Rational(self.prepared.exact_gaps().clone())
     }
 
+    fn mean_gap(&self) -> Interval {
+        self.level.mean_gap(&self.prepared.row)
+    }
+
     fn direction(&self, j: usize) -> ExactPoint {
         ExactPoint::Number(self.prepared.direction_value(j))
     }

@@ -118,6 +118,21 @@ impl RowTier for OfRow<'_> {
         Factor::Other
     }
 
+    fn mean_gap(&self) -> Size {
+        Size::Unknown
+    }
+
+    /// A sum of products with the weights of all classes but one.
+    fn entropy(&self) -> Size {
+        let row = &self.0.row;
+        let is_lone = row.counts[0] == 1 && row.groups() > 1;
+        if is_lone && row.weights()[1..].iter().all(row::Weight::is_beyond_reach) {
+            Size::Vanishing(1.0)
+        } else {
+            Size::Unknown
+        }
+    }
+
     fn direction(&self, _: usize) -> Factor {
         Factor::Other
     }

@@ -465,3 +465,57 @@ impl Recipe for LogProbabilityClipped {
         -Self::expected(row, &each(&Self::log_softmax(row), &clipped))
     }
 }
+
+pub(in super::super) struct EntropyTimesLogZero;
+
+impl Recipe for EntropyTimesLogZero {
+    const NAME: &'static str = "defect/entropy-times-log-zero";
+    const SUMMARY: &'static str =
+        "the entropy multiplies every log-probability by its probability, also where that is 0";
+    const DEFECT: Option<Defect> = Some(Defect {
+        class: "C19",
+        story: "a masked token has probability 0 and log-probability -inf: 0 * -inf, and the entropy of the whole row is NaN",
+        families: &["masked"],
+        report: Some("https://github.com/huggingface/trl/issues/7221"),
+    });
+    const EXAMPLES: Option<Examples> = Some(Examples::new("entropy f32 [0, -inf]", Some("entropy f32 [1, -2, 3]")));
+
+    fn supports(op: Op, _: Dtype) -> bool {
+        op == Op::ENTROPY
+    }
+
+    fn entropy<A: Real>(row: &Row<A>) -> A {
+        if row.logits.is_empty() {
+            return A::ZERO;
+        }
+        let logarithms = Self::log_softmax(row);
+        -Self::sum(row, &each(&logarithms, &|_, l| Self::exp(row, l) * l))
+    }
+}
+
+pub(in super::super) struct EntropyFromLogits;
+
+impl Recipe for EntropyFromLogits {
+    const NAME: &'static str = "defect/entropy-from-logits";
+    const SUMMARY: &'static str = "the entropy is the log-sum-exp less the mean of the logits";
+    const DEFECT: Option<Defect> = Some(Defect {
+        class: "C15",
+        story: "two numbers of the size of the logits are subtracted: what they have in common is lost, and the entropy with it",
+        families: &["offset"],
+        report: Some("https://github.com/ByteDance-Seed/VeOmni/pull/720"),
+    });
+    const EXAMPLES: Option<Examples> = Some(Examples::new("entropy f32 [1e6, 1e6]", Some("entropy f32 [0, 0]")));
+
+    fn supports(op: Op, _: Dtype) -> bool {
+        op == Op::ENTROPY
+    }
+
+    fn entropy<A: Real>(row: &Row<A>) -> A {
+        if row.logits.is_empty() {
+            return A::ZERO;
+        }
+        let probabilities = Self::softmax(row);
+        let term = |i: usize, p: A| if p == A::ZERO { A::ZERO } else { p * row.logits[i] };
+        Self::logsumexp(row) - Self::sum(row, &each(&probabilities, &term))
+    }
+}
