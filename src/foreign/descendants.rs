@@ -108,7 +108,7 @@ fn numbers(text: &str) -> Vec<u32> {
 /// Kills everything that a worker has started, itself included.
 #[cfg(target_os = "linux")]
 pub(super) fn end(mark: &Mark) {
-    kill_all(|process| mark_of(process).is_some_and(|found| found == mark.0));
+    kill_all(|found| found == mark.0);
     if IS_REAPER.load(Ordering::Relaxed) {
         end_orphans();
     }
@@ -121,49 +121,100 @@ pub(super) fn end(_: &Mark) {}
 #[cfg(all(target_os = "linux", feature = "cli"))]
 pub(crate) fn end_all_of(process: u32) {
     let prefix = prefix(process);
-    kill_all(|process| mark_of(process).is_some_and(|found| found.starts_with(&prefix)));
+    kill_all(|found| found.starts_with(&prefix));
 }
 
-/// Kills processes until none is chosen any more: they may be starting others.
+/// What is known of the mark of a process.
 #[cfg(target_os = "linux")]
-fn kill_all(is_chosen: impl Fn(u32) -> bool) {
+enum Marked {
+    With(String),
+    /// It has none, it is dead, or the system does not show it.
+    No,
+    /// It has no environment at the moment: it lies between two programs, as in the middle of `exec`, or it never had one.
+    NotYet,
+}
+
+/// Kills the processes that bear a mark of which `is_chosen` says so, until there is none any more: they may be starting others. When
+/// it returns, they are dead.
+#[cfg(target_os = "linux")]
+fn kill_all(is_chosen: impl Fn(&str) -> bool) {
     /// Rounds, a millisecond apart, after which what cannot be killed is left.
     const ROUNDS: usize = 200;
+    /// Rounds in which a process without an environment is asked again. From one program to the next it takes much less than that.
+    const WAITED_FOR: usize = 20;
+    let is_chosen = |process: u32| match mark_of(process) {
+        Marked::With(mark) => Some(is_chosen(&mark)),
+        Marked::No => Some(false),
+        Marked::NotYet => None,
+    };
     for round in 0..ROUNDS {
         let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
         let processes = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-        let chosen: Vec<u32> =
-            processes.filter(|&process| process != std::process::id() && is_chosen(process)).collect();
-        if chosen.is_empty() {
+        let mut is_done = true;
+        for process in processes.filter(|&process| process != std::process::id()) {
+            match is_chosen(process) {
+                Some(false) => {}
+                Some(true) => {
+                    kill(process, || is_chosen(process) == Some(true));
+                    is_done = false;
+                }
+                None => is_done &= round >= WAITED_FOR,
+            }
+        }
+        if is_done {
             return;
         }
-        if round > 0 {
-            std::thread::sleep(std::time::Duration::from_millis(1));
-        }
-        chosen.into_iter().for_each(|process| kill(process, &is_chosen));
+        std::thread::sleep(std::time::Duration::from_millis(1));
     }
 }
 
-/// Kills a process if it is still chosen once it is held: its number may belong to another by now.
+/// Kills a process if it is still chosen once it is held (its number may belong to another by now), and waits for its death.
 #[cfg(target_os = "linux")]
-fn kill(process: u32, is_chosen: &impl Fn(u32) -> bool) {
+fn kill(process: u32, is_chosen: impl Fn() -> bool) {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
     use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal};
+    /// What waits on a device that does not answer cannot be killed.
+    const PATIENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
     let Some(id) = Pid::from_raw(process as i32) else { return };
     match pidfd_open(id, PidfdFlags::empty()) {
-        Ok(held) if is_chosen(process) => drop(pidfd_send_signal(held, Signal::KILL)),
+        Ok(held) if is_chosen() => {
+            if pidfd_send_signal(&held, Signal::KILL).is_ok() {
+                // A process that is being killed has lost its environment, and its mark with it, before it is dead.
+                let _ = poll(&mut [PollFd::new(&held, PollFlags::IN)], Some(&PATIENCE));
+            }
+        }
         Ok(_) => {}
         // An older system, or no descriptor is left.
         Err(_) => drop(kill_process(id, Signal::KILL)),
     }
 }
 
-/// The mark in the environment of a process, if it has one and the system shows it.
+/// The mark in the environment of a process.
 #[cfg(target_os = "linux")]
-fn mark_of(process: u32) -> Option<String> {
-    let environment = std::fs::read(format!("/proc/{process}/environ")).ok()?;
+fn mark_of(process: u32) -> Marked {
+    let Ok(environment) = std::fs::read(format!("/proc/{process}/environ")) else { return Marked::No };
+    if environment.is_empty() {
+        return if is_without(process) { Marked::No } else { Marked::NotYet };
+    }
     let is_mark = |entry: &&[u8]| entry.strip_prefix(VARIABLE.as_bytes()).is_some_and(|rest| rest.starts_with(b"="));
-    let entry = environment.split(|&byte| byte == 0).find(is_mark)?;
-    Some(String::from_utf8_lossy(&entry[VARIABLE.len() + 1..]).into_owned())
+    match environment.split(|&byte| byte == 0).find(is_mark) {
+        Some(entry) => Marked::With(String::from_utf8_lossy(&entry[VARIABLE.len() + 1..]).into_owned()),
+        None => Marked::No,
+    }
+}
+
+/// Whether a process is to have no environment any more: it has ended, also where nobody has waited for it yet, or is the kernel's own.
+#[cfg(target_os = "linux")]
+fn is_without(process: u32) -> bool {
+    /// The flag of a thread of the kernel, which `/proc` shows to root (`PF_KTHREAD`).
+    const OF_KERNEL: u32 = 0x0020_0000;
+    let Ok(stat) = std::fs::read_to_string(format!("/proc/{process}/stat")) else { return true };
+    // What follows the program's name, which is in parentheses and may hold any: state, parent, group, session, terminal, its group,
+    // flags.
+    let mut words = stat.rsplit_once(") ").map_or("", |(_, rest)| rest).split(' ');
+    let state = words.next().unwrap_or_default();
+    let flags: u32 = words.nth(5).and_then(|word| word.parse().ok()).unwrap_or(0);
+    matches!(state, "Z" | "X" | "x" | "") || flags & OF_KERNEL != 0
 }
 
 /// Kills the children of this process that it did not start, but for those that bear the mark of a worker which lives.
@@ -173,11 +224,11 @@ fn end_orphans() {
     // Held throughout, so that nothing is being started meanwhile.
     let started = started();
     for process in children(std::process::id()) {
-        let lives = || mark_of(process).is_some_and(|mark| started.marks.contains(&mark));
+        let lives = || matches!(mark_of(process), Marked::With(mark) if started.marks.contains(&mark));
         if started.processes.contains(&process) || lives() {
             continue;
         }
-        kill(process, &|_| true);
+        kill(process, || true);
         // Its status interests nobody, and it must not stay as a zombie.
         let _ = waitpid(Pid::from_raw(process as i32), WaitOptions::empty());
     }
@@ -185,13 +236,13 @@ fn end_orphans() {
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
-    use super::{Mark, VARIABLE, end, forget, spawn};
+    use super::{Mark, VARIABLE, end, forget, is_without, spawn};
     use std::process::{Command, Stdio};
 
-    /// A process in a session of its own, whose parent is gone, ends with its worker; one of another worker does not.
+    /// A process in a session of its own, whose parent is gone, ends with its worker; one of another worker does not. Often, as it may
+    /// be in the middle of `exec` when it is looked for.
     #[test]
     fn what_left_its_group_is_found() {
-        let (mark, other) = (Mark::new(), Mark::new());
         let sleeper = |mark: &Mark| {
             let mut command = Command::new("sh");
             command.args(["-c", "setsid sleep 600 >&- 2>&- & echo $!"]).env(VARIABLE, mark.to_string());
@@ -201,12 +252,16 @@ mod tests {
             forget(id);
             String::from_utf8(said).unwrap().trim().parse::<u32>().unwrap()
         };
-        let lives =
-            |id: u32| std::fs::read_to_string(format!("/proc/{id}/stat")).is_ok_and(|stat| !stat.contains(") Z "));
-        let (mine, another) = (sleeper(&mark), sleeper(&other));
-        assert!(lives(mine) && lives(another));
-        end(&mark);
-        assert!(!lives(mine) && lives(another));
+        let lives = |id: u32| !is_without(id);
+        let other = Mark::new();
+        let another = sleeper(&other);
+        for _ in 0..50 {
+            let mark = Mark::new();
+            let mine = sleeper(&mark);
+            end(&mark);
+            assert!(!lives(mine), "{}", std::fs::read_to_string(format!("/proc/{mine}/stat")).unwrap_or_default());
+            assert!(lives(another));
+        }
         end(&other);
         assert!(!lives(another));
     }
