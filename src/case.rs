@@ -13,6 +13,7 @@ use crate::op::inputs::Inputs;
 use crate::op::signature::{Extent, Role};
 use crate::op::{Input, Op};
 use crate::outside::{self, LONGEST_QUOTE};
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -183,6 +184,26 @@ impl Case {
         self.row_of(Role::Direction)
     }
 
+    /// The values that the probabilities weigh, for the ops that take them.
+    pub fn values(&self) -> Option<&[f64]> {
+        self.row_of(Role::Values)
+    }
+
+    /// What the probabilities are multiplied by and added up: the cotangent, the tangent or the values; empty where the op takes none.
+    pub(crate) fn weighed(&self) -> &[f64] {
+        self.direction().or_else(|| self.values()).unwrap_or(&[])
+    }
+
+    /// The same as far as a class with weight has it: 0 in the place of a value that is not finite, as what is masked may hold.
+    #[cfg(feature = "oracle")]
+    pub(crate) fn seen(&self) -> Cow<'_, [f64]> {
+        let weighed = self.weighed();
+        match weighed.iter().all(|x| x.is_finite()) {
+            true => weighed.into(),
+            false => weighed.iter().map(|&x| if x.is_finite() { x } else { 0.0 }).collect(),
+        }
+    }
+
     /// The target distribution, for the ops that take one.
     pub fn distribution(&self) -> Option<&[f64]> {
         self.row_of(Role::Distribution)
@@ -237,7 +258,7 @@ impl Case {
     /// Every input as plain numbers, with zeros for those that the op does not take.
     pub(crate) fn inputs(&self) -> Inputs<'_> {
         let (target, smoothing) = self.target().unwrap_or((0, 0.0));
-        let direction = self.direction().unwrap_or(&[]);
+        let direction = self.weighed();
         let distribution = self.distribution().unwrap_or(&[]);
         let scale = self.scale().unwrap_or(1.0);
         Inputs { logits: &self.logits, direction, distribution, target, smoothing, scale, format: self.output_format() }
@@ -254,7 +275,7 @@ impl Case {
         let shape = || {
             Error::usage(
                 "a case reads `OP DTYPE [LOGIT, ...]`, then target=, label_smoothing=, cotangent=[...], tangent=[...], label=[...], \
-                 distribution=[...], other_logits=[...] or scale= as the op takes",
+                 distribution=[...], other_logits=[...], values=[...] or scale= as the op takes",
             )
         };
         let (op, rest) = input.trim().split_once(char::is_whitespace).ok_or_else(shape)?;
@@ -334,7 +355,7 @@ fn check(input: Input, value: &Value, dtype: Dtype, n: usize) -> Result<()> {
             None => return Ok(()),
             Some(fault) => fault,
         },
-        (Role::Logits, Value::Row(values)) => match stranger(values, |_| true) {
+        (Role::Logits | Role::Values, Value::Row(values)) => match stranger(values, |_| true) {
             None => return Ok(()),
             Some(index) => format!("value {index} of the {name} is {}, which is no {dtype} value", values[index]),
         },
@@ -346,6 +367,7 @@ fn check(input: Input, value: &Value, dtype: Dtype, n: usize) -> Result<()> {
             | Role::Direction
             | Role::Label
             | Role::Distribution
+            | Role::Values
             | Role::Logits,
             _,
         ) => {
@@ -460,6 +482,7 @@ mod tests {
             "log_softmax_jvp f32 [0x1p+0*70000] tangent=[0x1p+0*70000]",
             "soft_cross_entropy f32 [0x1p+0, -inf, 0x0p+0] distribution=[0x1p-2, 0x0p+0, 0x1.8p-1]",
             "scaled_softmax f16 [0x1p+0, inf] scale=-0x1p-3",
+            "attention bf16 [0x1p+0, -inf, 0x0p+0] values=[-0x1p+1, nan, inf]",
         ] {
             let case = Case::parse(text).unwrap();
             assert_eq!(case.to_string(), text);
@@ -494,6 +517,8 @@ mod tests {
             ("softmax_vjp f32 [1] tangent=[1]", "does not take `tangent`"),
             ("softmax_jvp f32 [1] tangent=[inf]", "no finite f32"),
             ("scaled_softmax f32 [1]", "takes logits and a scale"),
+            ("attention f32 [1]", "takes logits and values"),
+            ("attention f32 [1] values=[1, 2]", "the values must have one value for each logit: 2 for 1"),
             ("scaled_softmax f32 [1] scale=inf", "scale inf is no finite f32 value"),
             ("soft_cross_entropy f32 [1, 2]", "takes logits and a distribution"),
             ("soft_cross_entropy f32 [1, 2] distribution=[1]", "the distribution must have one value for each"),

@@ -206,6 +206,8 @@ registry! {
     SCALED_SOFTMAX: row scaled_softmax::ScaledSoftmax,
     /// `-sum p_i log p_i`: one output, in nats.
     ENTROPY: row entropy::Entropy,
+    /// `sum p_i v_i` for values `v`, one channel of attention's: one output.
+    ATTENTION: row attention::Attention,
 }
 
 impl Op {
@@ -390,6 +392,7 @@ mod tests {
             (18, "logsubexp"),
             (22, "scaled_softmax"),
             (23, "entropy"),
+            (27, "attention"),
         ];
         assert_eq!(codes[..known.len()], known);
         let distinct: std::collections::BTreeSet<u8> = Op::ALL.iter().map(|op| op.code()).collect();

@@ -244,6 +244,9 @@ impl Oracle {
         if special == Special::Framework && special::smoothing_vanishes(case) {
             alternatives.extend(special::of_vanished_smoothing(case, class, due));
         }
+        if special == Special::Framework && special::masks_what_is_not_finite(case) {
+            alternatives.push(vec![Due::nan(); case.op().outputs(case.logits().len())]);
+        }
         let dues = Dues::new(case, row.clone());
         let uses_deviations = case.op().row().is_some_and(|facts| facts.uses_deviations);
         let each = if uses_deviations { 0..case.logits().len() } else { 0..0 };
@@ -282,7 +285,9 @@ impl Oracle {
     /// The case in plain numbers, on the last row, if it is the same; none where they are not enough.
     pub(crate) fn near(&mut self, case: &Case, class: RowClass) -> Option<NearCase> {
         // Where several answers are accepted, the truth itself is needed.
-        let has_several = special::smoothing_vanishes(case) || special::may_be_nan(case).any(|may_be| may_be);
+        let has_several = special::smoothing_vanishes(case)
+            || special::masks_what_is_not_finite(case)
+            || special::may_be_nan(case).any(|may_be| may_be);
         if self.is_asked_alone || !NearCase::takes(case, class) || has_several {
             return None;
         }
@@ -404,6 +409,7 @@ fn describe_value(question: &dyn Question, j: usize, digits: usize) -> String {
 
 fn describe_accepted(accepted: &[Accepted]) -> Exact {
     let digits = match accepted.first() {
+        Some(Accepted::Infinity(x)) => return Exact { digits: x.to_string(), rounded: *x },
         Some(Accepted::Between(low, high)) => format!("[{low}, {high}]"),
         _ => "nan".into(),
     };

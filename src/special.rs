@@ -35,6 +35,8 @@ pub enum RowClass {
     FullyMasked,
     /// Some -inf, the rest finite.
     PartlyMasked,
+    /// Finite logits, or some that are -inf; and a value, of a class that is not masked, that is not finite.
+    ValuesNotFinite,
     /// All finite.
     Finite,
     /// The op treats each element by itself, so the row is of no kind.
@@ -44,7 +46,15 @@ pub enum RowClass {
 impl RowClass {
     /// The class of what the op of a case makes its outputs of: of the logits, times the scale where there is one.
     pub fn of_case(case: &Case) -> Self {
-        Self::of(case.op(), &case.signed_logits())
+        let class = Self::of(case.op(), &case.signed_logits());
+        let has_weight = |&(_, z): &(&f64, &f64)| *z > f64::NEG_INFINITY;
+        let mut weighed = case.weighed().iter().zip(case.logits()).filter(has_weight);
+        match class {
+            RowClass::Finite | RowClass::PartlyMasked if weighed.any(|(value, _)| !value.is_finite()) => {
+                RowClass::ValuesNotFinite
+            }
+            class => class,
+        }
     }
 
     /// The first class that fits a row of logits of this op, as they are.
@@ -78,6 +88,7 @@ impl RowClass {
             RowClass::OneInfinite => "one +inf logit",
             RowClass::FullyMasked => "all logits -inf",
             RowClass::PartlyMasked => "some logits -inf, the rest finite",
+            RowClass::ValuesNotFinite => "a value with weight that is not finite",
             RowClass::Finite => "finite logits",
             RowClass::Elements => "elements",
         }

@@ -115,6 +115,7 @@ framework ordinary     logaddexp          pass nan  inf       inf       zero    
 framework ordinary     logsubexp          pass nan  inf       inf       zero      zero      sign       inaccurate sign
 framework ordinary     scaled_softmax     pass nan  inf       inf       zero      zero      inaccurate inaccurate inaccurate
 framework ordinary     entropy            pass nan  inf       inf       zero      zero      inaccurate -          -
+framework ordinary     attention          pass nan  inf       inf       zero      zero      sign       -          -
 framework masked       logsumexp          pass nan  inf       inf       zero      zero      inaccurate -          -
 framework masked       softmax            pass nan  inf       inf       zero      zero      inaccurate inaccurate zero
 framework masked       log_softmax        pass nan  swallowed inf       swallowed swallowed swallowed  inaccurate swallowed
@@ -138,6 +139,7 @@ framework masked       logaddexp          pass nan  inf       inf       zero    
 framework masked       logsubexp          pass nan  swallowed swallowed swallowed swallowed swallowed  inaccurate swallowed
 framework masked       scaled_softmax     pass nan  inf       inf       zero      zero      inaccurate inaccurate zero
 framework masked       entropy            pass nan  inf       inf       zero      zero      inaccurate -          -
+framework masked       attention          pass nan  inf       inf       zero      zero      sign       -          -
 framework fully-masked logsumexp          pass nan  swallowed -         swallowed swallowed swallowed  -          -
 framework fully-masked softmax            pass -    swallowed swallowed pass      pass      swallowed  -          -
 framework fully-masked log_softmax        pass -    swallowed pass      swallowed swallowed swallowed  -          -
@@ -161,6 +163,7 @@ framework fully-masked logaddexp          pass nan  swallowed inf       swallowe
 framework fully-masked logsubexp          pass pass swallowed swallowed swallowed swallowed swallowed  swallowed  swallowed
 framework fully-masked scaled_softmax     pass -    swallowed swallowed pass      pass      swallowed  -          -
 framework fully-masked entropy            pass -    swallowed swallowed pass      pass      swallowed  -          -
+framework fully-masked attention          pass -    swallowed swallowed pass      pass      swallowed  -          -
 framework one-inf      logsumexp          pass nan  -         swallowed swallowed swallowed swallowed  -          -
 framework one-inf      softmax            pass pass swallowed swallowed swallowed swallowed swallowed  swallowed  swallowed
 framework one-inf      log_softmax        pass pass swallowed swallowed swallowed swallowed swallowed  swallowed  swallowed
@@ -184,6 +187,7 @@ framework one-inf      logaddexp          pass nan  inf       swallowed swallowe
 framework one-inf      logsubexp          pass nan  inf       swallowed swallowed swallowed swallowed  swallowed  swallowed
 framework one-inf      scaled_softmax     pass pass swallowed swallowed swallowed swallowed swallowed  swallowed  swallowed
 framework one-inf      entropy            pass pass swallowed swallowed -         pass      swallowed  -          -
+framework one-inf      attention          pass pass swallowed swallowed swallowed swallowed -          -          -
 framework several-inf  logsumexp          pass nan  -         swallowed swallowed swallowed swallowed  -          -
 framework several-inf  softmax            pass pass swallowed swallowed relation  relation  swallowed  pass       pass
 framework several-inf  log_softmax        pass pass swallowed pass      swallowed swallowed swallowed  pass       pass
@@ -207,6 +211,7 @@ framework several-inf  logaddexp          pass nan  inf       swallowed swallowe
 framework several-inf  logsubexp          pass nan  inf       swallowed swallowed swallowed swallowed  swallowed  swallowed
 framework several-inf  scaled_softmax     pass pass swallowed swallowed relation  relation  swallowed  pass       pass
 framework several-inf  entropy            pass -    swallowed swallowed pass      pass      swallowed  -          -
+framework several-inf  attention          pass -    swallowed swallowed swallowed swallowed pass       -          -
 framework nan          logsumexp          pass -    swallowed swallowed swallowed swallowed swallowed  -          -
 framework nan          softmax            pass -    swallowed swallowed swallowed swallowed swallowed  -          -
 framework nan          log_softmax        pass -    swallowed swallowed swallowed swallowed swallowed  -          -
@@ -230,6 +235,7 @@ framework nan          logaddexp          pass nan  swallowed swallowed swallowe
 framework nan          logsubexp          pass nan  swallowed swallowed swallowed swallowed swallowed  inaccurate swallowed
 framework nan          scaled_softmax     pass -    swallowed swallowed swallowed swallowed swallowed  -          -
 framework nan          entropy            pass -    swallowed swallowed swallowed swallowed swallowed  -          -
+framework nan          attention          pass -    swallowed swallowed swallowed swallowed swallowed  -          -
 framework empty        logsumexp          pass nan  swallowed -         swallowed swallowed swallowed  -          -
 framework empty        softmax            pass -    -         -         -         -         -          -          -
 framework empty        log_softmax        pass -    -         -         -         -         -          -          -
@@ -249,6 +255,7 @@ framework empty        logaddexp          pass -    -         -         -       
 framework empty        logsubexp          pass -    -         -         -         -         -          -          -
 framework empty        scaled_softmax     pass -    -         -         -         -         -          -          -
 framework empty        entropy            pass nan  inf       inf       -         pass      inaccurate -          -
+framework empty        attention          pass nan  inf       inf       -         pass      inaccurate -          -
 limit     fully-masked logsumexp          pass nan  swallowed -         swallowed swallowed swallowed  -          -
 limit     fully-masked softmax            pass -    swallowed swallowed swallowed swallowed swallowed  -          -
 limit     fully-masked log_softmax        pass -    swallowed swallowed swallowed swallowed swallowed  -          -
@@ -262,6 +269,7 @@ limit     fully-masked soft_cross_entropy pass -    swallowed swallowed swallowe
 limit     fully-masked soft_cross_entropy_grad pass -    swallowed swallowed swallowed swallowed swallowed  -          -
 limit     fully-masked scaled_softmax     pass -    swallowed swallowed swallowed swallowed swallowed  -          -
 limit     fully-masked entropy            pass -    swallowed swallowed swallowed swallowed swallowed  -          -
+limit     fully-masked attention          pass -    swallowed swallowed swallowed swallowed swallowed  -          -
 limit     one-inf      logsumexp          pass nan  -         swallowed swallowed swallowed swallowed  -          -
 limit     one-inf      softmax            pass nan  inf       inf       zero      zero      inaccurate zero       zero
 limit     one-inf      log_softmax        pass nan  swallowed inf       swallowed swallowed swallowed  swallowed  swallowed
@@ -275,6 +283,7 @@ limit     one-inf      soft_cross_entropy pass nan  -         swallowed swallowe
 limit     one-inf      soft_cross_entropy_grad pass nan  inf       inf       zero      zero      sign       sign       zero
 limit     one-inf      scaled_softmax     pass nan  inf       inf       zero      zero      inaccurate zero       zero
 limit     one-inf      entropy            pass nan  inf       inf       -         pass      inaccurate -          -
+limit     one-inf      attention          pass nan  inf       inf       zero      zero      -          -          -
 limit     several-inf  logsumexp          pass nan  -         swallowed swallowed swallowed swallowed  -          -
 limit     several-inf  softmax            pass nan  swallowed swallowed swallowed swallowed swallowed  swallowed  swallowed
 limit     several-inf  log_softmax        pass nan  swallowed swallowed swallowed swallowed swallowed  swallowed  swallowed
@@ -288,6 +297,7 @@ limit     several-inf  soft_cross_entropy pass nan  -         swallowed swallowe
 limit     several-inf  soft_cross_entropy_grad pass nan  swallowed swallowed swallowed swallowed swallowed  swallowed  swallowed
 limit     several-inf  scaled_softmax     pass nan  swallowed swallowed swallowed swallowed swallowed  swallowed  swallowed
 limit     several-inf  entropy            pass -    swallowed swallowed swallowed swallowed swallowed  -          -
+limit     several-inf  attention          pass -    swallowed swallowed swallowed swallowed swallowed  -          -
 limit     nan          logsumexp          pass -    swallowed swallowed swallowed swallowed swallowed  -          -
 limit     nan          softmax            pass -    swallowed swallowed swallowed swallowed swallowed  -          -
 limit     nan          log_softmax        pass -    swallowed swallowed swallowed swallowed swallowed  -          -
@@ -301,6 +311,7 @@ limit     nan          soft_cross_entropy pass -    swallowed swallowed swallowe
 limit     nan          soft_cross_entropy_grad pass -    swallowed swallowed swallowed swallowed swallowed  -          -
 limit     nan          scaled_softmax     pass -    swallowed swallowed swallowed swallowed swallowed  -          -
 limit     nan          entropy            pass -    swallowed swallowed swallowed swallowed swallowed  -          -
+limit     nan          attention          pass -    swallowed swallowed swallowed swallowed swallowed  -          -
 limit     empty        logsumexp          pass nan  swallowed -         swallowed swallowed swallowed  -          -
 limit     empty        softmax            pass -    -         -         -         -         -          -          -
 limit     empty        log_softmax        pass -    -         -         -         -         -          -          -
@@ -309,7 +320,8 @@ limit     empty        softmax_jvp        pass -    -         -         -       
 limit     empty        log_softmax_vjp    pass -    -         -         -         -         -          -          -
 limit     empty        log_softmax_jvp    pass -    -         -         -         -         -          -          -
 limit     empty        scaled_softmax     pass -    -         -         -         -         -          -          -
-limit     empty        entropy            pass nan  inf       inf       -         pass      inaccurate -          -";
+limit     empty        entropy            pass nan  inf       inf       -         pass      inaccurate -          -
+limit     empty        attention          pass nan  inf       inf       -         pass      inaccurate -          -";
 
 #[test]
 fn wrong_answers_get_the_verdicts_of_the_table() {
@@ -394,6 +406,52 @@ fn special_elements_have_one_answer_but_where_frameworks_have_another() {
                 answers.iter().any(|&x| x == right || x.is_nan() && right.is_nan()),
                 "{text}: no such answer is tried"
             );
+        }
+    }
+}
+
+/// Rows with values that are not finite: what is right, and what else frameworks may answer.
+const SPECIAL_VALUES: [(&str, f64, &[f64]); 17] = [
+    // Behind a mask.
+    ("attention f32 [0, -inf] values=[3, nan]", 3.0, &[f64::NAN]),
+    ("attention f32 [0, -inf] values=[3, inf]", 3.0, &[f64::NAN]),
+    ("attention f32 [-inf, 0] values=[1e30, 3]", 3.0, &[]),
+    // Of a class with weight.
+    ("attention f32 [0, 0] values=[3, nan]", f64::NAN, &[]),
+    ("attention f32 [0, 0] values=[3, inf]", f64::INFINITY, &[]),
+    ("attention f32 [0, -1] values=[-inf, -inf]", f64::NEG_INFINITY, &[]),
+    ("attention f32 [0, -1] values=[inf, -inf]", f64::NAN, &[]),
+    ("attention f32 [0, 0, -inf] values=[3, inf, nan]", f64::INFINITY, &[f64::NAN]),
+    // Of one whose weight may be lost: as behind a mask.
+    ("attention f32 [0, -200] values=[3, inf]", f64::INFINITY, &[f64::NAN, 3.0]),
+    ("attention f32 [0, -200] values=[3, nan]", f64::NAN, &[3.0]),
+    ("attention f32 [0, 0, -200] values=[3, inf, -inf]", f64::NAN, &[f64::INFINITY]),
+    // A weight that is rescaled may last where a larger one that is not is lost.
+    ("attention f32 [0, -104, -103.5] values=[3, inf, -inf]", f64::NAN, &[f64::INFINITY, f64::NEG_INFINITY, 3.0]),
+    ("attention f64 [1e308, -1e308] values=[3, inf]", f64::INFINITY, &[f64::NAN, 3.0]),
+    // Where a logit is infinite, or all are.
+    ("attention f32 [inf, 0] values=[3, nan]", 3.0, &[f64::NAN]),
+    ("attention f32 [inf, 0] values=[inf, 3]", f64::INFINITY, &[f64::NAN]),
+    ("attention f32 [-inf, -inf] values=[3, 3]", 3.0, &[f64::NAN, 0.0]),
+    ("attention f32 [-inf, -inf] values=[3, 2]", f64::NAN, &[0.0]),
+];
+
+#[test]
+fn values_that_are_not_finite_are_seen_where_there_is_weight() {
+    let mut oracle = Oracle::new();
+    let answers = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 0.0, 3.0];
+    let is_one = |a: f64, b: f64| a == b || a.is_nan() && b.is_nan();
+    for (text, right, others) in SPECIAL_VALUES {
+        let case = Case::parse(text).expect("a case");
+        for special in Special::ALL {
+            let truth = oracle.truth(&case, special);
+            for got in answers {
+                let is_accepted = is_one(got, right)
+                    || special == Special::Framework && others.iter().any(|&other| is_one(got, other));
+                let judged = verdict(&case, &truth, vec![got]);
+                assert_eq!(judged == Verdict::Pass, is_accepted, "{text} {special}: {got} is {judged}");
+            }
+            assert!(answers.iter().any(|&x| is_one(x, right)), "{text}: no such answer is tried");
         }
     }
 }

@@ -74,7 +74,9 @@ fn outputs(kernel: &Builtin, case: &Case) -> Vec<f64> {
 /// Within a few roundings of values of size 10, which is what these rows are made of.
 fn assert_close(kernel: &Builtin, case: &Case, got: &[f64], want: &[f64]) {
     assert_eq!(got.len(), want.len(), "{case}");
-    let tolerance = 10.0 * 4.0 * case.dtype().output().format().unit_roundoff();
+    let narrowest = kernel.claims(case.op(), case.dtype()).weights.unwrap_or(case.dtype().output());
+    let narrowest = narrowest.format().unit_roundoff().max(case.dtype().output().format().unit_roundoff());
+    let tolerance = 10.0 * 4.0 * narrowest;
     for (j, (&got, &want)) in got.iter().zip(want).enumerate() {
         let close = if want.is_finite() { (got - want).abs() <= tolerance } else { got == want };
         assert!(close, "{} on {case}: output {j} is {got}, not {want}", kernel.name());
@@ -104,6 +106,7 @@ fn the_textbook_gives_known_digits() {
             // Softmax [2, 4, 6].
             "scaled_softmax" => vec![0.01587623997646677, 0.11731042782619837, 0.8668133321973349],
             "entropy" => vec![0.8323955818399389],
+            "attention" => vec![mean],
             // Of [-1, -2, -3].
             "log1mexp" => vec![-0.45867514538708193, -0.14541345786885906, -0.051069180942701596],
             "sigmoid" => vec![0.2689414213699951, 0.11920292202211755, 0.04742587317756678],
@@ -173,10 +176,12 @@ fn ties_and_single_logits_are_exact() {
             assert_eq!(ties(Op::SOFTMAX_JVP, 0.0), [-0.5, -0.25, 0.0, 0.75]);
             assert_eq!(ties(Op::LOG_SOFTMAX_VJP, 0.0), [-2.0, -1.0, 0.0, 3.0]);
             assert_eq!(ties(Op::LOG_SOFTMAX_JVP, 0.0), [-2.0, -1.0, 0.0, 3.0]);
+            assert_eq!(ties(Op::ATTENTION, 0.0), [3.0]);
             for op in row_ops() {
                 let want = match op {
                     Op::LOGSUMEXP => -7.0,
                     Op::SOFTMAX | Op::SCALED_SOFTMAX => 1.0,
+                    Op::ATTENTION => 3.0,
                     // The loss, the gradient and the products of a row of one class are 0.
                     _ => 0.0,
                 };

@@ -1,4 +1,5 @@
-//! Claims for kernels of common shapes: exp as a power of 2 of a rounded product, weights that are rescaled, parts that are merged. Each is
+//! Claims for kernels of common shapes: exp as a power of 2 of a rounded product, weights that are rescaled, parts that are merged, weights in
+//! a half dtype. Each is
 //! needed, for without it a correct kernel of the shape is accused; with it the kernel passes, and not by far; and it forgives no defect.
 
 use logitfuzz::campaign::{self, Control, Plan};
@@ -19,10 +20,12 @@ fn with(claims: &Claims, more: &str) -> Claims {
     claims
 }
 
-/// What is said of a kernel on many f32 rows under some claims: the verdicts that are no pass, and the largest ratio of f32 softmax.
+/// What is said of a kernel on many f32 rows under some claims: the verdicts that are no pass, and the largest ratio. Of softmax, or of
+/// attention where the kernel has no other.
 fn judged(kernel: &dyn Kernel, more: &str) -> (Vec<Verdict>, f64) {
     const ROWS: u64 = 60;
-    let (op, dtype) = (Op::SOFTMAX, Dtype::F32);
+    let dtype = Dtype::F32;
+    let op = if kernel.supports(Op::SOFTMAX, dtype) { Op::SOFTMAX } else { Op::ATTENTION };
     let claims = with(&kernel.claims(op, dtype), more);
     let mut oracle = Oracle::new();
     let (mut failures, mut worst) = (Vec::new(), 0.0f64);
@@ -42,9 +45,13 @@ fn judged(kernel: &dyn Kernel, more: &str) -> (Vec<Verdict>, f64) {
 
 #[test]
 fn a_kernel_needs_the_claim_of_its_shape() {
-    for (name, without) in
-        [("base2_rounded", "exp_argument=0"), ("flash", "online"), ("flash", "online=false"), ("split_8", "merged=1")]
-    {
+    for (name, without) in [
+        ("base2_rounded", "exp_argument=0"),
+        ("flash", "online"),
+        ("flash", "online=false"),
+        ("split_8", "merged=1"),
+        ("half_weights", "weights=none"),
+    ] {
         let kernel = builtin::find(name).expect(name);
         let (failures, worst) = judged(kernel, "");
         println!("{name}: {worst}");

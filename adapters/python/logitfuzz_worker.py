@@ -28,6 +28,7 @@ In f16:f32 and bf16:f32 the arguments are of the half dtype, and f32 is returned
     logsumexp, entropy                              logits                          1 value
     cross_entropy                                   logits, target, smoothing       1 value
     cross_entropy_grad                              logits, target, smoothing       n values
+    attention                                       logits, values                  1 value
     softmax_vjp, log_softmax_vjp                    logits, cotangent               n values
     softmax_jvp, log_softmax_jvp                    logits, tangent                 n values
     scaled_softmax                                  logits, scale                   n values
@@ -74,9 +75,9 @@ OTHER_ROWS = {
     "softmax_vjp": "cotangent", "softmax_jvp": "tangent", "log_softmax_vjp": "cotangent", "log_softmax_jvp": "tangent",
     "sigmoid_vjp": "cotangent", "log_sigmoid_vjp": "cotangent", "bce_with_logits": "label", "bce_with_logits_grad": "label",
     "soft_cross_entropy": "distribution", "soft_cross_entropy_grad": "distribution",
-    "logaddexp": "other_logits", "logsubexp": "other_logits",
+    "logaddexp": "other_logits", "logsubexp": "other_logits", "attention": "values",
 }  # fmt: skip
-SCALAR_OPS = ("logsumexp", "cross_entropy", "soft_cross_entropy", "entropy")
+SCALAR_OPS = ("logsumexp", "cross_entropy", "soft_cross_entropy", "entropy", "attention")
 OPS = (
     "logsumexp", "softmax", "log_softmax", *TARGET_OPS, *OTHER_ROWS, "log1mexp", "sigmoid", "softplus", "log_sigmoid", "scaled_softmax",
     "entropy",

@@ -27,7 +27,7 @@ OTHER_ROWS = {
     "softmax_vjp": "cotangent", "softmax_jvp": "tangent", "log_softmax_vjp": "cotangent", "log_softmax_jvp": "tangent",
     "soft_cross_entropy": "distribution", "soft_cross_entropy_grad": "distribution",
     "sigmoid_vjp": "cotangent", "log_sigmoid_vjp": "cotangent", "bce_with_logits": "label", "bce_with_logits_grad": "label",
-    "logaddexp": "other_logits", "logsubexp": "other_logits",
+    "logaddexp": "other_logits", "logsubexp": "other_logits", "attention": "values",
 }  # fmt: skip
 LIBRARIES = ("scipy", "torch", "jax", "optax", "onnxruntime", "onnx")
 SCRIPTS = ("scipy", "pytorch", "jax", "optax", "onnxruntime")
@@ -136,6 +136,7 @@ for dtypes in (["f16", "f32", "f64"],):
     kernel("soft_cross_entropy_grad", dtypes=dtypes, name="echo")(lambda z, q: q)
     kernel("bce_with_logits", dtypes=dtypes, name="echo")(lambda z, t: t)
     kernel("logaddexp", dtypes=dtypes, name="echo")(lambda z, y: y)
+    kernel("attention", dtypes=dtypes, name="echo")(lambda z, v: v[2:3])
 """
 
 
@@ -147,8 +148,8 @@ class TheProtocol(unittest.TestCase):
                 w = worker(ECHO, frames)
                 self.assertEqual((w.hello["logitfuzz_worker"], w.hello["frames"]), (1, frames))
                 ops = [f["op"] for f in w.functions]
-                self.assertEqual(len(ops), 36)
-                answers = w.ask([(i, z, 3, 0.125, g) for i in range(36)])
+                self.assertEqual(len(ops), 39)
+                answers = w.ask([(i, z, 3, 0.125, g) for i in range(39)])
                 for i, (code, got) in enumerate(answers):
                     dtype = DTYPES[w.functions[i]["dtype"]]
                     logits, direction = np.array(z, dtype), np.array(g, dtype)
@@ -165,6 +166,7 @@ class TheProtocol(unittest.TestCase):
                         "soft_cross_entropy_grad": direction,
                         "bce_with_logits": direction,
                         "logaddexp": direction,
+                        "attention": direction[2:3],
                     }[ops[i]]
                     self.assertEqual(code, 0, got)
                     np.testing.assert_array_equal(got, expected)
@@ -429,7 +431,7 @@ class TheReadyScripts(unittest.TestCase):
                 served.setdefault(function["kernel"], set()).add((function["op"], function["dtype"]))
             self.assertEqual(w.close()[0], 0)
         counts = {name: len(functions) for name, functions in served.items()}
-        functions = {"scipy": 15, "pytorch": 76, "pytorch-columns": 36, "jax": 44, "jax-jit": 44, "onnxruntime": 12}
+        functions = {"scipy": 15, "pytorch": 80, "pytorch-columns": 36, "jax": 44, "jax-jit": 44, "onnxruntime": 12}
         self.assertEqual(counts, {**functions, "optax": 24, "optax-soft-labels": 8})
 
     def check(self, w, number, function):
@@ -477,6 +479,7 @@ def truth(op, z, target, smoothing, direction):
         "log_softmax_vjp": lambda: g - p * g.sum(),
         "log_softmax_jvp": lambda: g - (p * g).sum(),
         "entropy": lambda: np.array([-(p * (z - lse)).sum()]),
+        "attention": lambda: np.array([(p * g).sum()]),
         "soft_cross_entropy": lambda: np.array([-(g * (z - lse)).sum()]),
         "soft_cross_entropy_grad": lambda: p - g,
         "log1mexp": lambda: np.log1p(-np.exp(z)),

@@ -91,7 +91,7 @@ impl Case {
                 distribution::settle(dtype, &mut masses);
                 Value::from(masses)
             }
-            Role::Logits => Value::from(columns.next().unwrap_or_default()),
+            Role::Logits | Role::Values => Value::from(columns.next().unwrap_or_default()),
         });
         Case { op, dtype, others: others.collect(), logits: logits.into() }
     }
@@ -195,6 +195,7 @@ mod tests {
                         Role::Label => vec![dtype.format().least(); n].into(),
                         Role::Direction | Role::Logits => vec![-widest_direction(dtype, n); n].into(),
                         Role::Distribution => vec![0.25, 0.0, 0.25, 0.5, 0.0, 0.0, 0.0].into(),
+                        Role::Values => vec![f64::NAN, 1.0, f64::INFINITY, -0.0, 0.5, f64::NEG_INFINITY, 2.0].into(),
                     })
                     .collect();
                 let case = Case::new(op, dtype, logits, others).unwrap();

@@ -48,7 +48,7 @@ pub(super) struct Policy {
     #[arg(long, value_name = "framework|limit")]
     pub special: Option<Special>,
     /// What all kernels claim of themselves, on top of each one's own: exp=C, log=C, log1p=C, expm1=C, exp_argument=C (units of
-    /// roundoff), sum=HOW, accumulator=DTYPE, online, online=rescaled, merged=K, flush_to_zero, shifted, sequential,
+    /// roundoff), sum=HOW, accumulator=DTYPE, online, online=rescaled, merged=K, weights=DTYPE, flush_to_zero, shifted, sequential,
     /// elementwise_monotone, half_digits, tight, nondeterministic, preset=NAME (see `logitfuzz list presets`)
     #[arg(long, value_name = "KEY=VALUE,...")]
     pub claims: Option<String>,

@@ -145,7 +145,7 @@ fn other(role: Role, dtype: Dtype, logits: &[f64], variant: usize) -> Value {
             let value = |&z: &f64| [dtype.round(z - 1.0), dtype.round(z - 20.0), 0.5][variant % VARIANTS];
             Value::from(logits.iter().map(value).collect::<Vec<f64>>())
         }
-        Role::Direction => {
+        Role::Direction | Role::Values => {
             let value = |j: usize| match variant % VARIANTS {
                 0 => ((j * 5 + 2) % 7) as f64 - 3.0,
                 1 => 1.0,

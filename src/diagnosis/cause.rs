@@ -81,6 +81,8 @@ impl Experiments<'_> {
         match truth.class {
             RowClass::Empty => Cause::EmptyRow,
             RowClass::Nan => Cause::NanLost,
+            // What is due is no number, so no experiment with sizes says anything.
+            RowClass::ValuesNotFinite => Cause::WrongValue,
             // A limit that is reached with an error is an ordinary error.
             RowClass::OneInfinite | RowClass::SeveralInfinite if judgement.verdict != Verdict::Inaccurate => {
                 Cause::InfiniteLogit

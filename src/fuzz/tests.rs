@@ -18,7 +18,7 @@ fn targets() -> Vec<(&'static str, Vec<Op>)> {
 }
 
 /// Those of the ops of rows, which name their ops.
-const OF_ROWS: [(&str, &[Op]); 5] = [
+const OF_ROWS: [(&str, &[Op]); 6] = [
     ("softmax", &[Op::SOFTMAX, Op::SCALED_SOFTMAX]),
     ("log_softmax", &[Op::LOG_SOFTMAX]),
     ("logsumexp", &[Op::LOGSUMEXP, Op::ENTROPY]),
@@ -27,6 +27,7 @@ const OF_ROWS: [(&str, &[Op]); 5] = [
         &[Op::CROSS_ENTROPY, Op::CROSS_ENTROPY_GRAD, Op::SOFT_CROSS_ENTROPY, Op::SOFT_CROSS_ENTROPY_GRAD],
     ),
     ("products", &[Op::SOFTMAX_VJP, Op::SOFTMAX_JVP, Op::LOG_SOFTMAX_VJP, Op::LOG_SOFTMAX_JVP]),
+    ("attention", &[Op::ATTENTION]),
 ];
 
 fn of(kernels: &str, ops: &[Op]) -> Target {

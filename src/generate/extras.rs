@@ -1,5 +1,5 @@
 //! What an op takes besides the logits, in families of its own: targets, label smoothings, labels, other logits, directions (cotangents and
-//! tangents), distributions, and scales. One registry each; a family of logits may prefer an entry. And the row as an op with a domain takes
+//! tangents), values, distributions, and scales. One registry each; a family of logits may prefer an entry. And the row as an op with a domain takes
 //! it.
 
 use super::draw::Draw;
@@ -70,6 +70,14 @@ static DIRECTIONS: [(&str, Direction); 12] = [
     ("zeros", |c, _| vec![0.0; c.logits.len()]),
     ("cancelling", cancelling),
     ("leaving", leaving),
+];
+
+/// What values have that no direction has. Three times in four they are drawn as directions are.
+static VALUES: [(&str, Direction); 4] = [
+    ("masked", masked_values),
+    ("infinite", infinite_values),
+    ("beside", beside_a_mean),
+    ("vanishing_mean", vanishing_mean),
 ];
 
 /// Makes a label for each logit; what is outside [0, 1] is cut, and NaN becomes 0.
@@ -195,6 +203,13 @@ pub(super) fn others(
             let (name, make) = DIRECTIONS[c.draw.index(DIRECTIONS.len())];
             Some(pick_direction(&mut c, name, make).into())
         }
+        Role::Values => {
+            let (name, make) = match c.draw.chance(4) {
+                true => VALUES[c.draw.index(VALUES.len())],
+                false => DIRECTIONS[c.draw.index(DIRECTIONS.len())],
+            };
+            Some(pick_direction(&mut c, name, make).into())
+        }
         Role::Label => {
             let (_, make) = LABELS[c.draw.index(LABELS.len())];
             let labels = make(&mut c).into_iter().map(|label| dtype.round(label.clamp(0.0, 1.0)));
@@ -303,10 +318,42 @@ fn pick_direction(c: &mut OthersContext, name: &str, make: Direction) -> Vec<f64
     let largest = largest_direction(c.dtype, c.logits.len());
     let limit = if name == "leaving" { widest_direction(c.dtype, c.logits.len()) } else { largest };
     let mut values = make(c, (largest / 16.0).min(1.0));
-    for value in &mut values {
+    for value in values.iter_mut().filter(|value| value.is_finite()) {
         *value = finite_value(c.dtype, value.clamp(-limit, limit));
     }
     values
+}
+
+/// What memory holds that nobody wrote to.
+const LEFT_OVER: [f64; 4] = [f64::NAN, f64::NAN, f64::INFINITY, f64::NEG_INFINITY];
+
+/// Numbers, and behind each mask what nobody may see: NaN, infinities, the largest number. In a row without a mask there are none.
+fn masked_values(c: &mut OthersContext, unit: f64) -> Vec<f64> {
+    let largest = largest_direction(c.dtype, c.logits.len());
+    let mut values = each(c, |draw| unit * draw.normal());
+    for (value, &z) in values.iter_mut().zip(c.logits) {
+        if z == f64::NEG_INFINITY {
+            *value = if c.draw.chance(4) { largest } else { c.draw.choose(&LEFT_OVER) };
+        }
+    }
+    values
+}
+
+/// An infinity or NaN, or two, wherever it falls.
+fn infinite_values(c: &mut OthersContext, unit: f64) -> Vec<f64> {
+    let mut values = each(c, |draw| unit * draw.normal());
+    for _ in 0..1 + c.draw.index(2) {
+        let at = c.draw.index(values.len().max(1));
+        let value = c.draw.choose(&LEFT_OVER);
+        values.get_mut(at).into_iter().for_each(|x| *x = value);
+    }
+    values
+}
+
+/// One number and what is small beside it: the mean has few digits of its own.
+fn beside_a_mean(c: &mut OthersContext, unit: f64) -> Vec<f64> {
+    let (mean, digits) = (c.draw.sign() * unit * c.draw.uniform(), c.draw.between(1, c.format.precision as i64) as i32);
+    each(c, |draw| mean * (1.0 + ldexp(draw.normal(), -digits)))
 }
 
 fn pick_scale(c: &mut OthersContext) -> f64 {
@@ -560,6 +607,21 @@ fn leaving(c: &mut OthersContext, unit: f64) -> Vec<f64> {
     let size = sign * c.dtype.round(largest * (2.2 / n as f64).max(0.45 * c.draw.uniform()).min(0.9));
     let in_turn = c.draw.chance(4);
     (0..n).map(|i| if in_turn { i % 2 == 0 } else { i < n / 2 }).map(|plus| if plus { size } else { -size }).collect()
+}
+
+/// Solves for the value at one j that makes the mean 0: `p_j v_j` is what the other terms sum to.
+fn vanishing_mean(c: &mut OthersContext, unit: f64) -> Vec<f64> {
+    let mut values = each(c, |draw| unit * draw.normal());
+    values.iter_mut().for_each(|v| *v = c.dtype.round(*v));
+    let Some(softmax) = SolvedSoftmax::of(c.logits) else { return values };
+    let j =
+        best(c.logits, |a, b| a > b, None).filter(|_| c.draw.chance(2)).unwrap_or_else(|| c.draw.index(values.len()));
+    let solved = -softmax.mean_without(j, &values) / softmax.p(j);
+    if solved.abs() < ldexp(unit, 4) {
+        let steps = if c.draw.chance(2) { c.draw.between(-2, 2) } else { 0 };
+        values[j] = c.format.step(c.dtype.round(solved), steps);
+    }
+    values
 }
 
 /// Labels of every exponent down to the least number, and 0.

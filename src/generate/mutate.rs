@@ -192,7 +192,7 @@ impl<'a> Mutation<'a> {
     fn steps_on_others(&self) -> Option<&'static [Step]> {
         self.draft.op.others().iter().find_map(|input| match input.role {
             Role::Class => Some(&TARGET_STEPS[..]),
-            Role::Direction | Role::Label | Role::Logits => Some(&OTHER_ROW_STEPS[..]),
+            Role::Direction | Role::Label | Role::Logits | Role::Values => Some(&OTHER_ROW_STEPS[..]),
             Role::Distribution => Some(&DISTRIBUTION_STEPS[..]),
             Role::Scale => Some(&SCALE_STEPS[..]),
             // It comes with a class.
@@ -216,7 +216,7 @@ impl<'a> Mutation<'a> {
         let (op, dtype, len) = (self.draft.op, self.draft.dtype, self.draft.len());
         let limit = widest_direction(dtype, len);
         let settle = |role: Role, x: f64| match role {
-            Role::Logits => finite_value(dtype, x),
+            Role::Logits | Role::Values => finite_value(dtype, x),
             Role::Scale if !x.is_finite() => 1.0,
             Role::Scale => finite_value(dtype, x),
             Role::Direction if x.is_nan() => 0.0,

@@ -37,6 +37,7 @@
 //! - `merged = K`: every weight passes through `L = ceil(log2 K)` merges, each of an exp and a product: `T_i` with `R_i = L`, in `E_S`,
 //!   `E_l` and `r_j`, and `L eta / S` in `A_j`. The sums of parts are added at each level: `L u` beside `h` in `E_S`, `E_l` and `D`;
 //!   `n eta` there becomes `(1 + L) n eta`, as factors that underflow multiply sums of up to `n`.
+//! - `weights`: see [`RowTerms::narrowing_error`](crate::op::terms::RowTerms::narrowing_error).
 //! - `online` and `merged`: the maximum of a part rises where that of the row does not. However the row is cut into parts, each in
 //!   the order of the row, the logits at which the maximum of a part rises after `i` are an increasing chain above `z_i`, so `R_i`
 //!   is the length of the longest such chain, plus `L`.
@@ -61,11 +62,12 @@ use crate::fenv::Standard;
 use crate::kernel::{Claims, Online};
 use crate::magnitude::{Magnitude, Size, inflation};
 use crate::op::definition::{ElementDefinition, RowDefinition, Sum};
-use crate::op::inputs::Element;
+use crate::op::inputs::{Element, Inputs};
 use crate::op::signature::Role;
 use crate::op::terms::{Addition, ElementTerms, Known, OverflowTerms, RowTerms, argument_error, difference_error};
 use crate::op::{Kind, RowFacts, Visitor};
 use crate::oracle::{self, Due, NearCase, Rounded, Truth};
+use std::borrow::Cow;
 use std::cell::OnceCell;
 
 /// The error that is forgiven to each output, in absolute terms. On ordinary rows of a dtype narrower than f64 it is computed in
@@ -410,6 +412,8 @@ struct RowErrors<'a, S> {
     additions: Vec<Addition>,
     /// `L u`, of the merges of parts.
     merging: f64,
+    /// What the probabilities are multiplied by, as far as a class with weight has it.
+    direction: Cow<'a, [f64]>,
     /// The underflows of each term of a sum.
     underflows: f64,
     /// `(1/S) sum w_i (rho_i + c_e u)`, with what claims of the kernel's shape add.
@@ -499,6 +503,7 @@ impl<'a, S: Size> RowErrors<'a, S> {
             h: sum_error(claims, case),
             additions,
             merging: f64::from(merges) * u,
+            direction: case.seen(),
             underflows: 1.0 + f64::from(merges) + f64::from(u8::from(is_rescaled)),
             rho,
             weight_error: (all / total).to_f64(),
@@ -559,8 +564,7 @@ impl<'a, S: Size> RowErrors<'a, S> {
     /// Whether sums of the cotangent or tangent, or differences of two of its values, may overflow the accumulator.
     fn direction_overflows(&self) -> bool {
         let format = self.accumulator();
-        let direction = self.row.case.direction().unwrap_or(&[]);
-        let size = direction.iter().fold(Magnitude::ZERO, |sum, &g| sum + Magnitude::from(g));
+        let size = self.direction.iter().fold(Magnitude::ZERO, |sum, &g| sum + Magnitude::from(g));
         // Half of the range is left for the roundings of the sum.
         size.shifted(1) > Magnitude::from(format.largest())
     }
@@ -581,7 +585,7 @@ impl<'a, S: Size> RowErrors<'a, S> {
             LogForm::Textbook => S::of(claims.log * u) * log_total + S::of(total_error),
         };
         RowTerms {
-            inputs: case.inputs(),
+            inputs: Inputs { direction: &self.direction, ..case.inputs() },
             is_ordinary,
             max,
             weights,
@@ -601,6 +605,7 @@ impl<'a, S: Size> RowErrors<'a, S> {
             log_total,
             log_error,
             is_tight: form == LogForm::Tight,
+            narrowing: claims.weights.map(|dtype| (dtype.format().unit_roundoff(), dtype.format().least())),
             mean_error: OnceCell::new(),
             direction_sums: OnceCell::new(),
         }

@@ -6,7 +6,8 @@
 //! vector at most), a row that begins past the blocks of most kernels, and the same row from its other end, where each logit is in
 //! another lane and another block.
 
-use crate::case::{Case, Draft};
+use crate::case::{Case, Draft, DraftValue};
+use crate::op::signature::Role;
 use crate::special::RowClass;
 use std::collections::BTreeSet;
 
@@ -33,7 +34,8 @@ pub(super) fn forms(case: &Case, class: RowClass) -> Vec<Form> {
     }
     let reversed: Vec<usize> = (0..n).rev().collect();
     let other_length = if n > SHORT {
-        Form::of(case, class, short(case), None)
+        // Of the values that are left out, each may be what makes the answer NaN, or what makes it differ from that of equal values.
+        case.values().is_none().then(|| Form::of(case, class, short(case), None)).flatten()
     } else {
         filler(case).and_then(|filler| Form::of(case, class, (0..n).collect(), Some(filler)))
     };
@@ -80,6 +82,12 @@ impl Form {
         if let Some(filler) = filler {
             // With zeros of the cotangent, whose sum must not overflow where it did not.
             draft.insert(0, GROWN_BY, filler);
+            // Classes more have the value of one that is there: equal values stay equal.
+            let copied = case.logits().iter().rposition(|z| z.to_bits() == filler.to_bits());
+            if let (Some(DraftValue::Row(values)), Some(place)) = (draft.part_mut(Role::Values), copied) {
+                let value = values[GROWN_BY + place];
+                values[..GROWN_BY].fill(value);
+            }
         }
         let case = draft.into_case().ok()?;
         (RowClass::of_case(&case) == class).then_some(Self { case, kept })
@@ -105,6 +113,20 @@ mod tests {
         let case = Case::parse(text).unwrap();
         let class = RowClass::of_case(&case);
         forms(&case, class).iter().map(|form| format!("{:#}", form.case)).collect()
+    }
+
+    /// What a row grows by has the value of a class that is there, and none of the values is left out.
+    #[test]
+    fn forms_keep_the_values() {
+        assert_eq!(
+            forms_of("attention f32 [-inf, -inf] values=[2, 2]"),
+            ["attention f32 [-inf, -inf] values=[2, 2]", "attention f32 [-inf*132] values=[2*132]"]
+        );
+        assert_eq!(
+            forms_of("attention f32 [inf, 1, 3] values=[5, 0, nan]")[1],
+            "attention f32 [3*130, inf, 1, 3] values=[nan*130, 5, 0, nan]"
+        );
+        assert_eq!(forms_of("attention f32 [inf, 1*9] values=[5*10]").len(), 1);
     }
 
     /// A form has mass on the kinds of logits that the row has it on, and on no others: where a kernel answers NaN may depend on that.

@@ -178,7 +178,7 @@ impl Kernel for Builtin {
 
 /// Every built-in kernel: unstable ones, correct ones, planted defects by group.
 pub fn all() -> &'static [Builtin] {
-    static ALL: [Builtin; 125] = [
+    static ALL: [Builtin; 129] = [
         Builtin::of::<unstable::Naive>(),
         Builtin::of::<unstable::Unfused>(),
         Builtin::of::<unstable::DivisionFree>(),
@@ -298,6 +298,10 @@ pub fn all() -> &'static [Builtin] {
         Builtin::of_elements::<elements::LogAddExpUnguarded>(),
         Builtin::of_elements::<elements::LogSubExpOneBranch>(),
         Builtin::of::<stable::ShiftThenScale>(),
+        Builtin::of::<stable::HalfWeights>(),
+        Builtin::of::<defects::attention::PoisonedMask>(),
+        Builtin::of::<defects::attention::NarrowWeights>(),
+        Builtin::of::<defects::carried::EmptyPartsMerged>(),
         Builtin::of::<defects::scales::MaximumBeforeScale>(),
         Builtin::of::<defects::scales::ScaledPadding>(),
         Builtin::of::<defects::scales::RootOfScale>(),

@@ -33,6 +33,9 @@ pub struct Claims {
     /// The parts of the row that have a maximum and a sum (and outputs) of their own, which are merged two by two in a tree (split-KV,
     /// ring attention, warps): each merge rescales both to the larger maximum. Default 1: nothing is merged.
     pub merged: usize,
+    /// The half dtype that it rounds the weights to, or the probabilities, before they meet the values of attention (tensor cores read
+    /// half dtypes). [`Dtype::F16`] or [`Dtype::Bf16`]; default none.
+    pub weights: Option<Dtype>,
     /// It flushes subnormal numbers to zero. Default no.
     pub flush_to_zero: bool,
     /// It subtracts the maximum before anything else: ranges hold exactly, and a common shift that is exact changes no bit.
@@ -65,6 +68,7 @@ impl Default for Claims {
             accumulator: None,
             online: Online::No,
             merged: 1,
+            weights: None,
             flush_to_zero: false,
             shifted: false,
             sequential: false,
@@ -93,8 +97,11 @@ const COARSEST_ARGUMENT: f64 = 16.0;
 /// The keys of [`Claims::set`], for messages and `--help`.
 const KEYS: &str = "exp=C, log=C, log1p=C, expm1=C, exp_argument=C (units of roundoff), \
                     sum=sequential|pairwise|compensated|lanes:L|lanes:L:tail|blocks:B, accumulator=DTYPE, online|online=rescaled, \
-                    merged=K, flush_to_zero, shifted, sequential, elementwise_monotone, half_digits, tight, nondeterministic, \
+                    merged=K, weights=f16|bf16|none, flush_to_zero, shifted, sequential, elementwise_monotone, half_digits, tight, nondeterministic, \
                     special=framework|limit, preset=NAME";
+
+/// The dtypes of [`Claims::weights`].
+const HALVES: [Dtype; 2] = [Dtype::F16, Dtype::Bf16];
 
 /// The text of claims, with that of `--strict` if it is asked for and not there.
 pub(crate) fn strictly(claims: Option<&str>, is_strict: bool) -> Option<String> {
@@ -132,6 +139,10 @@ impl Claims {
                 }
                 "online" => self.online = value.parse().map_err(|()| bad())?,
                 "merged" => self.merged = value.parse().ok().filter(|&parts| parts > 0).ok_or_else(bad)?,
+                "weights" => {
+                    let half = || value.parse().ok().filter(|dtype| HALVES.contains(dtype)).ok_or_else(bad);
+                    self.weights = if value == "none" { None } else { Some(half()?) };
+                }
                 "flush_to_zero" => self.flush_to_zero = flag()?,
                 "shifted" => self.shifted = flag()?,
                 "sequential" => self.sequential = flag()?,
@@ -168,6 +179,7 @@ impl Claims {
             || self.exp_argument > plain.exp_argument
             || self.online > plain.online
             || self.merged > plain.merged
+            || self.weights.is_some()
             || self.flush_to_zero
             || format.precision < usual.precision
             || format.emin > usual.emin
@@ -271,6 +283,7 @@ impl fmt::Display for Claims {
         if self.merged != default.merged {
             items.push(format!("merged={}", self.merged));
         }
+        items.extend(self.weights.map(|dtype| format!("weights={dtype}")));
         let flags = [
             ("flush_to_zero", self.flush_to_zero),
             ("shifted", self.shifted),
@@ -438,6 +451,7 @@ mod tests {
             ("online=rescaled", true),
             ("merged=2", true),
             ("exp_argument=0.5", true),
+            ("weights=bf16", true),
             ("flush_to_zero", true),
             ("accumulator=f16", true),
         ] {
@@ -462,6 +476,8 @@ mod tests {
             "exp_argument=1.25,online=rescaled",
             "exp_argument=2,sum=pairwise,online,merged=8,flush_to_zero",
             "merged=3,shifted",
+            "merged=4,weights=bf16",
+            "weights=f16,shifted",
             "sum=blocks:128,shifted,sequential,elementwise_monotone,half_digits,tight,nondeterministic,special=limit",
         ] {
             let mut claims = Claims::default();
@@ -472,9 +488,17 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_refused() {
-        for text in
-            ["exp_argument=-1", "exp_argument=many", "online=weights", "merged=0", "merged=-2", "merged=1.5", "merged"]
-        {
+        for text in [
+            "exp_argument=-1",
+            "exp_argument=many",
+            "online=weights",
+            "merged=0",
+            "merged=-2",
+            "merged=1.5",
+            "merged",
+            "weights=f32",
+            "weights",
+        ] {
             let error = Claims::default().set(text).unwrap_err().to_string();
             assert!(error.contains(&format!("claim `{text}`: ")) && !error.contains('\n'), "{error}");
         }

@@ -82,6 +82,10 @@ impl Claims {
         looser(rounds_more(self.sum, before.sum), "sum", self.sum.to_string(), before.sum.to_string());
         looser(self.online > before.online, "online", self.online.to_string(), before.online.to_string());
         looser(self.merged > before.merged, "merged", self.merged.to_string(), before.merged.to_string());
+        // Neither half dtype forgives less than the other: one has fewer digits, one a larger least number.
+        let name = |weights: Option<Dtype>| weights.map_or_else(|| "none".to_owned(), |dtype| dtype.to_string());
+        let is_looser = self.weights.is_some() && self.weights != before.weights;
+        looser(is_looser, "weights", name(self.weights), name(before.weights));
         let (now, was) = (self.accumulator(dtype), before.accumulator(dtype));
         let (format, format_before) = (now.format(), was.format());
         let is_narrower = format.precision < format_before.precision
@@ -133,6 +137,8 @@ mod tests {
             ("exp_argument=1", "exp_argument=1.5", "exp_argument=1.5, recorded 1"),
             ("", "merged=2", "merged=2, recorded 1"),
             ("merged=4", "merged=8", "merged=8, recorded 4"),
+            ("", "weights=bf16", "weights=bf16, recorded none"),
+            ("weights=f16", "weights=bf16", "weights=bf16, recorded f16"),
             ("", "flush_to_zero", "flush_to_zero=true, recorded false"),
             ("shifted", "", "shifted=false, recorded true"),
             ("sequential", "", "sequential=false, recorded true"),
@@ -143,7 +149,8 @@ mod tests {
             ("special=limit", "", "special=framework, recorded limit"),
         ] {
             assert_eq!(declared(now).looser_than(&declared(before), Dtype::F32), [words]);
-            if now != "accumulator=f16" {
+            // Of these two neither forgives less.
+            if !["accumulator=f16", "weights=bf16"].contains(&now) || before.is_empty() {
                 assert!(declared(before).looser_than(&declared(now), Dtype::F32).is_empty(), "{now} to {before}");
             }
         }

@@ -23,7 +23,7 @@ impl Element {
 pub(crate) struct Inputs<'a> {
     /// The row.
     pub logits: &'a [f64],
-    /// The cotangent or tangent; empty where there is none.
+    /// What the probabilities are multiplied by: the cotangent, the tangent or the values; empty where there is none.
     pub direction: &'a [f64],
     /// The target distribution, where it is given class by class; empty where it is not.
     pub distribution: &'a [f64],

@@ -28,6 +28,8 @@ pub enum Role {
     Distribution,
     /// What all logits are multiplied by: one finite number, of any sign.
     Scale,
+    /// What the probabilities weigh: n numbers of any kind, for what is masked may hold anything.
+    Values,
 }
 
 /// How many values an input is.
@@ -46,7 +48,7 @@ impl Role {
     /// How many values an input of this role is.
     pub const fn extent(self) -> Extent {
         match self {
-            Role::Logits | Role::Direction | Role::Label | Role::Distribution => Extent::Row,
+            Role::Logits | Role::Direction | Role::Label | Role::Distribution | Role::Values => Extent::Row,
             Role::Smoothing | Role::Scale => Extent::Number,
             Role::Class => Extent::Index,
         }
@@ -55,7 +57,7 @@ impl Role {
     /// What a value is, in words.
     pub const fn about(self) -> &'static str {
         match self {
-            Role::Logits | Role::Direction => "one value for each logit",
+            Role::Logits | Role::Direction | Role::Values => "one value for each logit",
             Role::Distribution => "one mass for each logit, which sum to 1 exactly",
             Role::Class => "the true class counted from 0",
             Role::Smoothing => "a number in [0, 1]",
@@ -68,7 +70,13 @@ impl Role {
     pub const fn default(self) -> Option<f64> {
         match self {
             Role::Smoothing => Some(0.0),
-            Role::Logits | Role::Class | Role::Direction | Role::Label | Role::Distribution | Role::Scale => None,
+            Role::Logits
+            | Role::Class
+            | Role::Direction
+            | Role::Label
+            | Role::Distribution
+            | Role::Scale
+            | Role::Values => None,
         }
     }
 
@@ -94,6 +102,9 @@ impl Input {
     /// What the logits are multiplied by: `1/sqrt(d)` of attention, one over a temperature.
     pub const SCALE: Input = Input { name: "scale", role: Role::Scale };
 
+    /// One channel of attention's values.
+    pub const VALUES: Input = Input { name: "values", role: Role::Values };
+
     /// The logits of the second number of each pair.
     pub const OTHER_LOGITS: Input = Input { name: "other_logits", role: Role::Logits };
     /// How likely each element is to be of the class: 0, 1, or a number between.
@@ -103,7 +114,7 @@ impl Input {
     pub(crate) fn in_words(self) -> String {
         let name = self.name.replace('_', " ");
         match self.role {
-            Role::Logits => name,
+            Role::Logits | Role::Values => name,
             role if role.default().is_some() => format!("optionally a {name}"),
             _ => format!("a {name}"),
         }

@@ -63,6 +63,8 @@ pub(crate) struct RowTerms<'a, S> {
     pub log_error: S,
     /// Whether it is the tight bound that is asked for.
     pub is_tight: bool,
+    /// The unit roundoff, and the least number, of a type that probabilities are rounded to on their way; none where they are not.
+    pub narrowing: Option<(f64, f64)>,
     /// Of `sum p_i g_i`.
     pub mean_error: OnceCell<S>,
     /// `|sum g_i|` and `sum |g_i|`.
@@ -152,6 +154,19 @@ impl<S: Size> RowTerms<'_, S> {
     /// The sum of a term over all logits.
     pub fn sum_over(&self, term: &dyn Fn(usize) -> S) -> S {
         (0..self.count()).fold(S::ZERO, |sum, i| sum + term(i))
+    }
+
+    /// What probabilities that are rounded to the type of [`RowTerms::narrowing`] before they are multiplied add to the error of a mean of
+    /// this size: `u_w` of each, with the error that it has already, and `eta_w`. Where the sum of the weights is that of the rounded
+    /// ones, it errs by `u_w`, too, and the mean with it.
+    pub fn narrowing_error(&self, size: S) -> S {
+        let Some((roundoff, least)) = self.narrowing else { return S::ZERO };
+        let (roundoff, least) = (S::of(roundoff), S::of(least));
+        let of_weight = |i: usize| match self.weights[i].is_zero() {
+            true => S::ZERO,
+            false => (self.probability(i) + self.probability_error(i)) * roundoff + least,
+        };
+        self.sum_over(&|i| self.direction(i) * of_weight(i)) + size * roundoff
     }
 
     /// `D`, the absolute error of `c = sum p_i g_i`.

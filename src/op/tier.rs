@@ -48,10 +48,12 @@ pub(crate) trait RowTier {
         self.log_total() + self.mean_gap()
     }
 
-    /// `g_j` of the cotangent or tangent.
+    /// `g_j` of the cotangent, the tangent or the values.
     fn direction(&self, j: usize) -> Self::Rational;
     /// `sum g_i`.
     fn direction_total(&self) -> Self::Rational;
+    /// `sum p_i g_i`; a class of -inf has no term.
+    fn mean(&self) -> Self::Number;
     /// `g_j - sum p_i g_i`.
     fn deviation(&self, j: usize) -> Self::Number;
     /// `p_j (g_j - sum p_i g_i)`.

@@ -41,6 +41,7 @@ use crate::op::Visitor;
 use crate::op::definition::{ElementDefinition, RowDefinition};
 use crate::op::tier::RowTier;
 use crate::special::RowClass;
+use std::borrow::Cow;
 use std::ops::{Add, Mul, Neg, Sub};
 use std::sync::Arc;
 
@@ -438,7 +439,7 @@ struct OfRow<'a> {
     /// The target distribution where it is given class by class; else empty.
     masses: &'a [f64],
     expected_gap: Near,
-    direction: &'a [f64],
+    direction: Cow<'a, [f64]>,
     total: Near,
     /// The mean of the direction over the maxima, and that mean less `c`.
     top_mean: Near,
@@ -464,7 +465,7 @@ impl<'a> OfRow<'a> {
             spread,
             masses: case.distribution().unwrap_or(&[]),
             expected_gap: Near::ZERO,
-            direction: case.direction().unwrap_or(&[]),
+            direction: case.seen(),
             total: Near::ZERO,
             top_mean: Near::ZERO,
             remainder: Near::ZERO,
@@ -677,6 +678,11 @@ impl RowTier for OfRow<'_> {
     #[inline]
     fn direction_total(&self) -> Near {
         self.total
+    }
+
+    #[inline]
+    fn mean(&self) -> Near {
+        Self::together(self.top_mean, -self.remainder)
     }
 
     #[inline]

@@ -12,6 +12,7 @@ use crate::case::Case;
 use crate::dtype::{exponent, ldexp, two_sum};
 use crate::magnitude::Magnitude;
 use rug::{Float, Rational};
+use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::sync::Arc;
 
@@ -20,8 +21,10 @@ pub(super) struct Prepared<'a> {
     pub row: Arc<PreparedRow>,
     pub case: &'a Case,
     pub masses: Masses<'a>,
-    /// For the ops that take a direction.
-    pub products: Option<Products>,
+    /// What the probabilities are multiplied by, as far as a class with weight has it; empty where the op takes nothing of the kind.
+    direction: Cow<'a, [f64]>,
+    /// For the ops that take it.
+    products: Option<Products>,
 }
 
 /// The masses `q` of the target, and the mean of the gaps by them.
@@ -63,6 +66,8 @@ pub(super) struct Products {
 pub(super) struct Deviations {
     /// For each logit.
     balls: Vec<Ball>,
+    /// `c`.
+    mean: Ball,
     /// For each group the value of the direction on its only member, for rows without equal logits.
     members: OnceCell<Vec<f64>>,
     /// For each group the sum of the direction over it.
@@ -77,9 +82,10 @@ pub(super) struct Deviations {
 
 impl<'a> Prepared<'a> {
     pub fn new(row: Arc<PreparedRow>, case: &'a Case) -> Self {
-        let products = case.direction().map(Products::new);
+        let direction = case.seen();
+        let products = (!direction.is_empty()).then(|| Products::new(&direction));
         let masses = Masses::new(&row, case);
-        Self { row, case, masses, products }
+        Self { row, case, masses, direction, products }
     }
 
     /// `log2` of the unit in which balls are measured.
@@ -105,7 +111,7 @@ impl<'a> Prepared<'a> {
 
     /// `g_j`.
     pub fn direction_value(&self, j: usize) -> f64 {
-        self.case.direction().map_or(0.0, |direction| direction[j])
+        self.direction.get(j).copied().unwrap_or(0.0)
     }
 
     /// `g_j`, exactly.
@@ -116,27 +122,26 @@ impl<'a> Prepared<'a> {
     /// The sum of the direction over all logits, masked ones too; 0 where there is no direction.
     pub fn total(&self) -> Ball {
         let Some(products) = &self.products else { return Ball::ZERO };
-        let direction = self.case.direction().unwrap_or(&[]);
+        let direction = &self.direction;
         let term = |i: usize| Ball::exact(ldexp(direction[i], -products.scale));
         *products.total.get_or_init(|| Ball::sum(0, direction.len(), &term))
     }
 
     /// The same exactly, and not divided by anything.
     pub fn exact_total(&self) -> Rational {
-        let total = || exact_sum(self.case.direction().unwrap_or(&[]).iter().copied());
+        let total = || exact_sum(self.direction.iter().copied());
         self.products.as_ref().map_or_else(Rational::new, |products| products.exact_total.get_or_init(total).clone())
     }
 
     /// What is known of `g_j - c`; none where there is no direction.
     pub fn deviations(&self) -> Option<&Deviations> {
         let products = self.products.as_ref()?;
-        let direction = self.case.direction().unwrap_or(&[]);
-        Some(products.deviations.get_or_init(|| Deviations::new(&self.row, direction, products.scale)))
+        Some(products.deviations.get_or_init(|| Deviations::new(&self.row, &self.direction, products.scale)))
     }
 
     /// For each group the exact sum of the direction over it.
     pub fn exact_sums<'b>(&self, deviations: &'b Deviations) -> &'b [Rational] {
-        deviations.exact_sums.get_or_init(|| exact_group_sums(&self.row, self.case.direction().unwrap_or(&[])))
+        deviations.exact_sums.get_or_init(|| exact_group_sums(&self.row, &self.direction))
     }
 
     /// `g_j - c`.
@@ -144,25 +149,35 @@ impl<'a> Prepared<'a> {
         self.deviations().and_then(|deviations| deviations.balls.get(j).copied()).unwrap_or(Ball::ZERO)
     }
 
-    /// The same as an interval.
+    /// `c` as a ball.
+    pub fn mean_ball(&self) -> Ball {
+        self.deviations().map_or(Ball::ZERO, |deviations| deviations.mean)
+    }
+
+    /// `g_j - c` as an interval.
     pub fn deviation_interval(&self, j: usize, level: &Enclosures) -> Interval {
+        self.less_mean(self.direction_value(j), level)
+    }
+
+    /// `g - c` as an interval.
+    pub fn less_mean(&self, g: f64, level: &Enclosures) -> Interval {
         let (row, bits) = (&*self.row, level.bits);
         let Some(deviations) = self.deviations() else { return Interval::zero(bits) };
         let shared = |coefficient: &dyn Fn(usize) -> Interval| {
             level.weighted_sum(row, coefficient, &Interval::zero(bits)).div_positive(&level.total)
         };
         if row.groups() == row.finite {
-            let members = deviations.members.get_or_init(|| only_members(row, self.case.direction().unwrap_or(&[])));
+            let members = deviations.members.get_or_init(|| only_members(row, &self.direction));
             let remainder = deviations.shared[level.index]
                 .get_or_init(|| shared(&|g| Interval::difference(bits, members[0], members[g])));
-            return Interval::difference(bits, self.direction_value(j), members[0]).plus(remainder);
+            return Interval::difference(bits, g, members[0]).plus(remainder);
         }
         let sums = self.exact_sums(deviations);
         let mean0 = Rational::from(&sums[0] / row.counts[0]);
         let remainder = deviations.shared[level.index].get_or_init(|| {
             shared(&|g| Interval::rational(bits, &(Rational::from(&mean0 * row.counts[g]) - &sums[g])))
         });
-        Interval::rational(bits, &(self.direction(j) - &mean0)).plus(remainder)
+        Interval::rational(bits, &(exact(g) - &mean0)).plus(remainder)
     }
 
     /// `|g_j - c|`, an upper bound within a small factor of it where balls decide, for the error bounds of the products.
@@ -324,7 +339,8 @@ impl Deviations {
             Ball::around(value, *error + base.bound() * ldexp(1.0, 2 - PRECISIONS[0] as i32 - 64))
         };
         let balls = row.group.iter().zip(direction).map(deviation).collect();
-        Self { balls, members: OnceCell::new(), exact_sums, uniform, common_mean, shared: Default::default() }
+        let mean = with_remainder(mean0, -shared, -sign);
+        Self { balls, mean, members: OnceCell::new(), exact_sums, uniform, common_mean, shared: Default::default() }
     }
 }
 

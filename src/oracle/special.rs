@@ -3,7 +3,8 @@
 //! `limit` asks for the limit wherever one exists and for NaN where none does. `framework` accepts besides what the major
 //! frameworks return: NaN in place of a limit at +inf; NaN, or the values of a row without weight, where all is masked. Rows
 //! that are finite but for some -inf are ordinary rows with weights of 0; they are not decided here, but for what a label smoothing
-//! does there that is lost when it is divided by the number of classes.
+//! does there that is lost when it is divided by the number of classes, and for values that are not finite: behind a mask they are not
+//! seen, and frameworks return NaN, `0 * inf`; of a class with weight they are the output.
 
 use super::rounded::Rounded;
 use super::tier::exactly::{Exactly, OfLimit};
@@ -33,6 +34,7 @@ pub(super) fn truth(case: &Case, class: RowClass, special: Special) -> Truth {
     let limit = |j: usize| Due::of(&limits.exactly(j), case);
     let limit_only = case.op().row().is_some_and(|facts| facts.limit_only);
     match class {
+        RowClass::ValuesNotFinite => one_of(vec![vec![of_values(case, special)]]),
         RowClass::FullyMasked if !limit_only && special == Special::Framework => {
             one_of(without_weight(case, outputs, limit))
         }
@@ -76,7 +78,11 @@ impl LimitOutputs {
     pub fn new(case: &Case, class: RowClass) -> Self {
         let case = &at_scale_1(case);
         Self(match class {
-            RowClass::Finite | RowClass::PartlyMasked | RowClass::Nan | RowClass::Elements => None,
+            RowClass::Finite
+            | RowClass::PartlyMasked
+            | RowClass::ValuesNotFinite
+            | RowClass::Nan
+            | RowClass::Elements => None,
             RowClass::Empty | RowClass::FullyMasked => Some(OfLimit::new(case, f64::NEG_INFINITY)),
             RowClass::OneInfinite | RowClass::SeveralInfinite => Some(OfLimit::new(case, f64::INFINITY)),
         })
@@ -131,6 +137,56 @@ fn without_weight(case: &Case, outputs: usize, limit: impl Fn(usize) -> Option<D
         alternatives.push(vec![zeros; outputs]);
     }
     alternatives
+}
+
+/// Whether a masked class has a value that is not finite, which times a weight of 0 is NaN.
+pub(super) fn masks_what_is_not_finite(case: &Case) -> bool {
+    let mut weighed = case.weighed().iter().zip(case.logits());
+    weighed.any(|(value, &z)| z == f64::NEG_INFINITY && !value.is_finite())
+}
+
+/// What is due where a class with weight has a value that is not finite: NaN, or the infinity if it has one sign.
+///
+/// A weight may underflow. Then a kernel finds NaN, `0 * inf`, or leaves the class out as it does a masked one; and which weights are lost
+/// depends on how they are rescaled. So `framework` accepts NaN besides, and what is due of any of these classes beside those whose weight
+/// no kernel loses; of none at all, a mean of the finite values. As for masked classes, NaN is accepted where one of them has such a
+/// value.
+fn of_values(case: &Case, special: Special) -> Due {
+    /// The distance from the maximum, with the logarithm of the number of logits, up to which no kernel loses a weight: the probability is
+    /// above the least normal number of f16, 2^-14.
+    const NEAR: f64 = 9.7;
+    let max = case.logits().iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let reach = NEAR - (case.logits().len() as f64).ln();
+    let is_certain = |z: f64| max - z <= reach;
+    let with_weight = || case.weighed().iter().zip(case.logits()).filter(|(_, z)| **z > f64::NEG_INFINITY);
+    let not_finite = || with_weight().filter(|(v, _)| !v.is_finite());
+    let accepted = |x: f64| if x.is_nan() { Accepted::Nan } else { Accepted::Infinity(x) };
+    // The sum is NaN where a value is, or where both infinities are.
+    let sum = |is_in: &dyn Fn(f64) -> bool| -> Option<f64> {
+        not_finite().filter(|(_, z)| is_in(**z)).map(|(&v, _)| v).reduce(|sum, v| sum + v)
+    };
+    let due = sum(&|_| true).map_or(Accepted::Nan, accepted);
+    let mut all = vec![due];
+    let may_be_lost = not_finite().any(|(_, &z)| !is_certain(z)) || masks_what_is_not_finite(case);
+    if special == Special::Framework && may_be_lost {
+        let others = match sum(&is_certain) {
+            Some(certain) => vec![accepted(certain)],
+            None => {
+                let finite = || with_weight().map(|(&v, _)| v).filter(|v| v.is_finite());
+                let between = Accepted::Between(
+                    finite().fold(f64::INFINITY, f64::min),
+                    finite().fold(f64::NEG_INFINITY, f64::max),
+                );
+                not_finite().map(|(&v, _)| accepted(v)).chain([between]).collect()
+            }
+        };
+        for other in std::iter::once(Accepted::Nan).chain(others) {
+            if !all.contains(&other) {
+                all.push(other);
+            }
+        }
+    }
+    Due::OneOf(all)
 }
 
 /// Of each element whether `framework` accepts NaN of it besides its value; nothing of a row op.

@@ -378,7 +378,7 @@ OPS = [
     "sigmoid_vjp", "log_sigmoid_vjp", "bce_with_logits", "bce_with_logits_grad",
     "soft_cross_entropy", "soft_cross_entropy_grad",
     "logaddexp", "logsubexp",
-    "scaled_softmax", "entropy",
+    "scaled_softmax", "entropy", "attention",
 ]  # fmt: skip
 # Ops whose outputs are a function of one element each (and of its value of another row), by that function.
 ELEMENTWISE = {
@@ -395,10 +395,11 @@ BESIDE = {
     "logaddexp": "other_logits", "logsubexp": "other_logits",
 }  # fmt: skip
 TAKES_TARGET = {"cross_entropy", "cross_entropy_grad"}
-SCALAR = {"logsumexp", "cross_entropy", "soft_cross_entropy", "entropy"}
+SCALAR = {"logsumexp", "cross_entropy", "soft_cross_entropy", "entropy", "attention"}
 DIRECTION = {
     "softmax_vjp": "cotangent", "log_softmax_vjp": "cotangent",
     "softmax_jvp": "tangent", "log_softmax_jvp": "tangent",
+    "attention": "values",
 }  # fmt: skip
 # Their second row is a distribution, which stands in the place of a direction.
 DISTRIBUTION = {"soft_cross_entropy": "distribution", "soft_cross_entropy_grad": "distribution"}
@@ -527,6 +528,8 @@ def truth(op, z, target=None, smoothing=None, direction=None):
             return [NAN]
         level = [exponents[i] if finite and not up else fmpq(0) for i in live]
         return [Entropy(level)] if len(set(level)) > 1 else [Logarithm({fmpq(0): fmpq(max(len(level), 1))})]
+    if op == "attention":
+        return [attention(z, exponents, direction, live, free)]
     if n == 0:
         return []
     if op in TAKES_TARGET:
@@ -587,6 +590,21 @@ def truth(op, z, target=None, smoothing=None, direction=None):
         constant = len({g[i] for i in live}) == 1
         return [exact(g[j] - g[live[0]]) if constant else NAN for j in range(n)]
     return [Quotient(collect((level[i], g[j] - g[i]) for i in live), total) for j in range(n)]
+
+
+def attention(z, exponents, v, live, free):
+    """sum p_i v_i over the classes with weight; of none 0. Values of other classes are not seen."""
+    values = [v[i] for i in live]
+    if any(not math.isfinite(x) for x in values):
+        # Each has a positive weight, but where the shares are free.
+        return sum(x for x in values if not math.isfinite(x)) if len(set(values)) == 1 or not free else NAN
+    if free:
+        return exact(rational(values[0])) if len(set(values)) == 1 else NAN
+    level = [exponents[i] if math.isfinite(z[i]) else fmpq(0) for i in live]
+    if not level:
+        return exact(0)
+    total = collect((x, fmpq(1)) for x in level)
+    return Quotient(collect((x, rational(value)) for x, value in zip(level, values)), total)
 
 
 class Negative:
@@ -868,6 +886,15 @@ def a_direction(f, r, z):
     return [f.round(x) for x in row]
 
 
+def some_values(f, r, z):
+    """Numbers, and behind a mask, or rarely elsewhere, what is none."""
+    row = a_direction(f, r, z)
+    for i, x in enumerate(z):
+        if r.randrange(2 if x == -INF else 24) == 0:
+            row[i] = r.choice([NAN, INF, -INF])
+    return row
+
+
 def beside(op, f, r, z):
     """A value of the other row for each element."""
     if BESIDE[op] == "label":
@@ -1063,6 +1090,18 @@ def traps():
         ):  # fmt: skip
             if all(not math.isfinite(x) or abs(x) <= f.largest for x in z):
                 yield "entropy", f, [f.round(x) if math.isfinite(x) else x for x in z], None, None, None
+        # Values that are not finite, behind a mask and before it; means that are one value, 0 or beside a midpoint.
+        half = 1.0 + 2.0**-f.p
+        for z, v in (
+            ([0.0, -INF], [1.0, NAN]), ([0.0, -INF], [1.0, INF]), ([-INF, 0.0, -INF], [INF, 2.0, -INF]), ([0.0, -3000.0], [1.0, INF]),
+            ([0.0, -3000.0], [1.0, NAN]), ([0.0, 0.0], [INF, -INF]), ([0.0, 1.0], [-INF, -INF]), ([-INF, -INF], [INF, INF]), ([-INF], [3.0]),
+            ([INF, 0.0], [2.0, NAN]), ([INF, INF], [2.0, 2.0]), ([INF, 0.0], [INF, 1.0]), ([INF, 0.0], [NAN, 1.0]), ([NAN, 0.0], [1.0, 1.0]),
+            ([], []), ([7.0], [-0.0]), ([0.0, 0.0, -3000.0], [1.0, -1.0, 1.0]), ([0.0, 0.0, -1e10], [3.0, -3.0, -2.0]),
+            ([0.0, -3000.0], [f.largest, -f.largest]), ([0.0, -200.0], [0.0, f.largest]), ([0.0, -3000.0], [half, 1.0]),
+            ([0.0, 1.0, 2.0], [f.least, -f.least, f.least]), ([3.0, 2.0, 3.0], [0.5, 0.5, 0.5]), ([0.0, -1.0], [1e4, 1e4 + 8]),
+        ):  # fmt: skip
+            if all(not math.isfinite(x) or abs(x) <= f.largest for x in z):
+                yield "attention", f, z, None, None, v
         # A midpoint and a little, as for a true class.
         if f is not f16:
             for low in (-1.0, 2.0 - 2.0**f.p):
@@ -1204,6 +1243,8 @@ def drawn(formats, most):
                     direction = a_direction(f, r, z) if op in DIRECTION else beside(op, f, r, z) if op in BESIDE else None
                     if op in DISTRIBUTION:
                         direction = a_distribution(f, r, z)
+                    if op == "attention":
+                        direction = some_values(f, r, z)
                     yield op, f, z, target, smoothing, direction
 
 

@@ -38,7 +38,7 @@ impl Textbook {
     /// What a case gives in this type, before anything is rounded to the dtype of the case.
     pub fn values<A: Accumulator>(&self, case: &Case) -> Vec<A> {
         let read = |values: &[f64]| -> Vec<A> { values.iter().map(|&x| A::from_f64(x)).collect() };
-        let (mut z, direction) = (read(case.logits()), read(case.direction().unwrap_or(&[])));
+        let (mut z, direction) = (read(case.logits()), read(case.direction().or(case.values()).unwrap_or(&[])));
         if let Some(scale) = case.scale() {
             // The products, before anything else.
             z.iter_mut().for_each(|z| *z = *z * A::from_f64(scale));
@@ -64,6 +64,12 @@ impl Textbook {
                 let log_total = total.ln();
                 let with_weight = p.iter().zip(&z).filter(|(p, _)| **p != A::ZERO);
                 vec![-sum(with_weight.map(|(&p, &z)| p * ((z - max) - log_total)).collect())]
+            }
+            Op::ATTENTION if z.is_empty() => vec![A::ZERO],
+            Op::ATTENTION => {
+                // Divided last; what has no weight is not seen.
+                let seen = weights.iter().zip(&direction).filter(|(w, _)| **w != A::ZERO);
+                vec![sum(seen.map(|(&w, &v)| w * v).collect()) / total]
             }
             Op::CROSS_ENTROPY => {
                 let mut loss = total.ln();

@@ -32,7 +32,7 @@ fn start(op: Op, dtype: Dtype) -> Case {
         Role::Smoothing => Value::Number(0.0),
         Role::Label => vec![1.0, 0.25].into(),
         Role::Scale => Value::Number(0.5),
-        Role::Direction | Role::Logits => vec![1.0, -2.0].into(),
+        Role::Direction | Role::Logits | Role::Values => vec![1.0, -2.0].into(),
         Role::Distribution => vec![0.25, 0.75].into(),
     };
     Case::with_others(op, dtype, vec![0.0, 1.0], other).unwrap()

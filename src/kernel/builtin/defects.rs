@@ -5,6 +5,7 @@
 //! authors believed: that kernel, without the defect, passes on all inputs. Where a public report shows the mechanism, it is
 //! linked. One file for each group of classes, by the step that is wrong.
 
+pub(super) mod attention;
 pub(super) mod carried;
 pub(super) mod exponentials;
 pub(super) mod losses;
@@ -24,8 +25,8 @@ pub(super) fn cure(class: &str) -> &'static str {
     match class {
         "C01" | "C02" => "where the maximum is infinite, return it (NaN stays NaN) in place of max + log S",
         "C03" | "C04" => "test for a maximum of -inf, at every length, and return the value that was agreed",
-        "C05" => {
-            "while the running maximum is -inf, take the weight and the factor of the sum for 0 in place of subtracting it from itself"
+        "C05" | "C06" => {
+            "while a maximum is -inf, of what ran so far or of a part, take the weight and the factor of the sum for 0 in place of subtracting it from itself"
         }
         "C07" => {
             "whenever the running maximum rises, multiply the sum by exp(old - new), and merge parts relative to their common maximum"
@@ -64,6 +65,7 @@ pub(super) fn cure(class: &str) -> &'static str {
             "multiply the logits by the scale once, before the maximum is taken and before anything is masked or padded"
         }
         "C33" => "pad with -inf, and leave lanes without a logit out of the sum",
+        "C34" => "leave what has no weight out of the sum, before it is multiplied",
         "C35" => "return early: -inf for the log-sum-exp of nothing, nothing for the other ops",
         "C36" => "count logits in a type as wide as their number",
         "C37" => "keep the input, and divide by the sum of the very weights that are divided",

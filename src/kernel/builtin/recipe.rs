@@ -27,7 +27,7 @@ pub(super) struct Row<'a, A> {
     pub target: usize,
     /// The label smoothing; 0 where the op takes none.
     pub label_smoothing: A,
-    /// The cotangent or tangent; empty where the op takes none.
+    /// The cotangent, the tangent or the values; empty where the op takes none.
     pub direction: &'a [A],
     /// The target distribution that is given; empty where the op takes none.
     pub distribution: &'a [A],
@@ -312,6 +312,14 @@ pub(super) trait Recipe: Sized {
         normalizer.log_sum + Self::sum(row, &each(row.logits, &term))
     }
 
+    /// `sum p_i v_i`: the probabilities are divided first. A class whose probability is 0 is absent, whatever its value.
+    fn attention<A: Real>(row: &Row<A>) -> A {
+        let probabilities = Self::softmax(row);
+        let term = |i: usize, v: A| if probabilities[i] == A::ZERO { A::ZERO } else { v };
+        let values = each(row.direction, &term);
+        Self::mean(&Row { direction: &values, ..*row }, &probabilities)
+    }
+
     /// `log S + sum q_i d_i`: a sum of terms that are not negative, so nothing cancels. Of a class and a smoothing, and of a distribution.
     fn cross_entropy<A: Real>(row: &Row<A>) -> A {
         let Normalizer { max, log_sum, .. } = Self::normalizer(row);
@@ -411,6 +419,7 @@ fn method<R: Recipe, A: Real>(op: Op) -> Option<Method<A>> {
         Op::SOFT_CROSS_ENTROPY_GRAD => R::cross_entropy_grad,
         Op::SCALED_SOFTMAX => R::scaled_softmax,
         Op::ENTROPY => |row| vec![R::entropy(row)],
+        Op::ATTENTION => |row| vec![R::attention(row)],
         _ => return None,
     })
 }
@@ -435,7 +444,7 @@ pub(super) fn run<R: Recipe>(case: &Case, changes: &Changes) -> Outcome {
 
 fn run_in<R: Recipe, A: Real>(case: &Case, changes: &Changes) -> Vec<f64> {
     let logits = read::<A>(case.logits());
-    let direction = read::<A>(case.direction().unwrap_or(&[]));
+    let direction = read::<A>(case.weighed());
     let distribution = read::<A>(case.distribution().unwrap_or(&[]));
     let (target, smoothing) = case.target().unwrap_or((0, 0.0));
     let row = Row {

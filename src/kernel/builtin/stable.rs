@@ -252,7 +252,7 @@ struct Weighed<A> {
     sum: A,
     /// The weights, relative to the maximum.
     weights: Vec<A>,
-    /// The weights times the cotangent or tangent, added up; 0 where there is none.
+    /// The weights times the cotangent, tangent or values, added up; 0 where there is none.
     output: A,
 }
 
@@ -268,7 +268,9 @@ impl<A: Real> Weighed<A> {
         } else {
             each(logits, &|_, z| Shifted::weight(row, z, max))
         };
-        let output = in_order(&weights.iter().zip(direction).map(|(&w, &v)| w * v).collect::<Vec<A>>());
+        // A value that no weight sees is left out: 0 * inf is NaN.
+        let product = |(&w, &v): (&A, &A)| if w == A::ZERO { A::ZERO } else { w * v };
+        let output = in_order(&weights.iter().zip(direction).map(product).collect::<Vec<A>>());
         Self { max, sum: in_order(&weights), weights, output }
     }
 
@@ -348,6 +350,11 @@ impl Recipe for Flash {
         let Weighed { sum, output, .. } = Self::weighed(row);
         output / sum
     }
+
+    fn attention<A: Real>(row: &Row<A>) -> A {
+        // Of no class the sum is 0, and nothing is divided by it.
+        if row.logits.is_empty() { A::ZERO } else { Self::mean(row, &[]) }
+    }
 }
 
 /// A row in so many parts, each with a maximum, a sum and outputs of its own, merged two by two: split-KV attention, ring attention,
@@ -423,6 +430,11 @@ impl<const PARTS: usize> Recipe for Split<PARTS> {
         let Weighed { sum, output, .. } = Self::weighed(row);
         output / sum
     }
+
+    fn attention<A: Real>(row: &Row<A>) -> A {
+        // Of no class the sum is 0, and nothing is divided by it.
+        if row.logits.is_empty() { A::ZERO } else { Self::mean(row, &[]) }
+    }
 }
 
 /// Exponentials as pairs `m 2^k`, so that none overflows and none needs the maximum before it: two passes over the logits instead
@@ -494,6 +506,37 @@ impl Recipe for TwoPass {
     fn weight<A: Real>(_: &Row<A>, z: A, max: A) -> A {
         let pair = Pair::of(z);
         pair.m * pair.scale(Pair::of(max))
+    }
+}
+
+/// Attention whose last step reads half dtypes, as tensor cores do: each weight is rounded to bf16 before it meets its value. The sum is
+/// that of the weights as they were, and divides last.
+pub(super) struct HalfWeights;
+
+impl Recipe for HalfWeights {
+    const NAME: &'static str = "half_weights";
+    const SUMMARY: &'static str =
+        "attention with weights that are rounded to bf16 before they meet the values, divided last";
+    const TRUSTED: bool = true;
+
+    fn supports(op: Op, _: Dtype) -> bool {
+        op == Op::ATTENTION
+    }
+
+    fn claims(op: Op, dtype: Dtype) -> Claims {
+        Claims { weights: Some(Dtype::Bf16), ..Shifted::claims(op, dtype) }
+    }
+
+    fn attention<A: Real>(row: &Row<A>) -> A {
+        if row.logits.is_empty() {
+            return A::ZERO;
+        }
+        let Normalizer { max, sum, .. } = Self::normalizer(row);
+        let product = |i: usize, v: A| {
+            let weight = A::from_f64(Dtype::Bf16.round(Self::weight(row, row.logits[i], max).to_f64()));
+            if weight == A::ZERO { A::ZERO } else { weight * v }
+        };
+        Self::sum(row, &each(row.direction, &product)) / sum
     }
 }
 

@@ -71,7 +71,7 @@ fn case(op: Op, dtype: Dtype, logits: &[f64], target: usize, smoothing: f64, dir
         Role::Smoothing => Value::Number(smoothing),
         Role::Label => direction.iter().map(|g| if *g > 0.0 { 0.25 } else { 1.0 }).collect::<Vec<f64>>().into(),
         Role::Logits => direction.iter().map(|g| -4.0 - g.abs()).collect::<Vec<f64>>().into(),
-        Role::Direction => direction.to_vec().into(),
+        Role::Direction | Role::Values => direction.to_vec().into(),
         Role::Scale => Value::Number(0.5),
         Role::Distribution => distribution(logits.len(), target, smoothing).into(),
     };
@@ -150,8 +150,9 @@ fn no_report_stands_for_two_classes() {
 /// is missing or wrong put right.
 mod mended {
     use super::super::defects::carried::{lane_sum, merged_claims, merged_lanes, merged_parts};
-    use super::super::defects::{carried, exponentials, sums};
+    use super::super::defects::{attention, carried, exponentials, sums};
     use super::super::recipe::{Normalizer, Recipe, Row};
+    use super::super::stable::Shifted;
     use crate::dtype::Dtype;
     use crate::kernel::{Claims, Real};
     use crate::op::Op;
@@ -192,6 +193,53 @@ mod mended {
 
         fn normalizer<A: Real>(row: &Row<A>) -> Normalizer<A> {
             merged_parts(row, 2, guarded)
+        }
+    }
+
+    pub struct Parts;
+
+    impl Recipe for Parts {
+        const NAME: &'static str = "mended/empty-parts-merged";
+        const SUMMARY: &'static str = "8 parts with a maximum and a sum each, merged";
+
+        fn claims(op: Op, dtype: Dtype) -> Claims {
+            carried::EmptyPartsMerged::claims(op, dtype)
+        }
+
+        fn normalizer<A: Real>(row: &Row<A>) -> Normalizer<A> {
+            merged_parts(row, 8, guarded)
+        }
+    }
+
+    pub struct Unseen;
+
+    impl Recipe for Unseen {
+        const NAME: &'static str = "mended/poisoned-mask";
+        const SUMMARY: &'static str = "attention that does not see what is masked, and has the limits";
+
+        fn supports(op: Op, _: Dtype) -> bool {
+            op == Op::ATTENTION
+        }
+
+        fn claims(op: Op, dtype: Dtype) -> Claims {
+            attention::PoisonedMask::claims(op, dtype)
+        }
+
+        fn attention<A: Real>(row: &Row<A>) -> A {
+            // Where a value that is seen is not finite, the largest weight it can have tells as much as its own.
+            let seen: Vec<(A, A)> = row.logits.iter().copied().zip(row.direction.iter().copied()).collect();
+            let is_finite = row.logits.iter().all(|z| !z.is_nan() && *z != A::from_f64(f64::INFINITY));
+            let has_weight = |z: A| z != A::NEG_INFINITY;
+            if is_finite && row.logits.iter().any(|&z| has_weight(z)) {
+                let odd: Vec<A> =
+                    seen.iter().filter(|(z, v)| has_weight(*z) && !v.is_finite()).map(|(_, v)| *v).collect();
+                if !odd.is_empty() {
+                    return Shifted::sum(row, &odd);
+                }
+                let values: Vec<A> = seen.iter().map(|(z, v)| if has_weight(*z) { *v } else { A::ZERO }).collect();
+                return Shifted::attention(&Row { direction: &values, ..*row });
+            }
+            attention::PoisonedMask::attention(row)
         }
     }
 
@@ -242,9 +290,11 @@ mod mended {
 }
 
 /// The kernels of [`mended`], built as those of the registry are.
-const MENDED: [Builtin; 5] = [
+const MENDED: [Builtin; 7] = [
     Builtin::of::<mended::IdleLanes>(),
     Builtin::of::<mended::Halves>(),
+    Builtin::of::<mended::Parts>(),
+    Builtin::of::<mended::Unseen>(),
     Builtin::of::<mended::Powers>(),
     Builtin::of::<mended::Log>(),
     Builtin::of::<mended::Reciprocal>(),
@@ -382,8 +432,8 @@ fn correct_kernels_answer_special_values() {
                 // No logit.
                 if op == Op::LOGSUMEXP {
                     assert_eq!(answers(&[]), [[-INF]]);
-                } else if op == Op::ENTROPY {
-                    assert_eq!(answers(&[]), [[0.0]]);
+                } else if op.is_scalar() && !op.needs_logit() {
+                    assert_eq!(answers(&[]), [[0.0]], "{op}");
                 } else if !op.needs_logit() {
                     assert_eq!(answers(&[]), [[0.0; 0]]);
                 }

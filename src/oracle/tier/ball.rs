@@ -112,6 +112,10 @@ impl RowTier for OfRow<'_> {
         RationalBall { origin: Origin::Total, ..RationalBall::of(self.0.total()) }
     }
 
+    fn mean(&self) -> Ball {
+        self.0.mean_ball()
+    }
+
     fn deviation(&self, j: usize) -> Ball {
         self.0.deviation_ball(j)
     }

@@ -247,6 +247,11 @@ impl RowTier for OfRow<'_> {
         }
     }
 
+    fn mean(&self) -> Exactly {
+        let mean = self.0.deviations().and_then(|deviations| deviations.common_mean.clone());
+        mean.map_or(Exactly::Unknown, Exactly::rational)
+    }
+
     fn deviation(&self, j: usize) -> Exactly {
         let Some(deviations) = self.0.deviations() else { return Exactly::Unknown };
         if deviations.uniform.is_some() && !self.is_masked(j) {
@@ -283,12 +288,12 @@ impl OfLimit {
         self.shared.is_some() && self.case.logits().get(j).copied() == self.shared
     }
 
-    /// `sum p_i g_i`, if it does not depend on the shares.
-    fn mean(&self) -> Option<f64> {
-        if self.shared.is_none() {
+    /// `sum p_i g_i`, if it does not depend on the shares; 0 where there is no term.
+    fn common(&self) -> Option<f64> {
+        if self.shared.is_none() || self.sharing == 0 {
             return Some(0.0);
         }
-        let direction = self.case.direction().unwrap_or(&[]);
+        let direction = self.case.weighed();
         let mut values = direction.iter().enumerate().filter(|(j, _)| self.has_weight(*j)).map(|(_, &g)| g);
         let first = values.next()?;
         values.all(|g| g == first).then_some(first)
@@ -344,16 +349,24 @@ impl RowTier for OfLimit {
     }
 
     fn direction(&self, j: usize) -> Exactly {
-        Exactly::Number(self.case.direction().map_or(0.0, |direction| direction[j]))
+        Exactly::Number(self.case.weighed().get(j).copied().unwrap_or(0.0))
     }
 
     fn direction_total(&self) -> Exactly {
-        let sum = || exact_sum(self.case.direction().unwrap_or(&[]).iter().copied());
+        let sum = || exact_sum(self.case.weighed().iter().copied());
         Exactly::rational(self.total.get_or_init(sum).clone())
     }
 
+    fn mean(&self) -> Exactly {
+        match self.common() {
+            Some(mean) if mean.is_infinite() => Exactly::Infinite(mean),
+            // NaN equals nothing.
+            mean => mean.filter(|mean| !mean.is_nan()).map_or(Exactly::Unknown, Exactly::Number),
+        }
+    }
+
     fn deviation(&self, j: usize) -> Exactly {
-        self.mean().map_or(Exactly::Unknown, |mean| self.direction(j) - Exactly::Number(mean))
+        self.common().map_or(Exactly::Unknown, |mean| self.direction(j) - Exactly::Number(mean))
     }
 }
 

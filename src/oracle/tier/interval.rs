@@ -142,6 +142,10 @@ impl RowTier for OfRow<'_> {
         ExactPoint::Rational(self.prepared.exact_total())
     }
 
+    fn mean(&self) -> Interval {
+        -self.prepared.less_mean(0.0, self.level)
+    }
+
     fn deviation(&self, j: usize) -> Interval {
         self.prepared.deviation_interval(j, self.level)
     }

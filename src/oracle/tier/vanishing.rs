@@ -141,6 +141,10 @@ impl RowTier for OfRow<'_> {
         Factor::Other
     }
 
+    fn mean(&self) -> Size {
+        Size::Unknown
+    }
+
     fn deviation(&self, j: usize) -> Size {
         let deviation = self.0.deviation_ball(j);
         if deviation.is_not_zero() { Size::Signed(deviation.high) } else { Size::Unknown }

@@ -1,4 +1,4 @@
-//! State that is carried from logit to logit or from lane to lane, and merged (C05, C07): what online softmax gets wrong.
+//! State that is carried from logit to logit or from lane to lane, and merged (C05, C06, C07): what online softmax gets wrong.
 
 use super::super::arithmetic::in_order;
 use super::super::parameter::{self, LENGTHS, Parameter};
@@ -164,6 +164,31 @@ impl Recipe for MergedWithoutRescale {
 
     fn normalizer<A: Real>(row: &Row<A>) -> Normalizer<A> {
         merged_parts(row, row.length(), |_, _, _| A::ONE)
+    }
+}
+
+pub(in super::super) struct EmptyPartsMerged;
+
+impl Recipe for EmptyPartsMerged {
+    const NAME: &'static str = "defect/empty-parts-merged";
+    const SUMMARY: &'static str =
+        "8 parts with a maximum and a sum each are merged without a guard for two that are empty";
+    const DEFECT: Option<Defect> = Some(Defect {
+        class: "C06",
+        story: "where the first two parts are masked throughout, exp(-inf - -inf) is formed, and what is merged afterwards stays NaN",
+        families: &["masked"],
+        report: Some("https://github.com/flashinfer-ai/flashinfer/issues/4051"),
+    });
+    const PARAMETER: Option<&'static Parameter> = Some(&Parameter::one_of("the number of parts", 8.0, LENGTHS));
+    const EXAMPLES: Option<Examples> =
+        Some(Examples::new("softmax f32 [-inf, -inf, 1, 2]", Some("softmax f32 [-inf, 1, -inf, 2]")));
+
+    fn claims(op: Op, dtype: Dtype) -> Claims {
+        merged_claims(op, dtype, LANES as u32 - 1)
+    }
+
+    fn normalizer<A: Real>(row: &Row<A>) -> Normalizer<A> {
+        merged_parts(row, row.length(), |row, before, max| Self::exp(row, before - max))
     }
 }
 
