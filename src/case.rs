@@ -184,6 +184,17 @@ impl Case {
         self.row_of(Role::Direction)
     }
 
+    /// The logits of the distribution that is aimed at, for the row ops that take them.
+    pub fn target_logits(&self) -> Option<&[f64]> {
+        self.shared_target_logits().map(|row| &**row)
+    }
+
+    /// The same, shared.
+    pub(crate) fn shared_target_logits(&self) -> Option<&Arc<[f64]>> {
+        self.op.other_row().filter(|input| *input == Input::TARGET_LOGITS)?;
+        self.others.iter().find_map(|value| if let Value::Row(values) = value { Some(values) } else { None })
+    }
+
     /// The values that the probabilities weigh, for the ops that take them.
     pub fn values(&self) -> Option<&[f64]> {
         self.row_of(Role::Values)
@@ -261,7 +272,9 @@ impl Case {
         let direction = self.weighed();
         let distribution = self.distribution().unwrap_or(&[]);
         let scale = self.scale().unwrap_or(1.0);
-        Inputs { logits: &self.logits, direction, distribution, target, smoothing, scale, format: self.output_format() }
+        let target_logits = self.target_logits().unwrap_or(&[]);
+        let (logits, format) = (&*self.logits, self.output_format());
+        Inputs { logits, direction, distribution, target_logits, target, smoothing, scale, format }
     }
 
     /// Reads the text form: `softmax f32 [1000, 0]`, `cross_entropy f16 [0x1p+3, -inf, 0*30] target=1 label_smoothing=0.1`,
@@ -275,7 +288,7 @@ impl Case {
         let shape = || {
             Error::usage(
                 "a case reads `OP DTYPE [LOGIT, ...]`, then target=, label_smoothing=, cotangent=[...], tangent=[...], label=[...], \
-                 distribution=[...], other_logits=[...], values=[...] or scale= as the op takes",
+                 distribution=[...], other_logits=[...], values=[...], target_logits=[...] or scale= as the op takes",
             )
         };
         let (op, rest) = input.trim().split_once(char::is_whitespace).ok_or_else(shape)?;

@@ -318,7 +318,8 @@ impl Judging<'_> {
     /// Whether this is an overflow that is forgiven where the value is finite: a loss can only overflow upwards, a product, or logits
     /// times a scale, can form inf - inf.
     fn is_forgiven_overflow(&self, overflow_is_forgiven: bool, got: f64) -> bool {
-        let may_subtract = !self.case.weighed().is_empty() || self.case.scale().is_some();
+        let case = self.case;
+        let may_subtract = !case.weighed().is_empty() || case.scale().is_some() || case.target_logits().is_some();
         overflow_is_forgiven && !got.is_finite() && (may_subtract || got > 0.0)
     }
 

@@ -208,6 +208,10 @@ registry! {
     ENTROPY: row entropy::Entropy,
     /// `sum p_i v_i` for values `v`, one channel of attention's: one output.
     ATTENTION: row attention::Attention,
+    /// `sum p_i(t) (log p_i(t) - log p_i(z))` for the logits `t` of a target: one output, in nats.
+    KL_DIVERGENCE: row kl_divergence::KlDivergence,
+    /// The gradient of the KL divergence with respect to the logits, `p_j(z) - p_j(t)`: n outputs.
+    KL_DIVERGENCE_GRAD: row kl_divergence_grad::KlDivergenceGrad,
 }
 
 impl Op {
@@ -393,6 +397,8 @@ mod tests {
             (22, "scaled_softmax"),
             (23, "entropy"),
             (27, "attention"),
+            (24, "kl_divergence"),
+            (25, "kl_divergence_grad"),
         ];
         assert_eq!(codes[..known.len()], known);
         let distinct: std::collections::BTreeSet<u8> = Op::ALL.iter().map(|op| op.code()).collect();

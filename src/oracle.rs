@@ -34,8 +34,7 @@ mod row;
 mod special;
 mod tier;
 
-use near::NearRow;
-pub(crate) use near::{Near, NearCase, SLACK, exp};
+pub(crate) use near::{Near, NearCase, NearRow, SLACK, exp};
 pub use rounded::Rounded;
 pub(crate) use rounded::SHOWN_BITS;
 
@@ -145,6 +144,8 @@ pub struct Truth {
     pub class: RowClass,
     /// What the error bounds are computed from. At +inf it is that of the limit, where one logit has all the weight.
     pub anatomy: Arc<Anatomy>,
+    /// The same of the target's logits, for the ops that take them.
+    pub target_anatomy: Option<Arc<Anatomy>>,
     /// `|g_j - c|` for the products that need it, else empty; upper bounds.
     pub deviations: Vec<Magnitude>,
 }
@@ -244,6 +245,9 @@ impl Oracle {
         if special == Special::Framework && special::smoothing_vanishes(case) {
             alternatives.extend(special::of_vanished_smoothing(case, class, due));
         }
+        if special == Special::Framework && special::masks_what_may_be_lost(case) {
+            alternatives.extend(special::of_lost_classes(case, due));
+        }
         if special == Special::Framework && special::masks_what_is_not_finite(case) {
             alternatives.push(vec![Due::nan(); case.op().outputs(case.logits().len())]);
         }
@@ -251,7 +255,9 @@ impl Oracle {
         let uses_deviations = case.op().row().is_some_and(|facts| facts.uses_deviations);
         let each = if uses_deviations { 0..case.logits().len() } else { 0..0 };
         let deviations = each.map(|j| dues.question.deviation(j)).collect();
-        Truth { alternatives, unit_sum: false, class, anatomy: row.anatomy().clone(), deviations }
+        let target = case.shared_target_logits().map(|logits| PreparedRow::new(row.dtype, logits.clone()));
+        let target_anatomy = target.map(|target| target.anatomy().clone());
+        Truth { alternatives, unit_sum: false, class, anatomy: row.anatomy().clone(), target_anatomy, deviations }
     }
 
     /// Every output of the case in words, with that many significant decimal digits, rounded to nearest. Where several answers
@@ -287,6 +293,7 @@ impl Oracle {
         // Where several answers are accepted, the truth itself is needed.
         let has_several = special::smoothing_vanishes(case)
             || special::masks_what_is_not_finite(case)
+            || special::masks_what_may_be_lost(case)
             || special::may_be_nan(case).any(|may_be| may_be);
         if self.is_asked_alone || !NearCase::takes(case, class) || has_several {
             return None;
@@ -381,7 +388,14 @@ fn elements(case: &Case, special: Special) -> Truth {
     let weights = case.elements().map(weight).collect();
     let anatomy = Anatomy { max: 0.0, weights, total: 1.0, others: Magnitude::ZERO, log_total: Magnitude::ZERO };
     let class = RowClass::Elements;
-    Truth { alternatives: vec![outputs], unit_sum: false, class, anatomy: Arc::new(anatomy), deviations: Vec::new() }
+    Truth {
+        alternatives: vec![outputs],
+        unit_sum: false,
+        class,
+        anatomy: Arc::new(anatomy),
+        target_anatomy: None,
+        deviations: Vec::new(),
+    }
 }
 
 /// The digits of output `j`, from the first interval that decides them.

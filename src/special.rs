@@ -46,7 +46,9 @@ pub enum RowClass {
 impl RowClass {
     /// The class of what the op of a case makes its outputs of: of the logits, times the scale where there is one.
     pub fn of_case(case: &Case) -> Self {
-        let class = Self::of(case.op(), &case.signed_logits());
+        let own = Self::of(case.op(), &case.signed_logits());
+        // Of two rows that of the one that is less ordinary, which comes first.
+        let class = case.target_logits().map_or(own, |target| own.min(Self::of(case.op(), target)));
         let has_weight = |&(_, z): &(&f64, &f64)| *z > f64::NEG_INFINITY;
         let mut weighed = case.weighed().iter().zip(case.logits()).filter(has_weight);
         match class {

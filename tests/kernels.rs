@@ -107,6 +107,9 @@ fn the_textbook_gives_known_digits() {
             "scaled_softmax" => vec![0.01587623997646677, 0.11731042782619837, 0.8668133321973349],
             "entropy" => vec![0.8323955818399389],
             "attention" => vec![mean],
+            // Beside the logits [-5, -6, -8].
+            "kl_divergence" => vec![1.364005692194657063],
+            "kl_divergence_grad" => vec![-0.615353939527860700, -0.014767989287621465, 0.6301219288154821653],
             // Of [-1, -2, -3].
             "log1mexp" => vec![-0.45867514538708193, -0.14541345786885906, -0.051069180942701596],
             "sigmoid" => vec![0.2689414213699951, 0.11920292202211755, 0.04742587317756678],
@@ -177,6 +180,9 @@ fn ties_and_single_logits_are_exact() {
             assert_eq!(ties(Op::LOG_SOFTMAX_VJP, 0.0), [-2.0, -1.0, 0.0, 3.0]);
             assert_eq!(ties(Op::LOG_SOFTMAX_JVP, 0.0), [-2.0, -1.0, 0.0, 3.0]);
             assert_eq!(ties(Op::ATTENTION, 0.0), [3.0]);
+            // The target's logits are -4 less these, so it has the weights of another row.
+            assert_eq!(outputs(kernel, &case(Op::KL_DIVERGENCE, dtype, &[-5.0; 4], 1, 0.0, &[1.0; 4])), [0.0]);
+            assert_eq!(outputs(kernel, &case(Op::KL_DIVERGENCE_GRAD, dtype, &[-5.0; 4], 1, 0.0, &[1.0; 4])), [0.0; 4]);
             for op in row_ops() {
                 let want = match op {
                     Op::LOGSUMEXP => -7.0,
@@ -213,7 +219,8 @@ fn correct_kernels_mask_exactly() {
                         assert_close(kernel, &case, &got, &want);
                         for j in (0..got.len()).filter(|_| !op.is_scalar()).filter(|&j| logits[j] == NEG_INFINITY) {
                             let exact = match op {
-                                Op::LOG_SOFTMAX_JVP => continue,
+                                // What is there has a value besides, or is all that the target has.
+                                Op::LOG_SOFTMAX_JVP | Op::KL_DIVERGENCE_GRAD => continue,
                                 // e / n and 1 - e + e / n are rounded; only these two are known without computing.
                                 Op::CROSS_ENTROPY_GRAD if e == 0.0 => want[j],
                                 Op::CROSS_ENTROPY_GRAD => continue,

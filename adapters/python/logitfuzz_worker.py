@@ -29,6 +29,8 @@ In f16:f32 and bf16:f32 the arguments are of the half dtype, and f32 is returned
     cross_entropy                                   logits, target, smoothing       1 value
     cross_entropy_grad                              logits, target, smoothing       n values
     attention                                       logits, values                  1 value
+    kl_divergence                                   logits, target logits           1 value
+    kl_divergence_grad                              logits, target logits           n values
     softmax_vjp, log_softmax_vjp                    logits, cotangent               n values
     softmax_jvp, log_softmax_jvp                    logits, tangent                 n values
     scaled_softmax                                  logits, scale                   n values
@@ -76,8 +78,9 @@ OTHER_ROWS = {
     "sigmoid_vjp": "cotangent", "log_sigmoid_vjp": "cotangent", "bce_with_logits": "label", "bce_with_logits_grad": "label",
     "soft_cross_entropy": "distribution", "soft_cross_entropy_grad": "distribution",
     "logaddexp": "other_logits", "logsubexp": "other_logits", "attention": "values",
+    "kl_divergence": "target_logits", "kl_divergence_grad": "target_logits",
 }  # fmt: skip
-SCALAR_OPS = ("logsumexp", "cross_entropy", "soft_cross_entropy", "entropy", "attention")
+SCALAR_OPS = ("logsumexp", "cross_entropy", "soft_cross_entropy", "entropy", "attention", "kl_divergence")
 OPS = (
     "logsumexp", "softmax", "log_softmax", *TARGET_OPS, *OTHER_ROWS, "log1mexp", "sigmoid", "softplus", "log_sigmoid", "scaled_softmax",
     "entropy",

@@ -125,7 +125,13 @@ def gradient_of_two(f):
     return gradient
 
 
-for op, f in (("bce_with_logits", binary_loss), ("soft_cross_entropy", soft_loss)):
+def divergence(logits, target_logits):
+    """Both as logarithms of probabilities, as distillation losses have them."""
+    own, target = (functional.log_softmax(row, -1) for row in (logits, target_logits))
+    return functional.kl_div(own, target, reduction="sum", log_target=True)
+
+
+for op, f in (("bce_with_logits", binary_loss), ("soft_cross_entropy", soft_loss), ("kl_divergence", divergence)):
     about = {"dtypes": ("f16", "bf16", "f32", "f64"), "name": "pytorch", "version": torch.__version__}
     kernel(op, **about)(of_two(f))
     kernel(f"{op}_grad", **about)(gradient_of_two(f))

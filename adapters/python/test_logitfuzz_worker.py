@@ -28,6 +28,7 @@ OTHER_ROWS = {
     "soft_cross_entropy": "distribution", "soft_cross_entropy_grad": "distribution",
     "sigmoid_vjp": "cotangent", "log_sigmoid_vjp": "cotangent", "bce_with_logits": "label", "bce_with_logits_grad": "label",
     "logaddexp": "other_logits", "logsubexp": "other_logits", "attention": "values",
+    "kl_divergence": "target_logits", "kl_divergence_grad": "target_logits",
 }  # fmt: skip
 LIBRARIES = ("scipy", "torch", "jax", "optax", "onnxruntime", "onnx")
 SCRIPTS = ("scipy", "pytorch", "jax", "optax", "onnxruntime")
@@ -137,6 +138,8 @@ for dtypes in (["f16", "f32", "f64"],):
     kernel("bce_with_logits", dtypes=dtypes, name="echo")(lambda z, t: t)
     kernel("logaddexp", dtypes=dtypes, name="echo")(lambda z, y: y)
     kernel("attention", dtypes=dtypes, name="echo")(lambda z, v: v[2:3])
+    kernel("kl_divergence", dtypes=dtypes, name="echo")(lambda z, t: t[1:2])
+    kernel("kl_divergence_grad", dtypes=dtypes, name="echo")(lambda z, t: t)
 """
 
 
@@ -148,8 +151,8 @@ class TheProtocol(unittest.TestCase):
                 w = worker(ECHO, frames)
                 self.assertEqual((w.hello["logitfuzz_worker"], w.hello["frames"]), (1, frames))
                 ops = [f["op"] for f in w.functions]
-                self.assertEqual(len(ops), 39)
-                answers = w.ask([(i, z, 3, 0.125, g) for i in range(39)])
+                self.assertEqual(len(ops), 45)
+                answers = w.ask([(i, z, 3, 0.125, g) for i in range(45)])
                 for i, (code, got) in enumerate(answers):
                     dtype = DTYPES[w.functions[i]["dtype"]]
                     logits, direction = np.array(z, dtype), np.array(g, dtype)
@@ -167,6 +170,8 @@ class TheProtocol(unittest.TestCase):
                         "bce_with_logits": direction,
                         "logaddexp": direction,
                         "attention": direction[2:3],
+                        "kl_divergence": direction[1:2],
+                        "kl_divergence_grad": direction,
                     }[ops[i]]
                     self.assertEqual(code, 0, got)
                     np.testing.assert_array_equal(got, expected)
@@ -431,7 +436,7 @@ class TheReadyScripts(unittest.TestCase):
                 served.setdefault(function["kernel"], set()).add((function["op"], function["dtype"]))
             self.assertEqual(w.close()[0], 0)
         counts = {name: len(functions) for name, functions in served.items()}
-        functions = {"scipy": 15, "pytorch": 80, "pytorch-columns": 36, "jax": 44, "jax-jit": 44, "onnxruntime": 12}
+        functions = {"scipy": 15, "pytorch": 88, "pytorch-columns": 36, "jax": 44, "jax-jit": 44, "onnxruntime": 12}
         self.assertEqual(counts, {**functions, "optax": 24, "optax-soft-labels": 8})
 
     def check(self, w, number, function):
@@ -468,6 +473,7 @@ def truth(op, z, target, smoothing, direction):
     lse = np.log(np.exp(z).sum())
     p, q = np.exp(z - lse), (1 - smoothing) * (np.arange(len(z)) == target) + smoothing / len(z)
     g, s = None if direction is None else np.array(direction), 1 / (1 + np.exp(-z))
+    t = None if g is None else np.exp(g) / np.exp(g).sum()
     return {
         "logsumexp": lambda: np.array([lse]),
         "softmax": lambda: p,
@@ -480,6 +486,8 @@ def truth(op, z, target, smoothing, direction):
         "log_softmax_jvp": lambda: g - (p * g).sum(),
         "entropy": lambda: np.array([-(p * (z - lse)).sum()]),
         "attention": lambda: np.array([(p * g).sum()]),
+        "kl_divergence": lambda: np.array([(t * (np.log(t) - z + lse)).sum()]),
+        "kl_divergence_grad": lambda: p - t,
         "soft_cross_entropy": lambda: np.array([-(g * (z - lse)).sum()]),
         "soft_cross_entropy_grad": lambda: p - g,
         "log1mexp": lambda: np.log1p(-np.exp(z)),

@@ -127,6 +127,21 @@ static OTHER_LOGITS: [(&str, OtherLogits); 9] = [
     ("matching", matching_logits),
 ];
 
+/// What the logits of a target have that other logits have not, beside those: the row with an offset, a temperature, or masks of its own.
+static TARGET_LOGITS: [(&str, OtherLogits); 4] = [
+    ("offset", |c| {
+        let offset = c.draw.sign() * c.draw.log_uniform(-4, 8);
+        beside(c, |_, x| x + offset)
+    }),
+    ("temperature", |c| {
+        let scale = c.draw.uniform_in(0.2, 3.0);
+        beside(c, |_, x| x * scale)
+    }),
+    ("masked", |c| beside(c, |draw, x| if draw.chance(4) { f64::NEG_INFINITY } else { x + draw.normal() })),
+    // A mask of both, as of a vocabulary: what the row masks, the target does.
+    ("normal", |c| beside(c, |draw, x| if x.is_finite() { draw.normal() } else { x })),
+];
+
 /// Makes a scale; what is not finite becomes 1.
 type Scale = fn(&mut OthersContext) -> f64;
 
@@ -218,7 +233,9 @@ pub(super) fn others(
         Role::Distribution => Some(pick_distribution(&mut c, family).into()),
         Role::Scale => Some(Value::Number(pick_scale(&mut c))),
         Role::Logits => {
-            let (_, make) = OTHER_LOGITS[c.draw.index(OTHER_LOGITS.len())];
+            let own = if c.op.is_elementwise() { 0 } else { TARGET_LOGITS.len() };
+            let place = c.draw.index(OTHER_LOGITS.len() + own);
+            let (_, make) = OTHER_LOGITS.iter().chain(&TARGET_LOGITS).nth(place).unwrap_or(&OTHER_LOGITS[0]);
             let others = make(&mut c);
             Some(below_where_it_has_to_be(&mut c, others).into())
         }
@@ -686,7 +703,8 @@ fn descends(op: Op) -> bool {
 fn below_where_it_has_to_be(c: &mut OthersContext, others: Vec<f64>) -> Vec<f64> {
     let descends = descends(c.op);
     let placed = |(&x, y): (&f64, f64)| {
-        let y = c.dtype.round(y);
+        // A NaN has one form in a case.
+        let y = if y.is_nan() { f64::NAN } else { c.dtype.round(y) };
         match descends && y > x && !c.draw.chance(OUTSIDE) {
             // Twice the logit less the other may leave the range, in the direction that is wanted.
             true => c.dtype.round(x - (y - x)).min(x),

@@ -61,12 +61,13 @@ use crate::dtype::{Dtype, Format, ldexp, two_difference};
 use crate::fenv::Standard;
 use crate::kernel::{Claims, Online};
 use crate::magnitude::{Magnitude, Size, inflation};
+use crate::op::Anatomy;
 use crate::op::definition::{ElementDefinition, RowDefinition, Sum};
 use crate::op::inputs::{Element, Inputs};
 use crate::op::signature::Role;
 use crate::op::terms::{Addition, ElementTerms, Known, OverflowTerms, RowTerms, argument_error, difference_error};
 use crate::op::{Kind, RowFacts, Visitor};
-use crate::oracle::{self, Due, NearCase, Rounded, Truth};
+use crate::oracle::{self, Due, NearCase, NearRow, Rounded, Truth};
 use std::borrow::Cow;
 use std::cell::OnceCell;
 
@@ -124,7 +125,9 @@ impl Bounds {
     /// The bounds of a case under a kernel's claims. `truth` must be the truth of the case.
     pub fn new(case: &Case, truth: &Truth, claims: &Claims) -> Self {
         let _standard = Standard::enter();
-        if let Some(near) = NearCase::of(case, truth.class) {
+        // Where a divergence may be a number besides infinity, plain numbers know of the infinity alone.
+        let has_several = case.target_logits().is_some() && truth.alternatives.len() > 1;
+        if !has_several && let Some(near) = NearCase::of(case, truth.class) {
             return Bounds::of_near(case, &near, claims).widened();
         }
         match &case.op().facts().kind {
@@ -140,19 +143,12 @@ impl Bounds {
     fn of_row(case: &Case, truth: &Truth, claims: &Claims, facts: &RowFacts) -> Self {
         let anatomy = &truth.anatomy;
         let row = RowErrors::new(
-            RowSizes {
-                case,
-                claims,
-                is_ordinary: truth.class.is_ordinary(),
-                max: anatomy.max,
-                weights: &anatomy.weights,
-                total: Magnitude::from(anatomy.total),
-                others: anatomy.others,
-                log_total: anatomy.log_total,
-                deviations: &truth.deviations,
-            },
+            RowSizes { deviations: &truth.deviations, ..RowSizes::of_anatomy(case, claims, truth, anatomy) },
             Scaled::Either,
         );
+        let target = truth.target_anatomy.as_ref();
+        let target = target.map(|anatomy| RowSizes::of_anatomy(case, claims, truth, anatomy));
+        let row = row.with_target(target);
         let format = case.output_format();
         let size = |j: usize| value(truth, j).map(|value| value.magnitude(format));
         row.all(facts, &size, facts.error)
@@ -200,19 +196,11 @@ impl Visitor for OfNear<'_> {
     fn row<D: RowDefinition>(self) -> Bounds<f64> {
         let OfNear { case, near, claims } = self;
         let row = RowErrors::new(
-            RowSizes {
-                case,
-                claims,
-                is_ordinary: true,
-                max: near.row.max,
-                weights: &near.row.weights,
-                total: near.row.total_bound(),
-                others: near.row.others_bound(),
-                log_total: near.row.log_total_bound(),
-                deviations: &near.deviations,
-            },
+            RowSizes { deviations: &near.deviations, ..RowSizes::of_near(case, claims, &near.row) },
             Scaled::Either,
         );
+        let target = near.other.as_ref().map(|target| RowSizes::of_near(case, claims, target));
+        let row = row.with_target(target);
         let size = |j: usize| self.size(j);
         let Kind::Row(facts) = &case.op().facts().kind else { unreachable!("{} is made of the whole row", D::NAME) };
         row.all(facts, &size, D::error::<f64>)
@@ -376,6 +364,8 @@ struct RowSizes<'a, S> {
     case: &'a Case,
     claims: &'a Claims,
     is_ordinary: bool,
+    /// Whether it is the row of the target's logits.
+    is_target: bool,
     /// The largest logit.
     max: f64,
     /// For each logit its weight.
@@ -387,6 +377,40 @@ struct RowSizes<'a, S> {
     log_total: S,
     /// `|g_j - c|`, for the ops that use them.
     deviations: &'a [S],
+}
+
+impl<'a> RowSizes<'a, Magnitude> {
+    fn of_anatomy(case: &'a Case, claims: &'a Claims, truth: &Truth, anatomy: &'a Anatomy) -> Self {
+        Self {
+            case,
+            claims,
+            is_ordinary: truth.class.is_ordinary(),
+            is_target: false,
+            max: anatomy.max,
+            weights: &anatomy.weights,
+            total: Magnitude::from(anatomy.total),
+            others: anatomy.others,
+            log_total: anatomy.log_total,
+            deviations: &[],
+        }
+    }
+}
+
+impl<'a> RowSizes<'a, f64> {
+    fn of_near(case: &'a Case, claims: &'a Claims, row: &'a NearRow) -> Self {
+        Self {
+            case,
+            claims,
+            is_ordinary: true,
+            is_target: false,
+            max: row.max,
+            weights: &row.weights,
+            total: row.total_bound(),
+            others: row.others_bound(),
+            log_total: row.log_total_bound(),
+            deviations: &[],
+        }
+    }
 }
 
 /// In which order a kernel may multiply by a scale and subtract.
@@ -401,6 +425,8 @@ enum Scaled {
 /// What all outputs of a case share.
 struct RowErrors<'a, S> {
     row: RowSizes<'a, S>,
+    /// The same of the target's logits, for the ops that take them.
+    target: Option<Box<RowErrors<'a, S>>>,
     u: f64,
     eta: S,
     /// What reading a number, or adding two, may lose to underflow: nothing, or `eta` where it is flushed to zero.
@@ -430,7 +456,8 @@ impl<'a, S: Size> RowErrors<'a, S> {
         let accumulator = claims.accumulator(case.dtype()).format();
         let u = accumulator.unit_roundoff();
         let eta = least(claims, accumulator);
-        let logits: &[f64] = &case.signed_logits();
+        let target = case.shared_target_logits().filter(|_| row.is_target);
+        let logits: &[f64] = &target.cloned().unwrap_or_else(|| case.signed_logits());
         let (max, scale) = match case.scale() {
             // The maximum of the row may be that of the products.
             Some(scale) => (logits.iter().copied().fold(f64::NEG_INFINITY, f64::max), scale.abs()),
@@ -497,6 +524,7 @@ impl<'a, S: Size> RowErrors<'a, S> {
         }
         Self {
             row,
+            target: None,
             u,
             eta,
             flushed: if claims.flush_to_zero { eta } else { S::ZERO },
@@ -510,6 +538,12 @@ impl<'a, S: Size> RowErrors<'a, S> {
             other_weight_error: others / total,
             rescaling: (rescaled / total).to_f64(),
         }
+    }
+
+    /// The same beside the errors of the target's row, where there is one.
+    fn with_target(self, target: Option<RowSizes<'a, S>>) -> Self {
+        let errors = |row| Box::new(Self::new(RowSizes { is_target: true, ..row }, Scaled::Either));
+        Self { target: target.map(errors), ..self }
     }
 
     /// The bounds of all outputs, whose sizes are told by `size` (none where there is no finite value).
@@ -572,7 +606,9 @@ impl<'a, S: Size> RowErrors<'a, S> {
     /// The terms of the bounds with a relative summation error of `h`.
     fn terms(&self, h: f64, form: LogForm) -> RowTerms<'_, S> {
         let RowErrors { row, u, eta, flushed, .. } = *self;
-        let RowSizes { case, claims, is_ordinary, max, weights, total, others, log_total, deviations } = row;
+        let RowSizes { case, claims, is_ordinary, max, weights, total, others, log_total, deviations, is_target } = row;
+        let inputs = case.inputs();
+        let logits = if is_target { inputs.target_logits } else { inputs.logits };
         let count_eta = S::of(case.logits().len() as f64 * self.underflows) * eta;
         let h_merged = h + self.merging;
         let total_error = self.weight_error + h_merged + count_eta.to_f64();
@@ -585,7 +621,7 @@ impl<'a, S: Size> RowErrors<'a, S> {
             LogForm::Textbook => S::of(claims.log * u) * log_total + S::of(total_error),
         };
         RowTerms {
-            inputs: Inputs { direction: &self.direction, ..case.inputs() },
+            inputs: Inputs { logits, direction: &self.direction, ..inputs },
             is_ordinary,
             max,
             weights,
@@ -606,6 +642,7 @@ impl<'a, S: Size> RowErrors<'a, S> {
             log_error,
             is_tight: form == LogForm::Tight,
             narrowing: claims.weights.map(|dtype| (dtype.format().unit_roundoff(), dtype.format().least())),
+            other: self.target.as_ref().map(|target| Box::new(target.terms(h, form))),
             mean_error: OnceCell::new(),
             direction_sums: OnceCell::new(),
         }

@@ -33,7 +33,10 @@ pub(super) fn forms(case: &Case, class: RowClass) -> Vec<Form> {
         return Vec::new();
     }
     let reversed: Vec<usize> = (0..n).rev().collect();
-    let other_length = if n > SHORT {
+    let other_length = if case.target_logits().is_some() {
+        // Whether the other row stays of its class depends on what is left out or added.
+        None
+    } else if n > SHORT {
         // Of the values that are left out, each may be what makes the answer NaN, or what makes it differ from that of equal values.
         case.values().is_none().then(|| Form::of(case, class, short(case), None)).flatten()
     } else {

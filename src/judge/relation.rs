@@ -170,8 +170,10 @@ pub(super) fn transformed(case: &Case, claims: &Claims) -> Vec<(Relation, Case)>
     };
     if claims.sequential && claims.sum == Summation::Sequential && smoothing == 0.0 && case.scale() != Some(0.0) {
         let longer = |row: &[f64], last: f64| row.iter().copied().chain([last]).collect();
+        // What a mask adds to the target's logits is masked as well.
+        let added = if case.target_logits().is_some() { mask } else { 0.0 };
         let other = |value: &Value| match value {
-            Value::Row(values) => Value::Row(longer(values, 0.0)),
+            Value::Row(values) => Value::Row(longer(values, added)),
             Value::Number(_) | Value::Index(_) => value.clone(),
         };
         cases.push((Relation::ExtraMask, case.derived(longer(logits, mask), other)));
@@ -344,6 +346,13 @@ mod tests {
             (
                 "scaled_softmax f32 [1, inf] scale=-0.5",
                 vec!["scaled_softmax f32 [1, inf, inf] scale=-0.5", "scaled_softmax f32 [inf, 1] scale=-0.5"],
+            ),
+            (
+                "kl_divergence f32 [1, 2] target_logits=[2, 3]",
+                vec![
+                    "kl_divergence f32 [3, 4] target_logits=[2, 3]",
+                    "kl_divergence f32 [1, 2, -inf] target_logits=[2, 3, -inf]",
+                ],
             ),
             ("scaled_softmax f32 [1, 2] scale=0", vec!["scaled_softmax f32 [2, 1] scale=0"]),
             ("softmax f32 [1]", vec![]),

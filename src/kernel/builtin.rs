@@ -178,7 +178,7 @@ impl Kernel for Builtin {
 
 /// Every built-in kernel: unstable ones, correct ones, planted defects by group.
 pub fn all() -> &'static [Builtin] {
-    static ALL: [Builtin; 129] = [
+    static ALL: [Builtin; 130] = [
         Builtin::of::<unstable::Naive>(),
         Builtin::of::<unstable::Unfused>(),
         Builtin::of::<unstable::DivisionFree>(),
@@ -302,6 +302,7 @@ pub fn all() -> &'static [Builtin] {
         Builtin::of::<defects::attention::PoisonedMask>(),
         Builtin::of::<defects::attention::NarrowWeights>(),
         Builtin::of::<defects::carried::EmptyPartsMerged>(),
+        Builtin::of::<defects::losses::DivergenceTimesLogZero>(),
         Builtin::of::<defects::scales::MaximumBeforeScale>(),
         Builtin::of::<defects::scales::ScaledPadding>(),
         Builtin::of::<defects::scales::RootOfScale>(),

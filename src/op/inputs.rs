@@ -27,6 +27,8 @@ pub(crate) struct Inputs<'a> {
     pub direction: &'a [f64],
     /// The target distribution, where it is given class by class; empty where it is not.
     pub distribution: &'a [f64],
+    /// The logits of the distribution that is aimed at; empty where there is none.
+    pub target_logits: &'a [f64],
     /// The true class; 0 where there is none.
     pub target: usize,
     /// The label smoothing; 0 where there is none.

@@ -102,6 +102,9 @@ impl Input {
     /// What the logits are multiplied by: `1/sqrt(d)` of attention, one over a temperature.
     pub const SCALE: Input = Input { name: "scale", role: Role::Scale };
 
+    /// The logits of the distribution that is aimed at: a teacher's.
+    pub const TARGET_LOGITS: Input = Input { name: "target_logits", role: Role::Logits };
+
     /// One channel of attention's values.
     pub const VALUES: Input = Input { name: "values", role: Role::Values };
 

@@ -65,6 +65,8 @@ pub(crate) struct RowTerms<'a, S> {
     pub is_tight: bool,
     /// The unit roundoff, and the least number, of a type that probabilities are rounded to on their way; none where they are not.
     pub narrowing: Option<(f64, f64)>,
+    /// The same of the target's logits, for the op that takes them.
+    pub other: Option<Box<RowTerms<'a, S>>>,
     /// Of `sum p_i g_i`.
     pub mean_error: OnceCell<S>,
     /// `|sum g_i|` and `sum |g_i|`.
@@ -108,6 +110,16 @@ impl<S: Size> RowTerms<'_, S> {
     /// `p_j`.
     pub fn probability(&self, j: usize) -> S {
         self.weights[j] * self.reciprocal
+    }
+
+    /// `log p_j` as a plain number, within a few roundoffs of `f64` of the terms; -inf of a masked class.
+    pub fn log_probability(&self, j: usize) -> f64 {
+        (self.inputs.logits[j] - self.max) - self.log_total.to_f64()
+    }
+
+    /// The absolute error of `log p_j`, `(z_j - a) - log S`: of the difference, of the logarithm, and of the last subtraction.
+    pub fn log_probability_error(&self, j: usize) -> S {
+        S::of(self.rho[j]) + self.log_error + S::of(self.u * self.log_probability(j).abs().min(f64::MAX)) + self.flushed
     }
 
     /// `A_j`, the absolute error of `p_j`. A masked class has weight exactly 0, and its p is exactly 0.

@@ -15,7 +15,7 @@ pub(crate) trait Number:
 impl<N: Add<Output = N> + Sub<Output = N> + Mul<Output = N> + Neg<Output = N>> Number for N {}
 
 /// The quantities of a row.
-pub(crate) trait RowTier {
+pub(crate) trait RowTier: Sized {
     /// A number of which the tier may know only an enclosure.
     type Number: Number;
     /// A rational number, which every tier knows exactly if it must.
@@ -60,6 +60,20 @@ pub(crate) trait RowTier {
     fn weighted_deviation(&self, j: usize) -> Self::Number {
         self.probability(j) * self.deviation(j)
     }
+
+    /// The tier of the target's logits, for the op that takes them; where there are none, of the row itself.
+    fn other(&self) -> Self;
+    /// `p_j(z) - p_j(t)`. Where both rows are confident, and of one mind, both are near 1.
+    fn probability_difference(&self, j: usize) -> Self::Number {
+        let target = self.other();
+        if self.is_top(j) && target.is_top(j) {
+            let shares = self.minus(&self.top_share(), &target.top_share());
+            return self.beside(shares, target.shortfall() - self.shortfall(), 0.0);
+        }
+        self.probability(j) - target.probability(j)
+    }
+    /// `sum p_i(t) (log p_i(t) - log p_i(z))` for the target's logits `t`; a class that these mask has no term.
+    fn divergence(&self) -> Self::Number;
 
     /// 0.
     fn zero(&self) -> Self::Rational;

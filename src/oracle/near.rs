@@ -376,6 +376,8 @@ pub(crate) struct NearCase {
     pub class: RowClass,
     /// The row; of an elementwise op, the weights `exp(-|z|)` of its elements, as in the truth.
     pub row: Arc<NearRow>,
+    /// The row of the target's logits, for the ops that take them.
+    pub other: Option<Arc<NearRow>>,
     /// The outputs; an infinite `high` where one is infinite, and NaN where NaN is due.
     pub outputs: Vec<Near>,
     /// Upper bounds of `|g_j - c|`, for the ops whose bounds use them.
@@ -399,12 +401,14 @@ impl NearCase {
 
     /// A case of a row op that [`NearCase::takes`] says yes to, on its row.
     pub fn on(row: Arc<NearRow>, case: &Case, class: RowClass) -> Self {
-        let tier = OfRow::new(&row, case);
+        let other = case.shared_target_logits().map(|logits| Arc::new(NearRow::new(logits.clone())));
+        let target = other.as_ref().map(|other| OfRow::new(other, case));
+        let tier = OfRow { other: target.as_ref(), ..OfRow::new(&row, case) };
         let outputs = case.op().visit(Outputs { tier: &tier, count: case.op().outputs(case.logits().len()) });
         let uses_deviations = case.op().row().is_some_and(|facts| facts.uses_deviations);
         let each = if uses_deviations { 0..case.logits().len() } else { 0..0 };
         let deviations = each.map(|j| tier.deviation(j).bound()).collect();
-        Self { class, outputs, deviations, row }
+        Self { class, outputs, deviations, row, other }
     }
 }
 
@@ -426,8 +430,11 @@ impl Visitor for Outputs<'_> {
 }
 
 /// The tier: the quantities of a case.
+#[derive(Clone)]
 struct OfRow<'a> {
     row: &'a NearRow,
+    /// The tier of the target's logits, for the ops that take them.
+    other: Option<&'a OfRow<'a>>,
     /// Whether the maxima have half of the weight or more, so that their probability is better known by what it lacks.
     is_dominated: bool,
     shortfall: Near,
@@ -457,6 +464,7 @@ impl<'a> OfRow<'a> {
         };
         let mut tier = Self {
             row,
+            other: None,
             is_dominated: row.tops >= row.sigma.0,
             shortfall: Near::relative(shortfall, SHORTFALL_ERROR),
             log_total: Near::relative(row.log_total, LOG_ERROR),
@@ -546,6 +554,27 @@ impl<'a> OfRow<'a> {
         }
         let mean = sum.total().0 * self.row.reciprocal;
         Near { high: mean, low: 0.0, radius: error * self.row.reciprocal * 1.001 + mean * REMAINDER_ERROR }
+    }
+
+    /// `sum p_i(t) (d_i(z) - d_i(t))` of the target's logits `t`; infinite where a class is masked that these do not mask.
+    ///
+    /// As [`OfRow::mean_of_gaps`], of differences that err by their radius besides.
+    fn mean_of_gap_differences(&self, target: &Self) -> Near {
+        let (mut sum, mut error) = (Sum::default(), 0.0);
+        for (i, &w) in target.row.weights.iter().enumerate().filter(|(_, w)| **w != 0.0) {
+            if self.row.logits[i] == f64::NEG_INFINITY {
+                return Near::exact(f64::INFINITY);
+            }
+            let difference = self.gap(i) - target.gap(i);
+            let term = w * difference.value();
+            sum.add(i % LANES, term);
+            error += term.abs() * if w <= LEAST_WEIGHT { 2.0 } else { TERM_ERROR }
+                + w * difference.radius
+                + if term.abs() > TINY { 0.0 } else { f64::MIN_POSITIVE };
+        }
+        let mean = sum.total().0 * target.row.reciprocal;
+        let radius = error * target.row.reciprocal * 1.001 + mean.abs() * REMAINDER_ERROR;
+        Near { high: mean, low: 0.0, radius }
     }
 
     /// The sum of the direction, its mean over the maxima, and how far that is from `c`.
@@ -691,6 +720,29 @@ impl RowTier for OfRow<'_> {
             return self.remainder;
         }
         Self::together(Near::exact(self.direction[j]) - self.top_mean, self.remainder)
+    }
+
+    #[inline]
+    fn other(&self) -> Self {
+        self.other.unwrap_or(self).clone()
+    }
+
+    /// Of a weight that is not computed nothing is known but that it is positive and smaller: not even which of two is larger.
+    fn probability_difference(&self, j: usize) -> Near {
+        let target = self.other.unwrap_or(self);
+        let (is_top, is_target_top) = (self.is_top(j), target.is_top(j));
+        let unknown = |row: &NearRow| if row.weights[j] > LEAST_WEIGHT { 0.0 } else { 2.0 * row.weights[j] };
+        let difference = match is_top && is_target_top {
+            true => Self::together(self.top_share() - target.top_share(), target.shortfall - self.shortfall),
+            false => self.probability(j) - target.probability(j),
+        };
+        Near { radius: difference.radius + unknown(self.row) + unknown(target.row), ..difference }
+    }
+
+    fn divergence(&self) -> Near {
+        let target = self.other.unwrap_or(self);
+        let mean = self.mean_of_gap_differences(target);
+        if mean.high.is_infinite() { mean } else { mean + (self.log_total - target.log_total) }
     }
 
     #[inline]

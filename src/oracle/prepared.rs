@@ -7,7 +7,7 @@
 use super::ball::{Ball, with_remainder};
 use super::interval::Interval;
 use super::rounded::SHOWN_BITS;
-use super::row::{Enclosures, MASKED, PRECISIONS, PreparedRow};
+use super::row::{Enclosures, MASKED, PRECISIONS, PreparedRow, Weight};
 use crate::case::Case;
 use crate::dtype::{exponent, ldexp, two_sum};
 use crate::magnitude::Magnitude;
@@ -21,6 +21,10 @@ pub(super) struct Prepared<'a> {
     pub row: Arc<PreparedRow>,
     pub case: &'a Case,
     pub masses: Masses<'a>,
+    /// The same case on the row of the target's logits, for the ops that take them.
+    other: Option<Box<Prepared<'a>>>,
+    /// By how much the row is above that one, if it is but for the order; exactly, as an `f64` and a rest.
+    shift: OnceCell<Option<(f64, f64)>>,
     /// What the probabilities are multiplied by, as far as a class with weight has it; empty where the op takes nothing of the kind.
     direction: Cow<'a, [f64]>,
     /// For the ops that take it.
@@ -82,10 +86,179 @@ pub(super) struct Deviations {
 
 impl<'a> Prepared<'a> {
     pub fn new(row: Arc<PreparedRow>, case: &'a Case) -> Self {
+        let target = case.shared_target_logits().map(|logits| PreparedRow::new(row.dtype, logits.clone()));
+        let other = target.map(|target| Box::new(Self::on(Arc::new(target), case)));
+        Self { other, ..Self::on(row, case) }
+    }
+
+    fn on(row: Arc<PreparedRow>, case: &'a Case) -> Self {
         let direction = case.seen();
         let products = (!direction.is_empty()).then(|| Products::new(&direction));
         let masses = Masses::new(&row, case);
-        Self { row, case, masses, direction, products }
+        Self { row, case, masses, other: None, shift: OnceCell::new(), direction, products }
+    }
+
+    /// The case on the row of the target's logits; where there are none, itself.
+    pub fn other(&self) -> &Self {
+        self.other.as_deref().unwrap_or(self)
+    }
+
+    /// Whether `p_j` is that of the target: so it is where the rest of the row is, seen from this logit. By the theorem of Lindemann and
+    /// Weierstrass it is nowhere else.
+    pub fn has_probability_of_target(&self, j: usize) -> bool {
+        let (row, target) = (&*self.row, &*self.other().row);
+        match (row.group[j], target.group[j]) {
+            (MASKED, MASKED) => true,
+            (MASKED, _) | (_, MASKED) => false,
+            _ => {
+                let shift = self.shift.get_or_init(|| {
+                    let mut shifts = row.values.iter().zip(&target.values).map(|(&z, &t)| shift_of(z, t));
+                    let first = shifts.next()?;
+                    (row.counts == target.counts && shifts.all(|shift| shift == first)).then_some(first)
+                });
+                *shift == Some(shift_of(row.logits[j], target.logits[j]))
+            }
+        }
+    }
+
+    /// The sign of `p_j(z) - p_j(t)`, where it can be told without any exponential of many bits: as 1 or -1.
+    ///
+    /// `1 / p_j = sum exp(z_i - z_j)`, and what both sums have falls out, from the largest on. Of the rest the larger first term decides if
+    /// it is more than all of the other sum can be, or as far as plain numbers tell the two sums apart.
+    pub fn sign_of_difference(&self, j: usize) -> Option<f64> {
+        /// From here on terms are of no account beside the first, however many.
+        const FAR: f64 = 100.0;
+        /// Sums that differ by less are told apart by other means.
+        const CLEAR: f64 = 1e-9;
+        let (row, target) = (&*self.row, &*self.other().row);
+        match (row.group[j], target.group[j]) {
+            (MASKED, MASKED) => return None,
+            (MASKED, _) => return Some(-1.0),
+            (_, MASKED) => return Some(1.0),
+            _ => {}
+        }
+        let first = self.common_groups(j);
+        // Halved where a difference may be beyond the range; elsewhere halves may be below it.
+        let is_wide = [row, target].iter().any(|row| (row.max - row.values[row.groups() - 1]).is_infinite());
+        let unit = if is_wide { 0.5 } else { 1.0 };
+        let of = |row: &PreparedRow, value: f64| two_sum(value * unit, -row.logits[j] * unit);
+        let leading = |row: &PreparedRow| row.values.get(first).map(|&value| of(row, value));
+        // Exactly, as an `f64` and a rest.
+        let top = match (leading(row), leading(target)) {
+            (Some(own), Some(other)) => {
+                if own > other {
+                    own
+                } else {
+                    other
+                }
+            }
+            (own, other) => own.or(other)?,
+        };
+        let sum = |row: &PreparedRow| -> f64 {
+            let terms = row.values.iter().zip(&row.counts).skip(first);
+            let gap = |value: f64| {
+                let (high, low) = of(row, value);
+                ((top.0 - high) + (top.1 - low)) / unit
+            };
+            let near = terms.map(|(&value, &count)| (gap(value), count)).take_while(|(gap, _)| *gap < FAR);
+            near.map(|(gap, count)| f64::from(count) / super::exp(gap.max(0.0))).sum()
+        };
+        let (sum, other_sum) = (sum(row), sum(target));
+        let is_clear = (sum - other_sum).abs() > CLEAR * (sum + other_sum);
+        if is_clear {
+            return Some(if sum > other_sum { -1.0 } else { 1.0 });
+        }
+        // Term by term, where each of one sum is the larger.
+        let is_near = |row: &PreparedRow, value: f64| (top.0 - of(row, value).0) / unit < FAR;
+        let near = |row: &PreparedRow| -> Vec<((f64, f64), u32)> {
+            let terms = row.values.iter().zip(&row.counts).skip(first);
+            terms
+                .take_while(|(value, _)| is_near(row, **value))
+                .map(|(&value, &count)| (of(row, value), count))
+                .collect()
+        };
+        let (own, other) = (near(row), near(target));
+        let is_paired = own.len() == other.len() && own.iter().zip(&other).all(|(a, b)| a.1 == b.1);
+        let is_above =
+            |above: &[((f64, f64), u32)], below: &[((f64, f64), u32)]| above.iter().zip(below).all(|(a, b)| a.0 >= b.0);
+        match (is_above(&own, &other), is_above(&other, &own)) {
+            _ if !is_paired => None,
+            (true, false) => Some(-1.0),
+            (false, true) => Some(1.0),
+            _ => None,
+        }
+    }
+
+    /// How many groups of equal logits, from the largest on, are the same in the row and the target's, seen from logit `j`, which neither
+    /// masks.
+    pub fn common_groups(&self, j: usize) -> usize {
+        let (row, target) = (&*self.row, &*self.other().row);
+        let (own, other) = (row.logits[j], target.logits[j]);
+        let is_same = |k: usize| {
+            row.counts[k] == target.counts[k] && shift_of(row.values[k], own) == shift_of(target.values[k], other)
+        };
+        let common = row.groups().min(target.groups());
+        (0..common).find(|&k| !is_same(k)).unwrap_or(common)
+    }
+
+    /// Where the target has one largest logit, `k`, and either row has only such others as are far below every number: the sign of what the
+    /// divergence is beside `d_k(z)`. To first order it is `sum exp(-d_i(z)) + sum exp(-d_i(t)) (d_i(z) - d_i(t) - d_k(z) - 1)`, of all
+    /// others, and the nearest of them decides where no other is near it.
+    pub fn sign_beside_top(&self) -> Option<f64> {
+        /// Beyond this distance between the nearest of one row and of the other, no factor makes up for it.
+        const APART: f64 = 2_000.0;
+        let (row, target) = (&*self.row, &*self.other().row);
+        let is_alone =
+            |row: &PreparedRow| row.counts[0] == 1 && row.weights().iter().skip(1).all(Weight::is_beyond_reach);
+        if !is_alone(row) || !is_alone(target) {
+            return None;
+        }
+        let nearest = |row: &PreparedRow| row.values.get(1).map_or(f64::INFINITY, |z| row.max - z);
+        let (own, other) = (nearest(row), nearest(target));
+        let top = target.group.iter().position(|&group| group == 0).filter(|&top| row.group[top] != 0)?;
+        let factor =
+            |i: usize| (row.max - row.logits[i]) - (target.max - target.logits[i]) - (row.max - row.logits[top]) - 1.0;
+        if own < other - APART {
+            return Some(1.0);
+        }
+        let mut factors = (0..row.logits.len()).filter(|&i| target.group[i] == 1).map(factor);
+        let sign = factors.next()?.signum();
+        // At one distance the largest factor decides, which is beside the other row's 1 for each logit.
+        let count = row.logits.len() as f64;
+        let is_certain = (other < own - APART || other == own)
+            && target.values.get(2).is_none_or(|z| target.max - z > other + APART);
+        // A factor near 0 may have any sign, and one that is not a number has none.
+        let is_clear = |factor: f64| factor.abs() > count && factor.signum() == sign;
+        let is_one = (0..row.logits.len()).filter(|&i| target.group[i] == 1).map(factor).all(is_clear);
+        (is_certain && is_one).then_some(sign)
+    }
+
+    /// `sum p_i(t) (d_i(z) - d_i(t))` of the target's logits `t` as a ball.
+    pub fn mean_of_gaps_ball(&self) -> Ball {
+        let (row, target) = (&*self.row, &*self.other().row);
+        let term = |i: usize| {
+            let Some(weight) = target.weights().get(target.group[i] as usize) else { return Ball::ZERO };
+            let difference = row.gap(i) - target.gap(i);
+            if weight.is_beyond_reach() {
+                let radius = weight.ball.radius * difference.bound().min(f64::MAX);
+                return Ball { high: 0.0, low: 0.0, radius: radius.max(f64::from_bits(1)) };
+            }
+            weight.ball * difference
+        };
+        Ball::sum(0, row.logits.len(), &term) * target.sums().reciprocal
+    }
+
+    /// The same as an interval; the other level is that of the target's row.
+    pub fn mean_of_gaps_interval(&self, level: &Enclosures) -> Interval {
+        let (row, target, bits) = (&*self.row, &*self.other().row, level.bits);
+        let mut sum = Interval::zero(bits);
+        for (i, (&z, &t)) in row.logits.iter().zip(target.logits.iter()).enumerate() {
+            if let Some(weight) = level.weights.get(target.group[i] as usize) {
+                let difference = Interval::difference(bits, row.max, z) - Interval::difference(bits, target.max, t);
+                sum.accumulate(&weight.by(&difference));
+            }
+        }
+        sum.div_positive(&level.total)
     }
 
     /// `log2` of the unit in which balls are measured.
@@ -413,6 +586,12 @@ pub(super) fn target_mass(case: &Case, j: usize) -> Rational {
     let (target, smoothing) = case.target().unwrap_or((0, 0.0));
     let spread = exact(smoothing) / Rational::from(case.logits().len() as u64);
     if j == target { spread + (Rational::from(1) - exact(smoothing)) } else { spread }
+}
+
+/// `a - b` exactly, as the nearest `f64` and the rest; halved where it is beyond the range.
+fn shift_of(a: f64, b: f64) -> (f64, f64) {
+    let (high, low) = two_sum(a, -b);
+    if high.is_finite() { (high, low) } else { two_sum(a / 2.0, -b / 2.0) }
 }
 
 /// A finite `f64` as a rational number.

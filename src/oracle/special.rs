@@ -27,6 +27,7 @@ pub(super) fn truth(case: &Case, class: RowClass, special: Special) -> Truth {
         unit_sum: false,
         class,
         anatomy,
+        target_anatomy: None,
         deviations: vec![Magnitude::ZERO; outputs],
     };
     let each = |due: &dyn Fn(usize) -> Due| vec![(0..outputs).map(due).collect()];
@@ -35,6 +36,7 @@ pub(super) fn truth(case: &Case, class: RowClass, special: Special) -> Truth {
     let limit_only = case.op().row().is_some_and(|facts| facts.limit_only);
     match class {
         RowClass::ValuesNotFinite => one_of(vec![vec![of_values(case, special)]]),
+        _ if case.target_logits().is_some() => one_of(of_two_rows(case, class, special)),
         RowClass::FullyMasked if !limit_only && special == Special::Framework => {
             one_of(without_weight(case, outputs, limit))
         }
@@ -139,10 +141,61 @@ fn without_weight(case: &Case, outputs: usize, limit: impl Fn(usize) -> Option<D
     alternatives
 }
 
+/// What is due of a row and a target's, one of which at least is not ordinary: NaN where a logit is; no term where there is no logit. Where
+/// a logit is +inf or all are -inf, in either, limits depend on how fast both approach: NaN is due, and `framework` accepts any number
+/// of the op's range, or an infinity where that has none.
+fn of_two_rows(case: &Case, class: RowClass, special: Special) -> Vec<Vec<Due>> {
+    let outputs = case.op().outputs(case.logits().len());
+    let due = match (class, special) {
+        (RowClass::Empty, _) => Due::Value(Rounded::of_number(0.0, case.output_format())),
+        (RowClass::Nan, _) | (_, Special::Limit) => Due::nan(),
+        (_, Special::Framework) => Due::nan().or(undetermined(case, 0)),
+    };
+    vec![vec![due; outputs]]
+}
+
 /// Whether a masked class has a value that is not finite, which times a weight of 0 is NaN.
 pub(super) fn masks_what_is_not_finite(case: &Case) -> bool {
     let mut weighed = case.weighed().iter().zip(case.logits());
     weighed.any(|(value, &z)| z == f64::NEG_INFINITY && !value.is_finite())
+}
+
+/// The distance from the maximum, with the logarithm of the number of logits, up to which no kernel loses a weight: the probability is above
+/// the least normal number of f16, 2^-14.
+const NEAR: f64 = 9.7;
+
+/// Whether a weight at this distance from the maximum of so many logits may underflow.
+fn may_be_lost(distance: f64, count: usize) -> bool {
+    distance > NEAR - (count as f64).ln()
+}
+
+/// The classes that the row masks and the target's logits do not: for them the divergence is infinite.
+fn masked_for_target(case: &Case) -> impl Iterator<Item = (usize, f64)> {
+    let target = case.target_logits().unwrap_or(&[]);
+    let top = target.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let masked = |&(_, (&t, &z)): &(usize, (&f64, &f64))| z == f64::NEG_INFINITY && t > f64::NEG_INFINITY;
+    target.iter().zip(case.logits()).enumerate().filter(masked).map(move |(i, (&t, _))| (i, top - t))
+}
+
+/// Whether the divergence is infinite for no class but such as may have a probability of 0 in the target.
+pub(super) fn masks_what_may_be_lost(case: &Case) -> bool {
+    let mut classes = masked_for_target(case).peekable();
+    let count = case.logits().len();
+    case.op().is_scalar() && classes.peek().is_some() && classes.all(|(_, distance)| may_be_lost(distance, count))
+}
+
+/// What `framework` accepts besides the infinity then: what is due without these classes, which `due` says of a case, and NaN, `0 * inf`.
+pub(super) fn of_lost_classes(case: &Case, due: impl FnOnce(&Case) -> Vec<Due>) -> Vec<Vec<Due>> {
+    let lost: Vec<usize> = masked_for_target(case).map(|(i, _)| i).collect();
+    let without = case.derived(case.shared_logits().clone(), |value| match value {
+        Value::Row(target) => {
+            let mut target = target.to_vec();
+            lost.iter().for_each(|&i| target[i] = f64::NEG_INFINITY);
+            target.into()
+        }
+        other => other.clone(),
+    });
+    vec![due(&without), vec![Due::nan(); case.op().outputs(case.logits().len())]]
 }
 
 /// What is due where a class with weight has a value that is not finite: NaN, or the infinity if it has one sign.
@@ -152,12 +205,8 @@ pub(super) fn masks_what_is_not_finite(case: &Case) -> bool {
 /// no kernel loses; of none at all, a mean of the finite values. As for masked classes, NaN is accepted where one of them has such a
 /// value.
 fn of_values(case: &Case, special: Special) -> Due {
-    /// The distance from the maximum, with the logarithm of the number of logits, up to which no kernel loses a weight: the probability is
-    /// above the least normal number of f16, 2^-14.
-    const NEAR: f64 = 9.7;
     let max = case.logits().iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let reach = NEAR - (case.logits().len() as f64).ln();
-    let is_certain = |z: f64| max - z <= reach;
+    let is_certain = |z: f64| !may_be_lost(max - z, case.logits().len());
     let with_weight = || case.weighed().iter().zip(case.logits()).filter(|(_, z)| **z > f64::NEG_INFINITY);
     let not_finite = || with_weight().filter(|(v, _)| !v.is_finite());
     let accepted = |x: f64| if x.is_nan() { Accepted::Nan } else { Accepted::Infinity(x) };
@@ -167,8 +216,8 @@ fn of_values(case: &Case, special: Special) -> Due {
     };
     let due = sum(&|_| true).map_or(Accepted::Nan, accepted);
     let mut all = vec![due];
-    let may_be_lost = not_finite().any(|(_, &z)| !is_certain(z)) || masks_what_is_not_finite(case);
-    if special == Special::Framework && may_be_lost {
+    let is_doubtful = not_finite().any(|(_, &z)| !is_certain(z)) || masks_what_is_not_finite(case);
+    if special == Special::Framework && is_doubtful {
         let others = match sum(&is_certain) {
             Some(certain) => vec![accepted(certain)],
             None => {

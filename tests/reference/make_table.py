@@ -378,7 +378,7 @@ OPS = [
     "sigmoid_vjp", "log_sigmoid_vjp", "bce_with_logits", "bce_with_logits_grad",
     "soft_cross_entropy", "soft_cross_entropy_grad",
     "logaddexp", "logsubexp",
-    "scaled_softmax", "entropy", "attention",
+    "scaled_softmax", "entropy", "attention", "kl_divergence", "kl_divergence_grad",
 ]  # fmt: skip
 # Ops whose outputs are a function of one element each (and of its value of another row), by that function.
 ELEMENTWISE = {
@@ -395,7 +395,7 @@ BESIDE = {
     "logaddexp": "other_logits", "logsubexp": "other_logits",
 }  # fmt: skip
 TAKES_TARGET = {"cross_entropy", "cross_entropy_grad"}
-SCALAR = {"logsumexp", "cross_entropy", "soft_cross_entropy", "entropy", "attention"}
+SCALAR = {"logsumexp", "cross_entropy", "soft_cross_entropy", "entropy", "attention", "kl_divergence"}
 DIRECTION = {
     "softmax_vjp": "cotangent", "log_softmax_vjp": "cotangent",
     "softmax_jvp": "tangent", "log_softmax_jvp": "tangent",
@@ -403,6 +403,8 @@ DIRECTION = {
 }  # fmt: skip
 # Their second row is a distribution, which stands in the place of a direction.
 DISTRIBUTION = {"soft_cross_entropy": "distribution", "soft_cross_entropy_grad": "distribution"}
+# Their second row is that of a target's logits, which stands in the place of a direction.
+TARGET_LOGITS = {"kl_divergence": "target_logits", "kl_divergence_grad": "target_logits"}
 # Its scale stands in the place of a smoothing.
 SCALED = {"scaled_softmax"}
 INF, NAN = math.inf, math.nan
@@ -510,7 +512,7 @@ def truth(op, z, target=None, smoothing=None, direction=None):
         z = [x if math.isfinite(x) else x if s > 0 else -x if s < 0 else NAN for x in z]
     n = len(z)
     outputs = 1 if op in SCALAR else n
-    if any(map(math.isnan, z)):
+    if any(map(math.isnan, z)) or op in TARGET_LOGITS and any(map(math.isnan, direction)):
         return [NAN] * outputs
     up = [i for i in range(n) if z[i] == INF]
     finite = [i for i in range(n) if math.isfinite(z[i])]
@@ -528,6 +530,8 @@ def truth(op, z, target=None, smoothing=None, direction=None):
             return [NAN]
         level = [exponents[i] if finite and not up else fmpq(0) for i in live]
         return [Entropy(level)] if len(set(level)) > 1 else [Logarithm({fmpq(0): fmpq(max(len(level), 1))})]
+    if op in TARGET_LOGITS:
+        return two_rows(op, z, direction)
     if op == "attention":
         return [attention(z, exponents, direction, live, free)]
     if n == 0:
@@ -605,6 +609,85 @@ def attention(z, exponents, v, live, free):
         return exact(0)
     total = collect((x, fmpq(1)) for x in level)
     return Quotient(collect((x, rational(value)) for x, value in zip(level, values)), total)
+
+
+def two_rows(op, z, t):
+    """The KL divergence of the softmax of z from that of t, or its gradient. Where a logit is +inf, or all are -inf, in either row, limits
+    depend on how fast both approach."""
+    n = len(z)
+    if n == 0:
+        return [exact(0)] if op == "kl_divergence" else []
+    if any(INF in row or all(x == -INF for x in row) for row in (z, t)):
+        return [NAN] * (1 if op == "kl_divergence" else n)
+    live = [{i: rational(x) for i, x in enumerate(row) if x != -INF} for row in (z, t)]
+    totals = [collect((x, fmpq(1)) for x in row.values()) for row in live]
+    if op == "kl_divergence_grad":
+        return [difference_of_probabilities(live, totals, j) for j in range(n)]
+    if any(i not in live[0] for i in live[1]):
+        return [INF]
+    if live[0].keys() == live[1].keys() and len({live[0][i] - live[1][i] for i in live[1]}) == 1:
+        return [exact(0)]
+    # sum p_i(t) (t_i - z_i) + log sum exp(z) - log sum exp(t), each row relative to its largest.
+    tops = [max(row.values()) for row in live]
+    difference = lambda i: (live[1][i] - tops[1]) - (live[0][i] - tops[0])
+    # The mean over the largest of the target is a rational number, beside which the rest may be very little.
+    top = [i for i in live[1] if live[1][i] == tops[1]]
+    base = sum((difference(i) for i in top), fmpq(0)) / len(top)
+    differences = collect((live[1][i], difference(i) - base) for i in live[1])
+    own, other = (collect((x - top, fmpq(1)) for x in row.values()) for row, top in zip(live, tops))
+    terms = [Quotient(differences, totals[1])] if differences else []
+    return [Divergence(base, terms + ([LogRatio(own, other)] if own != other else []))]
+
+
+def difference_of_probabilities(live, totals, j):
+    """p_j of the first row less that of the second. Each is rational where its row has one level, and 0 where it is masked."""
+    # 1/p_j is the sum of the exponentials of the row, as seen from this logit.
+    seen = [sorted(x - row[j] for x in row.values()) if j in row else None for row in live]
+    if seen[0] == seen[1]:
+        return exact(0)
+    levels = [fmpq(0) if j not in row else fmpq(1, len(row)) if len(set(row.values())) == 1 else None for row in live]
+    if None not in levels:
+        return exact(levels[0] - levels[1])
+    # Over one denominator, so that the sign is that of a sum of exponentials.
+    own, other = ({row[j]: fmpq(1)} if j in row else {} for row in live)
+    return Quotient(collect(list(product(own, totals[1]).items()) + scale(-1, product(other, totals[0]))), product(*totals))
+
+
+class LogRatio:
+    """log(x / y) of two exponential sums, as log1p of what the first has more than the second."""
+
+    def __init__(self, x, y):
+        self.more = Quotient(collect([*x.items(), *scale(-1, y)]), y)
+
+    def ball(self):
+        return self.more.ball().log1p()
+
+
+class Divergence:
+    """A rational number and some others: a sum above 0 that is not known to be rational; a ball of growing precision tells on which side of
+    a rational it is."""
+
+    def __init__(self, base, terms):
+        self.base, self.terms = base, terms
+
+    def rest(self):
+        return sum((term.ball() for term in self.terms), arb(0))
+
+    def ball(self):
+        return arb(self.base) + self.rest() if self.base != 0 else self.rest()
+
+    def sign(self):
+        return 1
+
+    def compare(self, m):
+        bits = START_BITS
+        while bits <= LAST_BITS:
+            ctx.prec = bits
+            ball = self.rest() if self.base == m else self.ball() - arb(m)
+            if ball > 0 or ball < 0:
+                return 1 if ball > 0 else -1
+            bits *= 2
+        raise AssertionError(f"a divergence that may be {m}")
 
 
 class Negative:
@@ -895,6 +978,22 @@ def some_values(f, r, z):
     return row
 
 
+def some_target(f, r, z):
+    """Logits of a target: near the row, an offset or a permutation of it, masked alike or not, or others."""
+    kind = r.randrange(8)
+    if kind == 0:
+        return [clip(f, x + 1.0) if math.isfinite(x) else x for x in z]
+    if kind == 1:
+        return shuffled(r, z)
+    if kind in (2, 3):
+        return [f.step(x, r.choice([0, 0, 1, -1])) if math.isfinite(x) else x for x in z]
+    if kind == 4:
+        return [r.choice([-INF, x, f.round(r.gauss(0, 2))]) for x in z]
+    if kind == 5:
+        return [log_uniform(f, r) for _ in z]
+    return [f.round(r.gauss(0, 3)) if x != -INF or kind == 6 else x for x in z]
+
+
 def beside(op, f, r, z):
     """A value of the other row for each element."""
     if BESIDE[op] == "label":
@@ -1090,6 +1189,22 @@ def traps():
         ):  # fmt: skip
             if all(not math.isfinite(x) or abs(x) <= f.largest for x in z):
                 yield "entropy", f, [f.round(x) if math.isfinite(x) else x for x in z], None, None, None
+        # Two rows: one distribution but for a last digit, an offset, an order or a mask; far apart; with weights that are below every number.
+        up = f.step(1.0, 1)
+        for z, t in (
+            ([1.0, 2.0], [1.0, 2.0]), ([1.0, 2.0, 4.0], [2.0, 3.0, 5.0]), ([1.0, 2.0], [2.0, 1.0]), ([up, 0.0], [1.0, 0.0]),
+            ([1.0, 0.0], [up, 0.0]), ([0.0, -INF], [5.0, -INF]), ([0.0, -INF], [5.0, 0.0]), ([0.0, 1.0], [0.0, -INF]),
+            ([0.0, 1.0, -INF], [1.0, 0.0, -INF]), ([0.0, -3000.0], [0.0, -3001.0]), ([0.0, -3000.0], [0.0, -INF]),
+            ([0.0, -3000.0], [0.0, 0.0]), ([0.0, 0.0], [0.0, -3000.0]), ([0.0, 0.0, -3000.0], [1.0, 1.0, -200.0]),
+            ([0.0, -3000.0], [-3000.0, 0.0]), ([f.largest, -f.largest], [0.0, 0.0]), ([0.0, 0.0], [f.largest, -f.largest]),
+            ([f.largest, -f.largest], [-f.largest, f.largest]), ([3.0], [7.0]), ([], []), ([-INF, -INF], [0.0, 0.0]),
+            ([0.0, 0.0], [-INF, -INF]), ([INF, 0.0], [0.0, 0.0]), ([0.0, 0.0], [INF, 0.0]), ([NAN, 0.0], [0.0, 0.0]),
+            ([0.0, 0.0], [0.0, NAN]), ([0.0, 1.0, 2.0, 3.0], [3.0, 2.0, 1.0, 0.0]), ([20.0, 0.0], [20.0, 1.0]), ([5.0, 5.0, 5.0], [1.0, 1.0, 2.0]),
+            ([0.0, -40.0, -41.0], [0.0, -41.0, -40.0]), ([0.0, -1e10], [0.0, -2e10]), ([0.0, -1e10, -2e10], [0.0, -2e10, -1e10]),
+        ):  # fmt: skip
+            if all(not math.isfinite(x) or abs(x) <= f.largest for x in [*z, *t]):
+                for op in TARGET_LOGITS:
+                    yield op, f, z, None, None, t
         # Values that are not finite, behind a mask and before it; means that are one value, 0 or beside a midpoint.
         half = 1.0 + 2.0**-f.p
         for z, v in (
@@ -1212,8 +1327,9 @@ def case_text(op, f, z, target, smoothing, direction):
         text += f" target={target} label_smoothing={hex_float(smoothing)}"
     if op in SCALED:
         text += f" scale={hex_float(smoothing)}"
-    if op in DIRECTION or op in BESIDE or op in DISTRIBUTION:
-        text += f" {DIRECTION.get(op) or BESIDE.get(op) or DISTRIBUTION[op]}=[{values_text(direction)}]"
+    for names in (DIRECTION, BESIDE, DISTRIBUTION, TARGET_LOGITS):
+        if op in names:
+            text += f" {names[op]}=[{values_text(direction)}]"
     return text
 
 
@@ -1245,6 +1361,8 @@ def drawn(formats, most):
                         direction = a_distribution(f, r, z)
                     if op == "attention":
                         direction = some_values(f, r, z)
+                    if op in TARGET_LOGITS:
+                        direction = some_target(f, r, z)
                     yield op, f, z, target, smoothing, direction
 
 

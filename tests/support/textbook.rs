@@ -71,6 +71,21 @@ impl Textbook {
                 let seen = weights.iter().zip(&direction).filter(|(w, _)| **w != A::ZERO);
                 vec![sum(seen.map(|(&w, &v)| w * v).collect()) / total]
             }
+            Op::KL_DIVERGENCE | Op::KL_DIVERGENCE_GRAD => {
+                let t = read(case.target_logits().unwrap_or(&[]));
+                let top = t.iter().fold(A::NEG_INFINITY, |max, &t| max.larger(t));
+                let target: Vec<A> = t.iter().map(|&t| (t - top).exp_as(self.exp)).collect();
+                let whole = sum(target.clone());
+                if case.op() == Op::KL_DIVERGENCE_GRAD {
+                    return p.iter().zip(&target).map(|(&p, &w)| p - w / whole).collect();
+                }
+                let term = |i: usize| {
+                    // A class that the target does not have has no term.
+                    let (q, own, other) = (target[i] / whole, (z[i] - max) - total.ln(), (t[i] - top) - whole.ln());
+                    if q == A::ZERO { A::ZERO } else { q * (other - own) }
+                };
+                vec![sum((0..z.len()).map(term).collect())]
+            }
             Op::CROSS_ENTROPY => {
                 let mut loss = total.ln();
                 if e != A::ONE {

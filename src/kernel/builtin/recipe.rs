@@ -31,6 +31,8 @@ pub(super) struct Row<'a, A> {
     pub direction: &'a [A],
     /// The target distribution that is given; empty where the op takes none.
     pub distribution: &'a [A],
+    /// The target's logits; empty where the op takes none.
+    pub target_logits: &'a [A],
     /// What the logits are multiplied by; 1 where the op takes no scale.
     pub scale: A,
     /// The storage dtype: of the inputs, of the outputs, and of buffers in between that a kernel rounds to.
@@ -320,6 +322,21 @@ pub(super) trait Recipe: Sized {
         Self::mean(&Row { direction: &values, ..*row }, &probabilities)
     }
 
+    /// `sum p_i(t) (log p_i(t) - log p_i(z))`. A class that has no probability in the target is absent: `0 * inf` must not be formed.
+    fn kl_divergence<A: Real>(row: &Row<A>) -> A {
+        let target = Row { logits: row.target_logits, ..*row };
+        let (probabilities, logarithms) = (Self::softmax(&target), Self::log_softmax(&target));
+        let own = Self::log_softmax(row);
+        let term = |i: usize, p: A| if p == A::ZERO { A::ZERO } else { p * (logarithms[i] - own[i]) };
+        Self::sum(row, &each(&probabilities, &term))
+    }
+
+    /// `p_j(z) - p_j(t)`.
+    fn kl_divergence_grad<A: Real>(row: &Row<A>) -> Vec<A> {
+        let target = Self::softmax(&Row { logits: row.target_logits, ..*row });
+        each(&Self::saved(row, Self::softmax(row)), &|j, p| p - target[j])
+    }
+
     /// `log S + sum q_i d_i`: a sum of terms that are not negative, so nothing cancels. Of a class and a smoothing, and of a distribution.
     fn cross_entropy<A: Real>(row: &Row<A>) -> A {
         let Normalizer { max, log_sum, .. } = Self::normalizer(row);
@@ -420,6 +437,8 @@ fn method<R: Recipe, A: Real>(op: Op) -> Option<Method<A>> {
         Op::SCALED_SOFTMAX => R::scaled_softmax,
         Op::ENTROPY => |row| vec![R::entropy(row)],
         Op::ATTENTION => |row| vec![R::attention(row)],
+        Op::KL_DIVERGENCE => |row| vec![R::kl_divergence(row)],
+        Op::KL_DIVERGENCE_GRAD => R::kl_divergence_grad,
         _ => return None,
     })
 }
@@ -446,6 +465,7 @@ fn run_in<R: Recipe, A: Real>(case: &Case, changes: &Changes) -> Vec<f64> {
     let logits = read::<A>(case.logits());
     let direction = read::<A>(case.weighed());
     let distribution = read::<A>(case.distribution().unwrap_or(&[]));
+    let target_logits = read::<A>(case.target_logits().unwrap_or(&[]));
     let (target, smoothing) = case.target().unwrap_or((0, 0.0));
     let row = Row {
         logits: &logits,
@@ -453,6 +473,7 @@ fn run_in<R: Recipe, A: Real>(case: &Case, changes: &Changes) -> Vec<f64> {
         label_smoothing: A::from_f64(smoothing),
         direction: &direction,
         distribution: &distribution,
+        target_logits: &target_logits,
         scale: A::from_f64(case.scale().unwrap_or(1.0)),
         dtype: case.dtype(),
         parameter: changes.value.or(R::PARAMETER.map(|parameter| parameter.default)).unwrap_or(0.0),

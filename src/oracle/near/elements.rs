@@ -201,7 +201,7 @@ impl NearCase {
         let row = Arc::new(NearRow::of_elements(case));
         let elements: Vec<Element> = case.elements().collect();
         let outputs = case.op().visit(Elements(&elements));
-        Self { class: RowClass::Elements, row, outputs, deviations: Vec::new() }
+        Self { class: RowClass::Elements, row, other: None, outputs, deviations: Vec::new() }
     }
 }
 

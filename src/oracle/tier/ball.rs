@@ -120,6 +120,14 @@ impl RowTier for OfRow<'_> {
         self.0.deviation_ball(j)
     }
 
+    fn other(&self) -> Self {
+        Self(self.0.other())
+    }
+
+    fn divergence(&self) -> Ball {
+        self.0.mean_of_gaps_ball() + (self.log_total() - self.other().log_total())
+    }
+
     fn zero(&self) -> RationalBall {
         RationalBall::number(0.0)
     }

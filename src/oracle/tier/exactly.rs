@@ -232,6 +232,30 @@ impl RowTier for OfRow<'_> {
         if self.is_one_group() { Exactly::ZERO } else { Exactly::Unknown }
     }
 
+    fn other(&self) -> Self {
+        Self(self.0.other())
+    }
+
+    fn probability_difference(&self, j: usize) -> Exactly {
+        if self.0.has_probability_of_target(j) {
+            return Exactly::ZERO;
+        }
+        self.probability(j) - self.other().probability(j)
+    }
+
+    /// Infinite where the row masks what the target does not; 0 where the two are one distribution, and only there, as far as is known.
+    fn divergence(&self) -> Exactly {
+        let target = self.other();
+        let mut classes = 0..self.0.row.logits.len();
+        if classes.clone().any(|i| self.is_masked(i) && !target.is_masked(i)) {
+            Exactly::Infinite(1.0)
+        } else if classes.all(|i| self.0.has_probability_of_target(i)) {
+            Exactly::ZERO
+        } else {
+            Exactly::Unknown
+        }
+    }
+
     fn direction(&self, j: usize) -> Exactly {
         Exactly::Number(self.0.direction_value(j))
     }
@@ -346,6 +370,19 @@ impl RowTier for OfLimit {
     /// That of one class, and of none, is 0: the sum of its terms, of which there are none.
     fn entropy(&self) -> Exactly {
         self.mean_gap()
+    }
+
+    fn other(&self) -> Self {
+        Self::new(&self.case, self.shared.unwrap_or(f64::NEG_INFINITY))
+    }
+
+    /// `special` says what is due of two rows. Of no class there is no term.
+    fn divergence(&self) -> Exactly {
+        if self.case.logits().is_empty() { Exactly::ZERO } else { Exactly::Unknown }
+    }
+
+    fn probability_difference(&self, _: usize) -> Exactly {
+        Exactly::Unknown
     }
 
     fn direction(&self, j: usize) -> Exactly {

@@ -4,7 +4,7 @@ use crate::op::tier::{ElementTier, RowTier};
 use crate::oracle::interval::Interval;
 use crate::oracle::prepared::{Prepared, exact, target_mass};
 use crate::oracle::rounded::Rounded;
-use crate::oracle::row::{self, Enclosures, MASKED};
+use crate::oracle::row::{self, Enclosures, MASKED, PRECISIONS};
 use rug::{Float, Rational, float::Round};
 
 /// A rational number.
@@ -33,6 +33,10 @@ impl ExactPoint {
     }
 }
 
+/// Weights that are lost, times any distances, add up to less than this power of two. It stands beside a distance at which a weight is lost,
+/// which is above 100.
+const TINY: i32 = 100;
+
 /// `a - b`.
 fn difference(a: &ExactPoint, b: &ExactPoint) -> ExactPoint {
     match (a, b) {
@@ -57,6 +61,38 @@ impl OfRow<'_> {
     /// The number, if the interval decides its rounding.
     pub fn rounded(&self, interval: &Interval) -> Option<Rounded> {
         Rounded::from_interval(interval, self.prepared.case.output_format())
+    }
+
+    /// The weight of a class that is not masked.
+    fn weight(&self, j: usize) -> Option<&Interval> {
+        self.level.weights.get(self.prepared.row.group[j] as usize)
+    }
+
+    /// The sum of the weights from a group on.
+    fn rest_from(&self, group: usize) -> Interval {
+        let bits = self.level.bits;
+        let mut sum = Interval::zero(bits);
+        for (weight, &count) in self.level.weights.iter().zip(&self.prepared.row.counts).skip(group) {
+            sum.accumulate(&weight.by(&Interval::enclose(bits, count)));
+        }
+        sum
+    }
+
+    /// What two rows make, on the side of 0 that is known. Where none is, and more can be, it is left to more bits: a number rounds to 0
+    /// wherever it is small enough, and its sign would be lost.
+    fn signed(&self, mut interval: Interval, sign: impl FnOnce() -> Option<f64>) -> Interval {
+        if interval.low < 0 && interval.high > 0 {
+            let bits = self.level.bits;
+            match sign() {
+                Some(sign) if sign > 0.0 => interval.low = Float::with_val(bits, 0),
+                Some(_) => interval.high = Float::with_val(bits, 0),
+                None if self.level.index + 1 < PRECISIONS.len() => {
+                    interval = Interval { low: Float::with_val(bits, -2), high: Float::with_val(bits, 2) };
+                }
+                None => {}
+            }
+        }
+        interval
     }
 
     /// `p_j (g_j - c)` of a maximum as its limit plus a remainder of known sign. With `N = sum of nu_g w_g`,
@@ -157,6 +193,45 @@ impl RowTier for OfRow<'_> {
         // product.
         let needs_limit = self.is_top(j) && self.prepared.row.counts[0] > 1 && self.level.index > 0;
         if needs_limit { narrower(product, self.top_product(j)) } else { product }
+    }
+
+    fn other(&self) -> Self {
+        let prepared = self.prepared.other();
+        Self { prepared, level: prepared.row.level(self.level.index) }
+    }
+
+    /// It is positive wherever it is not known to be 0.
+    fn divergence(&self) -> Interval {
+        let target = self.other();
+        if let Some(sign) = self.prepared.sign_beside_top() {
+            let top = target.prepared.row.group.iter().position(|&group| group == 0).unwrap_or(0);
+            let tiny = Interval::positive_below(self.level.bits, -TINY);
+            let rest = if sign > 0.0 { tiny } else { -tiny };
+            return self.gap(top).enclosed(self.level.bits).plus(&rest);
+        }
+        let mean = self.prepared.mean_of_gaps_interval(target.level);
+        let divergence = mean.plus(&(self.log_total() - target.log_total()));
+        self.signed(divergence, || Some(1.0))
+    }
+
+    fn probability_difference(&self, j: usize) -> Interval {
+        let target = self.other();
+        if let (Some(own), Some(other)) = (self.weight(j), target.weight(j)) {
+            let common = self.prepared.common_groups(j);
+            if common > 0 {
+                // One weight over two sums, of which only what is not common counts.
+                let more = target.rest_from(common) - self.rest_from(common);
+                let weight = narrower(own.clone(), other.clone());
+                let difference = weight.by(&more).div_positive(&self.level.total).div_positive(&target.level.total);
+                return self.signed(difference, || self.prepared.sign_of_difference(j));
+            }
+        }
+        let shares = || self.minus(&self.top_share(), &target.top_share()).enclosed(self.level.bits);
+        let difference = match self.is_top(j) && target.is_top(j) {
+            true => shares().plus(&(target.shortfall() - self.shortfall())),
+            false => self.probability(j) - target.probability(j),
+        };
+        self.signed(difference, || self.prepared.sign_of_difference(j))
     }
 
     fn zero(&self) -> ExactPoint {

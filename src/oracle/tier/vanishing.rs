@@ -1,7 +1,7 @@
 //! The second tier: outputs that are a product with a weight so small that no exponential was computed for it. Nothing of them
 //! matters but their sign: they are far below the least number of the dtype.
 
-use crate::dtype::Dtype;
+use crate::dtype::{Dtype, two_sum};
 use crate::op::tier::{ElementTier, RowTier};
 use crate::oracle::prepared::Prepared;
 use crate::oracle::row;
@@ -76,6 +76,25 @@ pub(in crate::oracle) enum Factor {
 /// A row.
 pub(in crate::oracle) struct OfRow<'a>(pub &'a Prepared<'a>);
 
+impl OfRow<'_> {
+    /// Whether a class of this row is masked, or its weight far below every number.
+    fn is_lost(&self, row: &row::PreparedRow, j: usize) -> bool {
+        row.weights().get(row.group[j] as usize).is_none_or(row::Weight::is_beyond_reach)
+    }
+}
+
+impl OfRow<'_> {
+    /// Whether the classes that have weight are the same in the row and the target's, and as far from one another.
+    fn is_one_with_target(&self) -> bool {
+        let (row, target) = (&self.0.row, &self.0.other().row);
+        let mut near = (0..row.logits.len()).filter(|&i| !self.is_lost(row, i) || !self.is_lost(target, i));
+        let shift = |i: usize| two_sum(row.logits[i], -target.logits[i]);
+        let Some(first) = near.next() else { return false };
+        let is_in_both = |i: usize| !self.is_lost(row, i) && !self.is_lost(target, i);
+        is_in_both(first) && near.all(|i| is_in_both(i) && shift(i) == shift(first))
+    }
+}
+
 impl RowTier for OfRow<'_> {
     type Number = Size;
     type Rational = Factor;
@@ -148,6 +167,23 @@ impl RowTier for OfRow<'_> {
     fn deviation(&self, j: usize) -> Size {
         let deviation = self.0.deviation_ball(j);
         if deviation.is_not_zero() { Size::Signed(deviation.high) } else { Size::Unknown }
+    }
+
+    fn other(&self) -> Self {
+        Self(self.0.other())
+    }
+
+    /// Both are far below every number; or the two rows are one, but for what is.
+    fn probability_difference(&self, j: usize) -> Size {
+        let (row, target) = (&self.0.row, &self.0.other().row);
+        let vanishes = (self.is_lost(row, j) && self.is_lost(target, j)) || self.is_one_with_target();
+        let sign = vanishes.then(|| self.0.sign_of_difference(j)).flatten();
+        sign.map_or(Size::Unknown, Size::Vanishing)
+    }
+
+    /// It is not negative, and vanishes where the classes that have weight are as far from one another in both rows.
+    fn divergence(&self) -> Size {
+        if self.is_one_with_target() { Size::Vanishing(1.0) } else { Size::Unknown }
     }
 
     fn zero(&self) -> Factor {

@@ -125,6 +125,34 @@ impl Recipe for ZeroTimesLogZero {
     }
 }
 
+pub(in super::super) struct DivergenceTimesLogZero;
+
+impl Recipe for DivergenceTimesLogZero {
+    const NAME: &'static str = "defect/divergence-times-log-zero";
+    const SUMMARY: &'static str = "the KL divergence multiplies what the target masks by its probability of 0, too";
+    const DEFECT: Option<Defect> = Some(Defect {
+        class: "C19",
+        story: "a class that both rows mask, as a suppressed token, adds 0 * (-inf - -inf), and the divergence is NaN",
+        families: &["masked"],
+        report: Some("https://github.com/p-e-w/heretic/pull/348"),
+    });
+    const EXAMPLES: Option<Examples> = Some(Examples::new(
+        "kl_divergence f32 [1, 2, -inf] target_logits=[2, 1, -inf]",
+        Some("kl_divergence f32 [1, 2, 3] target_logits=[2, 1, 0]"),
+    ));
+
+    fn supports(op: Op, _: Dtype) -> bool {
+        op == Op::KL_DIVERGENCE
+    }
+
+    fn kl_divergence<A: Real>(row: &Row<A>) -> A {
+        let target = Row { logits: row.target_logits, ..*row };
+        let (probabilities, logarithms) = (Self::softmax(&target), Self::log_softmax(&target));
+        let own = Self::log_softmax(row);
+        Self::sum(row, &each(&probabilities, &|i, p| p * (logarithms[i] - own[i])))
+    }
+}
+
 pub(in super::super) struct SmoothingOfMasked;
 
 impl Recipe for SmoothingOfMasked {
