@@ -206,6 +206,8 @@ registry! {
     SCALED_SOFTMAX: row scaled_softmax::ScaledSoftmax,
     /// `-sum p_i log p_i`: one output, in nats.
     ENTROPY: row entropy::Entropy,
+    /// `log(sum exp(z_i))` of each prefix `z_0` to `z_j`: n outputs.
+    LOGCUMSUMEXP: row logcumsumexp::LogCumSumExp,
 }
 
 impl Op {
@@ -290,6 +292,11 @@ impl Op {
     /// Whether the op has one output whatever the number of logits.
     pub fn is_scalar(self) -> bool {
         self.facts().outputs == Outputs::One
+    }
+
+    /// Whether each output depends on the logits up to its place only.
+    pub(crate) fn is_of_prefixes(self) -> bool {
+        self.facts().outputs == Outputs::PerPrefix
     }
 
     /// The number of outputs for `n` logits.
@@ -390,6 +397,7 @@ mod tests {
             (18, "logsubexp"),
             (22, "scaled_softmax"),
             (23, "entropy"),
+            (26, "logcumsumexp"),
         ];
         assert_eq!(codes[..known.len()], known);
         let distinct: std::collections::BTreeSet<u8> = Op::ALL.iter().map(|op| op.code()).collect();

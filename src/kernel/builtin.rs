@@ -88,7 +88,7 @@ impl Builtin {
             examples: R::EXAMPLES,
             trusted: R::TRUSTED,
             supports: recipe::supports::<R>,
-            claims: R::claims,
+            claims: recipe::claims::<R>,
             parameter: R::PARAMETER,
             run: recipe::run::<R>,
         }
@@ -178,7 +178,7 @@ impl Kernel for Builtin {
 
 /// Every built-in kernel: unstable ones, correct ones, planted defects by group.
 pub fn all() -> &'static [Builtin] {
-    static ALL: [Builtin; 125] = [
+    static ALL: [Builtin; 126] = [
         Builtin::of::<unstable::Naive>(),
         Builtin::of::<unstable::Unfused>(),
         Builtin::of::<unstable::DivisionFree>(),
@@ -304,6 +304,7 @@ pub fn all() -> &'static [Builtin] {
         Builtin::of::<defects::scales::ScaledTwice>(),
         Builtin::of::<defects::losses::EntropyTimesLogZero>(),
         Builtin::of::<defects::losses::EntropyFromLogits>(),
+        Builtin::of::<stable::LogAddExpScan>(),
     ];
     &ALL
 }

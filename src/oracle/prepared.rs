@@ -1,11 +1,12 @@
-//! What the tiers share of a case on an ordinary row: the masses of the target of cross-entropy, and what products need of the cotangent
-//! or tangent, each computed once.
+//! What the tiers share of a case on an ordinary row: the masses of the target of cross-entropy, what products need of the cotangent
+//! or tangent, and the prefixes, each computed once.
 //!
 //! For the products: `mean_g` is the mean of the cotangent over group g, `c = sum p_i g_i`. Since the probabilities sum to 1,
 //! `g_j - c = (g_j - mean_0) + (1/S) sum over g >= 1 of w_g (m_g mean_0 - sum_g)`, which is a rational number and a remainder.
 
 use super::ball::{Ball, with_remainder};
 use super::interval::Interval;
+use super::prefix::Prefixes;
 use super::rounded::SHOWN_BITS;
 use super::row::{Enclosures, MASKED, PRECISIONS, PreparedRow};
 use crate::case::Case;
@@ -22,6 +23,8 @@ pub(super) struct Prepared<'a> {
     pub masses: Masses<'a>,
     /// For the ops that take a direction.
     pub products: Option<Products>,
+    /// For the ops that are of prefixes.
+    pub prefixes: Prefixes,
 }
 
 /// The masses `q` of the target, and the mean of the gaps by them.
@@ -79,7 +82,8 @@ impl<'a> Prepared<'a> {
     pub fn new(row: Arc<PreparedRow>, case: &'a Case) -> Self {
         let products = case.direction().map(Products::new);
         let masses = Masses::new(&row, case);
-        Self { row, case, masses, products }
+        let prefixes = Prefixes::new(row.logits.clone(), row.dtype);
+        Self { row, case, masses, products, prefixes }
     }
 
     /// `log2` of the unit in which balls are measured.

@@ -14,7 +14,7 @@ use super::parameter::Parameter;
 use super::{Defect, Examples};
 use crate::case::Case;
 use crate::dtype::Dtype;
-use crate::kernel::{Claims, Online, Outcome, Real};
+use crate::kernel::{Claims, Online, Outcome, Real, Summation};
 use crate::op::Op;
 use half::{bf16, f16};
 
@@ -281,6 +281,23 @@ pub(super) trait Recipe: Sized {
         if max.is_infinite() { max } else { max + log_sum }
     }
 
+    /// `a + log S` of each prefix, from a running maximum and a running sum that is rescaled when the maximum rises. Each addition is a
+    /// sum of two terms. An infinite maximum is the answer itself.
+    fn logcumsumexp<A: Real>(row: &Row<A>) -> Vec<A> {
+        let (mut max, mut sum) = (A::NEG_INFINITY, A::ZERO);
+        let mut next = |z: A| {
+            let before = max;
+            max = Self::running_maximum(row, before, z);
+            if !Self::only_masked(row, max) {
+                // Nothing is rescaled where the maximum stays.
+                let kept = if max == before { sum } else { sum * Self::rescale(row, before, max) };
+                sum = Self::sum(row, &[kept, Self::weight(row, z, max)]);
+            }
+            if max.is_infinite() { max } else { max + Self::log(row, sum) }
+        };
+        row.logits.iter().map(|&z| next(z)).collect()
+    }
+
     /// `p_j`.
     fn softmax<A: Real>(row: &Row<A>) -> Vec<A> {
         let normalizer = Self::normalizer(row);
@@ -411,6 +428,7 @@ fn method<R: Recipe, A: Real>(op: Op) -> Option<Method<A>> {
         Op::SOFT_CROSS_ENTROPY_GRAD => R::cross_entropy_grad,
         Op::SCALED_SOFTMAX => R::scaled_softmax,
         Op::ENTROPY => |row| vec![R::entropy(row)],
+        Op::LOGCUMSUMEXP => R::logcumsumexp,
         _ => return None,
     })
 }
@@ -418,6 +436,16 @@ fn method<R: Recipe, A: Real>(op: Op) -> Option<Method<A>> {
 /// Whether the kernel is offered for an op in a dtype.
 pub(super) fn supports<R: Recipe>(op: Op, dtype: Dtype) -> bool {
     method::<R, f64>(op).is_some() && R::supports(op, dtype)
+}
+
+/// What the kernel declares of an op in a dtype. Prefixes have one way of adding up, from the first logit to the last, whatever a kernel
+/// does with a whole row.
+pub(super) fn claims<R: Recipe>(op: Op, dtype: Dtype) -> Claims {
+    let claims = R::claims(op, dtype);
+    match op.is_of_prefixes() {
+        true => Claims { sum: Summation::Sequential, merged: 1, online: Online::No, ..claims },
+        false => claims,
+    }
 }
 
 /// Runs a case: its values, which are exact in the type that the kernel computes in; the op; one rounding to the dtype.

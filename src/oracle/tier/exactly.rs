@@ -7,6 +7,7 @@
 
 use crate::case::Case;
 use crate::op::tier::{ElementTier, RowTier};
+use crate::oracle::prefix::Top;
 use crate::oracle::prepared::{Prepared, exact, exact_sum, target_mass};
 use crate::oracle::row::MASKED;
 use rug::Rational;
@@ -232,6 +233,17 @@ impl RowTier for OfRow<'_> {
         if self.is_one_group() { Exactly::ZERO } else { Exactly::Unknown }
     }
 
+    fn prefix_max(&self, j: usize) -> Exactly {
+        match self.0.prefixes.top(j) {
+            Top { count: 0, .. } => Exactly::Infinite(-1.0),
+            Top { max, .. } => Exactly::Number(max),
+        }
+    }
+
+    fn prefix_log_total(&self, j: usize) -> Exactly {
+        if self.0.prefixes.top(j).is_alone() { Exactly::ZERO } else { Exactly::Unknown }
+    }
+
     fn direction(&self, j: usize) -> Exactly {
         Exactly::Number(self.0.direction_value(j))
     }
@@ -341,6 +353,15 @@ impl RowTier for OfLimit {
     /// That of one class, and of none, is 0: the sum of its terms, of which there are none.
     fn entropy(&self) -> Exactly {
         self.mean_gap()
+    }
+
+    /// A prefix has a limit of its own, whatever comes after it: `special` decides it.
+    fn prefix_max(&self, _: usize) -> Exactly {
+        Exactly::Unknown
+    }
+
+    fn prefix_log_total(&self, _: usize) -> Exactly {
+        Exactly::Unknown
     }
 
     fn direction(&self, j: usize) -> Exactly {
