@@ -96,7 +96,10 @@ fn built_in_kernels_pass_at(seed: u64) {
     // accumulator, is graded textbook.
     let (mut tight, mut of_log1p) = (0, 0);
     for cell in results.cells.iter().filter(|cell| cell.kernel == "log1p") {
-        if matches!(cell.op, Op::LOGSUMEXP | Op::LOG_SOFTMAX | Op::CROSS_ENTROPY | Op::SOFT_CROSS_ENTROPY) {
+        if matches!(
+            cell.op,
+            Op::LOGSUMEXP | Op::LOG_SOFTMAX | Op::CROSS_ENTROPY | Op::SOFT_CROSS_ENTROPY | Op::LOGCUMSUMEXP
+        ) {
             of_log1p += cell.outputs;
             let of_grade = |grade| cell.grades.get(&grade).copied().unwrap_or(0);
             assert_eq!(of_grade(Grade::LongSum), 0, "{cell:?}");

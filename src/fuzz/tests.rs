@@ -21,7 +21,7 @@ fn targets() -> Vec<(&'static str, Vec<Op>)> {
 const OF_ROWS: [(&str, &[Op]); 5] = [
     ("softmax", &[Op::SOFTMAX, Op::SCALED_SOFTMAX]),
     ("log_softmax", &[Op::LOG_SOFTMAX]),
-    ("logsumexp", &[Op::LOGSUMEXP, Op::ENTROPY]),
+    ("logsumexp", &[Op::LOGSUMEXP, Op::ENTROPY, Op::LOGCUMSUMEXP]),
     (
         "cross_entropy",
         &[Op::CROSS_ENTROPY, Op::CROSS_ENTROPY_GRAD, Op::SOFT_CROSS_ENTROPY, Op::SOFT_CROSS_ENTROPY_GRAD],

@@ -178,7 +178,7 @@ impl Kernel for Builtin {
 
 /// Every built-in kernel: unstable ones, correct ones, planted defects by group.
 pub fn all() -> &'static [Builtin] {
-    static ALL: [Builtin; 126] = [
+    static ALL: [Builtin; 130] = [
         Builtin::of::<unstable::Naive>(),
         Builtin::of::<unstable::Unfused>(),
         Builtin::of::<unstable::DivisionFree>(),
@@ -305,6 +305,10 @@ pub fn all() -> &'static [Builtin] {
         Builtin::of::<defects::losses::EntropyTimesLogZero>(),
         Builtin::of::<defects::losses::EntropyFromLogits>(),
         Builtin::of::<stable::LogAddExpScan>(),
+        Builtin::of::<defects::prefixes::PrefixesBelowRow>(),
+        Builtin::of::<defects::prefixes::PrefixesNotRescaled>(),
+        Builtin::of::<defects::prefixes::ScanUnguarded>(),
+        Builtin::of::<defects::prefixes::ScanDropsNan>(),
     ];
     &ALL
 }

@@ -181,18 +181,18 @@ pub(super) trait Recipe: Sized {
         Self::exp(row, z - max)
     }
 
-    /// The running maximum after one more logit; only where [`Recipe::ONLINE`].
+    /// The running maximum after one more logit; only where [`Recipe::ONLINE`], and of prefixes.
     fn running_maximum<A: Real>(_: &Row<A>, max: A, z: A) -> A {
         max.larger(z)
     }
 
-    /// The factor of a running sum when the running maximum goes from `before` to `max`; only where [`Recipe::ONLINE`].
+    /// The factor of a running sum when the running maximum goes from `before` to `max`; only where [`Recipe::ONLINE`], and of prefixes.
     fn rescale<A: Real>(row: &Row<A>, before: A, max: A) -> A {
         Self::exp(row, before - max)
     }
 
     /// Whether a running maximum says that nothing but masked classes was met, whose weights are 0 though `z - max` is NaN;
-    /// only where [`Recipe::ONLINE`].
+    /// only where [`Recipe::ONLINE`], and of prefixes.
     fn only_masked<A: Real>(_: &Row<A>, max: A) -> bool {
         max == A::NEG_INFINITY
     }
