@@ -137,5 +137,7 @@ def entropy(z):
     return values(torch.distributions.Categorical(logits=tensor(z), validate_args=False).entropy(), z)
 
 
+about = {"dtypes": ("f16", "bf16", "f32", "f64"), "name": "pytorch", "version": torch.__version__}
+kernel("logcumsumexp", **about)(forward(row(torch.logcumsumexp)))
 declare("pytorch-columns", column, column_loss)
 serve()

@@ -629,7 +629,9 @@ impl<'a, S: Size> RowErrors<'a, S> {
         let terms = self.terms(h, form);
         let case = self.row.case;
         let n = case.logits().len();
-        let finish = Finish::new(case, 1.0 + 4.0 * (h + 10.0 * self.u), 8 * n);
+        // A prefix passes through several for each logit, and what makes their functions upper bounds.
+        let of_each = if case.op().is_of_prefixes() { 24 } else { 8 };
+        let finish = Finish::new(case, 1.0 + 4.0 * (h + 10.0 * self.u), of_each * n);
         let bound = |j: usize| match size(j) {
             Some(size) => finish.bound(size, |size| error(&terms, j, size)),
             None => S::ZERO,

@@ -66,8 +66,8 @@ pub(super) struct PrefixErrors<'a, S> {
     pub is_tight: bool,
 }
 
-/// More than the plain functions err by.
-const SAFETY: f64 = 1.0 + 1e-12;
+/// More than the plain functions err by, and the quotient of one: 14 roundoffs.
+const SAFETY: f64 = 1.0 + 8.0 * f64::EPSILON;
 
 /// `log 4`.
 const LOG_4: f64 = 2.0 * std::f64::consts::LN_2;
