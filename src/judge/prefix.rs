@@ -92,16 +92,7 @@ struct Prefix<S> {
 impl<S: Size> PrefixErrors<'_, S> {
     /// For each prefix its error, but for the rounding of the output; 0 where it has no finite logit, or one that is not ordinary.
     pub fn all(&self) -> Vec<S> {
-        let mut prefix = Prefix {
-            max: f64::NEG_INFINITY,
-            finite: 0,
-            others: S::ZERO,
-            gaps: S::ZERO,
-            squares: S::ZERO,
-            rises: S::ZERO,
-            chain: 0.0,
-            rounding: 0.0,
-        };
+        let mut prefix = Prefix::NONE;
         let mut errors = vec![S::ZERO; self.logits.len()];
         for (j, (&z, error)) in self.logits.iter().zip(&mut errors).enumerate() {
             if z.is_nan() || z == f64::INFINITY {
@@ -155,6 +146,18 @@ impl<S: Size> PrefixErrors<'_, S> {
 }
 
 impl<S: Size> Prefix<S> {
+    /// Of no logit.
+    const NONE: Self = Self {
+        max: f64::NEG_INFINITY,
+        finite: 0,
+        others: S::ZERO,
+        gaps: S::ZERO,
+        squares: S::ZERO,
+        rises: S::ZERO,
+        chain: 0.0,
+        rounding: 0.0,
+    };
+
     /// Takes a finite logit in.
     fn take(&mut self, z: f64) {
         let one = S::of(1.0);
@@ -217,5 +220,124 @@ fn weight<S: Size>(gap: f64) -> S {
         S::of(SAFETY / exp(gap))
     } else {
         S::of(1.0).shifted(-((gap * std::f64::consts::LOG2_E * (1.0 - 1e-12)).min(FARTHEST) as i32))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::generate::draw::Draw;
+
+    const MASKED: f64 = f64::NEG_INFINITY;
+
+    fn row(draw: &mut Draw) -> Vec<f64> {
+        let scale = draw.choose(&[0.25, 2.0, 30.0, 300.0]);
+        let offset = draw.choose(&[0.0, 0.0, -5.0, 80.0, -1e3]);
+        let value = |draw: &mut Draw| f64::from(draw.index(41) as u32) / 20.0 - 1.0;
+        let mut row: Vec<f64> = (0..1 + draw.index(24)).map(|_| offset + scale * value(draw)).collect();
+        if draw.chance(4) {
+            row.sort_by(f64::total_cmp);
+        }
+        row.iter_mut().filter(|_| draw.chance(10)).for_each(|z| *z = MASKED);
+        row
+    }
+
+    fn errors<'a>(logits: &'a [f64], claims: &'a Claims, u: f64) -> PrefixErrors<'a, f64> {
+        PrefixErrors { logits, claims, u, eta: 0.0, flushed: 0.0, most: 0.125, is_tight: false }
+    }
+
+    /// The sums of each prefix against their definitions: never less, and hardly more.
+    #[test]
+    fn sums_of_prefixes_are_what_they_are_called() {
+        let mut draw = Draw::from_seed(1);
+        let claims = Claims::default();
+        let mut checked = 0;
+        for _ in 0..2_000 {
+            let row = row(&mut draw);
+            let all = errors(&row, &claims, 1e-8);
+            let mut prefix: Prefix<f64> = Prefix::NONE;
+            for (j, &z) in row.iter().enumerate() {
+                if z == MASKED {
+                    continue;
+                }
+                prefix.take(z);
+                all.of(j, z, &mut prefix);
+                let finite: Vec<f64> = row[..=j].iter().copied().filter(|z| z.is_finite()).collect();
+                let max = finite.iter().copied().fold(MASKED, f64::max);
+                let sum = |term: &dyn Fn(usize, f64) -> f64| -> f64 {
+                    finite.iter().enumerate().map(|(i, z)| (z - max).exp() * term(i, max - z)).sum()
+                };
+                let rises = |i: usize| {
+                    let mut running = finite[..=i].iter().copied().fold(MASKED, f64::max);
+                    let is_rise = |z: &&f64| {
+                        let is_rise = **z > running;
+                        running = running.max(**z);
+                        is_rise
+                    };
+                    finite[i + 1..].iter().filter(is_rise).count() as f64
+                };
+                for (got, due) in [
+                    (1.0 + prefix.others, sum(&|_, _| 1.0)),
+                    (prefix.gaps, sum(&|_, gap| gap)),
+                    (prefix.squares, sum(&|_, gap| gap * gap)),
+                    (prefix.rises, sum(&|i, _| rises(i))),
+                    (prefix.log_total(), sum(&|_, _| 1.0).ln()),
+                ] {
+                    assert!((got - due).abs() <= 1e-12 * (1.0 + due), "{row:?} {j}: {got:e}, not {due:e}");
+                    checked += 1;
+                }
+            }
+        }
+        assert!(checked > 100_000, "{checked}");
+    }
+
+    fn log_add_exp(x: f64, y: f64) -> f64 {
+        let (low, high) = if x < y { (x, y) } else { (y, x) };
+        if low == MASKED { high } else { high + (low - high).exp().ln_1p() }
+    }
+
+    /// Scans that are exact but for the rounding of each output, which errs by all that it may: in one direction, in the other, or in
+    /// either. Their outputs err by less than the bound, and by nearly as much where the scan goes from the first to the last.
+    #[test]
+    fn roundings_of_scans_are_bounded() {
+        let claims = Claims { exp: 0.0, log: 0.0, log1p: 0.0, ..Claims::default() };
+        let mut draw = Draw::from_seed(2);
+        let (mut checked, mut largest) = (0, [0.0f64; 2]);
+        for round in 0..20_000 {
+            let row = row(&mut draw);
+            // From a few roundings that are nothing to some that are many times the logarithm of a sum.
+            let u = 0.5f64.powi([30, 20, 12, 8][round % 4]);
+            let direction = [-1.0, 1.0, 0.0][round / 4 % 3];
+            let mut rounded = |x: f64, is_copied: bool| {
+                let sign = if direction == 0.0 { draw.choose(&[-1.0, 1.0]) } else { direction };
+                if is_copied || x == MASKED { x } else { x + sign * u * x.abs() }
+            };
+            let mut merge = |x: f64, y: f64| rounded(log_add_exp(x, y), x == MASKED || y == MASKED);
+            let mut in_order = row.clone();
+            (1..row.len()).for_each(|j| in_order[j] = merge(in_order[j - 1], row[j]));
+            let mut by_doubling = row.clone();
+            for power in (0..).take_while(|&power| 1 << power < row.len()) {
+                let before = by_doubling.clone();
+                (1 << power..row.len()).for_each(|j| by_doubling[j] = merge(before[j - (1 << power)], before[j]));
+            }
+            let bounds = errors(&row, &claims, u).all();
+            let mut exact = MASKED;
+            for (j, bound) in bounds.into_iter().enumerate() {
+                exact = log_add_exp(exact, row[j]);
+                if exact == MASKED {
+                    continue;
+                }
+                // As the bound is finished: with what is of second order, and the roundings of these numbers themselves.
+                let h = (j as f64 * u).min(0.125);
+                let bound = (bound + u * exact.abs()) * (1.0 + 4.0 * (h + 10.0 * u)) + 1e-13 * (1.0 + exact.abs());
+                for (place, got) in [in_order[j], by_doubling[j]].into_iter().enumerate() {
+                    let ratio = (got - exact).abs() / bound;
+                    assert!(ratio <= 1.0, "{row:?} {j}, u = {u:e}: {got} is {ratio} of the bound off {exact}");
+                    largest[place] = largest[place].max(if j > 3 { ratio } else { 0.0 });
+                    checked += 1;
+                }
+            }
+        }
+        assert!(checked > 100_000 && largest.iter().all(|&ratio| ratio > 0.5), "{checked} {largest:?}");
     }
 }
