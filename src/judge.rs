@@ -14,6 +14,7 @@ use crate::special::RowClass;
 mod bound;
 mod consistency;
 mod error;
+mod prefix;
 mod relation;
 pub(crate) mod screen;
 mod verdict;
@@ -284,8 +285,8 @@ impl Judging<'_> {
         if self.is_forgiven_overflow(bounds.overflow_is_forgiven, got) && real.rounded.is_finite() {
             return OutputJudgement { grade: Some(Grade::Textbook), ..OutputJudgement::exact() };
         }
-        // A zero that is due in a row without weight is due exactly.
-        let exact_zero = real.is_zero() && !self.class.is_ordinary();
+        // A zero that is due in a row without weight is due exactly; that of a prefix is one of its logits.
+        let exact_zero = real.is_zero() && !self.class.is_ordinary() && !self.case.op().is_of_prefixes();
         let textbook = if exact_zero { Magnitude::ZERO } else { bounds.textbook };
         let bound_ulps = textbook.shifted(-real.unit).to_f64();
         let wrong_kind = |verdict| OutputJudgement { bound_ulps, ..OutputJudgement::wrong_kind(verdict) };

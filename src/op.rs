@@ -212,6 +212,8 @@ registry! {
     KL_DIVERGENCE: row kl_divergence::KlDivergence,
     /// The gradient of the KL divergence with respect to the logits, `p_j(z) - p_j(t)`: n outputs.
     KL_DIVERGENCE_GRAD: row kl_divergence_grad::KlDivergenceGrad,
+    /// `log(sum exp(z_i))` of each prefix `z_0` to `z_j`: n outputs.
+    LOGCUMSUMEXP: row logcumsumexp::LogCumSumExp,
 }
 
 impl Op {
@@ -296,6 +298,11 @@ impl Op {
     /// Whether the op has one output whatever the number of logits.
     pub fn is_scalar(self) -> bool {
         self.facts().outputs == Outputs::One
+    }
+
+    /// Whether each output depends on the logits up to its place only.
+    pub(crate) fn is_of_prefixes(self) -> bool {
+        self.facts().outputs == Outputs::PerPrefix
     }
 
     /// The number of outputs for `n` logits.
@@ -399,6 +406,7 @@ mod tests {
             (27, "attention"),
             (24, "kl_divergence"),
             (25, "kl_divergence_grad"),
+            (26, "logcumsumexp"),
         ];
         assert_eq!(codes[..known.len()], known);
         let distinct: std::collections::BTreeSet<u8> = Op::ALL.iter().map(|op| op.code()).collect();

@@ -27,6 +27,7 @@ mod ball;
 mod exp;
 mod interval;
 mod near;
+mod prefix;
 mod prepared;
 mod question;
 mod rounded;
@@ -34,7 +35,7 @@ mod row;
 mod special;
 mod tier;
 
-pub(crate) use near::{Near, NearCase, NearRow, SLACK, exp};
+pub(crate) use near::{Near, NearCase, NearRow, SLACK, exp, log1p};
 pub use rounded::Rounded;
 pub(crate) use rounded::SHOWN_BITS;
 
@@ -70,7 +71,9 @@ enum Shared<'a> {
 
 impl<'a> Dues<'a> {
     fn new(case: &'a Case, row: Arc<PreparedRow>) -> Self {
-        let is_shared = case.op().others().is_empty() && !case.op().is_scalar() && row.groups() < row.finite;
+        // Equal logits have other logits before them.
+        let is_of_each = !case.op().is_scalar() && !case.op().is_of_prefixes();
+        let is_shared = case.op().others().is_empty() && is_of_each && row.groups() < row.finite;
         let count = if is_shared { row.groups() } else { case.op().outputs(case.logits().len()) };
         let shared = if is_shared { Shared::Row(row.clone()) } else { Shared::Next(case) };
         Self::of(question::of(case, Some(row)), shared, count)
@@ -192,8 +195,12 @@ impl Due {
     }
 }
 
-/// Whether two outputs of a row are one number: their logits are equal, and what else they have; neither is the target.
+/// Whether two outputs next to each other are one number: their logits are equal, and what else they have; neither is the target. A prefix
+/// has the sum of the one before it where nothing is added.
 fn have_one_answer(case: &Case, i: usize, j: usize) -> bool {
+    if case.op().is_of_prefixes() {
+        return case.logits()[j] == f64::NEG_INFINITY;
+    }
     let is_one = |values: &[f64]| values[i].to_bits() == values[j].to_bits();
     !case.op().is_scalar()
         && is_one(case.logits())
@@ -275,7 +282,7 @@ impl Oracle {
         let _standard = Standard::enter();
         let class = RowClass::of_case(case);
         let due = match class.is_ordinary() {
-            true if j >= case.op().outputs(case.logits().len()) => return None,
+            _ if j >= case.op().outputs(case.logits().len()) => return None,
             true => self.dues(case).get(j).clone(),
             false => special::truth(case, class, special).alternatives.first()?.get(j)?.clone(),
         };
@@ -331,21 +338,28 @@ impl Oracle {
 /// A case whose outputs are told in words.
 struct Described<'a> {
     case: &'a Case,
-    /// Of an ordinary row.
+    /// Of an ordinary row, or of the part of any that is.
     question: Option<Box<dyn Question + 'a>>,
+    /// The outputs that it tells.
+    asked: usize,
     limits: special::LimitOutputs,
 }
 
 impl<'a> Described<'a> {
     fn new(oracle: &mut Oracle, case: &'a Case, class: RowClass) -> Self {
+        let limits = special::LimitOutputs::new(case, class);
+        if let Some((row, asked)) = special::ordinary_prefixes(case).filter(|_| !class.is_ordinary()) {
+            return Self { case, question: Some(question::of(case, Some(row))), asked, limits };
+        }
         let row = (class.is_ordinary() && !case.op().is_elementwise()).then(|| oracle.row(case));
         let question = class.is_ordinary().then(|| question::of(case, row));
-        Self { case, question, limits: special::LimitOutputs::new(case, class) }
+        Self { case, question, asked: usize::MAX, limits }
     }
 
     fn output(&self, j: usize, due: &Due, digits: usize) -> Exact {
-        let Self { case, question, limits } = self;
-        let known = question.as_ref().map_or_else(|| limits.exactly(j), |question| question.exactly(j));
+        let Self { case, question, limits, asked } = self;
+        let question = question.as_ref().filter(|_| j < *asked);
+        let known = question.map_or_else(|| limits.exactly(j), |question| question.exactly(j));
         match (&known, known.to_rational(), due, question) {
             (Exactly::Infinite(sign), ..) => Exact {
                 digits: if *sign > 0.0 { "inf".into() } else { "-inf".into() },
@@ -422,12 +436,12 @@ fn describe_value(question: &dyn Question, j: usize, digits: usize) -> String {
 }
 
 fn describe_accepted(accepted: &[Accepted]) -> Exact {
-    let digits = match accepted.first() {
-        Some(Accepted::Infinity(x)) => return Exact { digits: x.to_string(), rounded: *x },
-        Some(Accepted::Between(low, high)) => format!("[{low}, {high}]"),
-        _ => "nan".into(),
+    let (digits, rounded) = match accepted.first() {
+        Some(Accepted::Between(low, high)) => (format!("[{low}, {high}]"), f64::NAN),
+        Some(Accepted::Infinity(x)) => (if *x > 0.0 { "inf".into() } else { "-inf".into() }, *x),
+        _ => ("nan".into(), f64::NAN),
     };
-    Exact { digits, rounded: f64::NAN }
+    Exact { digits, rounded }
 }
 
 /// A rational number to that many significant digits, rounded to nearest.

@@ -110,6 +110,8 @@ fn the_textbook_gives_known_digits() {
             // Beside the logits [-5, -6, -8].
             "kl_divergence" => vec![1.364005692194657063],
             "kl_divergence_grad" => vec![-0.615353939527860700, -0.014767989287621465, 0.6301219288154821653],
+            // log e, log(e + e^2), log(e + e^2 + e^3).
+            "logcumsumexp" => vec![1.0, 2.313261687518223, LSE],
             // Of [-1, -2, -3].
             "log1mexp" => vec![-0.45867514538708193, -0.14541345786885906, -0.051069180942701596],
             "sigmoid" => vec![0.2689414213699951, 0.11920292202211755, 0.04742587317756678],
@@ -185,7 +187,7 @@ fn ties_and_single_logits_are_exact() {
             assert_eq!(outputs(kernel, &case(Op::KL_DIVERGENCE_GRAD, dtype, &[-5.0; 4], 1, 0.0, &[1.0; 4])), [0.0; 4]);
             for op in row_ops() {
                 let want = match op {
-                    Op::LOGSUMEXP => -7.0,
+                    Op::LOGSUMEXP | Op::LOGCUMSUMEXP => -7.0,
                     Op::SOFTMAX | Op::SCALED_SOFTMAX => 1.0,
                     Op::ATTENTION => 3.0,
                     // The loss, the gradient and the products of a row of one class are 0.
@@ -221,6 +223,8 @@ fn correct_kernels_mask_exactly() {
                             let exact = match op {
                                 // What is there has a value besides, or is all that the target has.
                                 Op::LOG_SOFTMAX_JVP | Op::KL_DIVERGENCE_GRAD => continue,
+                                // Of a masked class the prefix may have others.
+                                Op::LOGCUMSUMEXP if want[j].is_finite() => continue,
                                 // e / n and 1 - e + e / n are rounded; only these two are known without computing.
                                 Op::CROSS_ENTROPY_GRAD if e == 0.0 => want[j],
                                 Op::CROSS_ENTROPY_GRAD => continue,

@@ -36,6 +36,7 @@ ALL = {
     "log_sigmoid": jax.nn.log_sigmoid,
     # It is log(1 - exp(-x)), for x of 0 and above.
     "log1mexp": lambda x: jax.nn.log1mexp(-x),
+    "logcumsumexp": jax.lax.cumlogsumexp,
 }
 
 KERNELS = {"jax": lambda f: f, "jax-jit": jax.jit}

@@ -21,6 +21,7 @@ In f16:f32 and bf16:f32 the arguments are of the half dtype, and f32 is returned
 
     op                                              arguments                       returns
     softmax, log_softmax                            logits                          n values
+    logcumsumexp                                    logits                          n values
     log1mexp, sigmoid, softplus, log_sigmoid        elements                        n values
     sigmoid_vjp, log_sigmoid_vjp                    elements, cotangent             n values
     bce_with_logits, bce_with_logits_grad           elements, label                 n values
@@ -83,7 +84,7 @@ OTHER_ROWS = {
 SCALAR_OPS = ("logsumexp", "cross_entropy", "soft_cross_entropy", "entropy", "attention", "kl_divergence")
 OPS = (
     "logsumexp", "softmax", "log_softmax", *TARGET_OPS, *OTHER_ROWS, "log1mexp", "sigmoid", "softplus", "log_sigmoid", "scaled_softmax",
-    "entropy",
+    "entropy", "logcumsumexp",
 )  # fmt: skip
 # The name of the single number, for the ops that take one.
 NUMBERS = {"scaled_softmax": "scale", **dict.fromkeys(TARGET_OPS, "label_smoothing")}

@@ -151,5 +151,7 @@ def attention(z, v):
     return values(functional.scaled_dot_product_attention(query, keys, channel, scale=1.0).reshape(1), z)
 
 
+about = {"dtypes": ("f16", "bf16", "f32", "f64"), "name": "pytorch", "version": torch.__version__}
+kernel("logcumsumexp", **about)(forward(row(torch.logcumsumexp)))
 declare("pytorch-columns", column, column_loss)
 serve()

@@ -128,6 +128,7 @@ for dtypes in (["f16", "f32", "f64"],):
     kernel("softmax", dtypes=dtypes, name="echo")(lambda z: z)
     kernel("logsumexp", dtypes=dtypes, name="echo")(lambda z: z[:1])
     kernel("entropy", dtypes=dtypes, name="echo")(lambda z: z[1:2])
+    kernel("logcumsumexp", dtypes=dtypes, name="echo")(lambda z: z[::-1])
     kernel("cross_entropy", dtypes=dtypes, name="echo")(lambda z, t, e: z.dtype.type(100 * t + e))
     kernel("cross_entropy_grad", dtypes=dtypes, name="echo")(lambda z, t, e: z + z.dtype.type(100 * t + e))
     kernel("softmax_vjp", dtypes=dtypes, name="echo")(lambda z, g: g)
@@ -151,8 +152,8 @@ class TheProtocol(unittest.TestCase):
                 w = worker(ECHO, frames)
                 self.assertEqual((w.hello["logitfuzz_worker"], w.hello["frames"]), (1, frames))
                 ops = [f["op"] for f in w.functions]
-                self.assertEqual(len(ops), 45)
-                answers = w.ask([(i, z, 3, 0.125, g) for i in range(45)])
+                self.assertEqual(len(ops), 48)
+                answers = w.ask([(i, z, 3, 0.125, g) for i in range(48)])
                 for i, (code, got) in enumerate(answers):
                     dtype = DTYPES[w.functions[i]["dtype"]]
                     logits, direction = np.array(z, dtype), np.array(g, dtype)
@@ -160,6 +161,7 @@ class TheProtocol(unittest.TestCase):
                         "softmax": logits,
                         "logsumexp": logits[:1],
                         "entropy": logits[1:2],
+                        "logcumsumexp": logits[::-1],
                         "cross_entropy": np.array([300.125], dtype),
                         "cross_entropy_grad": logits + dtype(300.125),
                         "softmax_vjp": direction,
@@ -436,7 +438,7 @@ class TheReadyScripts(unittest.TestCase):
                 served.setdefault(function["kernel"], set()).add((function["op"], function["dtype"]))
             self.assertEqual(w.close()[0], 0)
         counts = {name: len(functions) for name, functions in served.items()}
-        functions = {"scipy": 15, "pytorch": 88, "pytorch-columns": 36, "jax": 44, "jax-jit": 44, "onnxruntime": 12}
+        functions = {"scipy": 15, "pytorch": 92, "pytorch-columns": 36, "jax": 48, "jax-jit": 48, "onnxruntime": 12}
         self.assertEqual(counts, {**functions, "optax": 24, "optax-soft-labels": 8})
 
     def check(self, w, number, function):
@@ -488,6 +490,7 @@ def truth(op, z, target, smoothing, direction):
         "attention": lambda: np.array([(p * g).sum()]),
         "kl_divergence": lambda: np.array([(t * (np.log(t) - z + lse)).sum()]),
         "kl_divergence_grad": lambda: p - t,
+        "logcumsumexp": lambda: np.log(np.cumsum(np.exp(z))),
         "soft_cross_entropy": lambda: np.array([-(g * (z - lse)).sum()]),
         "soft_cross_entropy_grad": lambda: p - g,
         "log1mexp": lambda: np.log1p(-np.exp(z)),

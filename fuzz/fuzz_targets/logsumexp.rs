@@ -3,4 +3,4 @@
 
 use logitfuzz::{Op, fuzz::Target};
 
-logitfuzz::fuzz_target!(Target::builtin(&[Op::LOGSUMEXP, Op::ENTROPY]));
+logitfuzz::fuzz_target!(Target::builtin(&[Op::LOGSUMEXP, Op::ENTROPY, Op::LOGCUMSUMEXP]));

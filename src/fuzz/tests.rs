@@ -21,7 +21,7 @@ fn targets() -> Vec<(&'static str, Vec<Op>)> {
 const OF_ROWS: [(&str, &[Op]); 6] = [
     ("softmax", &[Op::SOFTMAX, Op::SCALED_SOFTMAX]),
     ("log_softmax", &[Op::LOG_SOFTMAX]),
-    ("logsumexp", &[Op::LOGSUMEXP, Op::ENTROPY]),
+    ("logsumexp", &[Op::LOGSUMEXP, Op::ENTROPY, Op::LOGCUMSUMEXP]),
     (
         "cross_entropy",
         &[

@@ -48,6 +48,8 @@
 //! textbook may have either, and the larger counts. The last rounding may make it less, and not every kernel has it: again the larger
 //! counts. `x_i` is as large as `u |s z_i|`, so `e^x_i - 1` stands for `rho_i`, and 1 where the product overflows and the weight is lost.
 //!
+//! Prefixes have bounds of their own, see `prefix`.
+//!
 //! Where subnormal numbers are flushed to zero, `eta` is the least normal number, and what gradual underflow leaves exact costs
 //! up to one `eta` too: each value read, each addition, each difference. Beside weights of sum 1 or more that is of no account.
 //! It is added where numbers as small as `eta` are summed or subtracted: `(n + 1) eta` to `D` (n additions, and the values
@@ -56,6 +58,7 @@
 //! under a distribution `2 n eta` and, for each mass below `eta`, which is read as 0, its whole term.
 
 use super::error::RESOLUTION;
+use super::prefix::PrefixErrors;
 use crate::case::Case;
 use crate::dtype::{Dtype, Format, ldexp, two_difference};
 use crate::fenv::Standard;
@@ -643,9 +646,18 @@ impl<'a, S: Size> RowErrors<'a, S> {
             is_tight: form == LogForm::Tight,
             narrowing: claims.weights.map(|dtype| (dtype.format().unit_roundoff(), dtype.format().least())),
             other: self.target.as_ref().map(|target| Box::new(target.terms(h, form))),
+            prefix_errors: self.prefix_errors(h, form),
             mean_error: OnceCell::new(),
             direction_sums: OnceCell::new(),
         }
+    }
+
+    /// For each prefix the error of its log-sum-exp but for its last rounding, for the ops that are of prefixes; else nothing.
+    fn prefix_errors(&self, most: f64, form: LogForm) -> Vec<S> {
+        let RowErrors { row: RowSizes { case, claims, .. }, u, eta, flushed, .. } = *self;
+        let is_tight = form == LogForm::Tight;
+        let of_row = || PrefixErrors { logits: case.logits(), claims, u, eta, flushed, most, is_tight }.all();
+        if case.op().is_of_prefixes() { of_row() } else { Vec::new() }
     }
 
     /// The bounds of all outputs with a relative summation error of `h`.
@@ -659,7 +671,9 @@ impl<'a, S: Size> RowErrors<'a, S> {
         let terms = self.terms(h, form);
         let case = self.row.case;
         let n = case.logits().len();
-        let finish = Finish::new(case, 1.0 + 4.0 * (h + 10.0 * self.u), 8 * n);
+        // A prefix passes through several for each logit, and what makes their functions upper bounds.
+        let of_each = if case.op().is_of_prefixes() { 24 } else { 8 };
+        let finish = Finish::new(case, 1.0 + 4.0 * (h + 10.0 * self.u), of_each * n);
         let bound = |j: usize| match size(j) {
             Some(size) => finish.bound(size, |size| error(&terms, j, size)),
             None => S::ZERO,

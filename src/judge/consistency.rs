@@ -28,8 +28,11 @@ pub(super) struct Form {
 pub(super) fn forms(case: &Case, class: RowClass) -> Vec<Form> {
     let logits = case.logits();
     let n = logits.len();
-    // One logit has all the mass whatever it is, and may be answered so.
-    if n < 2 || !matches!(class, RowClass::OneInfinite | RowClass::SeveralInfinite | RowClass::FullyMasked) {
+    // One logit has all the mass whatever it is, and may be answered so. Of prefixes one answer is accepted.
+    if n < 2
+        || case.op().is_of_prefixes()
+        || !matches!(class, RowClass::OneInfinite | RowClass::SeveralInfinite | RowClass::FullyMasked)
+    {
         return Vec::new();
     }
     let reversed: Vec<usize> = (0..n).rev().collect();

@@ -74,12 +74,19 @@ pub(super) fn broken_within(case: &Case, outputs: &[f64], claims: &Claims, sum_b
         return Some(if sum.value == 0.0 { Relation::SumsToZero } else { Relation::SumsToOne });
     }
     if claims.shifted {
-        let is_below_maximum = shift(case.op()) == Some(Shift::Follows) && {
-            let max = case.logits().iter().copied().fold(f64::NEG_INFINITY, f64::max);
-            // Where subnormal numbers are flushed, the maximum itself may be.
-            let least = max - least_number(case, claims, 0.0);
-            outputs.iter().any(|&x| x < least)
-        };
+        // Where subnormal numbers are flushed, the maximum itself may be.
+        let flushed = least_number(case, claims, 0.0);
+        let is_below_maximum = shift(case.op()) == Some(Shift::Follows)
+            && if case.op().is_of_prefixes() {
+                let mut max = f64::NEG_INFINITY;
+                outputs.iter().zip(case.logits()).any(|(&x, &z)| {
+                    max = max.max(z);
+                    x < max - flushed
+                })
+            } else {
+                let max = case.logits().iter().copied().fold(f64::NEG_INFINITY, f64::max);
+                outputs.iter().any(|&x| x < max - flushed)
+            };
         // NaN that passed is an overflow that is forgiven.
         if is_below_maximum || outputs.iter().any(|&x| !x.is_nan() && is_out_of_range(case.op(), x)) {
             return Some(Relation::Range);
@@ -210,12 +217,15 @@ pub(super) fn holds_between(
         Relation::Shift if shift(case.op()) == Some(Shift::Follows) => {
             let mut shifts =
                 moved.logits().iter().zip(case.logits()).filter(|(_, z)| z.is_finite()).map(|(moved, z)| moved - z);
-            let (Some(&before), Some(&after), Some(shift)) = (outputs.first(), moved_outputs.first(), shifts.next())
-            else {
-                return false;
+            let Some(shift) = shifts.next() else { return false };
+            // Each of the two is a rounded sum of the maximum and the same logarithm; of a masked prefix both are -inf.
+            let follows = |(&before, &after): (&f64, &f64)| {
+                before == after && before.is_infinite()
+                    || (after - before - shift).abs() <= 2.0 * u * (before.abs() + after.abs()) + least
             };
-            // Each of the two is a rounded sum of the maximum and the same logarithm.
-            (after - before - shift).abs() <= 2.0 * u * (before.abs() + after.abs()) + least
+            !outputs.is_empty()
+                && outputs.len() == moved_outputs.len()
+                && outputs.iter().zip(moved_outputs).all(follows)
         }
         Relation::Shift => {
             outputs.len() == moved_outputs.len() && outputs.iter().zip(moved_outputs).all(|(&a, &b)| same(a, b))

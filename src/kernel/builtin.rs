@@ -88,7 +88,7 @@ impl Builtin {
             examples: R::EXAMPLES,
             trusted: R::TRUSTED,
             supports: recipe::supports::<R>,
-            claims: R::claims,
+            claims: recipe::claims::<R>,
             parameter: R::PARAMETER,
             run: recipe::run::<R>,
         }
@@ -178,7 +178,7 @@ impl Kernel for Builtin {
 
 /// Every built-in kernel: unstable ones, correct ones, planted defects by group.
 pub fn all() -> &'static [Builtin] {
-    static ALL: [Builtin; 130] = [
+    static ALL: [Builtin; 135] = [
         Builtin::of::<unstable::Naive>(),
         Builtin::of::<unstable::Unfused>(),
         Builtin::of::<unstable::DivisionFree>(),
@@ -309,6 +309,11 @@ pub fn all() -> &'static [Builtin] {
         Builtin::of::<defects::scales::ScaledTwice>(),
         Builtin::of::<defects::losses::EntropyTimesLogZero>(),
         Builtin::of::<defects::losses::EntropyFromLogits>(),
+        Builtin::of::<stable::LogAddExpScan>(),
+        Builtin::of::<defects::prefixes::PrefixesBelowRow>(),
+        Builtin::of::<defects::prefixes::PrefixesNotRescaled>(),
+        Builtin::of::<defects::prefixes::ScanUnguarded>(),
+        Builtin::of::<defects::prefixes::ScanDropsNan>(),
     ];
     &ALL
 }

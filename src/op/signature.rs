@@ -132,4 +132,6 @@ pub enum Outputs {
     One,
     /// A number for each logit.
     PerLogit,
+    /// A number for each logit, of the logits up to that one alone: what comes after it has no part in it.
+    PerPrefix,
 }

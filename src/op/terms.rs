@@ -67,6 +67,8 @@ pub(crate) struct RowTerms<'a, S> {
     pub narrowing: Option<(f64, f64)>,
     /// The same of the target's logits, for the op that takes them.
     pub other: Option<Box<RowTerms<'a, S>>>,
+    /// For the ops that are of prefixes, of each prefix the error of its log-sum-exp but for its last rounding; else empty.
+    pub prefix_errors: Vec<S>,
     /// Of `sum p_i g_i`.
     pub mean_error: OnceCell<S>,
     /// `|sum g_i|` and `sum |g_i|`.
@@ -151,6 +153,11 @@ impl<S: Size> RowTerms<'_, S> {
             |i: usize| self.rho[i] + self.exp_error + self.additions.get(i).map_or(0.0, |more| more.relative);
         let errors = others(&|i| self.weights[i] * S::of(of_weight(i))) + self.rescaled + self.count_eta();
         size * (errors / sum + S::of(self.h + self.merging + self.total_error + 2.0 * self.u)) + underflow
+    }
+
+    /// The error of the log-sum-exp of prefix `j`, but for its last rounding. An op that is not of prefixes is told infinity.
+    pub fn prefix_error(&self, j: usize) -> S {
+        self.prefix_errors.get(j).copied().unwrap_or(S::INFINITY)
     }
 
     /// `|g_j|`.

@@ -48,6 +48,11 @@ pub(crate) trait RowTier: Sized {
         self.log_total() + self.mean_gap()
     }
 
+    /// `a` of the logits up to `j`; minus infinity where they are all masked.
+    fn prefix_max(&self, j: usize) -> Self::Rational;
+    /// `log S` of the logits up to `j`, at least 0; 0 where they are all masked.
+    fn prefix_log_total(&self, j: usize) -> Self::Number;
+
     /// `g_j` of the cotangent, the tangent or the values.
     fn direction(&self, j: usize) -> Self::Rational;
     /// `sum g_i`.

@@ -33,6 +33,12 @@
 //! has `1.9 + 10 < 12.5 U`. For the products, `w_i (mean_0 - g_i)` has `1.9 + 2 < 4.5 U` of itself, and their sum times `R`
 //! `1 + 4.9 + 1 < 7.5 U` more.
 //!
+//! **Prefixes.** `s`, the sum of the weights of a prefix without one maximum, is kept with its rest, as `high + low`, and its error beside
+//! it. A logit that is no larger adds its weight, with `1.9 U` of it. A larger one multiplies `s + 1` by a weight: the sum keeps its rest,
+//! is rounded once (`U`), the factor errs by `1.9 U` and the product by `U`, so with what `s` erred by before, times the factor, it is below
+//! `4.5 U` of the new `s` more. `log(1 + s)` errs by `10 U` of itself and by the error of `s` over `1 + s`. All errors are added up in plain
+//! numbers, of at most `2^40` terms: [`PREFIX_SAFETY`].
+//!
 //! **Elements**: see `elements`.
 
 use crate::case::Case;
@@ -74,6 +80,9 @@ const LOG_ERROR: f64 = 12.5 * U;
 /// Of a weighted difference, and of their sum times `R` what comes to it.
 const TERM_ERROR: f64 = 4.5 * U;
 const REMAINDER_ERROR: f64 = 7.5 * U;
+/// Of the sum of a prefix, where the maximum rises, and what covers that errors are rounded themselves.
+const RISE_ERROR: f64 = 4.5 * U;
+const PREFIX_SAFETY: f64 = 1.001;
 
 // What the head of the file adds up, and as much again as any product of two of these.
 const _: () = {
@@ -83,6 +92,7 @@ const _: () = {
     assert!(LOG_ERROR > EXP_ERROR + LN_1P_ERROR + SECOND_ORDER);
     assert!(TERM_ERROR > EXP_ERROR + 2.0 * U + SECOND_ORDER);
     assert!(REMAINDER_ERROR > RECIPROCAL_ERROR + 2.0 * U + SECOND_ORDER);
+    assert!(RISE_ERROR > EXP_ERROR + 2.0 * U + SECOND_ORDER);
 };
 
 /// A real number: within `radius` (and [`SLACK`]) of `high + low`; that sum itself where the radius is 0.
@@ -306,6 +316,11 @@ fn exp_of_minus(high: f64, low: f64) -> f64 {
     f64::from_bits((1.0 + t).to_bits().wrapping_add(shifted.to_bits() << 52))
 }
 
+/// `log(1 + x)` of an `x >= 0`, within 12 roundoffs. Every machine computes the same.
+pub(crate) fn log1p(x: f64) -> f64 {
+    ln_1p(x, 0.0)
+}
+
 /// `exp(x)` of an `x >= 0`, within 4 roundoffs; infinite beyond `exp(700)`. Every machine computes the same.
 pub(crate) fn exp(x: f64) -> f64 {
     if x > REACH { f64::INFINITY } else { 1.0 / exp_of_minus(x, 0.0) }
@@ -429,6 +444,37 @@ impl Visitor for Outputs<'_> {
     }
 }
 
+/// A prefix: its maximum, and the logarithm of its sum.
+#[derive(Debug, Clone, Copy)]
+struct Prefix {
+    max: f64,
+    log_total: Near,
+}
+
+/// Every prefix of a row that is finite but for some -inf, in one pass; see the head of the file.
+fn prefixes(logits: &[f64]) -> Vec<Prefix> {
+    let (mut max, mut high, mut low, mut error) = (f64::NEG_INFINITY, 0.0, 0.0, 0.0);
+    let mut step = |&z: &f64| {
+        if z > max {
+            // Of the first finite logit nothing came before.
+            let (sum, rest) = if max == f64::NEG_INFINITY { (0.0, 0.0) } else { two_sum(1.0, high) };
+            let factor = weight(z, max);
+            (high, low) = ((sum + (rest + low)) * factor, 0.0);
+            error = error * factor + high * RISE_ERROR;
+            max = z;
+        } else if z > f64::NEG_INFINITY {
+            let weight = if z == max { 1.0 } else { weight(max, z) };
+            let (sum, rest) = two_sum(high, weight);
+            (high, low) = two_sum(sum, rest + low);
+            error += if z == max { 0.0 } else { weight * EXP_ERROR } + (rest + low).abs() * (2.0 * U);
+        }
+        let log_total = ln_1p(high, low);
+        let radius = log_total * LN_1P_ERROR + error / (1.0 + high);
+        Prefix { max, log_total: Near { high: log_total, low: 0.0, radius: radius * PREFIX_SAFETY } }
+    };
+    logits.iter().map(&mut step).collect()
+}
+
 /// The tier: the quantities of a case.
 #[derive(Clone)]
 struct OfRow<'a> {
@@ -451,6 +497,8 @@ struct OfRow<'a> {
     /// The mean of the direction over the maxima, and that mean less `c`.
     top_mean: Near,
     remainder: Near,
+    /// For the ops that are of prefixes; else empty.
+    prefixes: Vec<Prefix>,
 }
 
 impl<'a> OfRow<'a> {
@@ -477,6 +525,7 @@ impl<'a> OfRow<'a> {
             total: Near::ZERO,
             top_mean: Near::ZERO,
             remainder: Near::ZERO,
+            prefixes: if case.op().is_of_prefixes() { prefixes(&row.logits) } else { Vec::new() },
         };
         if case.target().is_some() {
             tier.expected_gap = tier.expected_gap_of_row();
@@ -697,6 +746,16 @@ impl RowTier for OfRow<'_> {
     #[inline]
     fn mean_gap(&self) -> Near {
         self.mean_of_gaps()
+    }
+
+    #[inline]
+    fn prefix_max(&self, j: usize) -> Near {
+        Near::exact(self.prefixes[j].max)
+    }
+
+    #[inline]
+    fn prefix_log_total(&self, j: usize) -> Near {
+        self.prefixes[j].log_total
     }
 
     #[inline]

@@ -1,11 +1,12 @@
-//! What the tiers share of a case on an ordinary row: the masses of the target of cross-entropy, and what products need of the cotangent
-//! or tangent, each computed once.
+//! What the tiers share of a case on an ordinary row: the masses of the target of cross-entropy, what products need of the cotangent
+//! or tangent, and the prefixes, each computed once.
 //!
 //! For the products: `mean_g` is the mean of the cotangent over group g, `c = sum p_i g_i`. Since the probabilities sum to 1,
 //! `g_j - c = (g_j - mean_0) + (1/S) sum over g >= 1 of w_g (m_g mean_0 - sum_g)`, which is a rational number and a remainder.
 
 use super::ball::{Ball, with_remainder};
 use super::interval::Interval;
+use super::prefix::Prefixes;
 use super::rounded::SHOWN_BITS;
 use super::row::{Enclosures, MASKED, PRECISIONS, PreparedRow, Weight};
 use crate::case::Case;
@@ -29,6 +30,8 @@ pub(super) struct Prepared<'a> {
     direction: Cow<'a, [f64]>,
     /// For the ops that take it.
     products: Option<Products>,
+    /// For the ops that are of prefixes.
+    pub prefixes: Prefixes,
 }
 
 /// The masses `q` of the target, and the mean of the gaps by them.
@@ -95,7 +98,8 @@ impl<'a> Prepared<'a> {
         let direction = case.seen();
         let products = (!direction.is_empty()).then(|| Products::new(&direction));
         let masses = Masses::new(&row, case);
-        Self { row, case, masses, other: None, shift: OnceCell::new(), direction, products }
+        let prefixes = Prefixes::new(row.logits.clone(), row.dtype);
+        Self { row, case, masses, other: None, shift: OnceCell::new(), direction, products, prefixes }
     }
 
     /// The case on the row of the target's logits; where there are none, itself.

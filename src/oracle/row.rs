@@ -444,7 +444,7 @@ fn widened(value: &Float, bits: u32) -> Interval {
 }
 
 /// `log(1 + x)` of a non-negative ball. Its derivative is at most 1, and `log1p(x) >= x / (1 + x)`.
-fn log1p(x: Ball) -> Ball {
+pub(super) fn log1p(x: Ball) -> Ball {
     if x.high == 0.0 {
         // 0, or so small that it equals its logarithm within the radius.
         return x;

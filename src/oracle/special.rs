@@ -5,10 +5,14 @@
 //! that are finite but for some -inf are ordinary rows with weights of 0; they are not decided here, but for what a label smoothing
 //! does there that is lost when it is divided by the number of classes, and for values that are not finite: behind a mask they are not
 //! seen, and frameworks return NaN, `0 * inf`; of a class with weight they are the output.
+//!
+//! Of an op of prefixes each output has the special value of its prefix, of whatever class the row is: up to the first logit that is NaN
+//! or +inf the prefixes are ordinary, or masked and -inf; from the first +inf on they are +inf, and from the first NaN on NaN.
 
 use super::rounded::Rounded;
+use super::row::PreparedRow;
 use super::tier::exactly::{Exactly, OfLimit};
-use super::{Accepted, Due, Truth, anatomy_of_limit};
+use super::{Accepted, Due, Dues, Truth, anatomy_of_limit};
 use crate::case::{Case, Draft, DraftValue, Value};
 use crate::magnitude::Magnitude;
 use crate::op::definition::{ElementDefinition, RowDefinition};
@@ -30,6 +34,9 @@ pub(super) fn truth(case: &Case, class: RowClass, special: Special) -> Truth {
         target_anatomy: None,
         deviations: vec![Magnitude::ZERO; outputs],
     };
+    if case.op().is_of_prefixes() {
+        return one_of(vec![of_prefixes(case)]);
+    }
     let each = |due: &dyn Fn(usize) -> Due| vec![(0..outputs).map(due).collect()];
     let limits = LimitOutputs::new(case, class);
     let limit = |j: usize| Due::of(&limits.exactly(j), case);
@@ -61,6 +68,33 @@ pub(super) fn truth(case: &Case, class: RowClass, special: Special) -> Truth {
     }
 }
 
+/// What is due of each prefix of a row that is not ordinary.
+fn of_prefixes(case: &Case) -> Vec<Due> {
+    let (row, ordinary) = ordinary_prefixes(case).map_or((None, 0), |(row, count)| (Some(row), count));
+    let mut dues = row.map(|row| Dues::new(case, row));
+    // What the logits so far sum to, where that is no number.
+    let mut sum = f64::NEG_INFINITY;
+    let due = |(j, &z): (usize, &f64)| match &mut dues {
+        Some(dues) if j < ordinary => dues.get(j).clone(),
+        _ => {
+            sum = if z.is_nan() || sum.is_nan() { f64::NAN } else { sum.max(if z.is_finite() { sum } else { z }) };
+            if sum.is_nan() { Due::nan() } else { Due::infinity(sum) }
+        }
+    };
+    case.logits().iter().enumerate().map(due).collect()
+}
+
+/// Of an op of prefixes the row of the logits before the first that is NaN or +inf, as long as the whole, and their number; none where
+/// none of them is finite, and none of another op.
+pub(super) fn ordinary_prefixes(case: &Case) -> Option<(Arc<PreparedRow>, usize)> {
+    let logits = case.logits();
+    let is_over = |z: &f64| z.is_nan() || *z == f64::INFINITY;
+    let count = logits.iter().position(is_over).unwrap_or(logits.len());
+    let is_asked_for = case.op().is_of_prefixes() && logits[..count].iter().any(|z| z.is_finite());
+    let masked = || logits.iter().enumerate().map(|(i, &z)| if i < count { z } else { f64::NEG_INFINITY }).collect();
+    is_asked_for.then(|| (Arc::new(PreparedRow::new(case.dtype().output(), masked())), count))
+}
+
 /// The case without its scale, if it has one: the special values of the products are those of the logits, but for the sign of the scale.
 fn at_scale_1(case: &Case) -> Case {
     match case.scale() {
@@ -85,6 +119,7 @@ impl LimitOutputs {
             | RowClass::ValuesNotFinite
             | RowClass::Nan
             | RowClass::Elements => None,
+            _ if case.op().is_of_prefixes() => None,
             RowClass::Empty | RowClass::FullyMasked => Some(OfLimit::new(case, f64::NEG_INFINITY)),
             RowClass::OneInfinite | RowClass::SeveralInfinite => Some(OfLimit::new(case, f64::INFINITY)),
         })

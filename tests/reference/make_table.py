@@ -378,7 +378,7 @@ OPS = [
     "sigmoid_vjp", "log_sigmoid_vjp", "bce_with_logits", "bce_with_logits_grad",
     "soft_cross_entropy", "soft_cross_entropy_grad",
     "logaddexp", "logsubexp",
-    "scaled_softmax", "entropy", "attention", "kl_divergence", "kl_divergence_grad",
+    "scaled_softmax", "entropy", "attention", "kl_divergence", "kl_divergence_grad", "logcumsumexp",
 ]  # fmt: skip
 # Ops whose outputs are a function of one element each (and of its value of another row), by that function.
 ELEMENTWISE = {
@@ -510,6 +510,9 @@ def truth(op, z, target=None, smoothing=None, direction=None):
         s, op = rational(smoothing), "softmax"
         exponents = [None if x is None else s * x for x in exponents]
         z = [x if math.isfinite(x) else x if s > 0 else -x if s < 0 else NAN for x in z]
+    if op == "logcumsumexp":
+        # Each prefix by itself.
+        return [truth("logsumexp", z[: j + 1])[0] for j in range(len(z))]
     n = len(z)
     outputs = 1 if op in SCALAR else n
     if any(map(math.isnan, z)) or op in TARGET_LOGITS and any(map(math.isnan, direction)):
@@ -1217,6 +1220,16 @@ def traps():
         ):  # fmt: skip
             if all(not math.isfinite(x) or abs(x) <= f.largest for x in z):
                 yield "attention", f, z, None, None, v
+        # Prefixes far below what comes later, masked ones, special values at every place, a sum that passes 0.
+        for z in (
+            [0.0, -200.0, 200.0], [0.0, -3000.0, 0.0], [-3000.0, 0.0, -3000.0], [0.0, 200.0, 400.0, 600.0], [f.least, -f.least], [-0.0], [3.0],
+            [-INF, -INF, 1.0, -INF, 2.0], [-INF, -INF], [-INF], [], [1.0, NAN, 2.0], [NAN, INF], [INF, NAN], [1.0, INF, 2.0, NAN, INF],
+            [-INF, NAN, 1.0], [-INF, INF, -INF], [0.0, NAN], [5.0, 5.0, INF], [INF, INF], [-f.largest, f.largest, -f.largest], [0.0] * 9,
+            [f.round(-math.log(2)), f.round(-math.log(2)), f.step(f.round(-math.log(2)), 3)], [f.largest, f.step(f.largest, -1), f.largest],
+            [1.0, 2.0, 3.0, 4.0, 5.0], [5.0, 4.0, 3.0, 2.0, 1.0], [-1e10, -1e5, -1e-5, 1e4], [2.0**f.p, -1.0, 1.0], [2.0, 2.0 - 2.0**f.p],
+        ):  # fmt: skip
+            if all(not math.isfinite(x) or abs(x) <= f.largest for x in z):
+                yield "logcumsumexp", f, [f.round(x) if math.isfinite(x) else x for x in z], None, None, None
         # A midpoint and a little, as for a true class.
         if f is not f16:
             for low in (-1.0, 2.0 - 2.0**f.p):

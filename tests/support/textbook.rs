@@ -19,6 +19,9 @@ pub struct Textbook {
     pub exp: Exp,
 }
 
+/// The longest row whose prefixes are all added up anew.
+const LONGEST_ANEW: usize = 512;
+
 /// How accurate the exp of a [`Textbook`] is.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Exp {
@@ -86,6 +89,15 @@ impl Textbook {
                 };
                 vec![sum((0..z.len()).map(term).collect())]
             }
+            // Every prefix anew, where that does not take too long; else from the one before it.
+            Op::LOGCUMSUMEXP if z.len() <= LONGEST_ANEW => (0..z.len()).map(|j| self.log_sum_exp(&z[..=j])).collect(),
+            Op::LOGCUMSUMEXP => {
+                let next = |sum: &mut A, &z: &A| {
+                    *sum = self.log_of_sum(*sum, z);
+                    Some(*sum)
+                };
+                z.iter().scan(A::NEG_INFINITY, next).collect()
+            }
             Op::CROSS_ENTROPY => {
                 let mut loss = total.ln();
                 if e != A::ONE {
@@ -149,6 +161,13 @@ impl Textbook {
             Op::LOG_SIGMOID => z.iter().map(|&x| A::ZERO - self.log_of_one_and(A::ZERO - x)).collect(),
             op => panic!("{op}: write it here"),
         }
+    }
+
+    /// `log(sum e^z)`, with the maximum of these logits alone.
+    fn log_sum_exp<A: Accumulator>(&self, z: &[A]) -> A {
+        let max = z.iter().fold(A::NEG_INFINITY, |max, &z| max.larger(z));
+        let weights: Vec<A> = z.iter().map(|&z| (z - max).exp_as(self.exp)).collect();
+        if max.is_infinite() { max } else { max + add_up(self.claims.sum, &weights).ln() }
     }
 
     /// `log(e^x + e^y)`, from the larger.

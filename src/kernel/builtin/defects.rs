@@ -11,6 +11,7 @@ pub(super) mod exponentials;
 pub(super) mod losses;
 pub(super) mod maximum;
 pub(super) mod nonfinite;
+pub(super) mod prefixes;
 pub(super) mod scales;
 pub(super) mod shapes;
 pub(super) mod stored;
@@ -33,7 +34,7 @@ pub(super) fn cure(class: &str) -> &'static str {
         }
         "C08" | "C10" => "start the maximum from -inf, not from a number",
         "C09" => "take the maximum over every logit of the row",
-        "C11" => "subtract the maximum of the row before every exp",
+        "C11" => "subtract the maximum of what is added up, the row or the prefix, before every exp",
         "C12" => "fuse the two: log p = (z - max) - log S, and the loss from it",
         "C13" => "let NaN through every maximum, clamp and comparison",
         "C14" => "add up in a wider type, or in blocks",

@@ -14,7 +14,7 @@ use super::parameter::Parameter;
 use super::{Defect, Examples};
 use crate::case::Case;
 use crate::dtype::Dtype;
-use crate::kernel::{Claims, Online, Outcome, Real};
+use crate::kernel::{Claims, Online, Outcome, Real, Summation};
 use crate::op::Op;
 use half::{bf16, f16};
 
@@ -183,18 +183,18 @@ pub(super) trait Recipe: Sized {
         Self::exp(row, z - max)
     }
 
-    /// The running maximum after one more logit; only where [`Recipe::ONLINE`].
+    /// The running maximum after one more logit; only where [`Recipe::ONLINE`], and of prefixes.
     fn running_maximum<A: Real>(_: &Row<A>, max: A, z: A) -> A {
         max.larger(z)
     }
 
-    /// The factor of a running sum when the running maximum goes from `before` to `max`; only where [`Recipe::ONLINE`].
+    /// The factor of a running sum when the running maximum goes from `before` to `max`; only where [`Recipe::ONLINE`], and of prefixes.
     fn rescale<A: Real>(row: &Row<A>, before: A, max: A) -> A {
         Self::exp(row, before - max)
     }
 
     /// Whether a running maximum says that nothing but masked classes was met, whose weights are 0 though `z - max` is NaN;
-    /// only where [`Recipe::ONLINE`].
+    /// only where [`Recipe::ONLINE`], and of prefixes.
     fn only_masked<A: Real>(_: &Row<A>, max: A) -> bool {
         max == A::NEG_INFINITY
     }
@@ -281,6 +281,23 @@ pub(super) trait Recipe: Sized {
     fn logsumexp<A: Real>(row: &Row<A>) -> A {
         let Normalizer { max, log_sum, .. } = Self::normalizer(row);
         if max.is_infinite() { max } else { max + log_sum }
+    }
+
+    /// `a + log S` of each prefix, from a running maximum and a running sum that is rescaled when the maximum rises. Each addition is a
+    /// sum of two terms. An infinite maximum is the answer itself.
+    fn logcumsumexp<A: Real>(row: &Row<A>) -> Vec<A> {
+        let (mut max, mut sum) = (A::NEG_INFINITY, A::ZERO);
+        let mut next = |z: A| {
+            let before = max;
+            max = Self::running_maximum(row, before, z);
+            if !Self::only_masked(row, max) {
+                // Nothing is rescaled where the maximum stays.
+                let kept = if max == before { sum } else { sum * Self::rescale(row, before, max) };
+                sum = Self::sum(row, &[kept, Self::weight(row, z, max)]);
+            }
+            if max.is_infinite() { max } else { max + Self::log(row, sum) }
+        };
+        row.logits.iter().map(|&z| next(z)).collect()
     }
 
     /// `p_j`.
@@ -439,6 +456,7 @@ fn method<R: Recipe, A: Real>(op: Op) -> Option<Method<A>> {
         Op::ATTENTION => |row| vec![R::attention(row)],
         Op::KL_DIVERGENCE => |row| vec![R::kl_divergence(row)],
         Op::KL_DIVERGENCE_GRAD => R::kl_divergence_grad,
+        Op::LOGCUMSUMEXP => R::logcumsumexp,
         _ => return None,
     })
 }
@@ -446,6 +464,16 @@ fn method<R: Recipe, A: Real>(op: Op) -> Option<Method<A>> {
 /// Whether the kernel is offered for an op in a dtype.
 pub(super) fn supports<R: Recipe>(op: Op, dtype: Dtype) -> bool {
     method::<R, f64>(op).is_some() && R::supports(op, dtype)
+}
+
+/// What the kernel declares of an op in a dtype. Prefixes have one way of adding up, from the first logit to the last, whatever a kernel
+/// does with a whole row.
+pub(super) fn claims<R: Recipe>(op: Op, dtype: Dtype) -> Claims {
+    let claims = R::claims(op, dtype);
+    match op.is_of_prefixes() {
+        true => Claims { sum: Summation::Sequential, merged: 1, online: Online::No, ..claims },
+        false => claims,
+    }
 }
 
 /// Runs a case: its values, which are exact in the type that the kernel computes in; the op; one rounding to the dtype.

@@ -44,6 +44,21 @@ impl Recipe for Log1p {
         Normalizer { max, sum: A::ONE + rest, log_sum: rest.ln_1p() }
     }
 
+    /// A running `s`: of a logit that is no larger than the maximum its weight is added, and a larger one makes all that was met the rest.
+    fn logcumsumexp<A: Real>(row: &Row<A>) -> Vec<A> {
+        let (mut max, mut rest) = (A::NEG_INFINITY, A::ZERO);
+        let mut next = |z: A| {
+            if z > max || z.is_nan() {
+                rest = if max == A::NEG_INFINITY { A::ZERO } else { (rest + A::ONE) * Self::rescale(row, max, z) };
+                max = max.larger(z);
+            } else if max.is_finite() {
+                rest = Self::sum(row, &[rest, Self::weight(row, z, max)]);
+            }
+            if max.is_infinite() { max } else { max + rest.ln_1p() }
+        };
+        row.logits.iter().map(|&z| next(z)).collect()
+    }
+
     /// `p_t - 1 = -s / S` where the true class is on the maximum, so that the gradient of a confident row does not vanish.
     fn gradient<A: Real>(row: &Row<A>, class: usize, probability: A) -> A {
         if row.has_all_mass(class) {
@@ -471,6 +486,19 @@ impl<A: Real> Pair<A> {
     }
 }
 
+impl TwoPass {
+    /// Takes one more logit into the largest pair and the sum.
+    fn take<A: Real>(highest: &mut Pair<A>, sum: &mut A, z: A) {
+        let pair = Pair::of(z);
+        if z > highest.z || z.is_nan() {
+            *sum = *sum * highest.scale(pair) + pair.m;
+            *highest = pair;
+        } else {
+            *sum += pair.m * pair.scale(*highest);
+        }
+    }
+}
+
 impl Recipe for TwoPass {
     const NAME: &'static str = "two_pass";
     const SUMMARY: &'static str =
@@ -490,16 +518,18 @@ impl Recipe for TwoPass {
     /// The first pass. The sum is relative to the power of two of the largest logit so far: a pair, too.
     fn normalizer<A: Real>(row: &Row<A>) -> Normalizer<A> {
         let (mut highest, mut sum) = (Pair::of(A::NEG_INFINITY), A::ZERO);
-        for &z in row.logits {
-            let pair = Pair::of(z);
-            if z > highest.z || z.is_nan() {
-                sum = sum * highest.scale(pair) + pair.m;
-                highest = pair;
-            } else {
-                sum += pair.m * pair.scale(highest);
-            }
-        }
+        row.logits.iter().for_each(|&z| Self::take(&mut highest, &mut sum, z));
         Normalizer { max: highest.z, sum, log_sum: (sum / highest.m).ln() }
+    }
+
+    /// The first pass, whose state is the answer at every place.
+    fn logcumsumexp<A: Real>(row: &Row<A>) -> Vec<A> {
+        let (mut highest, mut sum) = (Pair::of(A::NEG_INFINITY), A::ZERO);
+        let mut next = |z: A| {
+            Self::take(&mut highest, &mut sum, z);
+            if highest.z.is_infinite() { highest.z } else { highest.z + (sum / highest.m).ln() }
+        };
+        row.logits.iter().map(|&z| next(z)).collect()
     }
 
     /// Relative to the power of two of the largest logit, as the sum is.
@@ -571,5 +601,43 @@ impl Recipe for ShiftThenScale {
 
     fn scaled_softmax<A: Real>(row: &Row<A>) -> Vec<A> {
         Self::softmax(row)
+    }
+}
+
+/// Every prefix as the one before it and one more logit, with `logaddexp`: what PyTorch does on a CPU. An output is rounded at each step,
+/// and what it lost is in all that follow.
+pub(super) struct LogAddExpScan;
+
+impl LogAddExpScan {
+    /// `max + log1p(exp(min - max))`; of two equal infinities, that. NaN where either is.
+    fn log_add_exp<A: Real>(row: &Row<A>, x: A, y: A) -> A {
+        let max = x.larger(y);
+        let min = if max == x { y } else { x };
+        if min == max && max.is_infinite() { max } else { max + Self::exp(row, min - max).ln_1p() }
+    }
+}
+
+impl Recipe for LogAddExpScan {
+    const NAME: &'static str = "logaddexp_scan";
+    const SUMMARY: &'static str =
+        "the log-sum-exp of every prefix as logaddexp of the one before it and the next logit";
+    const TRUSTED: bool = true;
+
+    fn supports(op: Op, _: Dtype) -> bool {
+        op == Op::LOGCUMSUMEXP
+    }
+
+    /// Not shifted: where the logits are larger, so are the roundings of each step.
+    fn claims(op: Op, dtype: Dtype) -> Claims {
+        Claims { shifted: false, ..Shifted::claims(op, dtype) }
+    }
+
+    fn logcumsumexp<A: Real>(row: &Row<A>) -> Vec<A> {
+        let mut sum = A::NEG_INFINITY;
+        let mut next = |z: A| {
+            sum = Self::log_add_exp(row, sum, z);
+            sum
+        };
+        row.logits.iter().map(|&z| next(z)).collect()
     }
 }

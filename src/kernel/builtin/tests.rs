@@ -401,6 +401,10 @@ fn correct_kernels_answer_special_values() {
                         assert!(answer.iter().all(|x| x.is_nan()), "{kernel} {op} {dtype} {logits:?}: {answer:?}");
                     }
                 };
+                if op == Op::LOGCUMSUMEXP {
+                    answers_special_prefixes(kernel, dtype);
+                    continue;
+                }
                 // NaN wherever it stands and whatever stands beside it.
                 for rest in [1.0, -INF, INF] {
                     for n in [1, 2, 3, 9] {
@@ -438,6 +442,29 @@ fn correct_kernels_answer_special_values() {
                     assert_eq!(answers(&[]), [[0.0; 0]]);
                 }
             }
+        }
+    }
+}
+
+/// Of each prefix: NaN from the place of a NaN on, +inf from that of the first +inf on, -inf while all is masked, and numbers else.
+fn answers_special_prefixes(kernel: &str, dtype: Dtype) {
+    let values = [1.0, -INF, INF, NAN, -2.5];
+    let rows = (0..values.len().pow(4)).map(|row| (0..4).map(move |place| values[row / values.len().pow(place) % 5]));
+    let long = [127, 128, 129].map(|n| [vec![-INF; n], vec![1.0, INF, 2.0, NAN, INF]].concat());
+    for row in rows.map(Iterator::collect::<Vec<f64>>).chain(long).chain([vec![]]) {
+        let got = outputs(kernel, &case(Op::LOGCUMSUMEXP, dtype, &row, 0, 0.0, &[]));
+        for (j, &x) in got.iter().enumerate() {
+            let prefix = &row[..=j];
+            let is_right = if prefix.iter().any(|z| z.is_nan()) {
+                x.is_nan()
+            } else if prefix.contains(&INF) {
+                x == INF
+            } else if prefix.iter().all(|&z| z == -INF) {
+                x == -INF
+            } else {
+                x.is_finite()
+            };
+            assert!(is_right, "{kernel} {dtype} {row:?}: {got:?}");
         }
     }
 }
@@ -558,6 +585,10 @@ fn every_defect_shows_where_it_should_and_only_there() {
         let sound = match case.op().is_elementwise() {
             true => "branched",
             false if defect.claims(case.op(), case.dtype()).tight => "log1p",
+            // Prefixes are scanned where nothing is shifted.
+            false if case.op() == Op::LOGCUMSUMEXP && !defect.claims(case.op(), case.dtype()).shifted => {
+                "logaddexp_scan"
+            }
             false => "shifted",
         };
         match run(defect, &case) {
@@ -583,6 +614,11 @@ fn every_defect_shows_where_it_should_and_only_there() {
 #[test]
 fn defects_fail_as_their_stories_say() {
     assert!(on("defect/lse-unguarded-infinity", "logsumexp f32 [inf, 0]")[0].is_nan());
+    assert_eq!(on("defect/prefixes-below-row", "logcumsumexp f32 [0, 200]"), [-INF, 200.0]);
+    assert_eq!(on("defect/prefixes-not-rescaled", "logcumsumexp f32 [0, 100]")[1], f64::from(100.693_146f32));
+    assert!(on("defect/scan-unguarded", "logcumsumexp f32 [-inf, -inf, 1]")[1..].iter().all(|x| x.is_nan()));
+    assert_eq!(on("defect/scan-drops-nan", "logcumsumexp f32 [1, nan]"), [1.0, f64::from(1.693_147_2f32)]);
+    assert!(on("defect/unguarded-online", "logcumsumexp f32 [-inf, 1]")[1].is_nan());
     assert_eq!(on("defect/masked-uniform", "softmax f32 [-inf*4]"), [0.25; 4]);
     assert_eq!(on("defect/masked-by-length", "softmax f32 [-inf*127]"), [0.0; 127]);
     assert!(on("defect/unguarded-online", "softmax f32 [-inf, 1]")[1].is_nan());

@@ -29,6 +29,10 @@ impl Recipe for Naive {
         A::ZERO
     }
 
+    fn running_maximum<A: Real>(_: &Row<A>, _: A, _: A) -> A {
+        A::ZERO
+    }
+
     fn log_probability<A: Real>(row: &Row<A>, z: A, normalizer: &Normalizer<A>) -> A {
         Self::log(row, Self::probability(row, z, normalizer))
     }

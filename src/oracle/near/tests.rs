@@ -90,6 +90,25 @@ fn a_sum_is_within_the_radius_of_its_rests() {
     assert!(error > 0 && error < near.radius && near.radius < 1e-30, "{error} {near:?}");
 }
 
+/// A row that rises by one step at every logit: the factors of its prefixes err alike, and what they err adds up to far more than a logarithm
+/// errs by. The sum is a geometric one.
+#[test]
+fn prefixes_that_rise_at_every_logit_are_within_their_radius() {
+    const STEP: f64 = 1.0 / 131_072.0;
+    let row: Vec<f64> = (0..200_000).map(|i| f64::from(i) * STEP).collect();
+    let ratio = Float::with_val(BITS, Float::with_val(BITS, -STEP).exp_ref());
+    let rest = Float::with_val(BITS, 1 - &ratio);
+    let mut is_idle = true;
+    for (j, prefix) in prefixes(&row).into_iter().enumerate().step_by(499).skip(1) {
+        let power = Float::with_val(BITS, (Float::with_val(BITS, -STEP) * (j as u32 + 1)).exp());
+        let exact = (Float::with_val(BITS, &ratio - &power) / &rest).ln_1p();
+        let error = Float::with_val(BITS, prefix.log_total.high - &exact).abs().to_f64();
+        assert!(error <= prefix.log_total.radius, "{j}: {error:e} {:?}", prefix.log_total);
+        is_idle &= error <= prefix.log_total.high * LN_1P_ERROR;
+    }
+    assert!(!is_idle);
+}
+
 /// A number without a radius is exact, so what underflow takes from a product, or from a sum of products, needs one.
 #[test]
 fn what_underflows_has_a_radius() {

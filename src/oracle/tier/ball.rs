@@ -104,6 +104,14 @@ impl RowTier for OfRow<'_> {
         self.0.row.mean_gap()
     }
 
+    fn prefix_max(&self, j: usize) -> RationalBall {
+        RationalBall::number(self.0.prefixes.top(j).max)
+    }
+
+    fn prefix_log_total(&self, j: usize) -> Ball {
+        self.0.prefixes.log_total(j)
+    }
+
     fn direction(&self, j: usize) -> RationalBall {
         RationalBall::number(ldexp(self.0.direction_value(j), -self.0.scale()))
     }

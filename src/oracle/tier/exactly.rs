@@ -7,6 +7,7 @@
 
 use crate::case::Case;
 use crate::op::tier::{ElementTier, RowTier};
+use crate::oracle::prefix::Top;
 use crate::oracle::prepared::{Prepared, exact, exact_sum, target_mass};
 use crate::oracle::row::MASKED;
 use rug::Rational;
@@ -256,6 +257,17 @@ impl RowTier for OfRow<'_> {
         }
     }
 
+    fn prefix_max(&self, j: usize) -> Exactly {
+        match self.0.prefixes.top(j) {
+            Top { count: 0, .. } => Exactly::Infinite(-1.0),
+            Top { max, .. } => Exactly::Number(max),
+        }
+    }
+
+    fn prefix_log_total(&self, j: usize) -> Exactly {
+        if self.0.prefixes.top(j).is_alone() { Exactly::ZERO } else { Exactly::Unknown }
+    }
+
     fn direction(&self, j: usize) -> Exactly {
         Exactly::Number(self.0.direction_value(j))
     }
@@ -382,6 +394,15 @@ impl RowTier for OfLimit {
     }
 
     fn probability_difference(&self, _: usize) -> Exactly {
+        Exactly::Unknown
+    }
+
+    /// A prefix has a limit of its own, whatever comes after it: `special` decides it.
+    fn prefix_max(&self, _: usize) -> Exactly {
+        Exactly::Unknown
+    }
+
+    fn prefix_log_total(&self, _: usize) -> Exactly {
         Exactly::Unknown
     }
 

@@ -170,6 +170,14 @@ impl RowTier for OfRow<'_> {
         self.level.mean_gap(&self.prepared.row)
     }
 
+    fn prefix_max(&self, j: usize) -> ExactPoint {
+        ExactPoint::Number(self.prepared.prefixes.top(j).max)
+    }
+
+    fn prefix_log_total(&self, j: usize) -> Interval {
+        self.prepared.prefixes.log_total_at(j, self.level.index)
+    }
+
     fn direction(&self, j: usize) -> ExactPoint {
         ExactPoint::Number(self.prepared.direction_value(j))
     }

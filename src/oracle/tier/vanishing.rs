@@ -152,6 +152,14 @@ impl RowTier for OfRow<'_> {
         }
     }
 
+    fn prefix_max(&self, j: usize) -> Factor {
+        if self.0.prefixes.top(j).max == 0.0 { Factor::Zero } else { Factor::Other }
+    }
+
+    fn prefix_log_total(&self, j: usize) -> Size {
+        if self.0.prefixes.is_far_above(j) { Size::Vanishing(1.0) } else { Size::Unknown }
+    }
+
     fn direction(&self, _: usize) -> Factor {
         Factor::Other
     }

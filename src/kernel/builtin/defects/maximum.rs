@@ -24,6 +24,10 @@ impl Recipe for MaxStartsAtZero {
     fn maximum<A: Real>(row: &Row<A>) -> A {
         row.logits.iter().fold(row.value(), |max, &z| max.larger(z))
     }
+
+    fn running_maximum<A: Real>(row: &Row<A>, max: A, z: A) -> A {
+        max.larger(row.value()).larger(z)
+    }
 }
 
 pub(in super::super) struct MaxSkipsTail;
@@ -208,6 +212,10 @@ impl Recipe for Unshifted {
     const EXAMPLES: Option<Examples> = Some(Examples::new("softmax f32 [120, 0]", Some("softmax f32 [0, -2, -3]")));
 
     fn maximum<A: Real>(row: &Row<A>) -> A {
+        row.value()
+    }
+
+    fn running_maximum<A: Real>(row: &Row<A>, _: A, _: A) -> A {
         row.value()
     }
 }

@@ -126,7 +126,11 @@ impl Recipe for NanDroppingMax {
     const EXAMPLES: Option<Examples> = Some(Examples::new("logsumexp f32 [nan, -inf]", Some("logsumexp f32 [nan, 0]")));
 
     fn maximum<A: Real>(row: &Row<A>) -> A {
-        row.logits.iter().fold(A::NEG_INFINITY, |max, &z| if z > max { z } else { max })
+        row.logits.iter().fold(A::NEG_INFINITY, |max, &z| Self::running_maximum(row, max, z))
+    }
+
+    fn running_maximum<A: Real>(_: &Row<A>, max: A, z: A) -> A {
+        if z > max { z } else { max }
     }
 }
 
