@@ -48,7 +48,12 @@ fn correct_kernels_pass_the_search() {
     assert_eq!(results.cells.len(), trusted.iter().map(|name| supported(name)).sum::<usize>());
     for cell in &results.cells {
         assert_eq!((cell.cases, cell.not_run), (STEPS, 0), "{cell:?}");
-        assert_eq!(cell.verdicts.get(&Verdict::Pass), Some(&STEPS), "{cell:?}");
+        let count = |verdict| cell.verdicts.get(&verdict).copied().unwrap_or(0);
+        assert_eq!(count(Verdict::Pass) + count(Verdict::Undecided), STEPS, "{cell:?}");
+        // Two rows cancel to any depth, and in f64 their exponentials lie beyond the reach of any precision: now and then the oracle does
+        // not know on which side of a number a divergence is.
+        let most = if [Op::KL_DIVERGENCE, Op::KL_DIVERGENCE_GRAD].contains(&cell.op) { STEPS / 500 } else { 0 };
+        assert!(count(Verdict::Undecided) <= most, "{cell:?}");
     }
 }
 

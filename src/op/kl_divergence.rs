@@ -65,12 +65,15 @@ impl RowDefinition for KlDivergence {
         error + S::of(4.0 * t.count() as f64) * t.flushed
     }
 
-    /// Whether the distance of a class that the target does not mask overflows the accumulator, in either row.
+    /// Whether the distance of a class that the target does not mask overflows the accumulator, in either row, or may do so in a mean of such.
     fn overflows(t: &OverflowTerms, overflows: &dyn Fn(f64) -> bool) -> bool {
         let target = t.inputs.target_logits;
         let top = target.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let mut terms = target.iter().zip(t.inputs.logits).filter(|(t, _)| **t > f64::NEG_INFINITY);
-        terms.any(|(&own, &z)| overflows(t.max - z) || overflows(top - own) || overflows((t.max - z) - (top - own)))
+        terms.any(|(&own, &z)| {
+            let (gap, own) = (t.max - z, top - own);
+            overflows(gap * (1.0 + t.h + 4.0 * t.u)) || overflows(own) || overflows(gap - own)
+        })
     }
 
     /// Anything that is no less than 0, but for the rounding of what cancels.

@@ -8,13 +8,14 @@ use super::ball::{Ball, with_remainder};
 use super::interval::Interval;
 use super::prefix::Prefixes;
 use super::rounded::SHOWN_BITS;
-use super::row::{Enclosures, MASKED, PRECISIONS, PreparedRow, Weight};
+use super::row::{Enclosures, MASKED, PRECISIONS, PreparedRow};
 use crate::case::Case;
 use crate::dtype::{exponent, ldexp, two_sum};
 use crate::magnitude::Magnitude;
 use rug::{Float, Rational};
 use std::borrow::Cow;
 use std::cell::OnceCell;
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 /// A case on its row.
@@ -205,36 +206,41 @@ impl<'a> Prepared<'a> {
         (0..common).find(|&k| !is_same(k)).unwrap_or(common)
     }
 
-    /// Where the target has one largest logit, `k`, and either row has only such others as are far below every number: the sign of what the
-    /// divergence is beside `d_k(z)`. To first order it is `sum exp(-d_i(z)) + sum exp(-d_i(t)) (d_i(z) - d_i(t) - d_k(z) - 1)`, of all
-    /// others, and the nearest of them decides where no other is near it.
-    pub fn sign_beside_top(&self) -> Option<f64> {
-        /// Beyond this distance between the nearest of one row and of the other, no factor makes up for it.
-        const APART: f64 = 2_000.0;
+    /// Where no weight but those of the largest logits is within any reach, the sign of what the divergence is beside its base `b`, if both rows
+    /// have as many largest logits: to first order, and but for a positive factor, that of
+    /// `sum exp(-d_i(z)) + sum exp(-d_i(t)) (d_i(z) - d_i(t) - b - 1)` over the others.
+    pub fn sign_beside_base(&self) -> Option<f64> {
         let (row, target) = (&*self.row, &*self.other().row);
-        let is_alone =
-            |row: &PreparedRow| row.counts[0] == 1 && row.weights().iter().skip(1).all(Weight::is_beyond_reach);
-        if !is_alone(row) || !is_alone(target) {
+        if row.counts[0] != target.counts[0] {
             return None;
         }
-        let nearest = |row: &PreparedRow| row.values.get(1).map_or(f64::INFINITY, |z| row.max - z);
-        let (own, other) = (nearest(row), nearest(target));
-        let top = target.group.iter().position(|&group| group == 0).filter(|&top| row.group[top] != 0)?;
-        let factor =
-            |i: usize| (row.max - row.logits[i]) - (target.max - target.logits[i]) - (row.max - row.logits[top]) - 1.0;
-        if own < other - APART {
-            return Some(1.0);
+        let base = self.divergence_base();
+        let mut terms = Vec::new();
+        for (i, (&z, &t)) in row.logits.iter().zip(target.logits.iter()).enumerate() {
+            let gap = |top: f64, z: f64| exact(top) - exact(z);
+            if ![0, MASKED].contains(&row.group[i]) {
+                terms.push((gap(row.max, z), Rational::from(1)));
+            }
+            if ![0, MASKED].contains(&target.group[i]) {
+                let own = gap(target.max, t);
+                terms.push((own.clone(), gap(row.max, z) - own - &base - 1));
+            }
         }
-        let mut factors = (0..row.logits.len()).filter(|&i| target.group[i] == 1).map(factor);
-        let sign = factors.next()?.signum();
-        // At one distance the largest factor decides, which is beside the other row's 1 for each logit.
-        let count = row.logits.len() as f64;
-        let is_certain = (other < own - APART || other == own)
-            && target.values.get(2).is_none_or(|z| target.max - z > other + APART);
-        // A factor near 0 may have any sign, and one that is not a number has none.
-        let is_clear = |factor: f64| factor.abs() > count && factor.signum() == sign;
-        let is_one = (0..row.logits.len()).filter(|&i| target.group[i] == 1).map(factor).all(is_clear);
-        (is_certain && is_one).then_some(sign)
+        sign_of_leading(terms)
+    }
+
+    /// The same of `p_j(z) - p_j(t)`, of a largest logit in both rows, beside `1 / m(z) - 1 / m(t)`: that of
+    /// `sum exp(-d_i(t)) / m(t)^2 - sum exp(-d_i(z)) / m(z)^2`.
+    pub fn sign_beside_shares(&self) -> Option<f64> {
+        let of = |row: &PreparedRow, sign: i32| -> Vec<(Rational, Rational)> {
+            let square = Rational::from(row.counts[0]) * row.counts[0];
+            let groups = row.values.iter().zip(&row.counts).skip(1);
+            let term = |(&z, &count): (&f64, &u32)| (exact(row.max) - exact(z), Rational::from(count) * sign / &square);
+            groups.map(term).collect()
+        };
+        let mut terms = of(&self.row, -1);
+        terms.extend(of(&self.other().row, 1));
+        sign_of_leading(terms)
     }
 
     /// `sum p_i(t) (d_i(z) - d_i(t))` of the target's logits `t` as a ball.
@@ -252,14 +258,28 @@ impl<'a> Prepared<'a> {
         Ball::sum(0, row.logits.len(), &term) * target.sums().reciprocal
     }
 
-    /// The same as an interval; the other level is that of the target's row.
-    pub fn mean_of_gaps_interval(&self, level: &Enclosures) -> Interval {
+    /// The mean of `d_i(z)` over the largest of the target's logits: the limit of the divergence as all else is lost, where both rows have as
+    /// many largest ones.
+    pub fn divergence_base(&self) -> Rational {
+        let (row, target) = (&*self.row, &*self.other().row);
+        let tops = row.logits.iter().zip(&target.group).filter(|(_, group)| **group == 0).map(|(&z, _)| z);
+        exact(row.max) - exact_sum(tops) / target.counts[0]
+    }
+
+    /// `sum p_i(t) (d_i(z) - d_i(t) - b)` of the target's logits `t` and a number `b` that falls out for the largest of them; the level is that
+    /// of the target's row.
+    pub fn mean_beside(&self, base: &Rational, level: &Enclosures) -> Interval {
         let (row, target, bits) = (&*self.row, &*self.other().row, level.bits);
+        let base = Interval::rational(bits, base);
         let mut sum = Interval::zero(bits);
         for (i, (&z, &t)) in row.logits.iter().zip(target.logits.iter()).enumerate() {
-            if let Some(weight) = level.weights.get(target.group[i] as usize) {
+            let group = target.group[i] as usize;
+            // Those of the largest add up to 0.
+            if group > 0
+                && let Some(weight) = level.weights.get(group)
+            {
                 let difference = Interval::difference(bits, row.max, z) - Interval::difference(bits, target.max, t);
-                sum.accumulate(&weight.by(&difference));
+                sum.accumulate(&weight.by(&(difference - base.clone())));
             }
         }
         sum.div_positive(&level.total)
@@ -590,6 +610,29 @@ pub(super) fn target_mass(case: &Case, j: usize) -> Rational {
     let (target, smoothing) = case.target().unwrap_or((0, 0.0));
     let spread = exact(smoothing) / Rational::from(case.logits().len() as u64);
     if j == target { spread + (Rational::from(1) - exact(smoothing)) } else { spread }
+}
+
+/// The sign of a sum of exponentials of these distances below 0, with these coefficients, if the nearest of those that do not cancel have one
+/// sign, and are so much nearer than all others that no coefficient makes up for it.
+fn sign_of_leading(mut terms: Vec<(Rational, Rational)>) -> Option<f64> {
+    /// No coefficient is beyond 2^2200, nor below its inverse, and there are fewer than 2^40.
+    const APART: u32 = 4_000;
+    terms.sort_by(|a, b| a.0.cmp(&b.0));
+    let mut sums: Vec<(Rational, Rational)> = Vec::new();
+    for (gap, coefficient) in terms {
+        match sums.last_mut() {
+            Some((last, sum)) if *last == gap => *sum += coefficient,
+            _ => sums.push((gap, coefficient)),
+        }
+    }
+    let mut left = sums.into_iter().filter(|(_, sum)| sum.cmp0() != Ordering::Equal);
+    let (nearest, sum) = left.next()?;
+    let mut others = left.take_while(|(gap, _)| Rational::from(gap - &nearest) <= APART);
+    others.all(|(_, other)| other.cmp0() == sum.cmp0()).then_some(if sum.cmp0() == Ordering::Greater {
+        1.0
+    } else {
+        -1.0
+    })
 }
 
 /// `a - b` exactly, as the nearest `f64` and the rest; halved where it is beyond the range.

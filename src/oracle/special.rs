@@ -257,10 +257,11 @@ fn of_values(case: &Case, special: Special) -> Due {
             Some(certain) => vec![accepted(certain)],
             None => {
                 let finite = || with_weight().map(|(&v, _)| v).filter(|v| v.is_finite());
-                let between = Accepted::Between(
-                    finite().fold(f64::INFINITY, f64::min),
-                    finite().fold(f64::NEG_INFINITY, f64::max),
-                );
+                // The probabilities sum to 1 but for roundings of the coarsest dtype.
+                const ROUNDING: f64 = 1.0 / 256.0;
+                let (least, largest) =
+                    (finite().fold(f64::INFINITY, f64::min), finite().fold(f64::NEG_INFINITY, f64::max));
+                let between = Accepted::Between(least - least.abs() * ROUNDING, largest + largest.abs() * ROUNDING);
                 not_finite().map(|(&v, _)| accepted(v)).chain([between]).collect()
             }
         };

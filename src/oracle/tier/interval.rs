@@ -33,16 +33,25 @@ impl ExactPoint {
     }
 }
 
-/// Weights that are lost, times any distances, add up to less than this power of two. It stands beside a distance at which a weight is lost,
-/// which is above 100.
-const TINY: i32 = 100;
-
 /// `a - b`.
 fn difference(a: &ExactPoint, b: &ExactPoint) -> ExactPoint {
     match (a, b) {
         (ExactPoint::Number(a), ExactPoint::Number(b)) => ExactPoint::Difference(*a, *b),
         _ => ExactPoint::Rational(a.to_rational() - b.to_rational()),
     }
+}
+
+/// What is left of an interval that has 0 inside, on the side of it where the number is.
+fn on_side(mut interval: Interval, sign: impl FnOnce() -> Option<f64>) -> Interval {
+    if interval.low < 0 && interval.high > 0 {
+        let zero = || Float::with_val(interval.low.prec(), 0);
+        match sign() {
+            Some(sign) if sign > 0.0 => interval.low = zero(),
+            Some(_) => interval.high = zero(),
+            None => {}
+        }
+    }
+    interval
 }
 
 /// The intersection of two enclosures of one number.
@@ -68,6 +77,11 @@ impl OfRow<'_> {
         self.level.weights.get(self.prepared.row.group[j] as usize)
     }
 
+    /// Whether nothing is known of any weight but those of the largest logits, but that it is positive.
+    fn is_beyond_reach(&self) -> bool {
+        self.level.weights.iter().skip(1).all(|weight| weight.low == 0)
+    }
+
     /// The sum of the weights from a group on.
     fn rest_from(&self, group: usize) -> Interval {
         let bits = self.level.bits;
@@ -80,17 +94,11 @@ impl OfRow<'_> {
 
     /// What two rows make, on the side of 0 that is known. Where none is, and more can be, it is left to more bits: a number rounds to 0
     /// wherever it is small enough, and its sign would be lost.
-    fn signed(&self, mut interval: Interval, sign: impl FnOnce() -> Option<f64>) -> Interval {
-        if interval.low < 0 && interval.high > 0 {
+    fn signed(&self, interval: Interval, sign: impl FnOnce() -> Option<f64>) -> Interval {
+        let interval = on_side(interval, sign);
+        if interval.low < 0 && interval.high > 0 && self.level.index + 1 < PRECISIONS.len() {
             let bits = self.level.bits;
-            match sign() {
-                Some(sign) if sign > 0.0 => interval.low = Float::with_val(bits, 0),
-                Some(_) => interval.high = Float::with_val(bits, 0),
-                None if self.level.index + 1 < PRECISIONS.len() => {
-                    interval = Interval { low: Float::with_val(bits, -2), high: Float::with_val(bits, 2) };
-                }
-                None => {}
-            }
+            return Interval { low: Float::with_val(bits, -2), high: Float::with_val(bits, 2) };
         }
         interval
     }
@@ -211,15 +219,23 @@ impl RowTier for OfRow<'_> {
     /// It is positive wherever it is not known to be 0.
     fn divergence(&self) -> Interval {
         let target = self.other();
-        if let Some(sign) = self.prepared.sign_beside_top() {
-            let top = target.prepared.row.group.iter().position(|&group| group == 0).unwrap_or(0);
-            let tiny = Interval::positive_below(self.level.bits, -TINY);
-            let rest = if sign > 0.0 { tiny } else { -tiny };
-            return self.gap(top).enclosed(self.level.bits).plus(&rest);
+        let bits = self.level.bits;
+        let base = self.prepared.divergence_base();
+        let tops = [self.prepared.row.counts[0], target.prepared.row.counts[0]];
+        let logarithms = match tops[0] == tops[1] {
+            // As many largest logits: log m falls out, and what is left may be very little.
+            true => {
+                let tops = Interval::enclose(bits, tops[0]);
+                let rest = |level: &Enclosures| level.sigma.div_positive(&tops).log1p();
+                rest(self.level) - rest(target.level)
+            }
+            false => self.log_total() - target.log_total(),
+        };
+        let mut rest = self.prepared.mean_beside(&base, target.level).plus(&logarithms);
+        if self.is_beyond_reach() && target.is_beyond_reach() {
+            rest = on_side(rest, || self.prepared.sign_beside_base());
         }
-        let mean = self.prepared.mean_of_gaps_interval(target.level);
-        let divergence = mean.plus(&(self.log_total() - target.log_total()));
-        self.signed(divergence, || Some(1.0))
+        self.signed(Interval::rational(bits, &base).plus(&rest), || Some(1.0))
     }
 
     fn probability_difference(&self, j: usize) -> Interval {
@@ -236,7 +252,13 @@ impl RowTier for OfRow<'_> {
         }
         let shares = || self.minus(&self.top_share(), &target.top_share()).enclosed(self.level.bits);
         let difference = match self.is_top(j) && target.is_top(j) {
-            true => shares().plus(&(target.shortfall() - self.shortfall())),
+            true => {
+                let mut rest = target.shortfall() - self.shortfall();
+                if self.is_beyond_reach() && target.is_beyond_reach() {
+                    rest = on_side(rest, || self.prepared.sign_beside_shares());
+                }
+                shares().plus(&rest)
+            }
             false => self.probability(j) - target.probability(j),
         };
         self.signed(difference, || self.prepared.sign_of_difference(j))
