@@ -23,6 +23,8 @@ fn flags(op: Op) -> &'static [&'static str] {
         Some("cotangent") => &["--cotangent", "1,-2"],
         Some("label") => &["--label", "0.25,1"],
         Some("other_logits") => &["--other-logits", "-3,-5"],
+        Some("values") => &["--values", "2,-0.25"],
+        Some("target_logits") => &["--target-logits", "0.5,1"],
         Some("tangent") => &["--tangent", "-1 0x1p-2"],
         Some("scale") => &["--scale", "-0.5"],
         Some("distribution") => &["--distribution", "0x1p-2,0.75"],
