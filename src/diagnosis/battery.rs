@@ -3,8 +3,8 @@
 
 use crate::case::{Case, Value, distribution};
 use crate::dtype::Dtype;
-use crate::op::Op;
 use crate::op::signature::Role;
+use crate::op::{Input, Op};
 
 /// Lengths around the blocks and vectors that kernels are written in.
 const LENGTHS: [usize; 18] = [1, 2, 3, 4, 5, 7, 8, 9, 12, 16, 17, 31, 33, 65, 100, 127, 128, 130];
@@ -118,7 +118,23 @@ const VARIANTS: usize = 3;
 
 /// All that an op takes besides a row, in one of its forms.
 pub(super) fn others(op: Op, dtype: Dtype, logits: &[f64], variant: usize) -> Vec<Value> {
-    op.others().iter().map(|input| other(input.role, dtype, logits, variant)).collect()
+    let of = |input: &Input| match *input {
+        Input::TARGET_LOGITS => target_logits(dtype, logits, variant),
+        Input { role, .. } => other(role, dtype, logits, variant),
+    };
+    op.others().iter().map(of).collect()
+}
+
+/// The logits of a target, in one of their forms: another distribution with the masks of the row, the row from its other end, and equal ones.
+fn target_logits(dtype: Dtype, logits: &[f64], variant: usize) -> Value {
+    let n = logits.len();
+    let value = |j: usize| match (variant % VARIANTS, logits[j]) {
+        (0, z) if z == f64::NEG_INFINITY => z,
+        (0, z) if z.is_finite() => z / 2.0 + ((j * 5 + 2) % 7) as f64 * 0.25,
+        (1, _) => logits[n - 1 - j],
+        _ => 0.5,
+    };
+    Value::from((0..n).map(|j| dtype.round(value(j))).collect::<Vec<f64>>())
 }
 
 /// What an op takes besides, in one of its forms. Other logits are below the logits, but where those are below 1/2 in the last form.
@@ -145,7 +161,15 @@ fn other(role: Role, dtype: Dtype, logits: &[f64], variant: usize) -> Value {
             let value = |&z: &f64| [dtype.round(z - 1.0), dtype.round(z - 20.0), 0.5][variant % VARIANTS];
             Value::from(logits.iter().map(value).collect::<Vec<f64>>())
         }
-        Role::Direction | Role::Values => {
+        Role::Values => {
+            let value = |j: usize| match variant % VARIANTS {
+                0 => ((j * 5 + 2) % 7) as f64 - 3.0,
+                1 => 1.0 + ((j * 3 + 1) % 5) as f64 * 0.25,
+                _ => f64::from(u8::from(j == 0)) * 0.5,
+            };
+            Value::from((0..n).map(value).collect::<Vec<f64>>())
+        }
+        Role::Direction => {
             let value = |j: usize| match variant % VARIANTS {
                 0 => ((j * 5 + 2) % 7) as f64 - 3.0,
                 1 => 1.0,
@@ -200,6 +224,12 @@ fn rows() -> Vec<Vec<f64>> {
     for low in [200.0, 1.1e4, 3.0e4, 2.0e9, 1.0e30, 1.0e38] {
         rows.push(vec![f64::NEG_INFINITY, -low, -low]);
     }
+    // So many masked classes at the front of so many: by blocks or by parts, a kernel meets nothing else first, or does.
+    for (masked, n) in [(2, 12), (4, 12), (3, 5), (8, 24)] {
+        let mut row = ordinary(n);
+        row[..masked].fill(f64::NEG_INFINITY);
+        rows.push(row);
+    }
     rows.extend(SPECIAL.map(<[f64]>::to_vec));
     rows
 }
@@ -235,8 +265,12 @@ pub(super) fn of_plain_maximum(op: Op, dtype: Dtype) -> Vec<Case> {
         (0..n).map(|i| dtype.round(value(i))).collect::<Vec<f64>>()
     };
     let case = |logits: Vec<f64>| {
-        let plain = |role| if role == Role::Scale { Value::Number(1.0) } else { other(role, dtype, &logits, 0) };
-        let others = op.others().iter().map(|input| plain(input.role)).collect::<Vec<Value>>();
+        let mut others = others(op, dtype, &logits, 0);
+        for (input, value) in op.others().iter().zip(&mut others) {
+            if input.role == Role::Scale {
+                *value = Value::Number(1.0);
+            }
+        }
         Case::new(op, dtype, logits, others).ok()
     };
     if op.is_elementwise() { Vec::new() } else { [130, 65].map(row).into_iter().filter_map(case).collect() }

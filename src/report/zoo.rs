@@ -49,7 +49,7 @@ const KEPT: [(&str, &str); 6] = [
 ];
 
 /// Why a defect is taken for one of another class in some dtype. A test asks for a reason where the page needs one.
-const TAKEN_FOR_ANOTHER: [(&str, &str); 5] = [
+const TAKEN_FOR_ANOTHER: [(&str, &str); 8] = [
     (
         "defect/finite-mask-value",
         "no f16 logit lies below its mask, so a row that is masked throughout is all that shows it, and there it is the function of `masked-uniform`, and in the entropy that of `masked-as-lowest`",
@@ -69,6 +69,18 @@ const TAKEN_FOR_ANOTHER: [(&str, &str); 5] = [
     (
         "defect/reduction-unclamped",
         "no f16 logit is so far below another that exp without a test for its argument fails there: a masked class is all that shows it in the entropy, and there it is the function of `entropy-times-log-zero`",
+    ),
+    (
+        "defect/divergence-times-log-zero",
+        "in the divergence a masked class, or one that has lost its probability, is all that shows it, and an exp that is clipped or clamped gives such a class a weight, whose product with the infinite logarithm is no number either",
+    ),
+    (
+        "defect/shifted-clipped",
+        "in the divergence of f16 a masked class is all that shows the clip, and a weight there, whatever it is, times an infinite logarithm is NaN: there it is the function of `divergence-times-log-zero` and of `exp-clamped`",
+    ),
+    (
+        "defect/narrow-throughout",
+        "in the attention of f16 the type inside, which is said as well, is all that the probes see: that half of each vector of 28 logits is left out besides shows on none of them",
     ),
 ];
 
