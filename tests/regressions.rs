@@ -213,3 +213,13 @@ fn a_scale_may_come_first_or_last() {
     let first = first.claiming(claims("tight"));
     assert_eq!(verdict(&first, "scaled_softmax f32 [1e6, 999999.5, 999998] scale=1.1"), Verdict::Inaccurate);
 }
+
+/// A distance beyond the range of f64 is halved where it is compared; one of half its size was taken for it, and two distributions for one.
+#[test]
+fn a_distance_beyond_the_range_is_not_half_of_itself() {
+    let case = Case::parse("kl_divergence_grad f64 [0x1p+1023, -0x1p+1023] target_logits=[0x1p+1023, 0]").unwrap();
+    let told = Oracle::new().describe(&case, Special::Limit, 30);
+    // The second class has less of the row than of the target, and the first has more.
+    assert!(told[0].rounded.is_sign_positive() && told[0].digits.starts_with("(0, "), "{told:?}");
+    assert!(told[1].rounded.is_sign_negative() && told[1].digits.ends_with(", 0)"), "{told:?}");
+}

@@ -26,7 +26,7 @@ pub(super) struct Prepared<'a> {
     /// The same case on the row of the target's logits, for the ops that take them.
     other: Option<Box<Prepared<'a>>>,
     /// By how much the row is above that one, if it is but for the order; exactly, as an `f64` and a rest.
-    shift: OnceCell<Option<(f64, f64)>>,
+    shift: OnceCell<Option<Shift>>,
     /// What the probabilities are multiplied by, as far as a class with weight has it; empty where the op takes nothing of the kind.
     direction: Cow<'a, [f64]>,
     /// For the ops that take it.
@@ -159,30 +159,20 @@ impl<'a> Prepared<'a> {
             }
             (own, other) => own.or(other)?,
         };
-        let sum = |row: &PreparedRow| -> f64 {
-            let terms = row.values.iter().zip(&row.counts).skip(first);
-            let gap = |value: f64| {
-                let (high, low) = of(row, value);
-                ((top.0 - high) + (top.1 - low)) / unit
-            };
-            let near = terms.map(|(&value, &count)| (gap(value), count)).take_while(|(gap, _)| *gap < FAR);
-            near.map(|(gap, count)| f64::from(count) / super::exp(gap.max(0.0))).sum()
-        };
-        let (sum, other_sum) = (sum(row), sum(target));
-        let is_clear = (sum - other_sum).abs() > CLEAR * (sum + other_sum);
-        if is_clear {
-            return Some(if sum > other_sum { -1.0 } else { 1.0 });
-        }
-        // Term by term, where each of one sum is the larger.
-        let is_near = |row: &PreparedRow, value: f64| (top.0 - of(row, value).0) / unit < FAR;
+        let gap = |(high, low): (f64, f64)| ((top.0 - high) + (top.1 - low)) / unit;
         let near = |row: &PreparedRow| -> Vec<((f64, f64), u32)> {
             let terms = row.values.iter().zip(&row.counts).skip(first);
-            terms
-                .take_while(|(value, _)| is_near(row, **value))
-                .map(|(&value, &count)| (of(row, value), count))
-                .collect()
+            terms.map(|(&value, &count)| (of(row, value), count)).take_while(|(term, _)| gap(*term) < FAR).collect()
         };
         let (own, other) = (near(row), near(target));
+        let sum = |terms: &[((f64, f64), u32)]| -> f64 {
+            terms.iter().map(|&(term, count)| f64::from(count) / super::exp(gap(term).max(0.0))).sum()
+        };
+        let (own_sum, other_sum) = (sum(&own), sum(&other));
+        if (own_sum - other_sum).abs() > CLEAR * (own_sum + other_sum) {
+            return Some(if own_sum > other_sum { -1.0 } else { 1.0 });
+        }
+        // Term by term, where each of one sum is the larger.
         let is_paired = own.len() == other.len() && own.iter().zip(&other).all(|(a, b)| a.1 == b.1);
         let is_above =
             |above: &[((f64, f64), u32)], below: &[((f64, f64), u32)]| above.iter().zip(below).all(|(a, b)| a.0 >= b.0);
@@ -635,10 +625,22 @@ fn sign_of_leading(mut terms: Vec<(Rational, Rational)>) -> Option<f64> {
     })
 }
 
-/// `a - b` exactly, as the nearest `f64` and the rest; halved where it is beyond the range.
-fn shift_of(a: f64, b: f64) -> (f64, f64) {
+/// A difference of two `f64`, exactly: the nearest `f64` and the rest, of half of it where it is beyond the range.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Shift {
+    high: f64,
+    low: f64,
+    is_halved: bool,
+}
+
+/// `a - b`.
+fn shift_of(a: f64, b: f64) -> Shift {
     let (high, low) = two_sum(a, -b);
-    if high.is_finite() { (high, low) } else { two_sum(a / 2.0, -b / 2.0) }
+    if high.is_finite() {
+        return Shift { high, low, is_halved: false };
+    }
+    let (high, low) = two_sum(a / 2.0, -b / 2.0);
+    Shift { high, low, is_halved: true }
 }
 
 /// A finite `f64` as a rational number.

@@ -333,10 +333,14 @@ pub(super) trait Recipe: Sized {
 
     /// `sum p_i v_i`: the probabilities are divided first. A class whose probability is 0 is absent, whatever its value.
     fn attention<A: Real>(row: &Row<A>) -> A {
-        let probabilities = Self::softmax(row);
-        let term = |i: usize, v: A| if probabilities[i] == A::ZERO { A::ZERO } else { v };
-        let values = each(row.direction, &term);
-        Self::mean(&Row { direction: &values, ..*row }, &probabilities)
+        Self::mean_of_seen(row, &Self::softmax(row))
+    }
+
+    /// `sum p_i v_i` over the classes whose probability is not 0: a value that none sees may be anything.
+    fn mean_of_seen<A: Real>(row: &Row<A>, probabilities: &[A]) -> A {
+        let seen = |i: usize, v: A| if probabilities[i] == A::ZERO { A::ZERO } else { v };
+        let values = each(row.direction, &seen);
+        Self::mean(&Row { direction: &values, ..*row }, probabilities)
     }
 
     /// `sum p_i(t) (log p_i(t) - log p_i(z))`. A class that has no probability in the target is absent: `0 * inf` must not be formed.

@@ -64,9 +64,6 @@ impl Recipe for NarrowWeights {
 
     fn attention<A: Real>(row: &Row<A>) -> A {
         let rounded = |_: usize, p: A| A::from_f64(Dtype::Bf16.round(p.to_f64()));
-        let probabilities = each(&Self::softmax(row), &rounded);
-        let seen = |i: usize, v: A| if probabilities[i] == A::ZERO { A::ZERO } else { v };
-        let values = each(row.direction, &seen);
-        Self::mean(&Row { direction: &values, ..*row }, &probabilities)
+        Self::mean_of_seen(row, &each(&Self::softmax(row), &rounded))
     }
 }
