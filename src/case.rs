@@ -20,6 +20,7 @@ use std::sync::Arc;
 mod codec;
 pub(crate) mod distribution;
 mod draft;
+pub(crate) mod rows;
 
 pub use codec::MAX_DECODED_LOGITS;
 #[cfg(feature = "oracle")]
@@ -34,6 +35,8 @@ pub struct Case {
     logits: Arc<[f64]>,
     /// What the op takes besides, in the order of its signature.
     others: Vec<Value>,
+    /// Of a mean over rows the case that each row is by itself, and none of an ignored one; of any other op nothing.
+    rows: Arc<[Option<Case>]>,
 }
 
 /// What a case has for an input besides the logits.
@@ -46,6 +49,8 @@ pub enum Value {
     Number(f64),
     /// An index into the logits: the true class, counted from 0.
     Index(usize),
+    /// The true class of each of several rows, counted from 0, and none of a row that is ignored.
+    Indices(Arc<[Option<usize>]>),
 }
 
 impl Value {
@@ -54,6 +59,7 @@ impl Value {
             Value::Row(_) => Extent::Row,
             Value::Number(_) => Extent::Number,
             Value::Index(_) => Extent::Index,
+            Value::Indices(_) => Extent::Indices,
         }
     }
 }
@@ -70,6 +76,12 @@ impl From<f64> for Value {
     }
 }
 
+impl From<Vec<Option<usize>>> for Value {
+    fn from(classes: Vec<Option<usize>>) -> Self {
+        Value::Indices(classes.into())
+    }
+}
+
 impl From<usize> for Value {
     fn from(index: usize) -> Self {
         Value::Index(index)
@@ -78,12 +90,12 @@ impl From<usize> for Value {
 
 impl Case {
     /// A case of `op` in `dtype`. `others` is what the op takes besides the logits, in the order of [`Op::others`]: nothing, a true
-    /// class and a label smoothing, a cotangent, a tangent, labels or a distribution.
+    /// class and a label smoothing, a cotangent, a tangent, labels, a distribution, or the classes of several rows.
     ///
     /// # Errors
     /// A value that is not of the dtype, others that are not the op's, a target that is no class, a smoothing or a label outside [0, 1],
     /// another row than the logits of another length, a cotangent or tangent with a value that is not finite, a scale that is not finite,
-    /// a distribution with a mass outside [0, 1] or with masses whose exact sum is not 1.
+    /// a distribution with a mass outside [0, 1] or with masses whose exact sum is not 1, logits that are no so many rows of one length.
     pub fn new(op: Op, dtype: Dtype, logits: impl Into<Arc<[f64]>>, others: impl Into<Vec<Value>>) -> Result<Self> {
         let (logits, others) = (logits.into(), others.into());
         if let Some(index) = logits.iter().position(|&z| !dtype.holds(z)) {
@@ -96,7 +108,13 @@ impl Case {
         for (input, value) in op.others().iter().zip(&others) {
             check(*input, value, dtype, logits.len())?;
         }
-        Ok(Self { op, dtype, logits, others })
+        Ok(Self::assembled(op, dtype, logits, others))
+    }
+
+    /// A case of inputs that are known to fit.
+    fn assembled(op: Op, dtype: Dtype, logits: Arc<[f64]>, others: Vec<Value>) -> Self {
+        let rows = op.mean_of().map_or_else(Vec::new, |of| rows::of(of, dtype, &logits, &others));
+        Self { op, dtype, logits, others, rows: rows.into() }
     }
 
     /// A case whose inputs besides the logits are made by their roles.
@@ -116,7 +134,7 @@ impl Case {
     /// The case of these logits, with whatever else is made of what this one has. It must be what [`Case::new`] takes.
     #[cfg(feature = "oracle")]
     pub(crate) fn derived(&self, logits: Arc<[f64]>, other: impl FnMut(&Value) -> Value) -> Self {
-        let case = Self { op: self.op, dtype: self.dtype, logits, others: self.others.iter().map(other).collect() };
+        let case = Self::assembled(self.op, self.dtype, logits, self.others.iter().map(other).collect());
         debug_assert!(Self::new(case.op, case.dtype, case.logits.clone(), case.others.clone()).is_ok(), "{case}");
         case
     }
@@ -169,6 +187,21 @@ impl Case {
     /// What the case has besides the logits, in the order of [`Op::others`].
     pub fn others(&self) -> impl Iterator<Item = (Input, &Value)> {
         self.op.others().iter().copied().zip(&self.others)
+    }
+
+    /// Of a mean over rows the case that each row is by itself, and none of a row that is ignored; nothing of another op.
+    pub(crate) fn rows(&self) -> &[Option<Case>] {
+        &self.rows
+    }
+
+    /// The true class of each row, and none of one that is ignored, for the ops that take several rows.
+    pub fn targets(&self) -> Option<&[Option<usize>]> {
+        self.others.iter().find_map(|value| if let Value::Indices(classes) = value { Some(&**classes) } else { None })
+    }
+
+    /// The number of logits of a row: of each row, where the op takes several.
+    pub fn row_len(&self) -> usize {
+        self.targets().map_or(self.logits.len(), |targets| self.logits.len() / targets.len().max(1))
     }
 
     /// The true class and the label smoothing, for the ops that take them.
@@ -288,7 +321,8 @@ impl Case {
         let shape = || {
             Error::usage(
                 "a case reads `OP DTYPE [LOGIT, ...]`, then target=, label_smoothing=, cotangent=[...], tangent=[...], label=[...], \
-                 distribution=[...], other_logits=[...], values=[...], target_logits=[...] or scale= as the op takes",
+                 distribution=[...], other_logits=[...], values=[...], target_logits=[...], \
+                 targets=[...] or scale= as the op takes",
             )
         };
         let (op, rest) = input.trim().split_once(char::is_whitespace).ok_or_else(shape)?;
@@ -307,6 +341,10 @@ impl Case {
                 Extent::Row => {
                     let (values, after) = bracketed(value).ok_or_else(shape)?;
                     (Value::from(parse_values(values, dtype)?), after)
+                }
+                Extent::Indices => {
+                    let (classes, after) = bracketed(value).ok_or_else(shape)?;
+                    (Value::from(rows::parse_classes(classes)?), after)
                 }
                 extent => {
                     let (word, after) = value.split_once(char::is_whitespace).unwrap_or((value, ""));
@@ -372,9 +410,14 @@ fn check(input: Input, value: &Value, dtype: Dtype, n: usize) -> Result<()> {
             None => return Ok(()),
             Some(index) => format!("value {index} of the {name} is {}, which is no {dtype} value", values[index]),
         },
+        (Role::Classes, Value::Indices(classes)) => match rows::fault(classes, n) {
+            None => return Ok(()),
+            Some(fault) => fault,
+        },
         // The extents fit, so these are the values that fit as well.
         (
             Role::Class
+            | Role::Classes
             | Role::Smoothing
             | Role::Scale
             | Role::Direction
@@ -415,6 +458,7 @@ impl fmt::Display for Case {
                 Value::Index(class) => write!(f, "{class}"),
                 Value::Number(x) => f.write_str(&show(*x)),
                 Value::Row(values) => write!(f, "[{}]", values_text(values, show)),
+                Value::Indices(classes) => write!(f, "[{}]", rows::classes_text(classes)),
             }
         })
     }
@@ -496,6 +540,9 @@ mod tests {
             "soft_cross_entropy f32 [0x1p+0, -inf, 0x0p+0] distribution=[0x1p-2, 0x0p+0, 0x1.8p-1]",
             "scaled_softmax f16 [0x1p+0, inf] scale=-0x1p-3",
             "attention bf16 [0x1p+0, -inf, 0x0p+0] values=[-0x1p+1, nan, inf]",
+            "mean_cross_entropy f32 [0x1p+0, -inf, nan, 0x0p+0] targets=[1, ignored]",
+            "mean_cross_entropy_grad f32 [] targets=[]",
+            "mean_cross_entropy_grad f16 [0x1p+0*12] targets=[ignored*3, 1, 0, 0]",
         ] {
             let case = Case::parse(text).unwrap();
             assert_eq!(case.to_string(), text);
@@ -529,6 +576,15 @@ mod tests {
             ("softmax_vjp f32 [1] cotangent=[1, 2]", "one value for each logit: 2 for 1"),
             ("softmax_vjp f32 [1] tangent=[1]", "does not take `tangent`"),
             ("softmax_jvp f32 [1] tangent=[inf]", "no finite f32"),
+            ("mean_cross_entropy f32 [1]", "takes logits and targets"),
+            ("mean_cross_entropy f32 [1, 2, 3] targets=[0, 1]", "3 logits are no 2 rows of one length"),
+            ("mean_cross_entropy f32 [1] targets=[]", "1 logits are no 0 rows"),
+            ("mean_cross_entropy f32 [] targets=[ignored, 0]", "target 0 of row 1 is no class of 0 logits"),
+            (
+                "mean_cross_entropy f32 [1, 2] targets=[0, -100]",
+                "`-100` is no class; write a whole number counted from 0, or `ignored`",
+            ),
+            ("mean_cross_entropy f32 [1, 2] targets=[0, 1]", "target 1 of row 1 is no class of 1 logits"),
             ("scaled_softmax f32 [1]", "takes logits and a scale"),
             ("attention f32 [1]", "takes logits and values"),
             ("attention f32 [1] values=[1, 2]", "the values must have one value for each logit: 2 for 1"),

@@ -23,6 +23,7 @@ mod extras;
 mod families;
 pub mod file;
 pub(crate) mod mutate;
+mod several;
 mod solve;
 mod source;
 #[cfg(feature = "proptest")]
@@ -64,8 +65,8 @@ pub fn case(
 ) -> Result<Option<Case>> {
     let _standard = Standard::enter();
     let mut draw = Draw::stream(seed, dtype, family, Some(op), index);
-    let logits = extras::in_domain(&mut draw, op, dtype, family, logits);
-    let others = extras::others(&mut draw, op, dtype, family, &logits, target);
+    let (logits, rows) = extras::in_domain(&mut draw, op, dtype, family, logits, target);
+    let others = extras::others(&mut draw, op, dtype, family, &logits, rows, target);
     let made = others.map(|others: Vec<Value>| Case::new(op, dtype, logits, others)).transpose();
     made.map_err(|error| Error::harness(format!("row {index} of {family} gives no case of {op} in {dtype}: {error}")))
 }
@@ -81,8 +82,8 @@ pub(crate) fn any_case(draw: &mut Draw, op: Option<Op>, dtype: Option<Dtype>, ma
     if op.needs_logit() && logits.is_empty() {
         logits.push(0.0);
     }
-    let logits = extras::in_domain(draw, op, dtype, family.name(), logits.into());
-    let others = extras::others(draw, op, dtype, family.name(), &logits, None).unwrap_or_default();
+    let (logits, rows) = extras::in_domain(draw, op, dtype, family.name(), logits.into(), None);
+    let others = extras::others(draw, op, dtype, family.name(), &logits, rows, None).unwrap_or_default();
     match Case::new(op, dtype, logits, others) {
         Ok(case) => case,
         Err(error) => unreachable!("a generated case is valid: {error}"),

@@ -16,6 +16,7 @@ mod consistency;
 mod error;
 mod prefix;
 mod relation;
+mod rows;
 pub(crate) mod screen;
 mod verdict;
 
@@ -285,8 +286,11 @@ impl Judging<'_> {
         if self.is_forgiven_overflow(bounds.overflow_is_forgiven, got) && real.rounded.is_finite() {
             return OutputJudgement { grade: Some(Grade::Textbook), ..OutputJudgement::exact() };
         }
-        // A zero that is due in a row without weight is due exactly; that of a prefix is one of its logits.
-        let exact_zero = real.is_zero() && !self.class.is_ordinary() && !self.case.op().is_of_prefixes();
+        // A zero that is due in a row without weight is due exactly; that of a prefix is one of its logits, and of several rows each is of
+        // a class of its own.
+        let op = self.case.op();
+        let is_by_itself = op.is_of_prefixes() || op.mean_of().is_some();
+        let exact_zero = real.is_zero() && !self.class.is_ordinary() && !is_by_itself;
         let textbook = if exact_zero { Magnitude::ZERO } else { bounds.textbook };
         let bound_ulps = textbook.shifted(-real.unit).to_f64();
         let wrong_kind = |verdict| OutputJudgement { bound_ulps, ..OutputJudgement::wrong_kind(verdict) };

@@ -100,7 +100,7 @@ pub fn accepts(kernel: &dyn Kernel, case: &Case) -> bool {
     let (op, dtype) = (case.op(), case.dtype());
     let is_smoothed = case.target().is_some_and(|(_, label_smoothing)| label_smoothing > 0.0);
     kernel.supports(op, dtype)
-        && kernel.lengths(op, dtype).contains(&case.logits().len())
+        && kernel.lengths(op, dtype).contains(&case.row_len())
         && (!is_smoothed || kernel.takes_label_smoothing(op, dtype))
 }
 

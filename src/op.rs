@@ -5,7 +5,7 @@
 
 use crate::error::{Error, Result};
 use crate::magnitude::Magnitude;
-use definition::{Cancels, Definition, ElementDefinition, RowDefinition, Shift, Sum};
+use definition::{Cancels, Definition, ElementDefinition, MeanDefinition, RowDefinition, Shift, Sum};
 use inputs::{Element, Inputs};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use signature::{Extent, Outputs, Role};
@@ -39,10 +39,12 @@ pub(crate) struct Facts {
     pub kind: Kind,
 }
 
-/// The two kinds of ops.
+/// The kinds of ops.
 pub(crate) enum Kind {
     Row(RowFacts),
     Elements(ElementFacts),
+    /// The mean of a row op over several rows.
+    Mean(Op),
 }
 
 /// See [`RowDefinition`], whose words these are.
@@ -106,6 +108,10 @@ impl Facts {
         }))
     }
 
+    const fn mean<D: MeanDefinition>() -> Self {
+        Self::of::<D>(Kind::Mean(D::OF))
+    }
+
     const fn elements<D: ElementDefinition>() -> Self {
         Self::of::<D>(Kind::Elements(ElementFacts {
             domain: D::DOMAIN,
@@ -127,6 +133,8 @@ pub(crate) trait Visitor {
     fn row<D: RowDefinition>(self) -> Self::Output;
     /// For an elementwise op.
     fn elements<D: ElementDefinition>(self) -> Self::Output;
+    /// For a mean over rows.
+    fn mean<D: MeanDefinition>(self) -> Self::Output;
 }
 
 /// Makes the registry: for each op its constant, its kind, its file and its definition.
@@ -214,6 +222,10 @@ registry! {
     KL_DIVERGENCE_GRAD: row kl_divergence_grad::KlDivergenceGrad,
     /// `log(sum exp(z_i))` of each prefix `z_0` to `z_j`: n outputs.
     LOGCUMSUMEXP: row logcumsumexp::LogCumSumExp,
+    /// The mean of `-log p_t` over the rows of a matrix that are not ignored: one output, in nats.
+    MEAN_CROSS_ENTROPY: mean mean_cross_entropy::MeanCrossEntropy,
+    /// The gradient of that loss with respect to the logits, `(p_j - [j = t]) / count`: an output for each logit.
+    MEAN_CROSS_ENTROPY_GRAD: mean mean_cross_entropy_grad::MeanCrossEntropyGrad,
 }
 
 impl Op {
@@ -222,12 +234,14 @@ impl Op {
         &FACTS[usize::from(self.0)]
     }
 
-    /// What the definition of a row op says; none for an elementwise op.
+    /// What the definition of a row op says; none for another.
     pub(crate) fn row(self) -> Option<&'static RowFacts> {
-        match &self.facts().kind {
-            Kind::Row(facts) => Some(facts),
-            Kind::Elements(_) => None,
-        }
+        if let Kind::Row(facts) = &self.facts().kind { Some(facts) } else { None }
+    }
+
+    /// The row op that this one is the mean of, over several rows; none for another.
+    pub(crate) fn mean_of(self) -> Option<Op> {
+        if let Kind::Mean(of) = self.facts().kind { Some(of) } else { None }
     }
 
     /// The place in [`Op::ALL`], for tables.
@@ -292,7 +306,7 @@ impl Op {
 
     /// Whether each output depends on the logit at its place only.
     pub fn is_elementwise(self) -> bool {
-        self.row().is_none()
+        matches!(self.facts().kind, Kind::Elements(_))
     }
 
     /// Whether the op has one output whatever the number of logits.
@@ -407,6 +421,8 @@ mod tests {
             (24, "kl_divergence"),
             (25, "kl_divergence_grad"),
             (26, "logcumsumexp"),
+            (28, "mean_cross_entropy"),
+            (29, "mean_cross_entropy_grad"),
         ];
         assert_eq!(codes[..known.len()], known);
         let distinct: std::collections::BTreeSet<u8> = Op::ALL.iter().map(|op| op.code()).collect();

@@ -32,6 +32,7 @@ mod prepared;
 mod question;
 mod rounded;
 mod row;
+mod rows;
 mod special;
 mod tier;
 
@@ -81,6 +82,10 @@ impl<'a> Dues<'a> {
 
     fn elements(case: &'a Case) -> Self {
         Self::of(question::of(case, None), Shared::Elements(case), 0)
+    }
+
+    fn mean(case: &'a Case) -> Self {
+        Self::of(question::of(case, None), Shared::Next(case), case.op().outputs(case.logits().len()))
     }
 
     fn of(question: Box<dyn Question + 'a>, shared: Shared<'a>, count: usize) -> Self {
@@ -151,6 +156,8 @@ pub struct Truth {
     pub target_anatomy: Option<Arc<Anatomy>>,
     /// `|g_j - c|` for the products that need it, else empty; upper bounds.
     pub deviations: Vec<Magnitude>,
+    /// Of a mean over rows the truth of each row by itself, and none of an ignored one; of any other op nothing.
+    pub rows: Vec<Option<Truth>>,
 }
 
 /// An exact value in words.
@@ -207,6 +214,8 @@ fn have_one_answer(case: &Case, i: usize, j: usize) -> bool {
         && case.others().all(|(_, value)| match value {
             Value::Row(values) => is_one(values),
             Value::Index(class) => ![i, j].contains(class),
+            // They may be of two rows.
+            Value::Indices(_) => false,
             Value::Number(_) => true,
         })
 }
@@ -237,6 +246,9 @@ impl Oracle {
     pub fn truth(&mut self, case: &Case, special: Special) -> Truth {
         let _standard = Standard::enter();
         let class = RowClass::of_case(case);
+        if case.op().mean_of().is_some() {
+            return rows::truth(self, case, class, special);
+        }
         if !class.is_ordinary() {
             return special::truth(case, class, special);
         }
@@ -264,7 +276,15 @@ impl Oracle {
         let deviations = each.map(|j| dues.question.deviation(j)).collect();
         let target = case.shared_target_logits().map(|logits| PreparedRow::new(row.dtype, logits.clone()));
         let target_anatomy = target.map(|target| target.anatomy().clone());
-        Truth { alternatives, unit_sum: false, class, anatomy: row.anatomy().clone(), target_anatomy, deviations }
+        Truth {
+            alternatives,
+            unit_sum: false,
+            class,
+            anatomy: row.anatomy().clone(),
+            target_anatomy,
+            deviations,
+            rows: Vec::new(),
+        }
     }
 
     /// Every output of the case in words, with that many significant decimal digits, rounded to nearest. Where several answers
@@ -284,6 +304,7 @@ impl Oracle {
         let due = match class.is_ordinary() {
             _ if j >= case.op().outputs(case.logits().len()) => return None,
             true => self.dues(case).get(j).clone(),
+            false if case.op().mean_of().is_some() => self.truth(case, special).alternatives.first()?.get(j)?.clone(),
             false => special::truth(case, class, special).alternatives.first()?.get(j)?.clone(),
         };
         Some(Described::new(self, case, class).output(j, &due, digits))
@@ -292,7 +313,11 @@ impl Oracle {
     /// The outputs of an ordinary case, one by one.
     pub(crate) fn dues<'a>(&mut self, case: &'a Case) -> Dues<'a> {
         let _standard = Standard::enter();
-        if case.op().is_elementwise() { Dues::elements(case) } else { Dues::new(case, self.row(case)) }
+        match &case.op().facts().kind {
+            Kind::Elements(_) => Dues::elements(case),
+            Kind::Mean(_) => Dues::mean(case),
+            Kind::Row(_) => Dues::new(case, self.row(case)),
+        }
     }
 
     /// The case in plain numbers, on the last row, if it is the same; none where they are not enough.
@@ -309,7 +334,7 @@ impl Oracle {
         if case.op().is_elementwise() {
             return Some(NearCase::of_elements(case));
         }
-        if case.scale().is_some() {
+        if case.scale().is_some() || case.op().mean_of().is_some() {
             return NearCase::of(case, class);
         }
         self.near = self.near.take().filter(|row| row.is_of(case.shared_logits()));
@@ -351,8 +376,9 @@ impl<'a> Described<'a> {
         if let Some((row, asked)) = special::ordinary_prefixes(case).filter(|_| !class.is_ordinary()) {
             return Self { case, question: Some(question::of(case, Some(row))), asked, limits };
         }
-        let row = (class.is_ordinary() && !case.op().is_elementwise()).then(|| oracle.row(case));
-        let question = class.is_ordinary().then(|| question::of(case, row));
+        let row = (class.is_ordinary() && case.op().row().is_some()).then(|| oracle.row(case));
+        // A row that is not ordinary leaves the outputs of the others what they are.
+        let question = (class.is_ordinary() || case.op().mean_of().is_some()).then(|| question::of(case, row));
         Self { case, question, asked: usize::MAX, limits }
     }
 
@@ -370,6 +396,9 @@ impl<'a> Described<'a> {
                 Exact { digits: decimal_of(&value, digits), rounded }
             }
             (_, None, Due::Value(value), Some(question)) => {
+                Exact { digits: describe_value(question.as_ref(), j, digits), rounded: value.rounded }
+            }
+            (_, None, Due::OneOf(accepted), Some(question)) if let [Accepted::Value(value), ..] = accepted[..] => {
                 Exact { digits: describe_value(question.as_ref(), j, digits), rounded: value.rounded }
             }
             (_, None, Due::OneOf(accepted), _) => describe_accepted(accepted),
@@ -409,6 +438,7 @@ fn elements(case: &Case, special: Special) -> Truth {
         anatomy: Arc::new(anatomy),
         target_anatomy: None,
         deviations: Vec::new(),
+        rows: Vec::new(),
     }
 }
 

@@ -278,7 +278,8 @@ impl Shrinker {
         let descriptions = draft.rows().flatten().copied().chain(draft.numbers()).map(|x| self.describe(x)).sum();
         let n = draft.len();
         let target = match draft.class() {
-            None | Some(0) => 0,
+            None => draft.classes().map_or(0, cost_of_classes),
+            Some(0) => 0,
             Some(class) if class + 1 == n => 1,
             Some(class) => 1 + class,
         };
@@ -349,9 +350,14 @@ impl Shrinker {
             Pass::Keep => {
                 let (count, way) =
                     choice.checked_sub(1).map_or((0, 0), |place| (1 << (place / KEEP_WAYS), place % KEEP_WAYS));
-                if count >= n { Step::Done } else { keep(&self.best, count, way).into() }
+                match self.best.targets() {
+                    _ if count >= n => Step::Done,
+                    Some(_) => keep_of_rows(&self.best, count, way).into(),
+                    None => keep(&self.best, count, way).into(),
+                }
             }
             Pass::Drop if size == 0 => Step::Done,
+            Pass::Drop if self.best.targets().is_some() => drop_of_rows(&self.best, at..at + size).into(),
             Pass::Drop => drop_chunk(&self.best, at..(at + size).min(n)).into(),
             Pass::Whole => {
                 let most_common = self.facts().most_common;
@@ -446,7 +452,12 @@ impl Cursor {
 
 /// How many places a pass that works on chunks has.
 fn places(pass: Pass, case: &Case) -> usize {
-    if pass == Pass::Drop { case.logits().len() } else { slots(case) }
+    match (pass, case.targets()) {
+        // Rows, then columns.
+        (Pass::Drop, Some(targets)) => targets.len() + case.row_len(),
+        (Pass::Drop, None) => case.logits().len(),
+        _ => slots(case),
+    }
 }
 
 /// The largest power of two below `count` (1 for 1): chunks of it, its half, its quarter and so on add up to any length.
@@ -460,7 +471,7 @@ fn slots(case: &Case) -> usize {
     let count = |role: Role| match role.extent() {
         Extent::Row => n,
         Extent::Number => 1,
-        Extent::Index => 0,
+        Extent::Index | Extent::Indices => 0,
     };
     case.op().inputs().iter().map(|input| count(input.role)).sum()
 }
@@ -550,6 +561,47 @@ fn keep(case: &Case, count: usize, way: usize) -> Option<Draft> {
     Draft::of(case).select(&kept)
 }
 
+/// How far classes of several rows are from the simplest: one row, none ignored, every class the first.
+fn cost_of_classes(classes: &[Option<usize>]) -> usize {
+    classes
+        .iter()
+        .map(|class| 1 + class.map_or(usize::BITS as usize, |class| (usize::BITS - class.leading_zeros()) as usize))
+        .sum()
+}
+
+/// The case of several rows with so many rows or columns: the first or the last ones, and the columns of true classes besides.
+fn keep_of_rows(case: &Case, count: usize, way: usize) -> Option<Draft> {
+    let (rows, n) = (case.targets()?.len(), case.row_len());
+    let all = if way < 2 { rows } else { n };
+    let kept = match way % 2 {
+        _ if count >= all => return None,
+        0 => 0..count,
+        _ => all - count..all,
+    };
+    match way < 2 {
+        true => Draft::of(case).select_rows(&kept.collect::<Vec<usize>>(), &(0..n).collect::<Vec<usize>>()),
+        false => with_columns(case, |j| kept.contains(&j)),
+    }
+}
+
+/// The case of several rows without a chunk of its rows, then of its columns.
+fn drop_of_rows(case: &Case, chunk: Range<usize>) -> Option<Draft> {
+    let (rows, n) = (case.targets()?.len(), case.row_len());
+    if chunk.start < rows {
+        let kept: Vec<usize> = (0..rows).filter(|row| !chunk.contains(row)).collect();
+        return Draft::of(case).select_rows(&kept, &(0..n).collect::<Vec<usize>>());
+    }
+    with_columns(case, |j| !chunk.contains(&(rows + j)))
+}
+
+/// The case of several rows with these columns, and those of true classes.
+fn with_columns(case: &Case, is_kept: impl Fn(usize) -> bool) -> Option<Draft> {
+    let targets = case.targets()?;
+    let is_target = |j: &usize| targets.contains(&Some(*j));
+    let columns: Vec<usize> = (0..case.row_len()).filter(|j| is_kept(*j) || is_target(j)).collect();
+    Draft::of(case).select_rows(&(0..targets.len()).collect::<Vec<usize>>(), &columns)
+}
+
 /// Whether all values are the same, bit for bit.
 fn same(values: &[f64]) -> bool {
     values.iter().all(|x| x.to_bits() == values[0].to_bits())
@@ -601,6 +653,18 @@ fn whole(case: &Case, most_common: f64, choice: usize) -> Step {
     };
     if let Some(change) = among(TARGET) {
         let mut order: Vec<usize> = (0..n).collect();
+        if draft.classes().is_some() {
+            let last = case.row_len().checked_sub(1);
+            let classes = draft.classes_mut().into_iter().flatten();
+            match change {
+                0 => classes.for_each(|class| *class = class.map(|_| 0)),
+                1 => classes.for_each(|class| *class = class.and(last)),
+                2 => classes.for_each(|class| *class = class.or(last.map(|_| 0))),
+                // Every column would move with the logits of one row.
+                _ => return Step::Skip,
+            }
+            return Step::Try(draft);
+        }
         match (change, draft.class_mut()) {
             (0..=2, None) => return Step::Skip,
             (0, Some(class)) => *class = 0,
@@ -733,6 +797,10 @@ fn hash(case: &Case) -> u64 {
             Value::Row(values) => row(values),
             Value::Number(x) => row(&[*x]),
             Value::Index(index) => row(&[f64::from_bits(*index as u64)]),
+            Value::Indices(classes) => {
+                let class = |class: &Option<usize>| f64::from_bits(class.map_or(u64::MAX, |class| class as u64));
+                row(&classes.iter().map(class).collect::<Vec<f64>>());
+            }
         }
     }
     hasher.finish()

@@ -25,6 +25,8 @@ named! {
 pub enum RowClass {
     /// No logit.
     Empty,
+    /// Several rows, each of which is ignored, or none.
+    AllIgnored,
     /// A NaN somewhere.
     Nan,
     /// More than one +inf, no NaN.
@@ -46,6 +48,10 @@ pub enum RowClass {
 impl RowClass {
     /// The class of what the op of a case makes its outputs of: of the logits, times the scale where there is one.
     pub fn of_case(case: &Case) -> Self {
+        if case.op().mean_of().is_some() {
+            // Of several rows that of the one that is least ordinary, which comes first.
+            return case.rows().iter().flatten().map(Self::of_case).min().unwrap_or(RowClass::AllIgnored);
+        }
         let own = Self::of(case.op(), &case.signed_logits());
         // Of two rows that of the one that is less ordinary, which comes first.
         let class = case.target_logits().map_or(own, |target| own.min(Self::of(case.op(), target)));
@@ -85,6 +91,7 @@ impl RowClass {
     pub const fn name(self) -> &'static str {
         match self {
             RowClass::Empty => "no logits",
+            RowClass::AllIgnored => "no row that is not ignored",
             RowClass::Nan => "a NaN logit",
             RowClass::SeveralInfinite => "several +inf logits",
             RowClass::OneInfinite => "one +inf logit",

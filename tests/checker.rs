@@ -44,6 +44,7 @@ fn case(op: Op, logits: impl Into<Arc<[f64]>>) -> Case {
     let direction = DIRECTION[..n].to_vec();
     let other = |role: Role| match role {
         Role::Class => Value::Index(TARGET),
+        Role::Classes => vec![(n > 0).then_some(TARGET)].into(),
         Role::Smoothing => Value::Number(0.0),
         Role::Scale => Value::Number(0.5),
         Role::Label => LABELS[..n].to_vec().into(),
@@ -119,6 +120,8 @@ framework ordinary     attention          pass nan  inf       inf       zero    
 framework ordinary     kl_divergence      pass nan  inf       inf       zero      zero      inaccurate -          -
 framework ordinary     kl_divergence_grad pass nan  inf       inf       zero      zero      sign       sign       sign
 framework ordinary     logcumsumexp       pass nan  inf       inf       zero      zero      inaccurate inaccurate inaccurate
+framework ordinary     mean_cross_entropy pass nan  inf       inf       zero      zero      inaccurate -          -
+framework ordinary     mean_cross_entropy_grad pass nan  inf       inf       zero      zero      sign       sign       sign
 framework masked       logsumexp          pass nan  inf       inf       zero      zero      inaccurate -          -
 framework masked       softmax            pass nan  inf       inf       zero      zero      inaccurate inaccurate zero
 framework masked       log_softmax        pass nan  swallowed inf       swallowed swallowed swallowed  inaccurate swallowed
@@ -146,6 +149,8 @@ framework masked       attention          pass nan  inf       inf       zero    
 framework masked       kl_divergence      pass nan  -         swallowed swallowed swallowed swallowed  -          -
 framework masked       kl_divergence_grad pass nan  inf       inf       zero      zero      sign       sign       sign
 framework masked       logcumsumexp       pass nan  inf       inf       zero      zero      inaccurate inaccurate inaccurate
+framework masked       mean_cross_entropy pass nan  inf       inf       zero      zero      inaccurate -          -
+framework masked       mean_cross_entropy_grad pass nan  inf       inf       zero      zero      sign       sign       zero
 framework fully-masked logsumexp          pass nan  swallowed -         swallowed swallowed swallowed  -          -
 framework fully-masked softmax            pass -    swallowed swallowed pass      pass      swallowed  -          -
 framework fully-masked log_softmax        pass -    swallowed pass      swallowed swallowed swallowed  -          -
@@ -173,6 +178,8 @@ framework fully-masked attention          pass -    swallowed swallowed pass    
 framework fully-masked kl_divergence      pass -    pass      swallowed pass      pass      pass       -          -
 framework fully-masked kl_divergence_grad pass -    swallowed swallowed pass      pass      pass       -          -
 framework fully-masked logcumsumexp       pass nan  swallowed -         swallowed swallowed swallowed  -          -
+framework fully-masked mean_cross_entropy pass pass -         swallowed swallowed swallowed swallowed  -          -
+framework fully-masked mean_cross_entropy_grad pass -    swallowed swallowed pass      pass      swallowed  -          -
 framework one-inf      logsumexp          pass nan  -         swallowed swallowed swallowed swallowed  -          -
 framework one-inf      softmax            pass pass swallowed swallowed swallowed swallowed swallowed  swallowed  swallowed
 framework one-inf      log_softmax        pass pass swallowed swallowed swallowed swallowed swallowed  swallowed  swallowed
@@ -200,6 +207,8 @@ framework one-inf      attention          pass pass swallowed swallowed swallowe
 framework one-inf      kl_divergence      pass -    pass      swallowed pass      pass      pass       -          -
 framework one-inf      kl_divergence_grad pass -    swallowed swallowed pass      pass      pass       -          -
 framework one-inf      logcumsumexp       pass nan  -         swallowed swallowed swallowed swallowed  -          -
+framework one-inf      mean_cross_entropy pass pass -         swallowed swallowed swallowed swallowed  -          -
+framework one-inf      mean_cross_entropy_grad pass pass swallowed swallowed swallowed swallowed swallowed  swallowed  swallowed
 framework several-inf  logsumexp          pass nan  -         swallowed swallowed swallowed swallowed  -          -
 framework several-inf  softmax            pass pass swallowed swallowed relation  relation  swallowed  pass       pass
 framework several-inf  log_softmax        pass pass swallowed pass      swallowed swallowed swallowed  pass       pass
@@ -227,6 +236,8 @@ framework several-inf  attention          pass -    swallowed swallowed swallowe
 framework several-inf  kl_divergence      pass -    pass      swallowed pass      pass      pass       -          -
 framework several-inf  kl_divergence_grad pass -    swallowed swallowed pass      pass      pass       -          -
 framework several-inf  logcumsumexp       pass nan  -         swallowed swallowed swallowed swallowed  -          -
+framework several-inf  mean_cross_entropy pass pass -         swallowed swallowed swallowed swallowed  -          -
+framework several-inf  mean_cross_entropy_grad pass pass swallowed swallowed swallowed swallowed swallowed  pass       pass
 framework nan          logsumexp          pass -    swallowed swallowed swallowed swallowed swallowed  -          -
 framework nan          softmax            pass -    swallowed swallowed swallowed swallowed swallowed  -          -
 framework nan          log_softmax        pass -    swallowed swallowed swallowed swallowed swallowed  -          -
@@ -254,6 +265,8 @@ framework nan          attention          pass -    swallowed swallowed swallowe
 framework nan          kl_divergence      pass -    swallowed swallowed swallowed swallowed swallowed  -          -
 framework nan          kl_divergence_grad pass -    swallowed swallowed swallowed swallowed swallowed  -          -
 framework nan          logcumsumexp       pass nan  swallowed swallowed swallowed swallowed swallowed  swallowed  swallowed
+framework nan          mean_cross_entropy pass -    swallowed swallowed swallowed swallowed swallowed  -          -
+framework nan          mean_cross_entropy_grad pass -    swallowed swallowed swallowed swallowed swallowed  -          -
 framework empty        logsumexp          pass nan  swallowed -         swallowed swallowed swallowed  -          -
 framework empty        softmax            pass -    -         -         -         -         -          -          -
 framework empty        log_softmax        pass -    -         -         -         -         -          -          -
@@ -277,6 +290,8 @@ framework empty        attention          pass nan  inf       inf       -       
 framework empty        kl_divergence      pass nan  inf       inf       -         pass      inaccurate -          -
 framework empty        kl_divergence_grad pass -    -         -         -         -         -          -          -
 framework empty        logcumsumexp       pass -    -         -         -         -         -          -          -
+framework empty        mean_cross_entropy pass pass swallowed swallowed -         pass      swallowed  -          -
+framework empty        mean_cross_entropy_grad pass -    -         -         -         -         -          -          -
 limit     fully-masked logsumexp          pass nan  swallowed -         swallowed swallowed swallowed  -          -
 limit     fully-masked softmax            pass -    swallowed swallowed swallowed swallowed swallowed  -          -
 limit     fully-masked log_softmax        pass -    swallowed swallowed swallowed swallowed swallowed  -          -
@@ -294,6 +309,8 @@ limit     fully-masked attention          pass -    swallowed swallowed swallowe
 limit     fully-masked kl_divergence      pass -    swallowed swallowed swallowed swallowed swallowed  -          -
 limit     fully-masked kl_divergence_grad pass -    swallowed swallowed swallowed swallowed swallowed  -          -
 limit     fully-masked logcumsumexp       pass nan  swallowed -         swallowed swallowed swallowed  -          -
+limit     fully-masked mean_cross_entropy pass -    swallowed swallowed swallowed swallowed swallowed  -          -
+limit     fully-masked mean_cross_entropy_grad pass -    swallowed swallowed swallowed swallowed swallowed  -          -
 limit     one-inf      logsumexp          pass nan  -         swallowed swallowed swallowed swallowed  -          -
 limit     one-inf      softmax            pass nan  inf       inf       zero      zero      inaccurate zero       zero
 limit     one-inf      log_softmax        pass nan  swallowed inf       swallowed swallowed swallowed  swallowed  swallowed
@@ -311,6 +328,8 @@ limit     one-inf      attention          pass nan  inf       inf       zero    
 limit     one-inf      kl_divergence      pass -    swallowed swallowed swallowed swallowed swallowed  -          -
 limit     one-inf      kl_divergence_grad pass -    swallowed swallowed swallowed swallowed swallowed  -          -
 limit     one-inf      logcumsumexp       pass nan  -         swallowed swallowed swallowed swallowed  -          -
+limit     one-inf      mean_cross_entropy pass nan  -         swallowed swallowed swallowed swallowed  -          -
+limit     one-inf      mean_cross_entropy_grad pass nan  inf       inf       zero      zero      sign       sign       zero
 limit     several-inf  logsumexp          pass nan  -         swallowed swallowed swallowed swallowed  -          -
 limit     several-inf  softmax            pass nan  swallowed swallowed swallowed swallowed swallowed  swallowed  swallowed
 limit     several-inf  log_softmax        pass nan  swallowed swallowed swallowed swallowed swallowed  swallowed  swallowed
@@ -328,6 +347,8 @@ limit     several-inf  attention          pass -    swallowed swallowed swallowe
 limit     several-inf  kl_divergence      pass -    swallowed swallowed swallowed swallowed swallowed  -          -
 limit     several-inf  kl_divergence_grad pass -    swallowed swallowed swallowed swallowed swallowed  -          -
 limit     several-inf  logcumsumexp       pass nan  -         swallowed swallowed swallowed swallowed  -          -
+limit     several-inf  mean_cross_entropy pass nan  -         swallowed swallowed swallowed swallowed  -          -
+limit     several-inf  mean_cross_entropy_grad pass nan  swallowed swallowed swallowed swallowed swallowed  swallowed  swallowed
 limit     nan          logsumexp          pass -    swallowed swallowed swallowed swallowed swallowed  -          -
 limit     nan          softmax            pass -    swallowed swallowed swallowed swallowed swallowed  -          -
 limit     nan          log_softmax        pass -    swallowed swallowed swallowed swallowed swallowed  -          -
@@ -345,6 +366,8 @@ limit     nan          attention          pass -    swallowed swallowed swallowe
 limit     nan          kl_divergence      pass -    swallowed swallowed swallowed swallowed swallowed  -          -
 limit     nan          kl_divergence_grad pass -    swallowed swallowed swallowed swallowed swallowed  -          -
 limit     nan          logcumsumexp       pass nan  swallowed swallowed swallowed swallowed swallowed  swallowed  swallowed
+limit     nan          mean_cross_entropy pass -    swallowed swallowed swallowed swallowed swallowed  -          -
+limit     nan          mean_cross_entropy_grad pass -    swallowed swallowed swallowed swallowed swallowed  -          -
 limit     empty        logsumexp          pass nan  swallowed -         swallowed swallowed swallowed  -          -
 limit     empty        softmax            pass -    -         -         -         -         -          -          -
 limit     empty        log_softmax        pass -    -         -         -         -         -          -          -
@@ -357,7 +380,9 @@ limit     empty        entropy            pass nan  inf       inf       -       
 limit     empty        attention          pass nan  inf       inf       -         pass      inaccurate -          -
 limit     empty        kl_divergence      pass nan  inf       inf       -         pass      inaccurate -          -
 limit     empty        kl_divergence_grad pass -    -         -         -         -         -          -          -
-limit     empty        logcumsumexp       pass -    -         -         -         -         -          -          -";
+limit     empty        logcumsumexp       pass -    -         -         -         -         -          -          -
+limit     empty        mean_cross_entropy pass pass swallowed swallowed -         pass      swallowed  -          -
+limit     empty        mean_cross_entropy_grad pass -    -         -         -         -         -          -          -";
 
 #[test]
 fn wrong_answers_get_the_verdicts_of_the_table() {

@@ -46,6 +46,7 @@ fn distribution(n: usize, target: usize, smoothing: f64) -> Vec<f64> {
 fn case(op: Op, dtype: Dtype, logits: &[f64], target: usize, smoothing: f64, direction: &[f64]) -> Case {
     let other = |role: Role| match role {
         Role::Class => Value::Index(target),
+        Role::Classes => vec![(!logits.is_empty()).then_some(target)].into(),
         Role::Smoothing => Value::Number(smoothing),
         Role::Label => direction.iter().map(|g| if *g > 0.0 { 0.25 } else { 1.0 }).collect::<Vec<f64>>().into(),
         Role::Scale => Value::Number(2.0),
@@ -96,6 +97,9 @@ fn the_textbook_gives_known_digits() {
             "softmax" => SOFTMAX.to_vec(),
             "log_softmax" => vec![1.0 - LSE, 2.0 - LSE, 3.0 - LSE],
             "cross_entropy" => vec![0.875 * (LSE - 2.0) + 0.125 * (LSE - 2.0)],
+            // Of one row, and without a smoothing.
+            "mean_cross_entropy" => vec![LSE - 2.0],
+            "mean_cross_entropy_grad" => (0..3).map(|j| SOFTMAX[j] - if j == 1 { 1.0 } else { 0.0 }).collect(),
             "cross_entropy_grad" => (0..3).map(|j| SOFTMAX[j] - e / 3.0 - if j == 1 { 1.0 - e } else { 0.0 }).collect(),
             "softmax_vjp" | "softmax_jvp" => (0..3).map(|j| SOFTMAX[j] * (g[j] - mean)).collect(),
             "log_softmax_vjp" => (0..3).map(|j| g[j] - SOFTMAX[j] * 3.0).collect(),

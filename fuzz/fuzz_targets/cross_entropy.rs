@@ -4,13 +4,15 @@
 
 use logitfuzz::{Op, fuzz::Target};
 
-const OPS: [Op; 6] = [
+const OPS: [Op; 8] = [
     Op::CROSS_ENTROPY,
     Op::CROSS_ENTROPY_GRAD,
     Op::SOFT_CROSS_ENTROPY,
     Op::SOFT_CROSS_ENTROPY_GRAD,
     Op::KL_DIVERGENCE,
     Op::KL_DIVERGENCE_GRAD,
+    Op::MEAN_CROSS_ENTROPY,
+    Op::MEAN_CROSS_ENTROPY_GRAD,
 ];
 
 logitfuzz::fuzz_target!(Target::builtin(&OPS));

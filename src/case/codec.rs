@@ -4,15 +4,16 @@
 //! |---|---|
 //! | 0 | op: its code ([`Op::code`]); a byte that is no code counts modulo 9 |
 //! | 1 | dtype: its place in [`Dtype::ALL`]; a byte that is no place counts modulo 4 |
-//! | 2..6 | target, little-endian, modulo n |
-//! | 6.. | each single number that the op takes (a label smoothing, a scale), one word of the dtype |
+//! | 2..6 | target, little-endian, modulo n; of an op that takes several rows their number |
+//! | then | the class of each of several rows in 4 bytes, little-endian, modulo n; all bits set where it is ignored |
+//! | then | each single number that the op takes (a label smoothing, a scale), one word of the dtype |
 //! | then | the logits, one little-endian word each; each is followed by its value of every other row that the op takes (a cotangent, a tangent, labels, a distribution) |
 //!
 //! The length is what is left, so cutting or inserting words keeps a case meaningful. [`Case::decode`] is total: any bytes are
 //! a case, and never more than [`MAX_DECODED_LOGITS`] logits of it. [`Case::encode`] is canonical: encoding what was decoded
 //! is a fixed point, and decoding what was encoded gives the case back.
 
-use super::{Case, Value, distribution};
+use super::{Case, Value, distribution, rows};
 use crate::dtype::Dtype;
 use crate::op::Op;
 use crate::op::signature::{Extent, Role};
@@ -21,6 +22,10 @@ use crate::op::signature::{Extent, Role};
 pub const MAX_DECODED_LOGITS: usize = 1 << 17;
 
 const HEADER: usize = 6;
+
+/// The bytes of the class of one of several rows, and the class of one that is ignored.
+const CLASS: usize = 4;
+const IGNORED: u32 = u32::MAX;
 
 /// The codes that every byte had a meaning by, before a tenth op joined. A byte that is no op's code still has that meaning: an op
 /// that joins takes one byte of a corpus, and no more.
@@ -51,7 +56,12 @@ impl Case {
         let dtype = dtype_of(byte(1));
         let target = u32::from_le_bytes([byte(2), byte(3), byte(4), byte(5)]);
         let width = dtype.bytes();
-        let mut words = bytes.get(HEADER..).unwrap_or(&[]).chunks_exact(width).map(|chunk| {
+        let mut rest = bytes.get(HEADER..).unwrap_or(&[]);
+        let mut classes = Vec::new();
+        if op.mean_of().is_some() {
+            classes = Self::decode_classes(target, width, &mut rest);
+        }
+        let mut words = rest.chunks_exact(width).map(|chunk| {
             let mut word = [0; 8];
             word[..width].copy_from_slice(chunk);
             dtype.from_bits(u64::from_le_bytes(word))
@@ -65,6 +75,9 @@ impl Case {
             (0..rows).map(|row| flat.chunks_exact(rows).map(|words| words[row]).collect()).collect();
         if op.needs_logit() && columns[0].is_empty() {
             columns.iter_mut().for_each(|column| column.push(0.0));
+        }
+        if op.mean_of().is_some() {
+            rows::settle(&mut classes, &mut columns[0]);
         }
         let n = columns[0].len();
         let mut columns = columns.into_iter();
@@ -92,8 +105,23 @@ impl Case {
                 Value::from(masses)
             }
             Role::Logits | Role::Values => Value::from(columns.next().unwrap_or_default()),
+            Role::Classes => Value::from(std::mem::take(&mut classes)),
         });
-        Case { op, dtype, others: others.collect(), logits: logits.into() }
+        let others = others.collect();
+        Case::assembled(op, dtype, logits.into(), others)
+    }
+
+    /// The classes of so many rows, which are taken off the bytes. More rows than there are bytes for count modulo what there may be of
+    /// one logit.
+    fn decode_classes(count: u32, width: usize, rest: &mut &[u8]) -> Vec<Option<usize>> {
+        let most = rest.len() / CLASS;
+        let fits = |rows: &usize| *rows <= most.min(MAX_DECODED_LOGITS);
+        let rows = Some(count as usize).filter(fits);
+        let rows = rows.unwrap_or_else(|| count as usize % (rest.len() / (CLASS + width) + 1)).min(MAX_DECODED_LOGITS);
+        let (words, after) = rest.split_at(rows * CLASS);
+        *rest = after;
+        let class = |&word: &[u8; CLASS]| Some(u32::from_le_bytes(word)).filter(|class| *class != IGNORED);
+        words.as_chunks().0.iter().map(|word| class(word).map(|class| class as usize)).collect()
     }
 
     /// The first two bytes of a case of this op and dtype.
@@ -106,7 +134,9 @@ impl Case {
     #[cfg(feature = "arbitrary")]
     pub(crate) fn logits_in(op: Op, dtype: Dtype, size: usize) -> usize {
         let numbers = op.others().iter().filter(|input| input.role.extent() == Extent::Number).count();
-        let words = (size.saturating_sub(HEADER) / dtype.bytes()).saturating_sub(numbers);
+        // There are no more rows than logits.
+        let of_each = if op.mean_of().is_some() { CLASS } else { 0 };
+        let words = (size.saturating_sub(HEADER) / (dtype.bytes() + of_each)).saturating_sub(numbers);
         (words / op.rows()).min(MAX_DECODED_LOGITS)
     }
 
@@ -116,7 +146,11 @@ impl Case {
         let width = self.dtype.bytes();
         let mut bytes = Self::header(self.op, self.dtype).to_vec();
         let (class, _) = self.target().unwrap_or((0, 0.0));
-        bytes.extend((class as u32).to_le_bytes());
+        let classes = self.targets();
+        bytes.extend((classes.map_or(class, <[_]>::len) as u32).to_le_bytes());
+        for class in classes.unwrap_or(&[]) {
+            bytes.extend(class.map_or(IGNORED, |class| class as u32).to_le_bytes());
+        }
         let mut push = |x: f64| bytes.extend(&self.dtype.to_bits(x).to_le_bytes()[..width]);
         for value in &self.others {
             if let Value::Number(x) = value {
@@ -191,6 +225,7 @@ mod tests {
                     .iter()
                     .map(|input| match input.role {
                         Role::Class => Value::Index(3),
+                        Role::Classes => vec![Some(3)].into(),
                         Role::Smoothing | Role::Scale => Value::Number(dtype.format().least()),
                         Role::Label => vec![dtype.format().least(); n].into(),
                         Role::Direction | Role::Logits => vec![-widest_direction(dtype, n); n].into(),

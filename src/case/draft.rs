@@ -2,7 +2,7 @@
 //! drops and simplifies, mutation and crossover move and insert, relations and consistency reverse and append, diagnosis asks what
 //! another form of a row does.
 
-use super::{Case, Value, distribution};
+use super::{Case, Value, distribution, rows};
 use crate::dtype::Dtype;
 use crate::error::Result;
 use crate::op::Op;
@@ -25,6 +25,7 @@ pub(crate) enum DraftValue {
     Row(Vec<f64>),
     Number(f64),
     Index(usize),
+    Indices(Vec<Option<usize>>),
 }
 
 impl DraftValue {
@@ -34,6 +35,7 @@ impl DraftValue {
             Value::Row(values) => Self::Row(values.to_vec()),
             Value::Number(x) => Self::Number(*x),
             Value::Index(index) => Self::Index(*index),
+            Value::Indices(classes) => Self::Indices(classes.to_vec()),
         }
     }
 }
@@ -54,6 +56,7 @@ impl Draft {
             DraftValue::Row(values) => Value::Row(values.into()),
             DraftValue::Number(x) => Value::Number(x),
             DraftValue::Index(index) => Value::Index(index),
+            DraftValue::Indices(classes) => Value::Indices(classes.into()),
         };
         let logits: Arc<[f64]> = self.logits.into();
         Case::new(self.op, self.dtype, logits, self.others.into_iter().map(value).collect::<Vec<Value>>())
@@ -113,7 +116,7 @@ impl Draft {
             match part {
                 DraftValue::Row(values) => rows.push(values),
                 DraftValue::Number(x) => numbers.push(x),
-                DraftValue::Index(_) => {}
+                DraftValue::Index(_) | DraftValue::Indices(_) => {}
             }
         }
         rows.into_iter().flatten().chain(numbers)
@@ -133,10 +136,46 @@ impl Draft {
         }
     }
 
-    /// Makes the masses a distribution again, whatever was changed: what a class has that is gone goes to the one that has most.
+    /// The classes of several rows, if the op takes them.
+    pub fn classes(&self) -> Option<&[Option<usize>]> {
+        self.others
+            .iter()
+            .find_map(|part| if let DraftValue::Indices(classes) = part { Some(&classes[..]) } else { None })
+    }
+
+    /// The same, to be changed.
+    pub fn classes_mut(&mut self) -> Option<&mut Vec<Option<usize>>> {
+        self.others
+            .iter_mut()
+            .find_map(|part| if let DraftValue::Indices(classes) = part { Some(classes) } else { None })
+    }
+
+    /// Makes a case of what was changed. The masses become a distribution again: what a class has that is gone goes to the one that has
+    /// most. Several rows become as long as one another: what is left over behind them goes, and a class counts modulo their length.
     pub fn settle(&mut self) {
         let dtype = self.dtype;
         distribution::settle(dtype, self.masses_mut());
+        let mut logits = std::mem::take(&mut self.logits);
+        if let Some(classes) = self.classes_mut() {
+            rows::settle(classes, &mut logits);
+        }
+        self.logits = logits;
+    }
+
+    /// The draft with these of its rows only, and these of their logits, each in that order; none of an op that takes one row, and none if
+    /// a true class is not among them.
+    pub fn select_rows(&self, rows: &[usize], columns: &[usize]) -> Option<Draft> {
+        let classes = self.classes()?;
+        let n = self.len() / classes.len().max(1);
+        let class = |row: usize| match classes[row] {
+            None => Some(None),
+            Some(class) => columns.iter().position(|&column| column == class).map(Some),
+        };
+        let kept: Vec<Option<usize>> = rows.iter().map(|&row| class(row)).collect::<Option<_>>()?;
+        let mut selected = self.clone();
+        selected.logits = rows.iter().flat_map(|row| columns.iter().map(move |j| self.logits[row * n + j])).collect();
+        *selected.classes_mut()? = kept;
+        Some(selected)
     }
 
     /// The draft as an op takes it: what has a role in both stays, and any other input of the op is zero.
@@ -146,6 +185,8 @@ impl Draft {
             Extent::Row => DraftValue::Row(vec![0.0; len]),
             Extent::Number => DraftValue::Number(0.0),
             Extent::Index => DraftValue::Index(0),
+            // One row, of which nothing is asked where it has no class.
+            Extent::Indices => DraftValue::Indices(vec![(len > 0).then_some(0)]),
         };
         let part = |input: &Input| self.part_mut(input.role).map_or_else(|| zero(input.role), |part| part.clone());
         let others = op.others().iter().map(part).collect();

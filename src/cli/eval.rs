@@ -2,6 +2,7 @@
 
 use super::select::{Kernels, Policy};
 use super::{Exit, Printed, print, render};
+use crate::case::rows::parse_classes;
 use crate::case::{self, Case, parse_class, parse_values};
 use crate::diagnosis::DIGITS;
 use crate::dtype::{Dtype, text};
@@ -111,6 +112,7 @@ impl Eval {
                 Extent::Row => parse_values(text, dtype)?.into(),
                 Extent::Number => text::parse(text, dtype)?.into(),
                 Extent::Index => parse_class(text)?.into(),
+                Extent::Indices => parse_classes(text)?.into(),
             };
             Ok((input.name, value))
         });
@@ -163,6 +165,7 @@ impl clap::Args for Others {
                 Extent::Row => "A,B,...",
                 Extent::Number => "X",
                 Extent::Index => "CLASS",
+                Extent::Indices => "CLASS,CLASS,...",
             };
             let help =
                 format!("The {}: {} ({}){default}", input.name.replace('_', " "), input.role.about(), ops.join(", "));

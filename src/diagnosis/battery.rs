@@ -142,6 +142,15 @@ fn other(role: Role, dtype: Dtype, logits: &[f64], variant: usize) -> Value {
     let n = logits.len();
     match role {
         Role::Class => Value::Index([0, n.saturating_sub(1), n / 2][variant % VARIANTS]),
+        // One row, and two of half the length, of which the first is ignored in the last form.
+        Role::Classes if variant.is_multiple_of(VARIANTS) || n % 2 == 1 => {
+            Value::from(vec![(n > 0).then(|| variant % n)])
+        }
+        Role::Classes => {
+            let half = n / 2;
+            let first = (half > 0 && variant % VARIANTS == 1).then_some(0);
+            Value::from(vec![first, half.checked_sub(1)])
+        }
         Role::Smoothing => Value::Number(dtype.round([0.0, 0.125, 1.0][variant % VARIANTS])),
         Role::Label => Value::from(vec![[0.0, 1.0, 0.25][variant % VARIANTS]; n]),
         Role::Scale => Value::Number([0.125, -1.0, 2.0][variant % VARIANTS]),

@@ -80,6 +80,8 @@ impl Experiments<'_> {
         }
         match truth.class {
             RowClass::Empty => Cause::EmptyRow,
+            // No row is left that an experiment could change.
+            RowClass::AllIgnored => Cause::WrongValue,
             RowClass::Nan => Cause::NanLost,
             // What is due is no number, so no experiment with sizes says anything.
             RowClass::ValuesNotFinite => Cause::WrongValue,

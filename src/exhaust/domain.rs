@@ -275,7 +275,13 @@ impl Space {
 fn is_settled(role: Role) -> bool {
     match role {
         Role::Class | Role::Smoothing => true,
-        Role::Logits | Role::Direction | Role::Label | Role::Distribution | Role::Scale | Role::Values => false,
+        Role::Logits
+        | Role::Direction
+        | Role::Label
+        | Role::Distribution
+        | Role::Scale
+        | Role::Values
+        | Role::Classes => false,
     }
 }
 

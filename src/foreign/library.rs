@@ -57,6 +57,9 @@ type TargetF32 = unsafe extern "C" fn(*const c_void, usize, usize, f32, *mut c_v
 type TargetF64 = unsafe extern "C" fn(*const c_void, usize, usize, f64, *mut c_void);
 type NumberF32 = unsafe extern "C" fn(*const c_void, usize, f32, *mut c_void);
 type NumberF64 = unsafe extern "C" fn(*const c_void, usize, f64, *mut c_void);
+/// Rows of one length, each so many values from the one before, and a class for each.
+type RowsFunction = unsafe extern "C" fn(*const c_void, usize, usize, usize, *const usize, *mut c_void);
+type RowsOutFunction = unsafe extern "C" fn(*const c_void, usize, usize, usize, *const usize, *mut c_void, usize);
 type NumberHalf = unsafe extern "C" fn(*const c_void, usize, u16, *mut c_void);
 type TargetHalf = unsafe extern "C" fn(*const c_void, usize, usize, u16, *mut c_void);
 
@@ -141,12 +144,13 @@ impl CLibrary {
         direction: *const c_void,
         out: *mut c_void,
     ) -> Option<Option<String>> {
-        let (op, dtype, n) = (case.op(), case.dtype(), case.logits().len());
+        let (op, dtype, n) = (case.op(), case.dtype(), case.row_len());
         let found = self.functions.iter().find(|function| (function.0, function.1) == (op, dtype));
         let &(.., function) = found?;
         let ((target, _), number) = (case.target().unwrap_or((0, 0.0)), case.number());
         // Rounded here, whatever the compiler would like: in the environment of the function a subnormal number may become 0.
         let number_f32 = black_box(number as f32);
+        let targets: Vec<usize> = case.targets().unwrap_or(&[]).iter().map(|class| class.unwrap_or(IGNORED)).collect();
         let number_half = black_box(if dtype.bytes() == 2 { dtype.to_bits(number) as u16 } else { 0 });
         let arguments = Arguments::of(op)?;
         let outer = (self.environment != Env::STANDARD).then(Watch::begin);
@@ -161,6 +165,14 @@ impl CLibrary {
                 (Arguments::Logits, _) => transmute::<AnyFunction, LogitsFunction>(function)(logits, n, out),
                 (Arguments::Direction, _) => {
                     transmute::<AnyFunction, DirectionFunction>(function)(logits, direction, n, out);
+                }
+                (Arguments::Rows, _) => {
+                    let (stride, rows, targets) = (n, targets.len(), targets.as_ptr());
+                    transmute::<AnyFunction, RowsFunction>(function)(logits, stride, rows, n, targets, out);
+                }
+                (Arguments::RowsOut, _) => {
+                    let (stride, rows, targets) = (n, targets.len(), targets.as_ptr());
+                    transmute::<AnyFunction, RowsOutFunction>(function)(logits, stride, rows, n, targets, out, stride);
                 }
                 (Arguments::Target, Dtype::F64) => {
                     transmute::<AnyFunction, TargetF64>(function)(logits, n, target, number, out);
@@ -193,6 +205,9 @@ fn symbol_of(op: Op, dtype: Dtype) -> String {
     format!("{op}_{}", dtype.name().replace(':', "_"))
 }
 
+/// The class of a row that is ignored.
+const IGNORED: usize = usize::MAX;
+
 /// The arguments of a function between the logits and the output, each a C type above.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Arguments {
@@ -204,6 +219,10 @@ enum Arguments {
     Target,
     /// A number: a scale.
     Number,
+    /// Several rows and their classes.
+    Rows,
+    /// The same of a function that writes as many rows.
+    RowsOut,
 }
 
 impl Arguments {
@@ -215,6 +234,8 @@ impl Arguments {
             [Extent::Row] => Some(Self::Direction),
             [Extent::Index, Extent::Number] => Some(Self::Target),
             [Extent::Number] => Some(Self::Number),
+            [Extent::Indices] if op.is_scalar() => Some(Self::Rows),
+            [Extent::Indices] => Some(Self::RowsOut),
             _ => None,
         }
     }

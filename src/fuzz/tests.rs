@@ -31,6 +31,8 @@ const OF_ROWS: [(&str, &[Op]); 6] = [
             Op::SOFT_CROSS_ENTROPY_GRAD,
             Op::KL_DIVERGENCE,
             Op::KL_DIVERGENCE_GRAD,
+            Op::MEAN_CROSS_ENTROPY,
+            Op::MEAN_CROSS_ENTROPY_GRAD,
         ],
     ),
     ("products", &[Op::SOFTMAX_VJP, Op::SOFTMAX_JVP, Op::LOG_SOFTMAX_VJP, Op::LOG_SOFTMAX_JVP]),
@@ -224,11 +226,13 @@ fn any_bytes_can_be_executed() {
 fn an_input_beyond_the_cap_is_cut() {
     for &op in Op::ALL {
         let mut bytes = Case::header(op, Dtype::F16).to_vec();
-        bytes.resize(6 + 2 + 4 * MAX_DECODED_LOGITS + 64, 0);
+        // One row, of an op that takes several.
+        bytes.extend([u8::from(op.mean_of().is_some()), 0, 0, 0]);
+        bytes.resize(6 + 2 + 6 * MAX_DECODED_LOGITS + 64, 0);
         assert_eq!(Case::decode(&bytes).logits().len(), MAX_DECODED_LOGITS, "{op}");
         assert_eq!(Case::logits_in(op, Dtype::F16, bytes.len()), MAX_DECODED_LOGITS);
         let of = |extent: Extent| op.inputs().iter().filter(|input| input.role.extent() == extent).count();
-        let room = 6 + 2 * of(Extent::Number) + 3 * 2 * of(Extent::Row);
+        let room = 6 + 2 * of(Extent::Number) + 3 * (2 * of(Extent::Row) + 4 * of(Extent::Indices));
         assert_eq!(Case::logits_in(op, Dtype::F16, room), 3, "{op}");
         assert_eq!(Case::logits_in(op, Dtype::F16, room - 1), 2, "{op}");
     }

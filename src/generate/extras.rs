@@ -4,6 +4,7 @@
 
 use super::draw::Draw;
 use super::families::finite_value;
+use super::several;
 use super::solve::{Edge, SolvedSoftmax, absorption_gap, edges, less_one, rest_of_one, sigmoid};
 use crate::case::{Value, distribution, largest_direction, widest_direction};
 use crate::dtype::{Dtype, Format, ldexp};
@@ -191,13 +192,15 @@ const PREFERRED_TARGETS: [(&str, &str); 1] = [("confident_wrong", "min")];
 const PREFERRED_SMOOTHINGS: [(&str, &str); 1] = [("cancellation", "matching")];
 const PREFERRED_DISTRIBUTIONS: [(&str, &str); 2] = [("confident_wrong", "one_hot_min"), ("cancellation", "softmax")];
 
-/// What `op` takes besides these logits, in the order of its signature; `None` where there is no class to be the target.
+/// What `op` takes besides these logits, in the order of its signature; `None` where there is no class to be the target. Where the op
+/// takes several rows, the logits are so many of them.
 pub(super) fn others(
     draw: &mut Draw,
     op: Op,
     dtype: Dtype,
     family: &str,
     logits: &[f64],
+    rows: usize,
     target: Option<usize>,
 ) -> Option<Vec<Value>> {
     let mut c = OthersContext { draw, op, dtype, format: dtype.format(), logits };
@@ -232,6 +235,15 @@ pub(super) fn others(
         }
         Role::Distribution => Some(pick_distribution(&mut c, family).into()),
         Role::Scale => Some(Value::Number(pick_scale(&mut c))),
+        // The target of a file is that of its row.
+        Role::Classes if target.is_some() => Some(vec![target].into()),
+        Role::Classes => {
+            let (format, op) = (c.format, c.op);
+            let class = |draw: &mut Draw, logits: &[f64]| {
+                pick_target(&mut OthersContext { draw, op, dtype, format, logits }, family)
+            };
+            Some(several::classes(c.draw, logits, rows, class).into())
+        }
         Role::Logits => {
             let own = if c.op.is_elementwise() { 0 } else { TARGET_LOGITS.len() };
             let place = c.draw.index(OTHER_LOGITS.len() + own);
@@ -252,10 +264,21 @@ const OUTSIDE: u64 = 16;
 /// The family of logits whose rows have an elementwise op's own thresholds, where it has some.
 const OF_THRESHOLDS: &str = "thresholds";
 
-/// The row as an op takes it: for an elementwise op no more than [`MOST_ELEMENTS`], and nearly all within the domain. In rows of
-/// thresholds every other element is one of the op's own, where it has some.
-pub(super) fn in_domain(draw: &mut Draw, op: Op, dtype: Dtype, family: &str, logits: Arc<[f64]>) -> Arc<[f64]> {
-    let Kind::Elements(facts) = &op.facts().kind else { return logits };
+/// The row as an op takes it, and as how many rows: for an elementwise op no more than [`MOST_ELEMENTS`], and nearly all within the
+/// domain. In rows of thresholds every other element is one of the op's own, where it has some. A row with a target is one row.
+pub(super) fn in_domain(
+    draw: &mut Draw,
+    op: Op,
+    dtype: Dtype,
+    family: &str,
+    logits: Arc<[f64]>,
+    target: Option<usize>,
+) -> (Arc<[f64]>, usize) {
+    let facts = match &op.facts().kind {
+        Kind::Elements(facts) => facts,
+        Kind::Mean(_) if target.is_none() => return several::split(draw, dtype, logits),
+        Kind::Mean(_) | Kind::Row(_) => return (logits, 1),
+    };
     let (least, largest) = facts.domain;
     let thresholds = (family == OF_THRESHOLDS && !facts.cuts.is_empty()).then(|| Thresholds::of(dtype, facts.cuts));
     let folded = |&z: &f64| {
@@ -268,7 +291,7 @@ pub(super) fn in_domain(draw: &mut Draw, op: Op, dtype: Dtype, family: &str, log
         let helps = !(least..=largest).contains(&z) && (least..=largest).contains(&mirrored);
         if helps && !draw.chance(OUTSIDE) { mirrored } else { z }
     };
-    logits.iter().take(MOST_ELEMENTS).map(folded).collect()
+    (logits.iter().take(MOST_ELEMENTS).map(folded).collect(), 1)
 }
 
 /// Where the functions of an element change their way, as distances from 0.

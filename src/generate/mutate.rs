@@ -72,6 +72,8 @@ static TARGET_STEPS: [Step; 4] = [(3, class), (2, new_others), (3, change_smooth
 static OTHER_ROW_STEPS: [Step; 4] = [(2, new_others), (6, change_other_row), (2, flip_other_row), (1, scale_other_row)];
 
 static SCALE_STEPS: [Step; 4] = [(2, new_others), (5, change_scale), (1, flip_scale), (2, fit_scale)];
+static CLASSES_STEPS: [Step; 6] =
+    [(2, new_others), (3, row_class), (3, ignore_row), (2, swap_rows), (2, remove_row), (2, repeat_row)];
 static DISTRIBUTION_STEPS: [Step; 5] =
     [(2, new_others), (4, change_mass), (3, move_mass), (2, all_mass), (1, split_mass)];
 
@@ -147,6 +149,7 @@ fn same(a: &Case, b: &Case) -> bool {
     };
     let scale = |case: &Case| case.scale().map(f64::to_bits);
     a.target() == b.target()
+        && a.targets() == b.targets()
         && scale(a) == scale(b)
         && same_values(a.logits(), b.logits())
         && same_values(a.other_row().unwrap_or(&[]), b.other_row().unwrap_or(&[]))
@@ -195,6 +198,7 @@ impl<'a> Mutation<'a> {
             Role::Direction | Role::Label | Role::Logits | Role::Values => Some(&OTHER_ROW_STEPS[..]),
             Role::Distribution => Some(&DISTRIBUTION_STEPS[..]),
             Role::Scale => Some(&SCALE_STEPS[..]),
+            Role::Classes => Some(&CLASSES_STEPS[..]),
             // It comes with a class.
             Role::Smoothing => None,
         })
@@ -225,13 +229,14 @@ impl<'a> Mutation<'a> {
             Role::Label if x.is_nan() => 0.0,
             Role::Label => dtype.round(x.abs().min(1.0)),
             // Masses are settled together.
-            Role::Class | Role::Distribution => x,
+            Role::Class | Role::Classes | Role::Distribution => x,
         };
         for (input, part) in op.others().iter().zip(&mut self.draft.others) {
             match part {
                 DraftValue::Row(values) => values.iter_mut().for_each(|x| *x = settle(input.role, *x)),
                 DraftValue::Number(x) => *x = settle(input.role, *x),
                 DraftValue::Index(index) => *index %= len,
+                DraftValue::Indices(_) => {}
             }
         }
         self.draft.settle();
@@ -585,10 +590,75 @@ fn fit_scale(c: &mut Mutation) {
 fn new_others(c: &mut Mutation) {
     c.settle_terms();
     // No family, so no preference.
-    let drawn = extras::others(c.draw, c.draft.op, c.draft.dtype, "", &c.draft.logits, None);
+    let rows = match c.draft.classes() {
+        Some(_) if c.draft.logits.is_empty() => c.draw.index(3),
+        // As many as there are, or a number of them that divides the logits.
+        Some(classes) if c.draw.chance(2) => divisor(classes.len(), c.draft.len()),
+        Some(_) => divisor(1 + c.draw.index(8), c.draft.len()),
+        None => 1,
+    };
+    let drawn = extras::others(c.draw, c.draft.op, c.draft.dtype, "", &c.draft.logits, rows, None);
     if let Some(drawn) = drawn {
         c.draft.others = drawn.iter().map(DraftValue::of).collect();
     }
+}
+
+/// The largest number up to `most` that divides `len`.
+fn divisor(most: usize, len: usize) -> usize {
+    (1..=most.min(len)).rev().find(|rows| len.is_multiple_of(*rows)).unwrap_or(1)
+}
+
+/// Rows, and the number of logits of each, once both fit; none where there is no row.
+fn rows(c: &mut Mutation) -> Option<(usize, usize)> {
+    c.settle_terms();
+    c.draft.settle();
+    let rows = c.draft.classes()?.len();
+    (rows > 0).then(|| (rows, c.draft.len() / rows))
+}
+
+/// Another class of one row, or the same of all: the one with the largest logit, or any.
+fn row_class(c: &mut Mutation) {
+    let Some((rows, n)) = rows(c).filter(|(_, n)| *n > 0) else { return };
+    let row = c.draw.index(rows);
+    let logits = &c.draft.logits[row * n..(row + 1) * n];
+    let largest = (0..n).reduce(|best, j| if logits[j] > logits[best] { j } else { best }).unwrap_or(0);
+    let class = if c.draw.chance(3) { largest } else { c.draw.index(n) };
+    let is_of_all = c.draw.chance(6);
+    let classes = c.draft.classes_mut().into_iter().flatten().enumerate();
+    classes.filter(|(at, _)| is_of_all || *at == row).for_each(|(_, own)| *own = Some(class));
+}
+
+/// Ignores a row, or looks at one that was ignored; or does so with all at once.
+fn ignore_row(c: &mut Mutation) {
+    let Some((rows, n)) = rows(c) else { return };
+    let (row, is_of_all) = (c.draw.index(rows), c.draw.chance(6));
+    let class = (n > 0).then(|| c.draw.index(n));
+    let Some(classes) = c.draft.classes_mut() else { return };
+    let new = if classes[row].is_some() { None } else { class };
+    if is_of_all { classes.fill(new) } else { classes[row] = new }
+}
+
+fn swap_rows(c: &mut Mutation) {
+    let Some((rows, n)) = rows(c) else { return };
+    let (a, b) = (c.draw.index(rows), c.draw.index(rows));
+    (0..n).for_each(|j| c.draft.logits.swap(a * n + j, b * n + j));
+    c.draft.classes_mut().into_iter().for_each(|classes| classes.swap(a, b));
+}
+
+fn remove_row(c: &mut Mutation) {
+    let Some((rows, n)) = rows(c).filter(|(rows, _)| *rows > 1) else { return };
+    let row = c.draw.index(rows);
+    c.draft.logits.drain(row * n..(row + 1) * n);
+    let Some(classes) = c.draft.classes_mut() else { return };
+    classes.remove(row);
+}
+
+fn repeat_row(c: &mut Mutation) {
+    let Some((rows, n)) = rows(c).filter(|(rows, n)| (rows + 1) * n <= c.max_len) else { return };
+    let row = c.draw.index(rows);
+    let copied = c.draft.logits[row * n..(row + 1) * n].to_vec();
+    c.draft.logits.extend(copied);
+    c.draft.classes_mut().into_iter().for_each(|classes| classes.push(classes[row]));
 }
 
 fn change_other_row(c: &mut Mutation) {

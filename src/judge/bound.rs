@@ -48,7 +48,7 @@
 //! textbook may have either, and the larger counts. The last rounding may make it less, and not every kernel has it: again the larger
 //! counts. `x_i` is as large as `u |s z_i|`, so `e^x_i - 1` stands for `rho_i`, and 1 where the product overflows and the weight is lost.
 //!
-//! Prefixes have bounds of their own, see `prefix`.
+//! Prefixes have bounds of their own, see `prefix`, and so have means over rows, see `rows`.
 //!
 //! Where subnormal numbers are flushed to zero, `eta` is the least normal number, and what gradual underflow leaves exact costs
 //! up to one `eta` too: each value read, each addition, each difference. Beside weights of sum 1 or more that is of no account.
@@ -59,13 +59,14 @@
 
 use super::error::RESOLUTION;
 use super::prefix::PrefixErrors;
+use super::rows::{Mean, RowBounds};
 use crate::case::Case;
 use crate::dtype::{Dtype, Format, ldexp, two_difference};
 use crate::fenv::Standard;
 use crate::kernel::{Claims, Online};
 use crate::magnitude::{Magnitude, Size, inflation};
 use crate::op::Anatomy;
-use crate::op::definition::{ElementDefinition, RowDefinition, Sum};
+use crate::op::definition::{ElementDefinition, MeanDefinition, RowDefinition, Sum};
 use crate::op::inputs::{Element, Inputs};
 use crate::op::signature::Role;
 use crate::op::terms::{Addition, ElementTerms, Known, OverflowTerms, RowTerms, argument_error, difference_error};
@@ -140,6 +141,17 @@ impl Bounds {
                 let size = |j: usize| value(truth, j).map(|value| (value.magnitude(format), value.rounded));
                 of_elements(case, claims, &truth.anatomy.weights, &size, facts.has_tight, facts.error)
             }
+            Kind::Mean(_) => {
+                let format = case.output_format();
+                let of_row = |(row, truth): (&Option<Case>, &Option<Truth>)| {
+                    let (row, truth) = (row.as_ref()?, truth.as_ref()?);
+                    let loss = value(truth, 0).map(|value| value.magnitude(format));
+                    Some(RowBounds { bounds: Bounds::new(row, truth, claims), loss })
+                };
+                let rows: Vec<Option<RowBounds<Magnitude>>> = case.rows().iter().zip(&truth.rows).map(of_row).collect();
+                let size = |j: usize| value(truth, j).map(|value| value.magnitude(format));
+                Mean { case, claims, rows: &rows }.bounds(&size)
+            }
         }
     }
 
@@ -213,6 +225,18 @@ impl Visitor for OfNear<'_> {
         let size = |j: usize| self.size(j).map(|size| (size, self.near.outputs[j].value()));
         of_elements(self.case, self.claims, &self.near.row.weights, &size, D::HAS_TIGHT, D::error::<f64>)
     }
+
+    fn mean<D: MeanDefinition>(self) -> Bounds<f64> {
+        let OfNear { case, near, claims } = self;
+        let of_row = |(row, near): (&Option<Case>, &Option<NearCase>)| {
+            let (row, near) = (row.as_ref()?, near.as_ref()?);
+            let loss = OfNear { case: row, near, claims }.size(0);
+            Some(RowBounds { bounds: Bounds::of_near(row, near, claims), loss })
+        };
+        let rows: Vec<Option<RowBounds<f64>>> = case.rows().iter().zip(&near.rows).map(of_row).collect();
+        let size = |j: usize| self.size(j);
+        Mean { case, claims, rows: &rows }.bounds(&size)
+    }
 }
 
 /// Every element has the same bound whatever the row; that of the textbook is the tight one, but for the ops that have a tight one.
@@ -284,12 +308,12 @@ fn size_of(value: f64, dtype: Dtype) -> f64 {
 }
 
 /// The least number of an accumulator that is not lost to underflow, under these claims.
-fn least<S: Size>(claims: &Claims, accumulator: Format) -> S {
+pub(super) fn least<S: Size>(claims: &Claims, accumulator: Format) -> S {
     S::of(if claims.flush_to_zero { accumulator.least_normal() } else { accumulator.least() })
 }
 
 /// How the bound of an output is made of the errors of the algorithm.
-struct Finish<'a> {
+pub(super) struct Finish<'a> {
     case: &'a Case,
     /// What covers the errors of second order.
     second_order: f64,
@@ -299,7 +323,7 @@ struct Finish<'a> {
 
 impl<'a> Finish<'a> {
     /// For a bound that is computed in so many operations.
-    fn new(case: &'a Case, second_order: f64, operations: usize) -> Self {
+    pub fn new(case: &'a Case, second_order: f64, operations: usize) -> Self {
         // An error is told to half of its resolution, and before that by the oracle to 2^-SHOWN_BITS ulp, which is less; the bound is half
         // an ulp at least, of a binade no lower than one below.
         let told = 1.0 + 4.0 * RESOLUTION;
@@ -307,7 +331,7 @@ impl<'a> Finish<'a> {
     }
 
     /// The bound of an output of this size; `error` is the error of the algorithm where the value has this size.
-    fn bound<S: Size>(&self, size: S, error: impl Fn(S) -> S) -> S {
+    pub fn bound<S: Size>(&self, size: S, error: impl Fn(S) -> S) -> S {
         let error = error(size) * S::of(self.second_order);
         if error.is_zero() && size.is_zero() {
             return S::ZERO;

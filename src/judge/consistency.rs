@@ -31,6 +31,8 @@ pub(super) fn forms(case: &Case, class: RowClass) -> Vec<Form> {
     // One logit has all the mass whatever it is, and may be answered so. Of prefixes one answer is accepted.
     if n < 2
         || case.op().is_of_prefixes()
+        // Rows have classes of their own.
+        || case.op().mean_of().is_some()
         || !matches!(class, RowClass::OneInfinite | RowClass::SeveralInfinite | RowClass::FullyMasked)
     {
         return Vec::new();

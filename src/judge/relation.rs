@@ -175,13 +175,14 @@ pub(super) fn transformed(case: &Case, claims: &Claims) -> Vec<(Relation, Case)>
         Some(scale) if scale < 0.0 => f64::INFINITY,
         _ => f64::NEG_INFINITY,
     };
-    if claims.sequential && claims.sum == Summation::Sequential && smoothing == 0.0 && case.scale() != Some(0.0) {
+    let takes_mask = case.op().mean_of().is_none() && smoothing == 0.0 && case.scale() != Some(0.0);
+    if claims.sequential && claims.sum == Summation::Sequential && takes_mask {
         let longer = |row: &[f64], last: f64| row.iter().copied().chain([last]).collect();
         // What a mask adds to the target's logits is masked as well.
         let added = if case.target_logits().is_some() { mask } else { 0.0 };
         let other = |value: &Value| match value {
             Value::Row(values) => Value::Row(longer(values, added)),
-            Value::Number(_) | Value::Index(_) => value.clone(),
+            Value::Number(_) | Value::Index(_) | Value::Indices(_) => value.clone(),
         };
         cases.push((Relation::ExtraMask, case.derived(longer(logits, mask), other)));
     }
@@ -193,7 +194,7 @@ pub(super) fn transformed(case: &Case, claims: &Claims) -> Vec<(Relation, Case)>
         let other = |value: &Value| match value {
             Value::Row(values) => Value::Row(reversed(values)),
             Value::Index(class) => Value::Index(n - 1 - class),
-            Value::Number(_) => value.clone(),
+            Value::Number(_) | Value::Indices(_) => value.clone(),
         };
         cases.push((Relation::Permutation, case.derived(reversed(logits), other)));
     }

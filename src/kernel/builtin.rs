@@ -178,7 +178,7 @@ impl Kernel for Builtin {
 
 /// Every built-in kernel: unstable ones, correct ones, planted defects by group.
 pub fn all() -> &'static [Builtin] {
-    static ALL: [Builtin; 135] = [
+    static ALL: [Builtin; 140] = [
         Builtin::of::<unstable::Naive>(),
         Builtin::of::<unstable::Unfused>(),
         Builtin::of::<unstable::DivisionFree>(),
@@ -314,6 +314,11 @@ pub fn all() -> &'static [Builtin] {
         Builtin::of::<defects::prefixes::PrefixesNotRescaled>(),
         Builtin::of::<defects::prefixes::ScanUnguarded>(),
         Builtin::of::<defects::prefixes::ScanDropsNan>(),
+        Builtin::of::<defects::rows::MeanCountsIgnored>(),
+        Builtin::of::<defects::rows::IgnoredTimesZero>(),
+        Builtin::of::<defects::rows::MeanOfNothing>(),
+        Builtin::of::<defects::rows::ShardsCountedTwice>(),
+        Builtin::of::<defects::rows::TargetBeyondShard>(),
     ];
     &ALL
 }

@@ -1,6 +1,7 @@
 //! A Rust closure as a kernel: `|logits: &[f32], out: &mut [f32]|` for softmax, log-softmax, log-sum-exp and elementwise ops,
 //! `|logits, target, label_smoothing, out|` for cross-entropy and its gradient, `|logits, other, out|` for the ops that take another row: a
-//! cotangent or tangent, a distribution, labels, other logits, and `|logits, scale, out|` for scaled softmax. `out` may be of another type
+//! cotangent or tangent, a distribution, labels, other logits, `|logits, scale, out|` for scaled softmax, and `|logits, targets: &[Option<usize>],
+//! out|` for the means over rows, of which `targets` has one each, none where it is ignored. `out` may be of another type
 //! than what is read, as the dtypes of two formats have it: `|logits: &[bf16], out: &mut [f32]|`.
 
 use super::{Claims, Element, Fault, Kernel, Outcome};
@@ -205,6 +206,18 @@ impl<T: Element, U: Element, F: Fn(&[T], &[T], &mut [U]) + Send + Sync + 'static
             outputs(n, |out| self(&logits, &other, out))
         };
         (Box::new(call), |extents| extents == [Extent::Row])
+    }
+}
+
+impl<T: Element, U: Element, F: Fn(&[T], &[Option<usize>], &mut [U]) + Send + Sync + 'static>
+    IntoClosure<(T, U), fn(&[T], &[Option<usize>], &mut [U])> for F
+{
+    fn into_call(self) -> (Box<Call>, Fits) {
+        let call = move |case: &Case, n: usize| {
+            let (logits, targets) = (read::<T>(case.logits()), case.targets().unwrap_or(&[]));
+            outputs(n, |out| self(&logits, targets, out))
+        };
+        (Box::new(call), |extents| extents == [Extent::Indices])
     }
 }
 

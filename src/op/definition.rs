@@ -1,9 +1,10 @@
 //! What is said of an op in its file: its name, what it takes and returns, its formula, its bound, what is due of special values.
 //!
-//! There are two kinds. A *row op* makes each output from the whole row. An *elementwise op* makes each from the logit at its
-//! place, so every element has a truth, a bound and special values of its own. Nothing here has a default: what a new op forgets to
-//! say does not compile.
+//! There are three kinds. A *row op* makes each output from the whole row. An *elementwise op* makes each from the logit at its
+//! place, so every element has a truth, a bound and special values of its own. A *mean* is that of a row op over several rows. Nothing
+//! here has a default: what a new op forgets to say does not compile.
 
+use super::Op;
 use super::inputs::{Element, Inputs};
 use super::signature::{Input, Outputs};
 use super::terms::{ElementTerms, Known, OverflowTerms, RowTerms};
@@ -94,6 +95,15 @@ pub(crate) trait ElementDefinition: Definition {
 
     /// The error of the textbook algorithm, as [`RowDefinition::error`], of an element that is finite and has a finite value.
     fn error<S: Size>(terms: &ElementTerms<S>, element: Element, known: Known<S>) -> S;
+}
+
+/// An op that is the mean of a row op over the rows of a matrix that are not ignored: its output is the mean of theirs, or, of an op with
+/// an output for each logit, each row's outputs over the number of these rows, and exactly 0 in an ignored row.
+pub(crate) trait MeanDefinition: Definition {
+    /// The row op: it takes a class, and without a label smoothing, if it takes one.
+    type Of: RowDefinition;
+    /// The same as a handle.
+    const OF: Op;
 }
 
 /// What a common shift of the logits does.

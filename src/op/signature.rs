@@ -30,6 +30,9 @@ pub enum Role {
     Scale,
     /// What the probabilities weigh: n numbers of any kind, for what is masked may hold anything.
     Values,
+    /// The true class of each row of several, or that the row is ignored. The logits are those of all rows, one row after the other, each as
+    /// long as the others.
+    Classes,
 }
 
 /// How many values an input is.
@@ -42,6 +45,8 @@ pub enum Extent {
     Number,
     /// One index.
     Index,
+    /// For each row an index, or none.
+    Indices,
 }
 
 impl Role {
@@ -51,6 +56,7 @@ impl Role {
             Role::Logits | Role::Direction | Role::Label | Role::Distribution | Role::Values => Extent::Row,
             Role::Smoothing | Role::Scale => Extent::Number,
             Role::Class => Extent::Index,
+            Role::Classes => Extent::Indices,
         }
     }
 
@@ -63,6 +69,9 @@ impl Role {
             Role::Smoothing => "a number in [0, 1]",
             Role::Label => "one number in [0, 1] for each logit",
             Role::Scale => "a finite number",
+            Role::Classes => {
+                "for each row its true class counted from 0, or `ignored`; the logits are those of row after row"
+            }
         }
     }
 
@@ -76,7 +85,8 @@ impl Role {
             | Role::Label
             | Role::Distribution
             | Role::Scale
-            | Role::Values => None,
+            | Role::Values
+            | Role::Classes => None,
         }
     }
 
@@ -99,6 +109,8 @@ impl Input {
     pub const TANGENT: Input = Input { name: "tangent", role: Role::Direction };
     /// The masses that a target gives the classes: soft labels.
     pub const DISTRIBUTION: Input = Input { name: "distribution", role: Role::Distribution };
+    /// The true class of each row, or that it is ignored.
+    pub const TARGETS: Input = Input { name: "targets", role: Role::Classes };
     /// What the logits are multiplied by: `1/sqrt(d)` of attention, one over a temperature.
     pub const SCALE: Input = Input { name: "scale", role: Role::Scale };
 
@@ -117,7 +129,7 @@ impl Input {
     pub(crate) fn in_words(self) -> String {
         let name = self.name.replace('_', " ");
         match self.role {
-            Role::Logits | Role::Values => name,
+            Role::Logits | Role::Values | Role::Classes => name,
             role if role.default().is_some() => format!("optionally a {name}"),
             _ => format!("a {name}"),
         }

@@ -43,9 +43,9 @@
 
 use crate::case::Case;
 use crate::dtype::{Dtype, exponent, ldexp, two_sum};
-use crate::op::Visitor;
-use crate::op::definition::{ElementDefinition, RowDefinition};
+use crate::op::definition::{ElementDefinition, MeanDefinition, RowDefinition};
 use crate::op::tier::RowTier;
+use crate::op::{Kind, Visitor};
 use crate::special::RowClass;
 use std::borrow::Cow;
 use std::ops::{Add, Mul, Neg, Sub};
@@ -122,6 +122,20 @@ impl Near {
     #[inline]
     pub fn value(self) -> f64 {
         self.high + self.low
+    }
+
+    /// Its quotient by a count of rows; an infinity stays one. By a power of two every part is divided by itself, so that what lies just
+    /// beside a number still does.
+    fn shared(self, count: f64) -> Self {
+        if !self.high.is_finite() {
+            return self;
+        }
+        if !is_power_of_two(count) {
+            return self * Near::relative(1.0 / count, U);
+        }
+        let is_safe = |x: f64| x == 0.0 || x.abs() > TINY;
+        let lost = if [self.high, self.low, self.radius].into_iter().all(is_safe) { 0.0 } else { f64::MIN_POSITIVE };
+        Self { high: self.high / count, low: self.low / count, radius: self.radius / count + lost }
     }
 
     /// An upper bound of the absolute value, within a few `U` where the radius is.
@@ -397,14 +411,17 @@ pub(crate) struct NearCase {
     pub outputs: Vec<Near>,
     /// Upper bounds of `|g_j - c|`, for the ops whose bounds use them.
     pub deviations: Vec<f64>,
+    /// Of a mean over rows each row by itself, and none of an ignored one; of any other op nothing.
+    pub rows: Vec<Option<NearCase>>,
 }
 
 impl NearCase {
     /// The case in plain numbers; none where they are not enough: an f64, a row that is not ordinary.
     pub fn of(case: &Case, class: RowClass) -> Option<Self> {
-        let made = |case: &Case| match case.op().is_elementwise() {
-            true => Self::of_elements(case),
-            false => Self::on(Arc::new(NearRow::of(case)), case, class),
+        let made = |case: &Case| match &case.op().facts().kind {
+            Kind::Elements(_) => Self::of_elements(case),
+            Kind::Row(_) => Self::on(Arc::new(NearRow::of(case)), case, class),
+            Kind::Mean(_) => Self::of_rows(case, class),
         };
         Self::takes(case, class).then(|| made(case))
     }
@@ -423,7 +440,31 @@ impl NearCase {
         let uses_deviations = case.op().row().is_some_and(|facts| facts.uses_deviations);
         let each = if uses_deviations { 0..case.logits().len() } else { 0..0 };
         let deviations = each.map(|j| tier.deviation(j).bound()).collect();
-        Self { class, outputs, deviations, row, other }
+        Self { class, outputs, deviations, row, other, rows: Vec::new() }
+    }
+
+    /// A case of a mean over rows that [`NearCase::takes`] says yes to: each row by itself, their sum and its quotient.
+    fn of_rows(case: &Case, class: RowClass) -> Self {
+        let near = |row: &Case| Self::on(Arc::new(NearRow::of(row)), row, RowClass::of_case(row));
+        let rows: Vec<Option<NearCase>> = case.rows().iter().map(|row| row.as_ref().map(near)).collect();
+        let count = rows.iter().flatten().count() as f64;
+        let outputs = match case.op().is_scalar() {
+            true => {
+                let all = rows.iter().flatten().map(|row| row.outputs[0]);
+                vec![all.reduce(|sum, output| sum + output).unwrap_or(Near::ZERO).shared(count)]
+            }
+            false => {
+                let zeros = || vec![Near::ZERO; case.row_len()];
+                let row = |row: &Option<NearCase>| {
+                    let shared = |row: &NearCase| row.outputs.iter().map(|output| output.shared(count)).collect();
+                    row.as_ref().map_or_else(zeros, shared)
+                };
+                rows.iter().flat_map(row).collect()
+            }
+        };
+        let first = rows.iter().flatten().map(|row| row.row.clone()).next();
+        let row = first.unwrap_or_else(|| Arc::new(NearRow::new([0.0].into())));
+        Self { class, outputs, deviations: Vec::new(), row, other: None, rows }
     }
 }
 
@@ -441,6 +482,10 @@ impl Visitor for Outputs<'_> {
 
     fn elements<D: ElementDefinition>(self) -> Vec<Near> {
         unreachable!("{} is not made of the whole row", D::NAME)
+    }
+
+    fn mean<D: MeanDefinition>(self) -> Vec<Near> {
+        unreachable!("{} is made of several rows", D::NAME)
     }
 }
 

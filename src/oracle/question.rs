@@ -5,16 +5,20 @@
 //! tier ends, at its cap at the latest: weights that are exact powers of one another can cancel to any depth.
 
 use super::Due;
+use super::ball::Ball;
 use super::interval::Interval;
 use super::prepared::Prepared;
 use super::rounded::Rounded;
 use super::row::{PRECISIONS, PreparedRow};
+use super::special::LimitOutputs;
 use super::tier::exactly::{self, Exactly};
 use super::tier::{ball, interval, vanishing};
 use crate::case::Case;
 use crate::magnitude::Magnitude;
 use crate::op::Visitor;
-use crate::op::definition::{ElementDefinition, RowDefinition};
+use crate::op::definition::{ElementDefinition, MeanDefinition, RowDefinition};
+use crate::special::RowClass;
+use rug::Rational;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
@@ -55,6 +59,10 @@ impl<'a> Visitor for Make<'a> {
 
     fn elements<D: ElementDefinition>(self) -> Self::Output {
         Box::new(OfElements::<D> { case: self.case, definition: PhantomData })
+    }
+
+    fn mean<D: MeanDefinition>(self) -> Self::Output {
+        Box::new(OfMean::<D>::new(self.case))
     }
 }
 
@@ -160,13 +168,121 @@ impl<D: ElementDefinition> Question for OfElements<'_, D> {
     }
 }
 
+/// A row of a mean.
+enum Part<'a, D> {
+    /// It is ignored.
+    Ignored,
+    /// It is not ordinary: `special` says what is due of it. Where a mean has a number all the same, this row's is its limit, 0.
+    Special(LimitOutputs),
+    Row(OfRow<'a, D>),
+}
+
+struct OfMean<'a, D: MeanDefinition> {
+    case: &'a Case,
+    parts: Vec<Part<'a, D::Of>>,
+    /// The number of rows that are not ignored.
+    count: u32,
+}
+
+impl<'a, D: MeanDefinition> OfMean<'a, D> {
+    /// The tiers after the exact one, from cheap to dear. A faster one joins here.
+    const TIERS: [Tier<Self>; 3] = [Self::vanishing, Self::by_ball, Self::by_interval];
+
+    fn new(case: &'a Case) -> Self {
+        let part = |row: &'a Option<Case>| match row {
+            None => Part::Ignored,
+            Some(row) if !RowClass::of_case(row).is_ordinary() => {
+                Part::Special(LimitOutputs::new(row, RowClass::of_case(row)))
+            }
+            Some(row) => {
+                let prepared = Prepared::new(Arc::new(PreparedRow::of(row)), row);
+                Part::Row(OfRow { prepared, definition: PhantomData })
+            }
+        };
+        let count = case.rows().iter().flatten().count() as u32;
+        Self { case, parts: case.rows().iter().map(part).collect(), count }
+    }
+
+    /// The rows that output `j` is made of, each with the place of its own output; none where that is not known to be a number.
+    fn rows(&self, j: usize) -> Vec<(&OfRow<'a, D::Of>, usize)> {
+        if self.case.op().is_scalar() {
+            let rows = self.parts.iter();
+            return rows.filter_map(|part| if let Part::Row(row) = part { Some((row, 0)) } else { None }).collect();
+        }
+        let n = self.case.row_len();
+        if let Some(Part::Row(row)) = self.parts.get(j / n) { vec![(row, j % n)] } else { Vec::new() }
+    }
+
+    /// What is far below every number is so after a division, too.
+    fn vanishing(&self, j: usize) -> Option<Rounded> {
+        if let &[(row, j)] = &self.rows(j)[..] { row.vanishing(j) } else { None }
+    }
+
+    fn by_ball(&self, j: usize) -> Option<Rounded> {
+        let rows = self.rows(j);
+        let (first, _) = rows.first()?;
+        let scale = first.prepared.scale();
+        if rows.iter().any(|(row, _)| row.prepared.scale() != scale) {
+            return None;
+        }
+        let output = |i: usize| D::Of::output(&ball::OfRow(&rows[i].0.prepared), rows[i].1);
+        let mean = Ball::sum(0, rows.len(), &output) / Ball::exact(f64::from(self.count));
+        Rounded::from_ball(mean, scale, self.case.output_format())
+    }
+
+    fn by_interval(&self, j: usize) -> Option<Rounded> {
+        let rounded = |index| Rounded::from_interval(&self.interval(j, index), self.case.output_format());
+        (0..PRECISIONS.len()).find_map(rounded)
+    }
+}
+
+impl<D: MeanDefinition> Question for OfMean<'_, D> {
+    fn exactly(&self, j: usize) -> Exactly {
+        let of_part = |part: &Part<D::Of>, j: usize| match part {
+            Part::Ignored => Exactly::Number(0.0),
+            Part::Special(limits) => limits.exactly(j),
+            Part::Row(row) => row.exactly(j),
+        };
+        let n = self.case.row_len();
+        let sum = match self.case.op().is_scalar() {
+            // A row without a limit may be NaN, whatever the others are.
+            true if self
+                .parts
+                .iter()
+                .any(|part| matches!(part, Part::Special(_)) && of_part(part, 0) == Exactly::Unknown) =>
+            {
+                Exactly::Unknown
+            }
+            true => self.parts.iter().fold(Exactly::Number(0.0), |sum, part| sum + of_part(part, 0)),
+            false => self.parts.get(j / n).map_or(Exactly::Unknown, |part| of_part(part, j % n)),
+        };
+        let mean = |sum: Rational| Exactly::rational(sum / self.count.max(1));
+        sum.to_rational().map_or(sum, mean)
+    }
+
+    fn due(&self, j: usize) -> Due {
+        let known = Due::of(&self.exactly(j), self.case);
+        known.unwrap_or_else(|| Self::TIERS.iter().find_map(|tier| tier(self, j)).map_or(Due::Undecided, Due::Value))
+    }
+
+    fn interval(&self, j: usize, index: usize) -> Interval {
+        let bits = PRECISIONS[index];
+        let outputs = self.rows(j).into_iter().map(|(row, j)| row.interval(j, index));
+        let sum = outputs.reduce(|sum, output| sum.plus(&output)).unwrap_or_else(|| Interval::zero(bits));
+        sum.div_positive(&Interval::enclose(bits, self.count))
+    }
+
+    fn deviation(&self, _: usize) -> Magnitude {
+        Magnitude::ZERO
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::dtype::ldexp;
     use crate::generate::{self, Family};
     use crate::oracle::rounded::SHOWN_BITS;
-    use crate::special::RowClass;
     use crate::{Dtype, Op};
     use std::collections::BTreeMap;
 
@@ -200,6 +316,16 @@ mod tests {
                 (interval, rounded)
             };
             compare(self.case, &question, &OfElements::vanishing, &OfElements::by_ball, &at)
+        }
+
+        fn mean<D: MeanDefinition>(self) -> [u64; 3] {
+            let question = OfMean::<D>::new(self.case);
+            let at = |index, j| {
+                let interval = question.interval(j, index);
+                let rounded = Rounded::from_interval(&interval, self.case.output_format());
+                (interval, rounded)
+            };
+            compare(self.case, &question, &OfMean::vanishing, &OfMean::by_ball, &at)
         }
     }
 
@@ -256,7 +382,7 @@ mod tests {
                         if !RowClass::of_case(&case).is_ordinary() {
                             continue;
                         }
-                        let row = (!op.is_elementwise()).then(|| Arc::new(PreparedRow::of(&case)));
+                        let row = op.row().map(|_| Arc::new(PreparedRow::of(&case)));
                         let found = op.visit(Compare { case: &case, row });
                         let all = counts.entry((op, dtype)).or_default();
                         all.iter_mut().zip(found).for_each(|(all, found)| *all += found);
@@ -266,8 +392,12 @@ mod tests {
         }
         assert_eq!(counts.len(), Op::ALL.len() * Dtype::ALL.len());
         let sum = |place: usize| counts.values().map(|counts| counts[place]).sum::<u64>();
-        // An op that has values is given some that are not finite, and targets have other masks.
-        let least = |op: Op| if [Op::ATTENTION, Op::KL_DIVERGENCE].contains(&op) { 200 } else { 400 };
+        // An op that has values is given some that are not finite, targets have other masks, and of several rows one at least is odd, or all
+        // are ignored.
+        let least = |op: Op| match op {
+            Op::ATTENTION | Op::KL_DIVERGENCE | Op::MEAN_CROSS_ENTROPY => 200,
+            _ => 400,
+        };
         assert!(counts.iter().all(|((op, _), counts)| counts[1] + counts[2] > least(*op)), "{counts:?}");
         assert!(sum(0) > 10_000 && sum(1) > 1_000 && sum(2) > 100_000, "{counts:?}");
     }

@@ -15,7 +15,7 @@ use super::tier::exactly::{Exactly, OfLimit};
 use super::{Accepted, Due, Dues, Truth, anatomy_of_limit};
 use crate::case::{Case, Draft, DraftValue, Value};
 use crate::magnitude::Magnitude;
-use crate::op::definition::{ElementDefinition, RowDefinition};
+use crate::op::definition::{ElementDefinition, MeanDefinition, RowDefinition};
 use crate::op::signature::Role;
 use crate::op::{Kind, Visitor};
 use crate::special::{RowClass, Special};
@@ -33,6 +33,7 @@ pub(super) fn truth(case: &Case, class: RowClass, special: Special) -> Truth {
         anatomy,
         target_anatomy: None,
         deviations: vec![Magnitude::ZERO; outputs],
+        rows: Vec::new(),
     };
     if case.op().is_of_prefixes() {
         return one_of(vec![of_prefixes(case)]);
@@ -118,7 +119,9 @@ impl LimitOutputs {
             | RowClass::PartlyMasked
             | RowClass::ValuesNotFinite
             | RowClass::Nan
+            | RowClass::AllIgnored
             | RowClass::Elements => None,
+            _ if case.op().mean_of().is_some() => None,
             _ if case.op().is_of_prefixes() => None,
             RowClass::Empty | RowClass::FullyMasked => Some(OfLimit::new(case, f64::NEG_INFINITY)),
             RowClass::OneInfinite | RowClass::SeveralInfinite => Some(OfLimit::new(case, f64::INFINITY)),
@@ -143,6 +146,11 @@ fn output(tier: &OfLimit, j: usize) -> Exactly {
 
         /// Every element is ordinary for itself.
         fn elements<D: ElementDefinition>(self) -> Exactly {
+            Exactly::Unknown
+        }
+
+        /// Every row has limits of its own.
+        fn mean<D: MeanDefinition>(self) -> Exactly {
             Exactly::Unknown
         }
     }

@@ -26,6 +26,9 @@ pub(crate) fn largest_answer<'a>(cases: impl Iterator<Item = &'a Case>) -> u64 {
     cases.map(|case| 8 + LARGEST_TEXT.max(values(case) * case.dtype().output().bytes() as u64)).sum::<u64>() + 4
 }
 
+/// What stands for the class of a row that is ignored.
+const IGNORED: u64 = u64::MAX;
+
 /// The code of a row that has outputs.
 const OUTPUTS: u32 = 0;
 
@@ -65,11 +68,16 @@ pub(crate) fn receive(input: &mut impl Read, frame: &mut Vec<u8>) -> io::Result<
 pub(crate) fn write_batch(rows: &[(usize, &Case)], out: &mut Vec<u8>) {
     let start = begin(rows.len(), out);
     for (function, case) in rows {
-        let (target, _) = case.target().unwrap_or((0, 0.0));
+        let classes = case.targets();
+        // Of several rows their number stands where the class of one would.
+        let target = classes.map_or(case.target().map_or(0, |(target, _)| target), <[_]>::len);
         out.extend((*function as u32).to_le_bytes());
         out.extend((case.logits().len() as u32).to_le_bytes());
         out.extend((target as u64).to_le_bytes());
         out.extend(case.number().to_le_bytes());
+        for class in classes.unwrap_or(&[]) {
+            out.extend(class.map_or(IGNORED, |class| class as u64).to_le_bytes());
+        }
         write_values(case.dtype(), case.logits(), out);
         for (_, value) in case.others() {
             if let Value::Row(values) = value {
@@ -94,11 +102,13 @@ pub(crate) fn read_batch(functions: &[(Op, Dtype)], frame: &[u8]) -> Result<Vec<
             functions.get(function).ok_or_else(|| format!("function {function} of {}", functions.len()))?;
         let n = bytes.u32()? as usize;
         let (class, number) = (bytes.u64()? as usize, f64::from_bits(bytes.u64()?));
+        let classes = if op.mean_of().is_some() { bytes.classes(class)? } else { Vec::new() };
         let logits = bytes.values(dtype, n)?;
         let other = |extent: Extent| match extent {
             Extent::Index => Ok(Value::Index(class)),
             Extent::Number => Ok(Value::Number(number)),
             Extent::Row => bytes.values(dtype, n).map(Value::from),
+            Extent::Indices => Ok(Value::from(classes.clone())),
         };
         let others =
             op.others().iter().map(|input| input.role.extent()).map(other).collect::<Result<Vec<Value>, String>>()?;
@@ -241,6 +251,13 @@ impl<'a> Bytes<'a> {
 
     fn u64(&mut self) -> Result<u64, String> {
         self.array().map(u64::from_le_bytes)
+    }
+
+    /// The class of each of so many rows.
+    fn classes(&mut self, count: usize) -> Result<Vec<Option<usize>>, String> {
+        let bytes = self.take(count.checked_mul(size_of::<u64>()).ok_or("more rows than there is memory for")?)?;
+        let class = |&word: &[u8; size_of::<u64>()]| Some(u64::from_le_bytes(word)).filter(|class| *class != IGNORED);
+        Ok(bytes.as_chunks().0.iter().map(|word| class(word).map(|class| class as usize)).collect())
     }
 
     fn values(&mut self, dtype: Dtype, count: usize) -> Result<Vec<f64>, String> {

@@ -37,6 +37,8 @@ impl Serialize for NamedValues<'_> {
                 Value::Index(index) => map.serialize_entry(input.name, index)?,
                 Value::Number(x) => map.serialize_entry(input.name, &text::hex(*x))?,
                 Value::Row(values) => map.serialize_entry(input.name, &words(values))?,
+                // Null is a row that is ignored.
+                Value::Indices(classes) => map.serialize_entry(input.name, &classes[..])?,
             }
         }
         map.end()

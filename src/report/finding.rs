@@ -1,6 +1,7 @@
 //! A finding in words and figures for people. Every report, the command, and the panic of a check lay out what is made here, so that
 //! all of them say the same.
 
+use crate::case::rows::classes_text;
 use crate::case::{Case, Value, values_text};
 use crate::dtype::{Dtype, text};
 use crate::judge::{Grade, Verdict};
@@ -78,6 +79,7 @@ impl<'a> Told<'a> {
             Written::Index(index) => index.to_string(),
             Written::Number(text) => write(text),
             Written::Row(words) => row(words),
+            Written::Indices(classes) => format!("[{}]", classes_text(classes)),
         };
         let others = self.finding.others.0.iter().map(|(name, value)| format!(" {name}={}", written(value)));
         row(&self.finding.logits) + &others.collect::<String>()
@@ -118,6 +120,7 @@ fn others_in_decimals(case: &Case) -> String {
         Value::Index(index) => index.to_string(),
         Value::Number(x) => decimal(*x),
         Value::Row(values) => format!("[{}]", values_text(values, decimal)),
+        Value::Indices(classes) => format!("[{}]", classes_text(classes)),
     };
     case.others().map(|(input, value)| format!(", {} {}", input.name.replace('_', " "), shown(value))).collect()
 }

@@ -7,6 +7,7 @@
 use super::finding::{Told, decimal, meaning, meaning_of_grade};
 use super::view::{FunctionView, KernelView, Ranked, Totals, View};
 use crate::baseline::Comparison;
+use crate::case::rows::classes_text;
 use crate::dtype::Dtype;
 use crate::judge::{Grade, Verdict};
 use crate::op::Op;
@@ -471,6 +472,9 @@ fn finding(out: &mut String, ranked: &Ranked, id: &str, open: bool) {
                 put!(out, "<dt>{name}</dt><dd>{}</dd>", both(text, f.dtype));
             }
             Written::Row(words) => values(out, &name, words, f.dtype),
+            Written::Indices(classes) => {
+                put!(out, "<dt>{name}</dt><dd>{}</dd>", classes_text(classes));
+            }
         }
     }
     if f.index.is_some() {

@@ -112,7 +112,7 @@ fn tidy(results: &mut Results) {
         let Finding { explanation, got, got_decimal, exact, rounded, .. } = finding;
         let Finding { logits, others, claims, answers_like, tried, passes_under, worst, .. } = finding;
         let others = others.0.iter_mut().flat_map(|(_, written)| match written {
-            Written::Index(_) => &mut [],
+            Written::Index(_) | Written::Indices(_) => &mut [],
             Written::Number(text) => std::slice::from_mut(text),
             Written::Row(words) => &mut words[..],
         });

@@ -223,6 +223,7 @@ fn finding(
     let written = |role: Role| match role.extent() {
         Extent::Index => Written::Index(1),
         Extent::Number => Written::Number(text::hex(dtype.round(0.1))),
+        Extent::Indices => Written::Indices(vec![Some(1)]),
         Extent::Row => Written::Row(vec!["0x1p+0".to_owned(), "0x0p+0".to_owned()]),
     };
     Finding {

@@ -6,7 +6,8 @@ use crate::case::{self, Case, Value, values_text};
 use crate::dtype::{Dtype, text};
 use crate::error::Result;
 use crate::judge::Verdict;
-use crate::op::Op;
+use crate::op::signature::Extent;
+use crate::op::{Input, Op};
 use crate::special::Special;
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::ser::SerializeMap;
@@ -127,8 +128,20 @@ impl Finding {
             Written::Index(index) => Ok(Value::Index(*index)),
             Written::Number(text) => text::parse(text, self.dtype).map(Value::Number),
             Written::Row(words) => values(words).map(Value::from),
+            Written::Indices(classes) => Ok(Value::from(classes.clone())),
         };
-        let others = self.others.0.iter().map(|(name, written)| Ok((*name, value(written)?)));
+        // A list without an entry does not tell of what it is one.
+        let is_of_rows = |name: &str| {
+            let of_name = |input: &&Input| input.name == name;
+            self.op.others().iter().find(of_name).is_some_and(|input| input.role.extent() == Extent::Indices)
+        };
+        let given = |(name, written): &(&'static str, Written)| match written {
+            Written::Row(words) if words.is_empty() && is_of_rows(name) => {
+                Ok((*name, Value::from(Vec::<Option<usize>>::new())))
+            }
+            written => Ok((*name, value(written)?)),
+        };
+        let others = self.others.0.iter().map(given);
         Case::from_named(self.op, self.dtype, values(&self.logits)?, others.collect::<Result<Vec<_>>>()?)
     }
 
@@ -178,6 +191,8 @@ pub enum Written {
     Number(String),
     /// A value for each logit, as the logits are written.
     Row(Vec<String>),
+    /// The true class of each of several rows; null of one that is ignored.
+    Indices(Vec<Option<usize>>),
 }
 
 impl Others {
@@ -187,6 +202,7 @@ impl Others {
             Value::Index(index) => Written::Index(*index),
             Value::Number(x) => Written::Number(text::hex(*x)),
             Value::Row(values) => Written::Row(words(values)),
+            Value::Indices(classes) => Written::Indices(classes.to_vec()),
         };
         Self(case.others().map(|(input, value)| (input.name, written(value))).collect())
     }

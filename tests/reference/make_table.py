@@ -26,6 +26,7 @@ An output is `digits:rounded`. Digits: 30 significant ones, to nearest, ties to 
 `tiny-` for 0 < |value| < 1e-100000). Rounded: the hex float of the value rounded once to the dtype.
 """
 
+import itertools
 import math
 import os
 import random
@@ -379,6 +380,7 @@ OPS = [
     "soft_cross_entropy", "soft_cross_entropy_grad",
     "logaddexp", "logsubexp",
     "scaled_softmax", "entropy", "attention", "kl_divergence", "kl_divergence_grad", "logcumsumexp",
+    "mean_cross_entropy", "mean_cross_entropy_grad",
 ]  # fmt: skip
 # Ops whose outputs are a function of one element each (and of its value of another row), by that function.
 ELEMENTWISE = {
@@ -405,6 +407,9 @@ DIRECTION = {
 DISTRIBUTION = {"soft_cross_entropy": "distribution", "soft_cross_entropy_grad": "distribution"}
 # Their second row is that of a target's logits, which stands in the place of a direction.
 TARGET_LOGITS = {"kl_divergence": "target_logits", "kl_divergence_grad": "target_logits"}
+# Means over rows, by the op that they are the mean of. Their logits are those of row after row, and a list of classes, with None for a
+# row that is ignored, stands in the place of a target.
+MEANS = {"mean_cross_entropy": "cross_entropy", "mean_cross_entropy_grad": "cross_entropy_grad"}
 # Its scale stands in the place of a smoothing.
 SCALED = {"scaled_softmax"}
 INF, NAN = math.inf, math.nan
@@ -504,6 +509,8 @@ def truth(op, z, target=None, smoothing=None, direction=None):
     """The outputs of an op, each a float that is not finite, a Quotient or a Logarithm."""
     if op in ELEMENTWISE:
         return [ELEMENTWISE[op](x, y) for x, y in zip(z, direction if op in BESIDE else z)]
+    if op in MEANS:
+        return mean_over_rows(op, z, target)
     exponents = [rational(x) if math.isfinite(x) else None for x in z]
     if op in SCALED:
         # The softmax of the products; an infinity keeps its sign, or changes it, or times 0 is nothing.
@@ -597,6 +604,41 @@ def truth(op, z, target=None, smoothing=None, direction=None):
         constant = len({g[i] for i in live}) == 1
         return [exact(g[j] - g[live[0]]) if constant else NAN for j in range(n)]
     return [Quotient(collect((level[i], g[j] - g[i]) for i in live), total) for j in range(n)]
+
+
+def mean_over_rows(op, z, classes):
+    """The mean of a loss over the rows that are not ignored, or each gradient over their number and zeros elsewhere. Of none it is 0, as
+    good an answer as NaN."""
+    n, count = len(z) // max(len(classes), 1), sum(c is not None for c in classes)
+    rows = [z[i * n : (i + 1) * n] for i in range(len(classes))]
+    found = [None if c is None else truth(MEANS[op], row, c, 0.0) for row, c in zip(rows, classes)]
+    if op == "mean_cross_entropy_grad":
+        shared = lambda x: x if isinstance(x, float) else Quotient(collect(scale(fmpq(1, count), x.numerator)), x.denominator, x.power)
+        return [x for row in found for x in ([exact(0)] * n if row is None else map(shared, row))]
+    losses = [row[0] for row in found if row is not None]
+    for special in (NAN, INF):
+        if any(isinstance(x, float) and str(x) == str(special) for x in losses):
+            return [special]
+    argument = {fmpq(0): fmpq(1)}
+    for loss in losses:
+        argument = product(argument, loss.argument)
+    return [MeanLogarithm(argument, max(count, 1))]
+
+
+class MeanLogarithm:
+    """log(x) / count of an exponential sum."""
+
+    def __init__(self, argument, count):
+        self.logarithm, self.count = Logarithm(argument), count
+
+    def sign(self):
+        return self.logarithm.sign()
+
+    def ball(self):
+        return self.logarithm.ball() / self.count
+
+    def compare(self, m):
+        return self.logarithm.compare(m * self.count)
 
 
 def attention(z, exponents, v, live, free):
@@ -997,6 +1039,20 @@ def some_target(f, r, z):
     return [f.round(r.gauss(0, 3)) if x != -INF or kind == 6 else x for x in z]
 
 
+def some_rows(kind, f, r, k, z):
+    """Up to three rows of one length and a kind, short ones where there are several, and the class of each; some are ignored."""
+    count = r.choice([1, 2, 2, 3])
+    if count > 1:
+        z = z[:5]
+    rows = [z]
+    for i in range(1, count):
+        # Of another number of the kind; filled up with ordinary ones.
+        more = kind(f, r, k + 7 * i)[: len(z)]
+        rows.append(more + [f.round(r.gauss(0, 3)) for _ in range(len(z) - len(more))])
+    classes = [a_target(r, row) if row and r.randrange(4) else None for row in rows]
+    return [x for row in rows for x in row], classes
+
+
 def beside(op, f, r, z):
     """A value of the other row for each element."""
     if BESIDE[op] == "label":
@@ -1230,6 +1286,22 @@ def traps():
         ):  # fmt: skip
             if all(not math.isfinite(x) or abs(x) <= f.largest for x in z):
                 yield "logcumsumexp", f, [f.round(x) if math.isfinite(x) else x for x in z], None, None, None
+        # Rows that are ignored, with and without what nobody may look at; none left, none at all; a mean that is next to a number of the
+        # format, or far below it; a row that is not finite among others; counts that are no power of two.
+        for z, classes in (
+            ([1.0, 2.0, NAN, INF], [0, None]), ([NAN, NAN, 3.0, 4.0], [None, 1]), ([-INF, -INF, 3.0, 4.0], [None, 1]), ([1.0, 2.0], [None]),
+            ([], []), ([], [None, None]), ([1.0, 2.0, 3.0, 4.0], [None, None]), ([0.0, -3000.0, 0.0, -200.0], [0, 0]),
+            ([0.0, -3000.0, 0.0, -3000.0], [0, 1]), ([0.0, 0.0, 0.0, -3000.0], [0, 0]), ([0.0, 0.0, 0.0, 0.0], [0, 1]),
+            ([0.0, -3000.0, 1.0, 1.0, 0.0, -3000.0], [0, None, 0]), ([0.0, -INF, 0.0, 0.0], [1, 0]), ([0.0, -INF, 0.0, 0.0], [0, 0]),
+            ([INF, 0.0, 0.0, 0.0], [0, 1]), ([INF, 0.0, 0.0, 0.0], [1, 1]), ([INF, INF, 0.0, 0.0], [0, 0]), ([-INF, -INF, 0.0, 0.0], [0, 0]),
+            ([NAN, 0.0, 0.0, -INF], [0, 1]), ([7.0, -7.0, 3.0], [0, 0, 0]), ([5.0], [0]), ([5.0, INF], [0, 0]), ([INF, 1.0, -INF, 1.0], [0, 0]),
+            ([1.0, 2.0, 3.0, 2.0, 1.0, 3.0, 3.0, 1.0, 2.0], [2, 0, 1]), ([0.0, -1e10, 0.0, -1e10, 0.0, -1e10], [1, 1, 1]),
+            ([f.largest, -f.largest, f.largest, -f.largest], [1, 1]), ([f.largest, -f.largest, 0.0, 0.0], [1, 0]),
+            ([0.0, -20.0, 0.0, -40.0, 0.0, -60.0], [0, 0, 0]), ([2.0**f.p, -1.0, 0.0, -1.0], [1, 1]),
+        ):  # fmt: skip
+            if all(not math.isfinite(x) or abs(x) <= f.largest for x in z):
+                for op in MEANS:
+                    yield op, f, z, classes, None, None
         # A midpoint and a little, as for a true class.
         if f is not f16:
             for low in (-1.0, 2.0 - 2.0**f.p):
@@ -1340,6 +1412,10 @@ def case_text(op, f, z, target, smoothing, direction):
         text += f" target={target} label_smoothing={hex_float(smoothing)}"
     if op in SCALED:
         text += f" scale={hex_float(smoothing)}"
+    if op in MEANS:
+        words = [["ignored" if c is None else str(c)] * len(list(same)) for c, same in itertools.groupby(target)]
+        words = [word for run in words for word in (run if len(run) < 3 else [f"{run[0]}*{len(run)}"])]
+        text += f" targets=[{', '.join(words)}]"
     for names in (DIRECTION, BESIDE, DISTRIBUTION, TARGET_LOGITS):
         if op in names:
             text += f" {names[op]}=[{values_text(direction)}]"
@@ -1372,6 +1448,8 @@ def drawn(formats, most):
                     direction = a_direction(f, r, z) if op in DIRECTION else beside(op, f, r, z) if op in BESIDE else None
                     if op in DISTRIBUTION:
                         direction = a_distribution(f, r, z)
+                    if op in MEANS:
+                        z, target = some_rows(kind, f, r, k, z)
                     if op == "attention":
                         direction = some_values(f, r, z)
                     if op in TARGET_LOGITS:

@@ -46,6 +46,9 @@ impl Textbook {
             // The products, before anything else.
             z.iter_mut().for_each(|z| *z = *z * A::from_f64(scale));
         }
+        if let Some(targets) = case.targets() {
+            return self.mean(case.op(), &z, targets);
+        }
         let (target, smoothing) = case.target().unwrap_or((0, 0.0));
         let (e, n) = (A::unflushed(smoothing), A::from_f64(z.len() as f64));
         let sum = |terms: Vec<A>| add_up(self.claims.sum, &terms);
@@ -237,6 +240,32 @@ impl Kernel for Textbook {
             _ if self.claims.flush_to_zero => self.outputs::<Flushed>(case),
             _ => self.outputs::<f32>(case),
         })
+    }
+}
+
+impl Textbook {
+    /// The mean of the losses of the rows that have a class, or each row's gradient over their number.
+    fn mean<A: Accumulator>(&self, op: Op, z: &[A], targets: &[Option<usize>]) -> Vec<A> {
+        let n = z.len().checked_div(targets.len()).unwrap_or(0);
+        let count = A::from_f64(targets.iter().flatten().count() as f64);
+        let (mut losses, mut gradients) = (Vec::new(), Vec::new());
+        for (row, target) in targets.iter().enumerate() {
+            let z = &z[row * n..(row + 1) * n];
+            let Some(target) = *target else {
+                gradients.resize(gradients.len() + n, A::ZERO);
+                continue;
+            };
+            let max = z.iter().fold(A::NEG_INFINITY, |max, &z| max.larger(z));
+            let weights: Vec<A> = z.iter().map(|&z| (z - max).exp_as(self.exp)).collect();
+            let total = add_up(self.claims.sum, &weights);
+            losses.push(total.ln() + (max - z[target]));
+            let one = |class: usize| if class == target { A::ONE } else { A::ZERO };
+            gradients.extend(weights.iter().enumerate().map(|(class, &w)| (w / total - one(class)) / count));
+        }
+        match op == Op::MEAN_CROSS_ENTROPY {
+            true => vec![add_up(self.claims.sum, &losses) / count],
+            false => gradients,
+        }
     }
 }
 

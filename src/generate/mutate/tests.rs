@@ -29,6 +29,7 @@ fn walk(start: &Case, seed: u64, count: u64, mut visit: impl FnMut(&Case)) {
 fn start(op: Op, dtype: Dtype) -> Case {
     let other = |role: Role| match role {
         Role::Class => Value::Index(1),
+        Role::Classes => vec![Some(1)].into(),
         Role::Smoothing => Value::Number(0.0),
         Role::Label => vec![1.0, 0.25].into(),
         Role::Scale => Value::Number(0.5),

@@ -12,6 +12,7 @@ pub(super) mod losses;
 pub(super) mod maximum;
 pub(super) mod nonfinite;
 pub(super) mod prefixes;
+pub(super) mod rows;
 pub(super) mod scales;
 pub(super) mod shapes;
 pub(super) mod stored;
@@ -44,6 +45,9 @@ pub(super) fn cure(class: &str) -> &'static str {
         "C18" => "compute the gradient from probabilities exp(z - max) / S, without a division by one of them",
         "C19" => "leave terms whose factor is 0 out of the sum",
         "C20" => "spread the smoothing over all n classes, and leave its term out where it is 0",
+        "C21" => {
+            "count, add up and differentiate the rows that are not ignored and no others, and test for a count of 0"
+        }
         "C22" => "remove the clip or the epsilon; fused and shifted formulas need none",
         "C23" => {
             "z (1 - t) + log1p(exp(-z)) for z of 0 and above, -z t + log1p(exp(z)) below, and no term whose factor is 0"
@@ -70,6 +74,9 @@ pub(super) fn cure(class: &str) -> &'static str {
         "C35" => "return early: -inf for the log-sum-exp of nothing, nothing for the other ops",
         "C36" => "count logits in a type as wide as their number",
         "C37" => "keep the input, and divide by the sum of the very weights that are divided",
+        "C38" => {
+            "take maximum and sum over every class once, wherever its shard lies, and the target's logit from the one shard that has it"
+        }
         "C40" => "compute and add up in a type that is as wide as the result at least, and round once, at the end",
         "C39" => "clamp the argument of exp before it is reduced",
         _ => "",

@@ -43,6 +43,39 @@ pub(super) struct Row<'a, A> {
     pub beside: Option<Beside>,
 }
 
+/// What a kernel of a mean over rows is given: the rows, and the true class of each.
+#[derive(Clone, Copy)]
+pub(super) struct Rows<'a, A> {
+    /// All logits, row after row, and what else a row has.
+    all: Row<'a, A>,
+    /// The true class of each row, and none of one that is ignored.
+    pub targets: &'a [Option<usize>],
+}
+
+impl<'a, A: Real> Rows<'a, A> {
+    /// A row; that of an ignored one has the class 0.
+    pub fn row(&self, place: usize) -> Row<'a, A> {
+        let n = self.all.logits.len() / self.targets.len();
+        let logits = &self.all.logits[place * n..(place + 1) * n];
+        Row { logits, target: self.targets[place].unwrap_or(0), ..self.all }
+    }
+
+    /// Every row, in order; none of those that are ignored.
+    pub fn kept(&self) -> impl Iterator<Item = Option<Row<'a, A>>> {
+        (0..self.targets.len()).map(|place| self.targets[place].map(|_| self.row(place)))
+    }
+
+    /// The number of rows that are not ignored, rounded to the type.
+    pub fn count(&self) -> A {
+        A::from_f64(self.targets.iter().flatten().count() as f64)
+    }
+
+    /// The number of logits of a row.
+    pub fn row_len(&self) -> usize {
+        self.all.logits.len().checked_div(self.targets.len()).unwrap_or(0)
+    }
+}
+
 /// A step in which a kernel differs besides those that it overrides: a place in a list of what kernels do. It changes nothing where the
 /// kernel overrides this very step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -370,6 +403,27 @@ pub(super) trait Recipe: Sized {
         each(&probabilities, &|class, p| Self::gradient(row, class, p))
     }
 
+    /// By what a sum over rows is divided: the number of those that are not ignored.
+    fn divisor<A: Real>(rows: &Rows<A>) -> A {
+        rows.count()
+    }
+
+    /// The mean of the losses of the rows that are not ignored; NaN of none.
+    fn mean_cross_entropy<A: Real>(rows: &Rows<A>) -> A {
+        let losses: Vec<A> = rows.kept().flatten().map(|row| Self::cross_entropy(&row)).collect();
+        Self::sum(&rows.all, &losses) / Self::divisor(rows)
+    }
+
+    /// The gradient of each row over the divisor, and zeros for a row that is ignored.
+    fn mean_cross_entropy_grad<A: Real>(rows: &Rows<A>) -> Vec<A> {
+        let divisor = Self::divisor(rows);
+        let gradient = |row: Option<Row<A>>| match row {
+            Some(row) => each(&Self::cross_entropy_grad(&row), &|_, g| g / divisor),
+            None => vec![A::ZERO; rows.row_len()],
+        };
+        rows.kept().flat_map(gradient).collect()
+    }
+
     /// `p_j (g_j - sum p_i g_i)`.
     fn softmax_vjp<A: Real>(row: &Row<A>) -> Vec<A> {
         Self::jacobian_product(row, &Self::saved(row, Self::softmax(row)))
@@ -465,9 +519,19 @@ fn method<R: Recipe, A: Real>(op: Op) -> Option<Method<A>> {
     })
 }
 
+/// The same of a mean over rows.
+fn method_of_rows<R: Recipe, A: Real>(op: Op) -> Option<fn(&Rows<A>) -> Vec<A>> {
+    Some(match op {
+        Op::MEAN_CROSS_ENTROPY => |rows| vec![R::mean_cross_entropy(rows)],
+        Op::MEAN_CROSS_ENTROPY_GRAD => R::mean_cross_entropy_grad,
+        _ => return None,
+    })
+}
+
 /// Whether the kernel is offered for an op in a dtype.
 pub(super) fn supports<R: Recipe>(op: Op, dtype: Dtype) -> bool {
-    method::<R, f64>(op).is_some() && R::supports(op, dtype)
+    let is_implemented = method::<R, f64>(op).is_some() || method_of_rows::<R, f64>(op).is_some();
+    is_implemented && R::supports(op, dtype)
 }
 
 /// What the kernel declares of an op in a dtype. Prefixes have one way of adding up, from the first logit to the last, whatever a kernel
@@ -512,7 +576,13 @@ fn run_in<R: Recipe, A: Real>(case: &Case, changes: &Changes) -> Vec<f64> {
         beside: changes.beside,
     };
     // It is never run on an op that it does not support.
-    let mut outputs = method::<R, A>(case.op()).map_or_else(Vec::new, |method| method(&row));
+    let mut outputs = match case.targets() {
+        Some(targets) => {
+            let rows = Rows { all: row, targets };
+            method_of_rows::<R, A>(case.op()).map_or_else(Vec::new, |method| method(&rows))
+        }
+        None => method::<R, A>(case.op()).map_or_else(Vec::new, |method| method(&row)),
+    };
     outputs.iter_mut().for_each(|output| *output = R::written(&row, *output));
     stored(&outputs, case.dtype())
 }

@@ -41,7 +41,7 @@
 use super::{Near, NearCase, NearRow, OfRow, REACH, SLACK, U, exp_of_minus, ln, ln_1p, series};
 use crate::case::Case;
 use crate::dtype::two_sum;
-use crate::op::definition::{ElementDefinition, RowDefinition};
+use crate::op::definition::{ElementDefinition, MeanDefinition, RowDefinition};
 use crate::op::inputs::Element;
 use crate::op::tier::ElementTier;
 use crate::op::{Kind, Visitor};
@@ -201,7 +201,7 @@ impl NearCase {
         let row = Arc::new(NearRow::of_elements(case));
         let elements: Vec<Element> = case.elements().collect();
         let outputs = case.op().visit(Elements(&elements));
-        Self { class: RowClass::Elements, row, other: None, outputs, deviations: Vec::new() }
+        Self { class: RowClass::Elements, row, other: None, outputs, deviations: Vec::new(), rows: Vec::new() }
     }
 }
 
@@ -221,6 +221,10 @@ impl Visitor for Elements<'_> {
             false => Near::exact(f64::NAN),
         };
         self.0.iter().map(output).collect()
+    }
+
+    fn mean<D: MeanDefinition>(self) -> Vec<Near> {
+        unreachable!("{} is made of several rows", D::NAME)
     }
 }
 
