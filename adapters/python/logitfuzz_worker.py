@@ -37,6 +37,11 @@ In f16:f32 and bf16:f32 the arguments are of the half dtype, and f32 is returned
     scaled_softmax                                  logits, scale                   n values
     soft_cross_entropy                              logits, distribution            1 value
     soft_cross_entropy_grad                         logits, distribution            n values
+    mean_cross_entropy                              rows of logits, targets         1 value
+    mean_cross_entropy_grad                         rows of logits, targets         rows of n values
+
+Rows of logits are an array of two dimensions, and `targets` one of int64 with a class for each row, or IGNORED, which is -100, for a row
+that is ignored and may hold anything.
 
 `target` is an int counted from 0, `smoothing` the label smoothing as a float, `scale` a float of any sign. Anything that
 numpy.asarray takes may be returned. Where its dtype is another one, it is converted if every value is kept, and is an error of the
@@ -62,9 +67,12 @@ import traceback
 
 import numpy as np
 
-__all__ = ["kernel", "serve"]
+__all__ = ["IGNORED", "kernel", "serve"]
 
 PROTOCOL = 1
+
+# The class of a row that is ignored, as a kernel is given it.
+IGNORED = -100
 
 # Python and C code both print to descriptor 1. The protocol keeps a copy of it; 1 becomes another name for standard error.
 _wire = os.fdopen(os.dup(1), "wb")
@@ -81,10 +89,12 @@ OTHER_ROWS = {
     "logaddexp": "other_logits", "logsubexp": "other_logits", "attention": "values",
     "kl_divergence": "target_logits", "kl_divergence_grad": "target_logits",
 }  # fmt: skip
-SCALAR_OPS = ("logsumexp", "cross_entropy", "soft_cross_entropy", "entropy", "attention", "kl_divergence")
+SCALAR_OPS = ("logsumexp", "cross_entropy", "soft_cross_entropy", "entropy", "attention", "kl_divergence", "mean_cross_entropy")
+# Ops that take several rows, and a class for each.
+ROW_OPS = ("mean_cross_entropy", "mean_cross_entropy_grad")
 OPS = (
     "logsumexp", "softmax", "log_softmax", *TARGET_OPS, *OTHER_ROWS, "log1mexp", "sigmoid", "softplus", "log_sigmoid", "scaled_softmax",
-    "entropy", "logcumsumexp",
+    "entropy", "logcumsumexp", *ROW_OPS,
 )  # fmt: skip
 # The name of the single number, for the ops that take one.
 NUMBERS = {"scaled_softmax": "scale", **dict.fromkeys(TARGET_OPS, "label_smoothing")}
@@ -235,13 +245,15 @@ class _Function:
         # A kernel gets aligned memory of its own, which it can write to: what it does to it is found out afterwards.
         arrays = [np.array(array) for array in (logits, other) if array is not None]
         try:
-            extra = ((target,) if self.op in TARGET_OPS else ()) + ((number,) if self.op in NUMBERS else ())
+            if self.op in ROW_OPS:
+                arrays[0] = arrays[0].reshape(len(target), len(logits) // max(len(target), 1))
+            extra = ((target,) if self.op in TARGET_OPS + ROW_OPS else ()) + ((number,) if self.op in NUMBERS else ())
             _environment.enter()
             try:
                 result = self.call(*arrays, *extra)
             finally:
                 changed = _environment.leave()
-            result = _exactly(result, self.written, self.op, len(logits))
+            result = _exactly(result, self.written, self.op, arrays[0].shape)
         except Exception as error:
             return ERROR, _in_words(error)
         for name, array, before in zip(("logits", OTHER_ROWS.get(self.op, "").replace("_", " ")), arrays, (logits, other)):
@@ -350,12 +362,12 @@ def _in_words(error):
     return text.encode(errors="replace").decode()
 
 
-def _exactly(result, dtype, op, n):
-    """What a kernel returned, as an array of the dtype and of the length that the op has for n logits."""
+def _exactly(result, dtype, op, shape):
+    """What a kernel returned, as an array of the dtype and of the length that the op has for logits of this shape."""
     result = np.asarray(result)
-    shapes = [(), (1,)] if op in SCALAR_OPS else [(n,)]
+    shapes = [(), (1,)] if op in SCALAR_OPS else [shape]
     if result.shape not in shapes:
-        raise ValueError(f"{op} of {n} logits returned shape {result.shape}, not {' or '.join(map(str, shapes))}")
+        raise ValueError(f"{op} of {' x '.join(map(str, shape))} logits returned shape {result.shape}, not {' or '.join(map(str, shapes))}")
     if result.dtype == dtype:
         return result.reshape(-1)
     # Kind V is that of ml_dtypes; it is also that of structures, which do not convert.
@@ -378,7 +390,7 @@ def _read_exactly(source, size):
 
 
 def _read_binary(source, functions):
-    """The rows of the next binary batch, each (function, logits, target, smoothing or scale, other row); None at the end."""
+    """The rows of the next binary batch, each (function, logits, target or targets, smoothing or scale, other row); None at the end."""
     head = source.read(8)
     if not head:
         return None
@@ -389,6 +401,8 @@ def _read_binary(source, functions):
         which, n, target, number = struct.unpack_from("<IIQd", data, at)
         function = functions[which]
         at += 24
+        if function.op in ROW_OPS:
+            target, at = _targets(np.frombuffer(data, "<u8", target, at).astype(np.int64)), at + 8 * target
         arrays = [None, None]
         for which in range(2 if function.op in OTHER_ROWS else 1):
             arrays[which] = np.frombuffer(data, function.dtype, n, at)
@@ -417,8 +431,17 @@ def _read_json(source, functions):
         logits = _array(row["logits"], function.dtype)
         other = _array(row[OTHER_ROWS[function.op]], function.dtype) if function.op in OTHER_ROWS else None
         number = float.fromhex(row[NUMBERS[function.op]]) if function.op in NUMBERS else 0.0
-        rows.append((function, logits, row.get("target", 0), number, other))
+        target = row.get("target", 0)
+        if function.op in ROW_OPS:
+            target = _targets(np.array([-1 if c is None else c for c in row["targets"]], np.int64))
+        rows.append((function, logits, target, number, other))
     return rows
+
+
+def _targets(classes):
+    """The classes of rows, of which those that are ignored came as -1."""
+    classes[classes == -1] = IGNORED
+    return classes
 
 
 def _array(values, dtype):

@@ -10,7 +10,7 @@ import os
 # The libraries below read it when they are imported. A GPU has other kernels; these are the CPU's.
 os.environ.update(OMP_NUM_THREADS="1", CUDA_VISIBLE_DEVICES="")
 
-from logitfuzz_worker import kernel, serve
+from logitfuzz_worker import IGNORED, kernel, serve
 
 import numpy as np
 import torch
@@ -151,7 +151,25 @@ def attention(z, v):
     return values(functional.scaled_dot_product_attention(query, keys, channel, scale=1.0).reshape(1), z)
 
 
+def mean_loss(logits, targets):
+    return functional.cross_entropy(logits, torch.from_numpy(targets), ignore_index=IGNORED)
+
+
 about = {"dtypes": ("f16", "bf16", "f32", "f64"), "name": "pytorch", "version": torch.__version__}
+
+
+@kernel("mean_cross_entropy", **about, min_len=1)
+def forward_mean(z, targets):
+    return values(mean_loss(tensor(z), targets), z)
+
+
+@kernel("mean_cross_entropy_grad", **about, min_len=1)
+def gradient_of_mean(z, targets):
+    logits = tensor(z).requires_grad_()
+    (result,) = torch.autograd.grad(mean_loss(logits, targets), logits)
+    return values(result, z)
+
+
 kernel("logcumsumexp", **about)(forward(row(torch.logcumsumexp)))
 declare("pytorch-columns", column, column_loss)
 serve()

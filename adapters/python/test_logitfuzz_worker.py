@@ -75,7 +75,13 @@ class Worker:
     def binary_batch(self, rows):
         message = struct.pack("<I", len(rows))
         for number, logits, target, smoothing, direction in rows:
-            message += struct.pack("<IIQd", number, len(logits), target, smoothing) + np.array(logits, self.dtype(number)).tobytes()
+            if self.functions[number]["op"].startswith("mean"):
+                # All bits set where a row is ignored.
+                classes = [2**64 - 1 if c is None else c for c in target]
+                message += struct.pack(f"<IIQd{len(classes)}Q", number, len(logits), len(classes), 0.0, *classes)
+            else:
+                message += struct.pack("<IIQd", number, len(logits), target, smoothing)
+            message += np.array(logits, self.dtype(number)).tobytes()
             if self.functions[number]["op"] in OTHER_ROWS:
                 message += np.array(direction, self.dtype(number)).tobytes()
         return struct.pack("<Q", len(message)) + message
@@ -100,6 +106,8 @@ class Worker:
         for number, logits, target, smoothing, direction in rows:
             op = self.functions[number]["op"]
             row = {"function": number, "op": op, "dtype": self.functions[number]["dtype"], "logits": hexes(logits)}
+            if op.startswith("mean"):
+                row["targets"] = target
             if op.startswith("cross_entropy"):
                 row.update(target=target, label_smoothing=float(smoothing).hex())
             if op == "scaled_softmax":
@@ -179,6 +187,21 @@ class TheProtocol(unittest.TestCase):
                     np.testing.assert_array_equal(got, expected)
                     self.assertEqual(np.signbit(got).tolist(), np.signbit(expected).tolist())
                 self.assertEqual(w.close(), (0, ""))
+
+    def test_rows_of_logits_and_their_targets(self):
+        body = '''
+            from logitfuzz_worker import IGNORED
+            kernel("mean_cross_entropy", dtypes=["f32"])(lambda z, t: np.float32(100 * len(z) + z.shape[1] + (t == IGNORED).sum() / 8))
+            kernel("mean_cross_entropy_grad", dtypes=["f32"])(lambda z, t: z * (t != IGNORED)[:, None] + np.maximum(t, 0).astype("f4")[:, None])
+        '''
+        for frames in ("binary", "json"):
+            w = worker(body, frames)
+            z = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
+            answers = w.ask([(0, z, [1, None, 0]), (1, z, [1, None, 0]), (0, z, [2, 1]), (0, [], [None]), (0, [], []), (1, [], [])])
+            self.assertEqual([code for code, _ in answers], [0] * 6, answers)
+            expected = [[302.125], [2.0, 3.0, 0.0, 0.0, 5.0, 6.0], [203.0], [100.125], [0.0], []]
+            self.assertEqual([got.tolist() for _, got in answers], expected)
+            self.assertEqual(w.close(), (0, ""))
 
     def test_batches_of_many_of_one_and_of_no_rows(self):
         for frames in ("binary", "json"):
@@ -438,7 +461,7 @@ class TheReadyScripts(unittest.TestCase):
                 served.setdefault(function["kernel"], set()).add((function["op"], function["dtype"]))
             self.assertEqual(w.close()[0], 0)
         counts = {name: len(functions) for name, functions in served.items()}
-        functions = {"scipy": 15, "pytorch": 92, "pytorch-columns": 36, "jax": 48, "jax-jit": 48, "onnxruntime": 12}
+        functions = {"scipy": 15, "pytorch": 100, "pytorch-columns": 36, "jax": 48, "jax-jit": 48, "onnxruntime": 12}
         self.assertEqual(counts, {**functions, "optax": 24, "optax-soft-labels": 8})
 
     def check(self, w, number, function):
@@ -449,6 +472,8 @@ class TheReadyScripts(unittest.TestCase):
         z = [-0.5, -2.0, -3.0, -1.25] if op == "log1mexp" else [0.5, -2.0, 3.0, 1.25]
         # A function without label smoothing is only ever given 0.
         smoothings = (0.0, 0.25) if function.get("label_smoothing", True) else (0.0,)
+        if op.startswith("mean"):
+            return self.check_mean(w, number, op, dtype)
         rows = [(number, z, 1, smoothing, direction) for smoothing in smoothings]
         if "cross_entropy" not in op and not function.get("min_len"):
             rows.append((number, [], 0, 0.0, []))
@@ -463,6 +488,18 @@ class TheReadyScripts(unittest.TestCase):
         if op.startswith("cross_entropy"):
             other = (z, 2, smoothings[-1], None)
             self.close_to(w.ask([(number, *other)])[0][1], dtype, truth(op, *other))
+
+    def check_mean(self, w, number, op, dtype):
+        """Two rows of four, and one that is ignored."""
+        z, other = [0.5, -2.0, 3.0, 1.25], [1.0, 0.0, -1.0, 2.0]
+        ((code, got),) = w.ask([(number, z + [7.0] * 4 + other, [1, None, 3])])
+        self.assertEqual(code, 0, got)
+        of = op.removeprefix("mean_")
+        first, second = (np.array(truth(of, row, target, 0.0, None)) for row, target in ((z, 1), (other, 3)))
+        if op == "mean_cross_entropy":
+            self.close_to(got, dtype, (first + second) / 2)
+        else:
+            self.close_to(got, dtype, np.concatenate([first / 2, np.zeros(4), second / 2]))
 
     def close_to(self, got, dtype, true):
         """Within four units of the dtype, absolute and relative: what a good kernel may be off for four ordinary logits."""

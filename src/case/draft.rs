@@ -203,8 +203,11 @@ impl Draft {
     }
 
     /// The draft with the logits at `indices` only, in that order, and with them their values of every other row; none if the true
-    /// class is not among them.
+    /// class is not among them, and none of an op that takes several rows ([`Draft::select_rows`]).
     pub fn select(&self, indices: &[usize]) -> Option<Draft> {
+        if self.classes().is_some() {
+            return None;
+        }
         let mut selected = self.clone();
         selected.take(indices);
         if let Some(class) = selected.class_mut() {

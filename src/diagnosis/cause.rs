@@ -12,8 +12,8 @@ use super::range::{Thresholds, gap, is_product_infinite};
 use super::scope::{self, Ask, FAR, Level};
 use super::size::{direction_size, exact_value, relative_error};
 use super::variation::{
-    before_wrapping, descending, far_below, first_half, kept, multiplied, of_unit_direction, raised, recentred,
-    unsmoothed, widened,
+    before_wrapping, descending, emptied, far_below, first_half, kept, multiplied, of_unit_direction, raised,
+    recentred, unsmoothed, widened,
 };
 use crate::case::Case;
 use crate::dtype::{Dtype, ldexp, text};
@@ -78,9 +78,12 @@ impl Experiments<'_> {
             _ if judgement.relation.is_some() => return Cause::BrokenRelation,
             _ => {}
         }
-        match truth.class {
+        if self.cures("with zeros in its ignored rows", emptied(case)) {
+            return Cause::IgnoredRow;
+        }
+        match self.class() {
             RowClass::Empty => Cause::EmptyRow,
-            // No row is left that an experiment could change.
+            // It is ignored, or no row is left that an experiment could change.
             RowClass::AllIgnored => Cause::WrongValue,
             RowClass::Nan => Cause::NanLost,
             // What is due is no number, so no experiment with sizes says anything.
@@ -117,6 +120,16 @@ impl Experiments<'_> {
                     None => self.by_scope(),
                 }
             }
+        }
+    }
+
+    /// The class of the row that fails: of several that of the worst output, where each output is of one.
+    fn class(&self) -> RowClass {
+        let Self { case, truth, judgement, .. } = *self;
+        let row = judgement.worst.as_ref().and_then(|worst| case.rows().get(worst.index.checked_div(case.row_len())?));
+        match row {
+            Some(row) if !case.op().is_scalar() => row.as_ref().map_or(RowClass::AllIgnored, RowClass::of_case),
+            _ => truth.class,
         }
     }
 

@@ -185,13 +185,16 @@ fn say(cause: Cause, seen: &Seen) -> Said {
         Cause::EmptyRow => Said::Symptom(
             "A row without logits: the log-sum-exp of nothing is -inf, all other ops return nothing.".into(),
         ),
-        Cause::NanLost => Said::Symptom("A NaN logit must make every output NaN; here it was lost.".into()),
+        Cause::NanLost => Said::Symptom("A NaN logit must make NaN of every output that depends on it; here it was lost.".into()),
         Cause::InfiniteLogit if judgement.worst.as_ref().is_some_and(|worst| !worst.got.is_nan()) => {
             Said::Symptom("A row with +inf: NaN is due or the limit, and this number is neither.".into())
         }
         Cause::InfiniteLogit => Said::Fits("a logit of +inf makes NaN of inf - inf, or of inf / inf where nothing is subtracted".into()),
         Cause::FullyMasked => Said::Symptom(
             "All logits are -inf: nothing has weight. NaN or zeros (-inf for logarithms) say so; here the row became something else.".into(),
+        ),
+        Cause::IgnoredRow => Said::Fits(
+            "what an ignored row holds shows in the outputs, as where it is multiplied by 0 and not left out".into(),
         ),
         Cause::MaskedClass => Said::Fits("a class of -inf has weight exactly 0, and here it has not, or 0 * inf or inf - inf is formed".into()),
         Cause::ExpOverflow => Said::Fits(format!(

@@ -78,6 +78,16 @@ pub(super) fn before_wrapping(case: &Case, truth: &Truth, judgement: &Judgement)
     part(0..short).or_else(|| part(n - short..n))
 }
 
+/// The case with zeros in every row that is ignored; none of an op that takes one row, or where it is so already.
+pub(super) fn emptied(case: &Case) -> Option<Case> {
+    let (targets, n) = (case.targets()?, case.row_len());
+    let mut draft = Draft::of(case);
+    let ignored = (0..targets.len()).filter(|row| targets[*row].is_none());
+    ignored.for_each(|row| draft.logits[row * n..(row + 1) * n].fill(0.0));
+    let is_changed = draft.logits.iter().zip(case.logits()).any(|(new, old)| new.to_bits() != old.to_bits());
+    if is_changed { draft.into_case().ok() } else { None }
+}
+
 /// The case with a number in place of each -inf: 1e4 below the maximum, where every weight is 0; none if the dtype has no such number.
 pub(super) fn far_below(case: &Case, max: f64) -> Option<Case> {
     const FAR: f64 = 1e4;

@@ -41,6 +41,8 @@ named! {
         InfiniteLogit = "infinite_logit",
         /// All logits are -inf.
         FullyMasked = "fully_masked",
+        /// What an ignored row holds shows in the outputs.
+        IgnoredRow = "ignored_row",
         /// A class of -inf beside finite ones.
         MaskedClass = "masked_class",
         /// An exponential of a large logit overflowed.

@@ -27,6 +27,7 @@ fn flags(op: Op) -> &'static [&'static str] {
         Some("target_logits") => &["--target-logits", "0.5,1"],
         Some("tangent") => &["--tangent", "-1 0x1p-2"],
         Some("scale") => &["--scale", "-0.5"],
+        Some("targets") => &["--targets", "1"],
         Some("distribution") => &["--distribution", "0x1p-2,0.75"],
         Some(other) => panic!("{op}: what is its {other}?"),
     }

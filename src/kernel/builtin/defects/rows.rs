@@ -60,7 +60,9 @@ impl Recipe for IgnoredTimesZero {
 
     fn mean_cross_entropy<A: Real>(rows: &Rows<A>) -> A {
         let loss = |place: usize| weight(rows, place) * Self::cross_entropy(&rows.row(place));
-        let losses: Vec<A> = (0..rows.targets.len()).map(loss).collect();
+        // Rows without a logit have no loss that could be computed.
+        let many = if rows.row_len() == 0 { 0 } else { rows.targets.len() };
+        let losses: Vec<A> = (0..many).map(loss).collect();
         losses.iter().fold(A::ZERO, |sum, &loss| sum + loss) / Self::divisor(rows)
     }
 
