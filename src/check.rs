@@ -3,10 +3,11 @@
 use crate::baseline::{self, Baseline, Comparison};
 use crate::campaign::{self, Control, Plan, Source};
 use crate::case::Case;
-use crate::diagnosis::describe;
+use crate::diagnosis::{describe, describe_batch};
 use crate::error::{Error, Result};
 use crate::generate::Family;
-use crate::kernel::{self, Claims, Closure, Element, IntoClosure, Kernel, strictly};
+use crate::kernel::batch::is_batch_text;
+use crate::kernel::{self, Batch, Claims, Closure, Element, IntoClosure, Kernel, strictly};
 use crate::op::Op;
 use crate::oracle::Oracle;
 use crate::quiet::quietly;
@@ -245,19 +246,26 @@ impl Check {
         }
     }
 
-    /// Runs the kernels on one case, given in its text form as findings print it.
+    /// Runs the kernels on one case, or on a batch, given in its text form as findings print it.
     ///
     /// # Panics
-    /// If a kernel fails on it, as [`Check::assert_stable`] does; if the text is no case of the op.
+    /// If a kernel fails on it, as [`Check::assert_stable`] does; if the text is no case of the op, and no batch.
     pub fn replay(&self, case: &str) {
-        let case = Case::parse(case).unwrap_or_else(|error| panic!("{error}"));
+        let batch = is_batch_text(case).then(|| Batch::parse(case).unwrap_or_else(|error| panic!("{error}")));
+        let case = match &batch {
+            Some(batch) => batch.case().clone(),
+            None => Case::parse(case).unwrap_or_else(|error| panic!("{error}")),
+        };
         let mut oracle = Oracle::new();
         let supporting = self.kernels.iter().filter(|kernel| kernel.supports(case.op(), case.dtype()));
         let findings: Vec<Finding> = supporting
             .map(|kernel| {
                 let mut claims = kernel.claims(case.op(), case.dtype());
                 claims.tight |= self.is_strict;
-                let finding = quietly(|| describe(&mut oracle, kernel.as_ref(), &claims, &case));
+                let finding = quietly(|| match &batch {
+                    Some(batch) => describe_batch(&mut oracle, kernel.as_ref(), &claims, batch),
+                    None => describe(&mut oracle, kernel.as_ref(), &claims, &case),
+                });
                 kernel::trouble(kernel.as_ref()).map_or(finding, |error| panic!("{error}"))
             })
             .collect();
@@ -278,7 +286,11 @@ fn report(findings: &[Finding]) -> String {
     let mut message = format!("{} distinct failures", findings.len());
     for finding in findings {
         let Ok(case) = finding.case() else { continue };
-        message += &format!("\n\n{}", finding_text(finding, &case, &replay_text(&case)));
+        let replay = match finding.batch() {
+            Ok(Some(batch)) => format!(".replay(\"{batch}\")"),
+            _ => replay_text(&case),
+        };
+        message += &format!("\n\n{}", finding_text(finding, &case, &replay));
     }
     message
 }

@@ -4,16 +4,17 @@
 //! the size of the error (`size`), which cause would fit, or at least for which rows it fails (`scope`). What a cause is, is shown by comparison: the planted defects are a dictionary of
 //! things that kernels do, and one that answers like the kernel on every case of a `battery` explains it (`hypothesis`), as it is or with
 //! another number in it (`fit`). A claim may forgive the failure (`forgiving`). `explain` says in words what was seen, and how well its cause
-//! is known. What was seen stays: a failure that does not come again is a finding, too.
+//! is known. A row that fails in a batch alone is made smaller with it (`batch`). What was seen stays: a failure that does not come again is a finding, too.
 
 use crate::case::Case;
 use crate::dtype::text;
 use crate::judge::{Judgement, Verdict, WorstOutput};
 use crate::kernel::{Claims, Kernel, accepts};
 use crate::oracle::{Exact, Oracle};
-use crate::results::{Certainty, Finding, Others, Tried, Worst, words};
+use crate::results::{BatchRows, Certainty, Finding, Others, Tried, Worst, words};
 use crate::trial::Trial;
 
+mod batch;
 mod battery;
 mod cause;
 mod explain;
@@ -28,6 +29,9 @@ mod smaller;
 mod variation;
 
 pub use crate::results::Cause;
+pub(crate) use batch::describe_batch;
+#[cfg(feature = "cli")]
+pub(crate) use batch::shrink_batch;
 pub(crate) use battery::battery;
 use cause::Experiments;
 use explain::Seen;
@@ -154,7 +158,12 @@ pub(crate) fn finding(
     let subject = Subject { kernel, claims, case };
     if (effort.is_over)() {
         let cause = seen.verdict.fault().map_or(Cause::NotExamined, Cause::of_fault);
-        return subject.finding(oracle, &Examination::seen(seen, cause, None));
+        let mut finding = subject.finding(oracle, &Examination::seen(seen, cause, None));
+        finding.batch = seen.in_batch.as_ref().map(|seen| BatchRows::of(&seen.batch));
+        return finding;
+    }
+    if seen.in_batch.is_some() {
+        return batch::finding(oracle, kernel, claims, case, seen, effort);
     }
     let budget = smaller::budget(seen.verdict, case).min(effort.budget);
     let smaller = smaller::shrink_until(oracle, kernel, claims, case, seen.verdict, budget, effort.is_over);
@@ -297,6 +306,7 @@ impl Subject<'_> {
             bound_ulp: worst.map_or(0.0, |worst| worst.judged.bound_ulps),
             ratio: worst.map_or(f64::INFINITY, |worst| worst.judged.ratio),
             worst: None,
+            batch: None,
             passes_under: passes_under.clone(),
             explanation: explained
                 .map_or_else(String::new, |(_, text)| text + &forgiving::in_words(passes_under.as_deref())),

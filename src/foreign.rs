@@ -7,8 +7,9 @@
 use crate::case::Case;
 use crate::dtype::Dtype;
 use crate::error::{Error, Result};
-use crate::kernel::{Claims, Kernel, Outcome, Supervised};
+use crate::kernel::{Batch, Batched, Claims, Kernel, Outcome, Supervised};
 use crate::op::Op;
+use crate::protocol::frame::Call;
 use program::Program;
 use std::ffi::OsString;
 use std::ops::RangeInclusive;
@@ -64,6 +65,7 @@ struct Function {
     claims: Claims,
     lengths: RangeInclusive<usize>,
     label_smoothing: bool,
+    batched: bool,
 }
 
 impl Foreign {
@@ -82,10 +84,11 @@ impl Foreign {
                 if !served.deterministic {
                     // Two runs are not comparable bit by bit.
                     (claims.shifted, claims.sequential, claims.elementwise_monotone) = (false, false, false);
+                    claims.batch_invariant = false;
                 }
                 let lengths = function.min_len..=function.max_len;
-                let label_smoothing = function.label_smoothing;
-                Ok((number, Function { op: function.op, dtype: function.dtype, claims, lengths, label_smoothing }))
+                let &crate::protocol::hello::Function { op, dtype, label_smoothing, batched, .. } = function;
+                Ok((number, Function { op, dtype, claims, lengths, label_smoothing, batched }))
             });
             Ok(Foreign {
                 program: program.clone(),
@@ -177,23 +180,55 @@ impl Kernel for Foreign {
     }
 
     fn run(&self, case: &Case) -> Outcome {
-        self.run_batch(&[case]).pop().unwrap_or(Outcome::NotRun)
+        match self.batched(case.op(), case.dtype()) {
+            Some(batched) => batched.compute(&Batch::alone(case)).pop().unwrap_or(Outcome::NotRun),
+            None => self.run_batch(&[case]).pop().unwrap_or(Outcome::NotRun),
+        }
     }
 
     fn supervised(&self) -> Option<&dyn Supervised> {
         Some(self)
+    }
+
+    fn batched(&self, op: Op, dtype: Dtype) -> Option<&dyn Batched> {
+        self.function(op, dtype).filter(|(_, function)| function.batched).map(|_| self as &dyn Batched)
+    }
+}
+
+impl Batched for Foreign {
+    fn compute(&self, batch: &Batch) -> Vec<Outcome> {
+        self.compute_all(&[batch]).pop().unwrap_or_default()
+    }
+
+    fn compute_all(&self, batches: &[&Batch]) -> Vec<Vec<Outcome>> {
+        let number = |batch: &Batch| self.function(batch.op(), batch.dtype()).map(|(number, _)| *number);
+        let calls: Vec<Call> = batches.iter().filter_map(|&batch| Some(Call::batch(number(batch)?, batch))).collect();
+        if calls.len() < batches.len() {
+            return batches.iter().map(|batch| vec![Outcome::NotRun; batch.rows()]).collect();
+        }
+        self.program.run(&calls)
     }
 }
 
 impl Supervised for Foreign {
     fn run_batch(&self, cases: &[&Case]) -> Vec<Outcome> {
         let number = |case: &Case| self.function(case.op(), case.dtype()).map(|(number, _)| *number);
-        let rows: Vec<(usize, &Case)> = cases.iter().filter_map(|&case| Some((number(case)?, case))).collect();
+        // A function of batches is given each row as one.
+        let is_batched = |case: &Case| self.batched(case.op(), case.dtype()).is_some();
+        let alone: Vec<Option<Batch>> = cases.iter().map(|case| is_batched(case).then(|| Batch::alone(case))).collect();
+        let rows: Vec<Call> = cases
+            .iter()
+            .zip(&alone)
+            .filter_map(|(case, batch)| {
+                let number = number(case)?;
+                Some(batch.as_ref().map_or_else(|| Call::row(number, case), |batch| Call::batch(number, batch)))
+            })
+            .collect();
         if rows.len() < cases.len() {
             // It is only given what it supports.
             return vec![Outcome::NotRun; cases.len()];
         }
-        self.program.run(&rows)
+        self.program.run(&rows).into_iter().map(|mut rows| rows.pop().unwrap_or(Outcome::NotRun)).collect()
     }
 
     fn trouble(&self) -> Option<String> {

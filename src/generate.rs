@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 #[cfg(feature = "arbitrary")]
 mod arbitrary;
+mod batch;
 pub(crate) mod draw;
 mod extras;
 mod families;
@@ -31,6 +32,7 @@ mod strategy;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use batch::batch;
 pub use families::Family;
 pub use source::{Row, Source};
 #[cfg(feature = "proptest")]

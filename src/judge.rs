@@ -6,10 +6,11 @@
 
 use crate::case::Case;
 use crate::fenv::Standard;
-use crate::kernel::{Claims, Fault, Kernel, Outcome};
+use crate::kernel::{Batch, Claims, Fault, Kernel, Outcome};
 use crate::magnitude::Magnitude;
 use crate::oracle::{Accepted, Due, Rounded, Truth};
 use crate::special::RowClass;
+use std::sync::Arc;
 
 mod bound;
 mod consistency;
@@ -50,6 +51,8 @@ pub struct Judgement {
     pub message: Option<String>,
     /// The case on which the kernel did that, where it is not the one that was judged but another form of its row.
     pub culprit: Option<Case>,
+    /// The batch in which the row fails, where it passes by itself.
+    pub in_batch: Option<InBatch>,
     /// Whether it passes only thanks to what the kernel claims: as the textbook's it would fail.
     pub needs_claims: bool,
     /// Outputs judged.
@@ -68,6 +71,15 @@ pub struct Judgement {
     pub measured: u64,
     /// Measured outputs by error in ulps: bin 0 up to 0.5, bin k above `2^(k-2)` up to `2^(k-1)`, the last one all above.
     pub histogram: [u64; HISTOGRAM_BINS],
+}
+
+/// What a row that passes by itself does in a batch.
+#[derive(Debug, Clone, PartialEq)]
+pub struct InBatch {
+    /// The batch; its judged row is the one.
+    pub batch: Arc<Batch>,
+    /// What would be said of the row by what the kernel returned for it in the batch.
+    pub verdict: Verdict,
 }
 
 /// One output, beside its truth.
@@ -390,6 +402,23 @@ impl Judgement {
         }
     }
 
+    /// Takes the batch in which the row failed so; it passes by itself.
+    pub fn contaminate(&mut self, batch: Arc<Batch>) {
+        self.in_batch = Some(InBatch { batch, verdict: self.verdict });
+        self.verdict = Verdict::Contaminated;
+    }
+
+    /// Takes the batch in which the row has other bits than by itself; it passes in both.
+    pub fn break_invariance(&mut self, batch: Arc<Batch>) {
+        self.in_batch = Some(InBatch { batch, verdict: self.verdict });
+        (self.verdict, self.relation) = (Verdict::Relation, Some(Relation::BatchInvariance));
+    }
+
+    /// The fault of the kernel, in a batch too.
+    pub fn fault(&self) -> Option<Fault> {
+        self.verdict.fault().or_else(|| self.in_batch.as_ref()?.verdict.fault())
+    }
+
     /// Takes a relation that the outputs of an answer that passes otherwise break, if there is one.
     fn break_relation(&mut self, broken: Option<Relation>) {
         self.relation = broken;
@@ -412,6 +441,7 @@ impl Judgement {
             relation: None,
             message: None,
             culprit: None,
+            in_batch: None,
             needs_claims: false,
             outputs: 0,
             grades: [0; Grade::ALL.len()],

@@ -12,6 +12,7 @@ use crate::outside::{LONGEST_MESSAGE, line};
 use crate::words::plural;
 use std::ops::RangeInclusive;
 
+pub mod batch;
 pub mod builtin;
 mod claims;
 mod closure;
@@ -20,9 +21,10 @@ mod presets;
 mod scalar;
 
 pub use crate::special::Special;
+pub use batch::Batch;
 pub(crate) use claims::strictly;
 pub use claims::{Claims, Online, Summation};
-pub use closure::{Closure, IntoClosure};
+pub use closure::{Closure, IntoBatchClosure, IntoClosure};
 pub use declaration::Declaration;
 pub use presets::{PRESETS, Preset, preset};
 pub use scalar::{Element, Real};
@@ -80,6 +82,23 @@ pub trait Kernel: Send + Sync {
     /// given up on where it does so too often.
     fn supervised(&self) -> Option<&dyn Supervised> {
         None
+    }
+
+    /// For a kernel that computes many rows of this op in this dtype in one call: the door for batches. [`Kernel::run`] is then a batch
+    /// of one row.
+    fn batched(&self, _op: Op, _dtype: Dtype) -> Option<&dyn Batched> {
+        None
+    }
+}
+
+/// A kernel that computes many rows in one call.
+pub trait Batched {
+    /// Computes the rows of a batch: an outcome for each, in their order. It may panic: [`run_batch`] catches that.
+    fn compute(&self, batch: &Batch) -> Vec<Outcome>;
+
+    /// The same of several batches, in a call for each: for kernels that run outside this process, at once.
+    fn compute_all(&self, batches: &[&Batch]) -> Vec<Vec<Outcome>> {
+        batches.iter().map(|batch| self.compute(batch)).collect()
     }
 }
 
@@ -157,6 +176,10 @@ impl<K: Kernel + ?Sized> Kernel for &K {
 
     fn supervised(&self) -> Option<&dyn Supervised> {
         (**self).supervised()
+    }
+
+    fn batched(&self, op: Op, dtype: Dtype) -> Option<&dyn Batched> {
+        (**self).batched(op, dtype)
     }
 }
 
@@ -253,19 +276,37 @@ pub(crate) fn is_same(a: f64, b: f64) -> bool {
 /// Runs one case on a kernel, in the standard floating-point environment, and catches a panic of the kernel. The environment is put
 /// back afterwards; to leave it changed is a fault, if there is no other.
 pub fn run(kernel: &dyn Kernel, case: &Case) -> Outcome {
+    let (caught, changed) = watched(|| kernel.run(case));
+    caught.unwrap_or_else(|failed| failed).unless_changed(changed)
+}
+
+/// Runs a batch on a kernel as [`run`] runs a case: an outcome for each row. What happens to the call happens to all rows. A kernel
+/// that computes no batches runs each row by itself.
+pub fn run_batch(kernel: &dyn Kernel, batch: &Batch) -> Vec<Outcome> {
+    let Some(batched) = kernel.batched(batch.op(), batch.dtype()) else {
+        return batch.cases().iter().map(|case| run(kernel, case)).collect();
+    };
+    let (caught, changed) = watched(|| batched.compute(batch));
+    let mut outcomes = caught.unwrap_or_else(|failed| vec![failed; batch.rows()]);
+    outcomes.resize(batch.rows(), Outcome::NotRun);
+    outcomes.into_iter().map(|outcome| outcome.unless_changed(changed.clone())).collect()
+}
+
+/// What a call of a kernel returns, or its panic as an outcome; and what it left changed in the environment.
+fn watched<T>(call: impl FnOnce() -> T) -> (Result<T, Outcome>, Option<String>) {
     let _standard = Standard::enter();
     let watch = Watch::begin();
-    let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| kernel.run(case)));
+    let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(call));
     let changed = watch.end();
-    match caught {
-        Ok(outcome) => outcome.unless_changed(changed),
-        Err(payload) => Outcome::Failed(
+    let failed = |payload: Box<dyn std::any::Any + Send>| {
+        Outcome::Failed(
             Fault::Panic,
             payload
                 .downcast_ref::<&str>()
                 .copied()
                 .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
                 .map_or_else(|| "a panic without a message".to_owned(), |text| line(text, LONGEST_MESSAGE)),
-        ),
-    }
+        )
+    };
+    (caught.map_err(failed), changed)
 }

@@ -8,5 +8,8 @@ pub(crate) mod hello;
 #[cfg(any(unix, feature = "arbitrary"))]
 pub(crate) mod lines;
 
-/// The version of the worker protocol that this crate speaks.
-pub(crate) const PROTOCOL: u32 = 1;
+/// The version of the worker protocol that this crate speaks. The one before had no batches.
+pub(crate) const PROTOCOL: u32 = 2;
+
+/// The versions of workers that it understands.
+pub(crate) const VERSIONS: std::ops::RangeInclusive<u32> = 1..=PROTOCOL;

@@ -21,7 +21,7 @@ pub(crate) use counts::sum;
 #[cfg(feature = "arbitrary")]
 pub(crate) use finding::command;
 pub(crate) use finding::words;
-pub use finding::{Finding, Others, Worst, Written};
+pub use finding::{BatchRows, Finding, Others, Worst, Written};
 pub use part::{CellRange, CurvePart, Kept, Part, Shape, Shard};
 pub(crate) use part::{CurvePoints, ExpRange, Highest, WorstCase};
 pub(crate) use shares::{Shares, ranges};

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 #[cfg(unix)]
 use crate::foreign::{Foreign, Limits};
 use crate::kernel::builtin::{self, Builtin};
-use crate::kernel::{Claims, Kernel, Outcome};
+use crate::kernel::{Batched, Claims, Kernel, Outcome};
 use crate::op::Op;
 use crate::outside;
 use std::sync::Arc;
@@ -183,5 +183,9 @@ impl Kernel for Named {
 
     fn run(&self, case: &Case) -> Outcome {
         self.kernel.run(case)
+    }
+
+    fn batched(&self, op: Op, dtype: Dtype) -> Option<&dyn Batched> {
+        self.kernel.batched(op, dtype)
     }
 }

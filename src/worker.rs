@@ -21,8 +21,9 @@ use crate::dtype::Dtype;
 use crate::fenv;
 use crate::kernel::{self, Kernel};
 use crate::op::Op;
+use crate::protocol::frame::{self, Asked};
 use crate::protocol::hello::{Environment, Frames, Function, Hello, Served};
-use crate::protocol::{PROTOCOL, frame};
+use crate::protocol::{PROTOCOL, VERSIONS};
 use std::io::{self, Read, Write};
 use std::process::ExitCode;
 
@@ -75,11 +76,18 @@ fn converse<K: Kernel>(kernels: &[K], mut input: impl Read, mut output: impl Wri
         if !frame::receive(&mut input, &mut request)? {
             return Ok(());
         }
-        let rows = frame::read_batch(&functions, &request).map_err(io::Error::other)?;
-        let outcomes: Vec<_> =
-            rows.iter().map(|(function, case)| kernel::run(&kernels[served[*function]], case)).collect();
+        let calls = frame::read_request(&functions, &request).map_err(io::Error::other)?;
+        let (mut numbers, mut outcomes) = (Vec::new(), Vec::new());
+        for (function, asked) in &calls {
+            let kernel = &kernels[served[*function]];
+            numbers.extend(std::iter::repeat_n(*function, asked.rows()));
+            match asked {
+                Asked::Row(case) => outcomes.push(kernel::run(kernel, case)),
+                Asked::Batch(batch) => outcomes.extend(kernel::run_batch(kernel, batch)),
+            }
+        }
         message.clear();
-        frame::write_answer(&functions, rows.iter().map(|(function, _)| *function).zip(&outcomes), &mut message);
+        frame::write_answer(&functions, numbers.into_iter().zip(&outcomes), &mut message);
     }
 }
 
@@ -112,13 +120,17 @@ fn introduce<K: Kernel>(kernels: &[K]) -> (Hello, Vec<usize>) {
                         min_len: *lengths.start(),
                         max_len: *lengths.end(),
                         label_smoothing: kernel.takes_label_smoothing(op, dtype),
+                        batched: kernel.batched(op, dtype).is_some(),
                     });
                     places[place].push(index);
                 }
             }
         }
     }
-    (Hello { logitfuzz_worker: PROTOCOL, frames: Frames::Binary, kernels: offered }, places.concat())
+    // What has no batches is understood by who speaks the first version alone.
+    let has_batches = offered.iter().flat_map(|kernel| &kernel.functions).any(|function| function.batched);
+    let version = if has_batches { PROTOCOL } else { *VERSIONS.start() };
+    (Hello { logitfuzz_worker: version, frames: Frames::Binary, kernels: offered }, places.concat())
 }
 
 #[cfg(test)]
@@ -138,7 +150,8 @@ mod tests {
         let cases = ["logsumexp f64 [7]", "softmax f64 [1, 2]", "softmax f32 [3]", "logsumexp f64 []"];
         let cases = cases.map(|text| Case::parse(text).unwrap());
         let mut batch = Vec::new();
-        frame::write_batch(&[(0, &cases[0]), (1, &cases[1]), (2, &cases[2]), (0, &cases[3])], &mut batch);
+        let calls = [(0, &cases[0]), (1, &cases[1]), (2, &cases[2]), (0, &cases[3])];
+        frame::write_request(&calls.map(|(function, case)| frame::Call::row(function, case)), &mut batch);
         let mut said = Vec::new();
         converse(&kernels, &batch[..], &mut said).unwrap();
 
@@ -148,7 +161,8 @@ mod tests {
         assert_eq!(names, ["a", "b"]);
         assert_eq!(hello.kernels[0].version.as_deref(), Some("1.0"));
         assert_eq!(hello.kernels[0].functions[1].max_len, 9);
-        let functions = [(Op::LOGSUMEXP, Dtype::F64), (Op::SOFTMAX, Dtype::F64), (Op::SOFTMAX, Dtype::F32)];
+        let functions =
+            [(Op::LOGSUMEXP, Dtype::F64, false), (Op::SOFTMAX, Dtype::F64, false), (Op::SOFTMAX, Dtype::F32, false)];
         assert_eq!(hello.functions(), functions);
 
         let dtypes = [Dtype::F64, Dtype::F64, Dtype::F32, Dtype::F64].into_iter();

@@ -6,6 +6,7 @@
 mod support;
 
 mod foreign {
+    mod batches;
     mod blame;
     mod command;
     mod environment;

@@ -43,6 +43,10 @@ In f16:f32 and bf16:f32 the arguments are of the half dtype, and f32 is returned
 Rows of logits are an array of two dimensions, and `targets` one of int64 with a class for each row, or IGNORED, which is -100, for a row
 that is ignored and may hold anything.
 
+With `batched=True` a function computes many rows in one call: every array has two dimensions, rows x n, a target is an array of one
+int for each row, a smoothing or a scale is one float for all of them. It returns rows x n values, or one for each row. The arrays are
+views with a stride: what lies between their rows is NaN, or huge, and belongs to no row.
+
 `target` is an int counted from 0, `smoothing` the label smoothing as a float, `scale` a float of any sign. Anything that
 numpy.asarray takes may be returned. Where its dtype is another one, it is converted if every value is kept, and is an error of the
 row if not: a result
@@ -69,7 +73,8 @@ import numpy as np
 
 __all__ = ["IGNORED", "kernel", "serve"]
 
-PROTOCOL = 1
+# The version that has batches; a worker without them says the one before, which older harnesses know.
+PROTOCOL, WITHOUT_BATCHES = 2, 1
 
 # The class of a row that is ignored, as a kernel is given it.
 IGNORED = -100
@@ -234,29 +239,42 @@ _environment = _NoEnvironment()
 class _Function:
     """One op in one dtype: a line of the hello."""
 
-    def __init__(self, call, op, dtype, stated):
-        self.call, self.op = call, op
+    def __init__(self, call, op, dtype, stated, batched):
+        self.call, self.op, self.batched = call, op, batched
         # Of what it is given, and of what it returns.
         self.dtype, self.written = (DTYPES[name] for name in PRECISIONS[dtype])
-        self.declared = {"op": op, "dtype": dtype, **stated}
+        self.declared = {"op": op, "dtype": dtype, **({"batched": True} if batched else {}), **stated}
 
     def outputs(self, logits, target, number, other):
-        """Runs the kernel on one row. Returns (OUTPUTS, array) or (another code, text)."""
+        """Runs the kernel on one row. Returns [(OUTPUTS, array)] or [(another code, text)]."""
         # A kernel gets aligned memory of its own, which it can write to: what it does to it is found out afterwards.
         arrays = [np.array(array) for array in (logits, other) if array is not None]
+        code, result = self._called(arrays, arrays, (logits, other), target, number, (len(logits),))
+        return [(code, result if code != OUTPUTS else result.reshape(-1))]
+
+    def outputs_of_batch(self, n, logits, targets, number, other):
+        """Runs the kernel on a batch of rows of n logits; an array has a row and what lies behind it in each of its rows. Returns
+        (OUTPUTS, array) or (another code, text) for each row."""
+        given = [array for array in (logits, other) if array is not None]
+        arrays = [np.array(array) for array in given]
+        code, result = self._called(arrays, [array[:, :n] for array in arrays], given, targets, number, (len(logits), n))
+        return [(code, row) for row in result.reshape(len(logits), -1)] if code == OUTPUTS else [(code, result)] * len(logits)
+
+    def _called(self, arrays, views, given, target, number, shape):
+        """Calls the kernel on views of arrays, which must be as given afterwards. Returns (OUTPUTS, array) or (another code, text)."""
         try:
             if self.op in ROW_OPS:
                 arrays[0] = arrays[0].reshape(len(target), len(logits) // max(len(target), 1))
             extra = ((target,) if self.op in TARGET_OPS + ROW_OPS else ()) + ((number,) if self.op in NUMBERS else ())
             _environment.enter()
             try:
-                result = self.call(*arrays, *extra)
+                result = self.call(*views, *extra)
             finally:
                 changed = _environment.leave()
-            result = _exactly(result, self.written, self.op, arrays[0].shape)
+            result = _exactly(result, self.written, self.op, arrays[0].shape if self.op in ROW_OPS else shape)
         except Exception as error:
             return ERROR, _in_words(error)
-        for name, array, before in zip(("logits", OTHER_ROWS.get(self.op, "").replace("_", " ")), arrays, (logits, other)):
+        for name, array, before in zip(("logits", OTHER_ROWS.get(self.op, "").replace("_", " ")), arrays, given):
             if array.tobytes() != before.tobytes():
                 return INPUT_CHANGED, f"the kernel changed its {name}"
         if _environment.changed_by_import:
@@ -267,7 +285,7 @@ class _Function:
 
 
 def kernel(op, *, dtypes=("f32", "f64"), name=None, version=None, claims="", min_len=None, max_len=None, deterministic=True,
-           label_smoothing=True):
+           label_smoothing=True, batched=False):
     """Declares a function to be a kernel's implementation of `op`; use it as a decorator.
 
     dtypes: those it implements, of f16, bf16, f32, f64, f16:f32, bf16:f32 (given a half dtype, it returns f32). bf16 needs the package
@@ -278,12 +296,17 @@ def kernel(op, *, dtypes=("f32", "f64"), name=None, version=None, claims="", min
     min_len, max_len: the least and the largest number of logits it takes (for losses and their gradients, min_len is 1 by itself).
     deterministic: whether equal inputs give equal bits. It goes for the whole kernel, as version does.
     label_smoothing: whether it takes a label smoothing above 0; where not, it is always given 0.
+    batched: whether it computes many rows in one call (see the module). A function returns what it computes, so it cannot claim in_place.
 
     Raises ValueError for an unknown op or dtype, for an op declared twice, and where version or deterministic
     contradict what the kernel said before; ImportError for bf16 without ml_dtypes.
     """
     if op not in OPS:
         raise ValueError(f"unknown op {op!r}; the ops are: {', '.join(OPS)}")
+    if batched and op in ROW_OPS:
+        raise ValueError(f"{op} takes several rows as it is; leave batched out")
+    if batched and "in_place" in claims.split(","):
+        raise ValueError("a Python function returns its outputs; it cannot claim in_place")
     name = name or pathlib.Path(sys.argv[0]).stem or "python"
     stated = {key: value for key, value in (("claims", claims), ("min_len", min_len), ("max_len", max_len)) if value}
     if not label_smoothing:
@@ -302,7 +325,7 @@ def kernel(op, *, dtypes=("f32", "f64"), name=None, version=None, claims="", min
                 raise ImportError("bf16 needs the package ml_dtypes: pip install ml_dtypes")
             if any(f.declared["op"] == op and f.declared["dtype"] == dtype for f in functions):
                 raise ValueError(f"kernel {name!r} declares {op} in {dtype} twice")
-            functions.append(_Function(call, op, dtype, stated))
+            functions.append(_Function(call, op, dtype, stated, batched))
         return call
 
     return declare
@@ -337,11 +360,13 @@ def serve(frames="binary"):
         {**about, **surroundings, "functions": [function.declared for function in declared]}
         for about, declared in _kernels.values()
     ]
-    hello = {"logitfuzz_worker": PROTOCOL, "frames": frames, "kernels": kernels}
+    version = PROTOCOL if any(function.batched for function in functions) else WITHOUT_BATCHES
+    hello = {"logitfuzz_worker": version, "frames": frames, "kernels": kernels}
     try:
         _send(json.dumps(hello).encode() + b"\n")
-        while (rows := read(source, functions)) is not None:
-            _send(write([function.outputs(*row) for function, *row in rows]))
+        while (calls := read(source, functions)) is not None:
+            answers = [f.outputs_of_batch(*asked) if f.batched else f.outputs(*asked) for f, *asked in calls]
+            _send(write([answer for of_call in answers for answer in of_call]))
     except BrokenPipeError:
         # logitfuzz is gone. Python would fail again when it flushes the pipe at exit.
         os._exit(0)
@@ -363,13 +388,14 @@ def _in_words(error):
 
 
 def _exactly(result, dtype, op, shape):
-    """What a kernel returned, as an array of the dtype and of the length that the op has for logits of this shape."""
+    """What a kernel returned, as an array of the dtype and of the shape that the op has for logits of this shape."""
     result = np.asarray(result)
-    shapes = [(), (1,)] if op in SCALAR_OPS else [shape]
+    shapes = [shape] if op not in SCALAR_OPS else [(), (1,)] if op in ROW_OPS else [shape[:-1], (*shape[:-1], 1)]
     if result.shape not in shapes:
-        raise ValueError(f"{op} of {' x '.join(map(str, shape))} logits returned shape {result.shape}, not {' or '.join(map(str, shapes))}")
+        logits = " rows of ".join(map(str, shape))
+        raise ValueError(f"{op} of {logits} logits returned shape {result.shape}, not {' or '.join(map(str, shapes))}")
     if result.dtype == dtype:
-        return result.reshape(-1)
+        return result
     # Kind V is that of ml_dtypes; it is also that of structures, which do not convert.
     if result.dtype.kind not in "fiuV":
         raise TypeError(f"{op} returned {result.dtype} where {dtype.name} is due")
@@ -379,7 +405,7 @@ def _exactly(result, dtype, op, shape):
     if lost.size:
         value = result.reshape(-1)[lost[0]]
         raise TypeError(f"{op} returned {result.dtype} where {dtype.name} is due, and {value!r} at {lost[0]} is no {dtype.name}")
-    return converted.reshape(-1)
+    return converted
 
 
 def _read_exactly(source, size):
@@ -390,7 +416,8 @@ def _read_exactly(source, size):
 
 
 def _read_binary(source, functions):
-    """The rows of the next binary batch, each (function, logits, target or targets, smoothing or scale, other row); None at the end."""
+    """The calls of the next binary request; None at the end. Each is (function, logits, target or targets, smoothing or scale, other row),
+    and of batches (function, n, logits, targets, smoothing or scale, other rows)."""
     head = source.read(8)
     if not head:
         return None
@@ -398,8 +425,12 @@ def _read_binary(source, functions):
     (count,) = struct.unpack_from("<I", data)
     at, rows = 4, []
     for _ in range(count):
-        which, n, target, number = struct.unpack_from("<IIQd", data, at)
-        function = functions[which]
+        function = functions[struct.unpack_from("<I", data, at)[0]]
+        if function.batched:
+            batch, at = _read_binary_batch(function, data, at)
+            rows.append(batch)
+            continue
+        _, n, target, number = struct.unpack_from("<IIQd", data, at)
         at += 24
         if function.op in ROW_OPS:
             target, at = _targets(np.frombuffer(data, "<u8", target, at).astype(np.int64)), at + 8 * target
@@ -409,6 +440,24 @@ def _read_binary(source, functions):
             at += arrays[which].nbytes
         rows.append((function, arrays[0], target, number, arrays[1]))
     return rows
+
+
+def _read_binary_batch(function, data, at):
+    """A batch as _read_binary returns it, and where the next call begins."""
+    _, n, rows, _, stride, other_stride, _, number = struct.unpack_from("<IIIIQQQd", data, at)
+    at += 48
+    targets = None
+    if function.op in TARGET_OPS:
+        targets = np.frombuffer(data, "<u8", rows, at).astype(np.int64)
+        at += 8 * rows
+    arrays = [None, None]
+    for which, stride in enumerate((stride, other_stride)[: 2 if function.op in OTHER_ROWS else 1]):
+        values = np.frombuffer(data, function.dtype, (rows - 1) * stride + n, at)
+        at += values.nbytes
+        # The last row has nothing behind it; as the others have, it gets what lies behind the first.
+        arrays[which] = np.resize(values, rows * stride).reshape(rows, stride).copy()
+        arrays[which][-1, n:] = values[n:stride] if rows > 1 else np.nan
+    return (function, n, arrays[0], targets, number, arrays[1]), at
 
 
 def _write_binary(answers):
@@ -428,6 +477,9 @@ def _read_json(source, functions):
     rows = []
     for row in json.loads(line)["rows"]:
         function = functions[row["function"]]
+        if function.batched:
+            rows.append(_read_json_batch(function, row))
+            continue
         logits = _array(row["logits"], function.dtype)
         other = _array(row[OTHER_ROWS[function.op]], function.dtype) if function.op in OTHER_ROWS else None
         number = float.fromhex(row[NUMBERS[function.op]]) if function.op in NUMBERS else 0.0
@@ -442,6 +494,16 @@ def _targets(classes):
     """The classes of rows, of which those that are ignored came as -1."""
     classes[classes == -1] = IGNORED
     return classes
+
+
+def _read_json_batch(function, call):
+    """A batch as _read_binary returns it; nothing lies between its rows."""
+    matrix = lambda rows: np.stack([_array(row, function.dtype) for row in rows])
+    logits = matrix(call["logits"])
+    other = matrix(call[OTHER_ROWS[function.op]]) if function.op in OTHER_ROWS else None
+    targets = np.array(call["target"], np.int64) if function.op in TARGET_OPS else None
+    number = float.fromhex(call[NUMBERS[function.op]]) if function.op in NUMBERS else 0.0
+    return function, logits.shape[1], logits, targets, number, other
 
 
 def _array(values, dtype):

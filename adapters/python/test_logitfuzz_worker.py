@@ -324,6 +324,71 @@ FLUSH, UPWARD = 0x8040, 0x4000
 
 
 @unittest.skipUnless((sys.platform, platform.machine()) == ("linux", "x86_64"), "the tests know this layout of fenv_t")
+class Batches(unittest.TestCase):
+    """Functions of batches get their rows at a stride, and what lies between them."""
+
+    BODY = """
+    seen = lambda z, y: y if z.base is not None and z.strides[1] == z.itemsize else 1 / 0
+    kernel("softmax", dtypes=["f32"], name="echo", batched=True)(lambda z: seen(z, z * 2))
+    kernel("cross_entropy", dtypes=["f64"], name="echo", batched=True)(lambda z, t, e: z[np.arange(len(z)), t] + e)
+    kernel("softmax_vjp", dtypes=["f16"], name="echo", batched=True)(lambda z, g: z + g)
+    kernel("scaled_softmax", dtypes=["f32"], name="echo", batched=True)(lambda z, s: np.full(z.shape, s, z.dtype))
+    kernel("logsumexp", dtypes=["f32"], name="echo", batched=True)(lambda z: z.base.ravel()[2:2 + len(z)])
+    kernel("log_softmax", dtypes=["f32"], name="echo", batched=True)(lambda z: z.fill(0) or z)
+    kernel("logsumexp", dtypes=["f64"], name="echo")(lambda z: z[:1])
+    kernel("entropy", dtypes=["f32"], name="echo", batched=True)(lambda z: z)
+    """
+
+    @staticmethod
+    def call(number, dtype, rows, strides=(3, 4), targets=None, scalar=0.0, other=None, fill=7.0):
+        """A batch in a binary request."""
+        message = struct.pack("<IIIIQQQd", number, len(rows[0]), len(rows), 0, *strides, 5, scalar)
+        message += b"".join(struct.pack("<Q", target) for target in targets or ())
+        for array, stride in ((rows, strides[0]), (other, strides[1])):
+            for place, row in enumerate(array or ()):
+                between = [] if place + 1 == len(array) else [fill] * (stride - len(row))
+                message += np.array([*row, *between], dtype).tobytes()
+        return message
+
+    def ask(self, w, number, rows, **more):
+        message = struct.pack("<I", 1) + self.call(number, w.dtype(number), rows, **more)
+        w.process.stdin.write(struct.pack("<Q", len(message)) + message)
+        w.process.stdin.flush()
+        return w.binary_answers([(number,)] * len(rows))
+
+    def test_every_shape_of_arguments(self):
+        w = worker(self.BODY)
+        self.assertEqual(w.hello["logitfuzz_worker"], 2)
+        self.assertEqual([f.get("batched", False) for f in w.functions], [True] * 6 + [False, True])
+        rows = [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]
+        values = lambda answers: [list(values) if code == 0 else values for code, values in answers]
+        self.assertEqual(values(self.ask(w, 0, rows)), [[2.0, 4.0], [6.0, 8.0], [10.0, 12.0]])
+        self.assertEqual(values(self.ask(w, 0, rows[:1])), [[2.0, 4.0]])
+        self.assertEqual(values(self.ask(w, 1, rows, targets=[1, 0, 1], scalar=0.5)), [[2.5], [3.5], [6.5]])
+        self.assertEqual(values(self.ask(w, 2, rows, other=rows)), [[2.0, 4.0], [6.0, 8.0], [10.0, 12.0]])
+        self.assertEqual(values(self.ask(w, 3, rows, scalar=-0.25)), [[-0.25, -0.25]] * 3)
+        # Between the first row and the second, and then the second.
+        self.assertEqual(values(self.ask(w, 4, rows)), [[7.0], [3.0], [4.0]])
+        self.assertEqual([code for code, _ in self.ask(w, 5, rows)], [4, 4, 4])
+        self.assertEqual(values(w.ask([(6, [9.0])])), [[9.0]])
+        (code, text), *rest = self.ask(w, 7, rows)
+        self.assertEqual((code, len(rest)), (1, 2))
+        self.assertIn("entropy of 3 rows of 2 logits returned shape (3, 2), not (3,) or (3, 1)", text)
+        self.assertEqual(w.close(), (0, ""))
+
+    def test_json(self):
+        w = worker("kernel('cross_entropy', dtypes='f32', batched=True)(lambda z, t, e: z[np.arange(len(z)), t] + e)", "json")
+        call = {"function": 0, "op": "cross_entropy", "dtype": "f32", "logits": [hexes([1, 2]), hexes([3, 4])], "target": [1, 0]}
+        w.process.stdin.write(json.dumps({"rows": [{**call, "label_smoothing": "0x1p-1"}]}).encode() + b"\n")
+        w.process.stdin.flush()
+        self.assertEqual([list(values) for _, values in w.json_answers([(0,), (0,)])], [[2.5], [3.5]])
+        self.assertEqual(w.close(), (0, ""))
+
+    def test_what_returns_its_outputs_is_not_in_place(self):
+        with self.assertRaisesRegex(AssertionError, "cannot claim in_place"):
+            worker("kernel('softmax', batched=True, claims='in_place')(lambda z: z)")
+
+
 class TheEnvironment(unittest.TestCase):
     def test_a_call_that_leaves_it_changed_is_found_out_and_reaches_no_other_row(self):
         for bits, words in ((FLUSH, "flush-to-zero and denormals-are-zero are on"), (UPWARD, "the rounding mode is upward")):

@@ -10,18 +10,19 @@
 use super::Control;
 use super::plan::{Plan, Planned, SEARCH_FAMILY};
 use super::sums::{CellSum, MOST_FAULTS};
-use super::unit::row_size;
+use super::unit::{row_size, run_all};
 use crate::case::Case;
 use crate::dtype::Dtype;
 use crate::generate::draw::Draw;
 use crate::generate::mutate::{crossover, mutate};
 use crate::generate::{self, Family};
 use crate::judge::Judgement;
-use crate::kernel::{self, Fault, Kernel, Outcome};
+use crate::kernel::{self, Batch, Fault, Kernel, Outcome};
 use crate::oracle::Oracle;
 use crate::results::Shape;
-use crate::trial::Trial;
+use crate::trial::{self, Trial};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Cases of a generation.
 const GENERATION: u64 = 32;
@@ -125,8 +126,12 @@ impl Search<'_> {
 
     /// Runs a generation and keeps what is worse than what was there. `first` is the number of its first case.
     fn judge(&mut self, cases: &[Case], first: u64, oracle: &mut Oracle) {
-        let accepted: Vec<&Case> = cases.iter().filter(|case| kernel::accepts(self.kernel, case)).collect();
-        let mut answers = self.kernel.supervised().map(|supervised| supervised.run_batch(&accepted).into_iter());
+        let mut answers = self.kernel.supervised().map(|supervised| {
+            let indexed = (first..).zip(cases).filter(|(_, case)| kernel::accepts(self.kernel, case));
+            let claims = &self.function.claims;
+            let in_batch = |(index, case)| (case, self.batch(index, case).map(|batch| trial::allowed(&batch, claims)));
+            run_all(self.kernel, supervised, &indexed.map(in_batch).collect::<Vec<_>>()).into_iter()
+        });
         for (index, case) in (first..).zip(cases) {
             if self.faults >= MOST_FAULTS {
                 return;
@@ -137,6 +142,7 @@ impl Search<'_> {
                 continue;
             }
             let (mut trial, claims) = (Trial::new(case), &self.function.claims);
+            trial.deliver(self.batch(index, case).as_ref(), claims);
             let judgement = match &mut answers {
                 None => trial.judge(oracle, self.kernel, claims),
                 Some(answers) => {
@@ -149,12 +155,18 @@ impl Search<'_> {
             if let Some(size) = row_size(case.logits()) {
                 super::counts::add_to_curve(&mut self.sum.curve, size, &judgement);
             }
-            self.faults += u64::from(judgement.verdict.fault().is_some_and(Fault::is_fatal));
+            self.faults += u64::from(judgement.fault().is_some_and(Fault::is_fatal));
             self.keep(case, Shape::of(case, class), &judgement);
             if judgement.verdict.is_failure() {
                 self.sum.fail(class, index, case, judgement);
             }
         }
+    }
+
+    /// The batch in which a case is given to a kernel that computes batches.
+    fn batch(&self, index: u64, case: &Case) -> Option<Arc<Batch>> {
+        let is_batched = self.kernel.batched(case.op(), case.dtype()).is_some();
+        is_batched.then(|| Arc::new(generate::batch(case, SEARCH_FAMILY, self.plan.seed, index)))
     }
 
     /// Keeps a case that is the worst of its kind. An infinite ratio is the end of a climb: nothing above it is to be found, and

@@ -67,7 +67,9 @@ impl WorstFailure {
 
     /// The error of a failing case, if it may be shown as the worst.
     fn error(case: &Case, seen: &Judgement) -> Option<f64> {
-        let error = seen.worst.as_ref()?.judged.ulps?.abs();
+        // By itself the row passes, and is no example.
+        let worst = seen.worst.as_ref().filter(|_| seen.in_batch.is_none())?;
+        let error = worst.judged.ulps?.abs();
         (case.logits().len() <= Self::LONGEST && error.is_finite()).then_some(error)
     }
 }

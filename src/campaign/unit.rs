@@ -7,10 +7,10 @@ use crate::case::Case;
 use crate::dtype::exponent;
 use crate::error::Result;
 use crate::generate::{self, Row};
-use crate::kernel::{self, Kernel, Outcome};
+use crate::kernel::{self, Batch, Kernel, Outcome, Supervised};
 use crate::op::Op;
 use crate::oracle::Oracle;
-use crate::trial::Trial;
+use crate::trial::{self, Trial};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -36,6 +36,8 @@ pub(super) struct RowCases {
     logits: Arc<[f64]>,
     /// For each op of the plan the case, where it has one.
     cases: Vec<Option<Case>>,
+    /// For each op of the plan the batch in which kernels that compute batches are given the case, where there is such a kernel.
+    batches: Vec<Option<Arc<Batch>>>,
 }
 
 impl Unit<'_> {
@@ -44,7 +46,8 @@ impl Unit<'_> {
         let (mut batch, mut logits) = (Vec::new(), 0);
         for index in indices {
             let row = self.row(index)?;
-            logits += row.logits.len();
+            let in_batches = |batch: &Arc<Batch>| batch.rows() * batch.len();
+            logits += row.logits.len().max(row.batches.iter().flatten().map(in_batches).max().unwrap_or(0));
             batch.push(row);
             if logits >= LOGITS_AT_A_TIME {
                 break;
@@ -57,7 +60,7 @@ impl Unit<'_> {
         let (plan, source) = (self.plan, self.plan.sources[self.cells.source].as_ref());
         let dtype = plan.dtypes[self.cells.dtype];
         if self.cells.planned.is_empty() {
-            return Ok(RowCases { index, logits: Arc::new([]), cases: Vec::new() });
+            return Ok(RowCases { index, logits: Arc::new([]), cases: Vec::new(), batches: Vec::new() });
         }
         let Row { logits, target } = source.row(dtype, plan.seed, index, plan.max_len);
         let logits: Arc<[f64]> = logits.into();
@@ -67,8 +70,17 @@ impl Unit<'_> {
             }
             generate::case(op, dtype, source.name(), plan.seed, index, logits.clone(), target)
         };
-        let cases = plan.ops.iter().enumerate().map(case).collect::<Result<_>>()?;
-        Ok(RowCases { index, logits, cases })
+        let cases = plan.ops.iter().enumerate().map(case).collect::<Result<Vec<_>>>()?;
+        let batch = |(place, case): (usize, &Option<Case>)| {
+            let case = case.as_ref()?;
+            let is_batched = |function: &Planned| {
+                function.op == place && plan.kernels[function.kernel].batched(case.op(), dtype).is_some()
+            };
+            let is_asked = self.cells.planned.iter().any(is_batched);
+            is_asked.then(|| Arc::new(generate::batch(case, source.name(), plan.seed, index)))
+        };
+        let batches = cases.iter().enumerate().map(batch).collect();
+        Ok(RowCases { index, logits, cases, batches })
     }
 
     /// Lets the kernels in processes of their own run all rows of a batch: for each row and function the outcome, where it is one
@@ -87,15 +99,17 @@ impl Unit<'_> {
                     if let Some(case) =
                         row.cases[function.op].as_ref().filter(|case| kernel::accepts(kernel.as_ref(), case))
                     {
+                        let batch =
+                            row.batches[function.op].as_ref().map(|batch| trial::allowed(batch, &function.claims));
                         places.push((row_place, function_place));
-                        cases.push(case);
+                        cases.push((case, batch));
                     }
                 }
             }
             if cases.is_empty() {
                 continue;
             }
-            for ((row, function), outcome) in places.iter().zip(supervised.run_batch(&cases)) {
+            for ((row, function), outcome) in places.iter().zip(run_all(kernel.as_ref(), supervised, &cases)) {
                 answers[*row][*function] = Some(outcome);
             }
             // A second call after a crash would count as another one.
@@ -104,9 +118,11 @@ impl Unit<'_> {
                     && matches!(answers[*row][*function], Some(Outcome::Outputs(_)))
             };
             let again: Vec<_> = places.iter().zip(cases).filter(is_again).collect();
-            let cases: Vec<&Case> = again.iter().map(|(_, case)| *case).collect();
+            let cases: Vec<_> = again.iter().map(|(_, case)| case.clone()).collect();
             if !cases.is_empty() {
-                for (((row, function), _), second) in again.into_iter().zip(supervised.run_batch(&cases)) {
+                for (((row, function), _), second) in
+                    again.into_iter().zip(run_all(kernel.as_ref(), supervised, &cases))
+                {
                     let answer = &mut answers[*row][*function];
                     *answer = answer.take().map(|first| kernel::of_two_calls(first, second));
                 }
@@ -132,7 +148,10 @@ impl Unit<'_> {
                 let kernel = self.plan.kernels[function.kernel].as_ref();
                 let cell = self.cells.cell(place);
                 let is_supervised = kernel.supervised().is_some();
-                let trial = trial.as_mut().filter(|trial| kernel::accepts(kernel, trial.case()));
+                let mut trial = trial.as_mut().filter(|trial| kernel::accepts(kernel, trial.case()));
+                if let Some(trial) = &mut trial {
+                    trial.deliver(row.batches[function.op].as_ref(), &function.claims);
+                }
                 let outcome = match (&trial, is_supervised) {
                     // The kernel has no case here.
                     (None, _) => Outcome::NotRun,
@@ -146,6 +165,11 @@ impl Unit<'_> {
                         Some(outcome) => outcome,
                     },
                 };
+                // In a batch it may be another row's doing; the process is lost all the same.
+                let lost = match &outcome {
+                    Outcome::Failed(fault, _) => Some(*fault),
+                    _ => None,
+                };
                 let sum = if is_supervised { piece.current(cell) } else { sums.sum(cell) };
                 sum.counts.rows += 1;
                 let Some(trial) = trial else {
@@ -158,14 +182,14 @@ impl Unit<'_> {
                     // What fails now and then is wrong in another way than what fails.
                     let settled = trial.again(kernel, claims, outcome, CALLS_OF_A_NEW_FAILURE);
                     if matches!(settled, Outcome::Failed(..)) {
-                        judgement = trial.judge_alone(oracle, claims, &settled);
+                        judgement = trial.judge_outcome(oracle, kernel, claims, &settled);
                     }
                 }
                 sum.counts.add(row.index, trial.case(), &judgement);
                 if let Some(size) = size {
                     counts::add_to_curve(&mut sum.curve, size, &judgement);
                 }
-                let fatal = judgement.verdict.fault().filter(|fault| is_supervised && fault.is_fatal());
+                let fatal = judgement.fault().or(lost).filter(|fault| is_supervised && fault.is_fatal());
                 if judgement.verdict.is_failure() {
                     sum.fail(trial.class(), row.index, trial.case(), judgement);
                 }
@@ -175,6 +199,33 @@ impl Unit<'_> {
             }
         }
     }
+}
+
+/// Lets a kernel in a process of its own run cases, each in its batch where it computes batches: for each the outcome.
+pub(super) fn run_all(
+    kernel: &dyn Kernel,
+    supervised: &dyn Supervised,
+    cases: &[(&Case, Option<Arc<Batch>>)],
+) -> Vec<Outcome> {
+    let (mut alone, mut batches): (Vec<&Case>, Vec<&Batch>) = (Vec::new(), Vec::new());
+    let batched = |case: &Case| kernel.batched(case.op(), case.dtype());
+    let in_batch: Vec<Option<&Batch>> =
+        cases.iter().map(|(case, batch)| batch.as_deref().filter(|_| batched(case).is_some())).collect();
+    for ((case, _), batch) in cases.iter().zip(&in_batch) {
+        match batch {
+            Some(batch) => batches.push(batch),
+            None => alone.push(case),
+        }
+    }
+    // Of one kernel it does not matter which of its functions hands them on.
+    let door = batches.first().and_then(|batch| kernel.batched(batch.op(), batch.dtype()));
+    let mut of_batches = door.map(|door| door.compute_all(&batches)).unwrap_or_default().into_iter();
+    let mut of_cases = (if alone.is_empty() { Vec::new() } else { supervised.run_batch(&alone) }).into_iter();
+    let outcome = |batch: &Option<&Batch>| match batch {
+        Some(batch) => of_batches.next().and_then(|rows| rows.into_iter().nth(batch.judged())),
+        None => of_cases.next(),
+    };
+    in_batch.iter().map(outcome).map(|outcome| outcome.unwrap_or(Outcome::NotRun)).collect()
 }
 
 /// Whether the kernel is given this row twice. Which rows these are depends on nothing else that runs.

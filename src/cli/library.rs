@@ -22,9 +22,10 @@ impl ServeLibrary {
             [symbol, op, dtype] => Some((symbol.as_str(), op.parse()?, dtype.parse()?)),
             _ => None,
         };
-        let library = CLibrary::load(&self.path, &self.name, symbol)?;
+        let kernels = CLibrary::load(&self.path, &self.name, symbol)?;
         // The same once more, for the diagnosis.
-        let aligned = library.aligned();
-        Ok(u8::from(worker::serve([library, aligned]) != std::process::ExitCode::SUCCESS) * 3)
+        let aligned: Vec<CLibrary> = kernels.iter().map(CLibrary::aligned).collect();
+        let served = kernels.into_iter().zip(aligned).flat_map(|(kernel, aligned)| [kernel, aligned]);
+        Ok(u8::from(worker::serve(served) != std::process::ExitCode::SUCCESS) * 3)
     }
 }

@@ -24,17 +24,27 @@ enum What {
     Dtypes,
     Families,
     Presets,
+    /// The C header of kernels, with the prototype of every function that `c:` calls
+    #[cfg(unix)]
+    Header,
 }
 
 impl List {
     pub fn main(self) -> Exit {
+        #[cfg(unix)]
+        if self.what == What::Header {
+            return print(&crate::foreign::library::header()).map(|()| 0);
+        }
         let rows: Vec<(String, String)> = match self.what {
+            #[cfg(unix)]
+            What::Header => Vec::new(),
             What::Kernels if !self.kernels.is_default() => {
                 let kernels = self.kernels.resolve(None)?;
                 kernels.iter().map(|kernel| (kernel.name().to_owned(), served(kernel.as_ref()))).collect()
             }
             What::Kernels => builtin::all()
                 .iter()
+                .chain(builtin::batched())
                 .map(|kernel| {
                     let class = kernel.defect().map_or(String::new(), |defect| format!("[{}] ", defect.class));
                     (kernel.name().to_owned(), class + kernel.summary())
@@ -88,7 +98,10 @@ fn served(kernel: &dyn Kernel) -> String {
     let of_op = |op: Op| {
         let dtypes: Vec<&str> =
             Dtype::ALL.iter().filter(|&&dtype| kernel.supports(op, dtype)).map(|dtype| dtype.name()).collect();
-        (!dtypes.is_empty()).then(|| format!("{op} {}", dtypes.join(" ")))
+        let is_batched =
+            Dtype::ALL.iter().any(|&dtype| kernel.supports(op, dtype) && kernel.batched(op, dtype).is_some());
+        let in_batches = if is_batched { " in batches" } else { "" };
+        (!dtypes.is_empty()).then(|| format!("{op} {}{in_batches}", dtypes.join(" ")))
     };
     let ops: Vec<String> = Op::ALL.iter().copied().filter_map(of_op).collect();
     let version = kernel.version().map_or_else(String::new, |version| format!("{version}: "));

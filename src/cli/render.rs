@@ -99,7 +99,10 @@ pub(super) fn finding(finding: &Finding, case: &Case) -> String {
     if !finding.explanation.is_empty() {
         text += &format!("  {}\n", line(&finding.explanation));
     }
-    text + &format!("  case: {case}\n")
+    match finding.batch() {
+        Ok(Some(batch)) => text + &format!("  case: {batch}\n"),
+        _ => text + &format!("  case: {case}\n"),
+    }
 }
 
 /// Probes that `replay --explain` prints.

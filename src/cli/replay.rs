@@ -3,9 +3,10 @@
 use super::select::{Kernels, Policy};
 use super::{Exit, FAILED, print, render};
 use crate::case::Case;
-use crate::diagnosis::{describe, evidence};
+use crate::diagnosis::{describe, describe_batch, evidence};
 use crate::error::{Error, Result};
-use crate::kernel::{self, Kernel, accepts};
+use crate::kernel::batch::is_batch_text;
+use crate::kernel::{self, Batch, Kernel, accepts};
 use crate::oracle::Oracle;
 use crate::outside;
 use crate::quiet::quietly;
@@ -20,13 +21,15 @@ Examples:
   logitfuzz replay --kernel naive 'softmax f32 [1000, 0]'
   logitfuzz replay --kernel naive --explain 'softmax f32 [1000, 0]'
   logitfuzz replay 'cross_entropy f16 [0x1p+3, -inf, 0*30] target=1 label_smoothing=0.1'
+  logitfuzz replay --kernel defect/batch-nan-spreads 'batch judged=1: softmax f32 [nan, 0]; softmax f32 [0, 1]'
   logitfuzz replay reports/latest --finding 0")]
 pub(super) struct Replay {
     #[command(flatten)]
     kernels: Kernels,
     #[command(flatten)]
     policy: Policy,
-    /// A case in text ('softmax f32 [1000, 0]'), a file with one (text or bytes), or a results.json (or its folder): then all
+    /// A case in text ('softmax f32 [1000, 0]'), a batch ('batch judged=1: CASE; CASE x 30'), a file with one of them (text or bytes), or
+    /// a results.json (or its folder): then all
     /// its findings, each as its own replay command says, unless flags say otherwise
     #[arg(value_name = "CASE|FILE")]
     what: String,
@@ -42,6 +45,8 @@ pub(super) struct Replay {
 /// are no planted defect, each by its own policy.
 pub(super) struct Found {
     pub case: Case,
+    /// The batch of which the case is the judged row, where it is given in one.
+    pub batch: Option<Batch>,
     kernels: Kernels,
     pub policy: Policy,
 }
@@ -66,14 +71,17 @@ impl Replay {
                     continue;
                 }
                 let claims = found.policy.claims_of(kernel.as_ref(), found.case.op(), found.case.dtype())?;
-                let finding = quietly(|| describe(&mut oracle, kernel.as_ref(), &claims, &found.case));
+                let finding = quietly(|| match &found.batch {
+                    Some(batch) => describe_batch(&mut oracle, kernel.as_ref(), &claims, batch),
+                    None => describe(&mut oracle, kernel.as_ref(), &claims, &found.case),
+                });
                 kernel::trouble(kernel.as_ref()).map_or(Ok(()), Err)?;
                 ran += 1;
                 failed += u64::from(finding.verdict.is_failure());
                 // Another form of the row, if that is what fails.
                 let case = finding.case().unwrap_or_else(|_| found.case.clone());
                 text += &render::finding(&finding, &case);
-                if self.explain && finding.verdict.is_failure() {
+                if self.explain && finding.batch.is_none() && finding.verdict.is_failure() {
                     let evidence = quietly(|| evidence(&mut oracle, kernel.as_ref(), &claims, &case));
                     text += &render::evidence(kernel.name(), evidence.as_ref());
                 }
@@ -98,14 +106,25 @@ pub(super) fn read(what: &str, finding: Option<usize>, kernels: &Kernels, policy
     if is_results {
         return from_results(&report::read(path)?, path, finding, kernels, policy);
     }
-    let case = if path.exists() { case_in(path)? } else { case_of(what)? };
-    Ok(vec![Found { case, kernels: kernels.clone(), policy: policy.clone() }])
+    let (case, batch) = if path.exists() { case_in(path)? } else { case_of(what)? };
+    Ok(vec![Found { case, batch, kernels: kernels.clone(), policy: policy.clone() }])
+}
+
+/// A case, and the batch of which it is the judged row, if it is given in one.
+type Given = (Case, Option<Batch>);
+
+/// The case or the batch that a text means.
+fn given(text: &str) -> Result<Given> {
+    if is_batch_text(text) {
+        return Batch::parse(text).map(|batch| (batch.case().clone(), Some(batch)));
+    }
+    Case::parse(text).map(|case| (case, None))
 }
 
 /// The case of a text.
-fn case_of(text: &str) -> Result<Case> {
+fn case_of(text: &str) -> Result<Given> {
     let looks_like_path = !text.contains('[');
-    Case::parse(text).map_err(|error| {
+    given(text).map_err(|error| {
         if looks_like_path {
             Error::usage(format!("`{text}` is neither a file nor a case; a case reads like 'softmax f32 [1000, 0]'"))
         } else {
@@ -115,15 +134,15 @@ fn case_of(text: &str) -> Result<Case> {
 }
 
 /// The case in a file: text, or any bytes.
-fn case_in(path: &Path) -> Result<Case> {
+fn case_in(path: &Path) -> Result<Given> {
     let bytes = outside::read(path, &outside::CASE).map_err(|error| Error::file(path, error))?;
-    match std::str::from_utf8(outside::without_mark(&bytes)).map(Case::parse) {
-        Ok(Ok(case)) => Ok(case),
+    match std::str::from_utf8(outside::without_mark(&bytes)).map(given) {
+        Ok(Ok(given)) => Ok(given),
         // A text that begins as a case and is none gets its own error; anything else is a fuzzer's input.
         Ok(Err(error)) if bytes.contains(&b'[') && outside::without_mark(&bytes).is_ascii() => {
             Err(Error::file(path, error))
         }
-        _ => Ok(Case::decode(&bytes)),
+        _ => Ok((Case::decode(&bytes), None)),
     }
 }
 
@@ -146,6 +165,7 @@ fn from_results(
         .map(|(index, finding)| {
             let refuse = |reason: String| Error::file(path, format!("finding {index}: {reason}"));
             let case = finding.case().map_err(|error| refuse(error.to_string()))?;
+            let batch = finding.batch().map_err(|error| refuse(error.to_string()))?;
             let finding = with_policy(finding, &results.settings)?;
             if kernels.is_default() && finding.command().map_err(|error| refuse(error.to_string()))? != finding.replay {
                 return Err(refuse(format!(
@@ -159,7 +179,7 @@ fn from_results(
                 claims: policy.claims.clone().or_else(|| finding.claims.clone()),
                 strict: policy.strict,
             };
-            Ok(Found { case, kernels: kernels.or(&Kernels::of(finding.selector())), policy })
+            Ok(Found { case, batch, kernels: kernels.or(&Kernels::of(finding.selector())), policy })
         })
         .collect()
 }

@@ -29,7 +29,7 @@ const LARGEST_CASES: u64 = 1 << 48;
 #[derive(Default, Clone, clap::Args)]
 pub(super) struct Kernels {
     /// A built-in kernel, a pattern with *, c:LIB.so[:SYMBOL] for C functions, exec:COMMAND for a worker, or NAME=KERNEL to give
-    /// one a name of its own; repeatable [default: all built-in ones but the planted defects, which `defect/*` names]
+    /// one a name of its own; repeatable [default: all built-in ones but the planted defects, which `defect/*` names, and those of batches, `batch-*`]
     #[arg(short, long = "kernel", value_name = "KERNEL")]
     kernels: Vec<String>,
     /// The time that a c: or exec: kernel has for a batch of rows; a row alone has twice as much [default: 2000]

@@ -3,7 +3,7 @@
 use super::replay;
 use super::select::{Kernels, Policy};
 use super::{Exit, print, render};
-use crate::diagnosis::{describe, shrink_case};
+use crate::diagnosis::{describe, describe_batch, shrink_batch, shrink_case};
 use crate::error::Error;
 use crate::kernel::{self, accepts};
 use crate::oracle::Oracle;
@@ -41,8 +41,18 @@ impl Shrink {
                 }
                 tried.push(kernel.name().to_owned());
                 let claims = found.policy.claims_of(kernel.as_ref(), case.op(), case.dtype())?;
-                let smaller = quietly(|| shrink_case(&mut oracle, kernel.as_ref(), &claims, case));
-                let finding = quietly(|| describe(&mut oracle, kernel.as_ref(), &claims, &smaller));
+                let in_batch = found.batch.as_ref();
+                let smaller =
+                    quietly(|| in_batch.and_then(|batch| shrink_batch(&mut oracle, kernel.as_ref(), &claims, batch)));
+                let (finding, smaller) = quietly(|| match smaller {
+                    Some(batch) => {
+                        (describe_batch(&mut oracle, kernel.as_ref(), &claims, &batch), batch.case().clone())
+                    }
+                    None => {
+                        let smaller = shrink_case(&mut oracle, kernel.as_ref(), &claims, case);
+                        (describe(&mut oracle, kernel.as_ref(), &claims, &smaller), smaller)
+                    }
+                });
                 kernel::trouble(kernel.as_ref()).map_or(Ok(()), Err)?;
                 if finding.verdict.is_failure() {
                     shrunk += 1;

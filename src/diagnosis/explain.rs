@@ -7,7 +7,7 @@ use super::range::{Thresholds, maximum};
 use super::variation::wrapping;
 use crate::case::Case;
 use crate::dtype::{Dtype, text};
-use crate::judge::{Judgement, Relation, Verdict};
+use crate::judge::{InBatch, Judgement, Relation, Verdict};
 use crate::kernel::Claims;
 use crate::results::{Cause, Certainty, Tried};
 use crate::words::plural_u64;
@@ -114,6 +114,20 @@ fn recognised_in_words(recognised: &Recognised) -> String {
     )
 }
 
+/// What a row that passes by itself does in its batch.
+fn beside(judgement: &Judgement) -> String {
+    let Some(InBatch { batch, verdict }) = &judgement.in_batch else { return String::new() };
+    let place = format!("row {} of {}", batch.judged(), batch.rows());
+    let did = match (judgement.relation, &judgement.message) {
+        (Some(Relation::BatchInvariance), Some(message)) => {
+            format!("as {place} in a batch it has other bits ({message}), which the claim batch_invariant rules out")
+        }
+        (_, Some(message)) => format!("as {place} in a batch its verdict is {verdict} ({message})"),
+        (_, None) => format!("as {place} in a batch its verdict is {verdict}"),
+    };
+    format!("The row passes by itself; {did}.")
+}
+
 /// For which rows it fails.
 fn scope(seen: &Seen) -> String {
     seen.scope.unwrap_or("with its maximum moved to 0 it passes").to_owned()
@@ -149,6 +163,22 @@ fn say(cause: Cause, seen: &Seen) -> Said {
         Cause::Panic => Said::Shown(format!("The kernel panicked: {message}.")),
         Cause::Hang => Said::Shown(format!("The kernel did not answer in time: {message}.")),
         Cause::Crash => Said::Shown(format!("The kernel crashed: {message}.")),
+        Cause::OtherRows => Said::Shown(format!(
+            "{} What another row holds decides: with copies of this one in the place of the others it passes. Cure: take maxima, sums and flags of each row by itself.",
+            beside(judgement)
+        )),
+        Cause::Padding => Said::Shown(format!(
+            "{} What lies between the rows decides: with -inf there it passes. Cure: end at the last of the n values of a row, or mask what lies behind it with -inf.",
+            beside(judgement)
+        )),
+        Cause::InPlace => Said::Shown(format!(
+            "{} Into a buffer of its own it passes, and over its logits it fails. Cure: keep what is read again, or claim no in_place.",
+            beside(judgement)
+        )),
+        Cause::BatchShape => Said::Shown(format!(
+            "{} It is not what the other rows hold: the number of rows, the place of this one or the strides decide, for beside copies of itself it fails, too. Cure: find a row at its number times its stride, in a type as wide as that product, and run to the last row.",
+            beside(judgement)
+        )),
         Cause::NotExamined => Said::Symptom("The run was stopped before this was looked into.".to_owned()),
         Cause::NotReproduced => {
             let again = match seen.again.unwrap_or(Verdict::Undecided) {

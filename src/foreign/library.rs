@@ -6,6 +6,9 @@
 //! more, as C allows. Every row is given to its function twice, with other bytes in the fences and in the output: what changes with
 //! these was read where nothing was to be read.
 //!
+//! A function of a batch (`softmax_batch_f32`) is called in the same surroundings; what lies between its rows is compared, too. A row for
+//! a function of rows is a batch of one here.
+//!
 //! Functions are called in the floating-point environment that their users get: the standard one, or with flush-to-zero where
 //! loading the library sets that, as gcc's `-ffast-math` does. Everything else here runs in the standard one.
 // Loading a shared library and calling its functions.
@@ -15,7 +18,8 @@ use crate::case::Case;
 use crate::dtype::Dtype;
 use crate::error::{Error, Result};
 use crate::fenv::{self, Env, Watch};
-use crate::kernel::{Claims, Fault, Kernel, Outcome, difference};
+use crate::kernel::batch::{Batch, extent};
+use crate::kernel::{Batched, Claims, Fault, Kernel, Outcome, difference};
 use crate::op::Op;
 use crate::op::signature::Extent;
 use crate::protocol::frame;
@@ -29,7 +33,10 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+mod header;
 mod region;
+
+pub(crate) use header::header;
 
 /// Bytes of fence on either side of the output.
 const FENCE: usize = 256;
@@ -62,11 +69,20 @@ type RowsFunction = unsafe extern "C" fn(*const c_void, usize, usize, usize, *co
 type RowsOutFunction = unsafe extern "C" fn(*const c_void, usize, usize, usize, *const usize, *mut c_void, usize);
 type NumberHalf = unsafe extern "C" fn(*const c_void, usize, u16, *mut c_void);
 type TargetHalf = unsafe extern "C" fn(*const c_void, usize, usize, u16, *mut c_void);
+type LogitsBatch = unsafe extern "C" fn(*const c_void, usize, usize, usize, *mut c_void, usize);
+type DirectionBatch =
+    unsafe extern "C" fn(*const c_void, usize, *const c_void, usize, usize, usize, *mut c_void, usize);
+/// Of a function on batches that takes targets and a smoothing of this type.
+type TargetBatch<N> = unsafe extern "C" fn(*const c_void, usize, usize, usize, *const usize, N, *mut c_void, usize);
+/// The same that takes a number of this type.
+type NumberBatch<N> = unsafe extern "C" fn(*const c_void, usize, usize, usize, N, *mut c_void, usize);
 
 /// A shared library with at least one function that is a kernel.
 pub(crate) struct CLibrary {
     name: String,
     functions: Vec<(Op, Dtype, AnyFunction)>,
+    /// Whether they are functions of batches.
+    is_batched: bool,
     /// In which its functions are called.
     environment: Env,
     /// What else loading it changed, which no program that uses it expects.
@@ -78,11 +94,12 @@ pub(crate) struct CLibrary {
 }
 
 impl CLibrary {
-    /// Loads a library and finds its functions: those called `<op>_<dtype>`, or the one `symbol`, which computes `only`.
+    /// Loads a library and finds its functions: those called `<op>_<dtype>` and those called `<op>_batch_<dtype>`, which are a kernel
+    /// each; or the one `symbol`, which computes this op in this dtype, on batches where [`names_a_batch`] says so.
     ///
     /// # Errors
     /// It is no library, or has none of the symbols; the environment of this thread cannot be made the standard one.
-    pub fn load(path: &Path, name: &str, symbol: Option<(&str, Op, Dtype)>) -> Result<Self> {
+    pub fn load(path: &Path, name: &str, symbol: Option<(&str, Op, Dtype)>) -> Result<Vec<Self>> {
         fenv::ensure_standard()?;
         let watch = Watch::begin();
         // SAFETY: a library may run anything when it is loaded; this process exists for that.
@@ -96,38 +113,48 @@ impl CLibrary {
         drop(watch);
         // SAFETY: a symbol of this name is a function; with what arguments is decided where it is called.
         let find = |symbol: &str| unsafe { library.get::<AnyFunction>(symbol.as_bytes()) }.ok().map(|symbol| *symbol);
-        let functions: Vec<(Op, Dtype, AnyFunction)> = match symbol {
-            Some((symbol, op, dtype)) => find(symbol).map(|function| (op, dtype, function)).into_iter().collect(),
-            None => {
-                let all = Op::ALL.iter().flat_map(|&op| Dtype::ALL.map(|dtype| (op, dtype)));
-                all.filter_map(|(op, dtype)| Some((op, dtype, find(&symbol_of(op, dtype))?))).collect()
+        let functions = |is_batched: bool| -> Vec<(Op, Dtype, AnyFunction)> {
+            match symbol {
+                Some((symbol, ..)) if names_a_batch(symbol) != is_batched => Vec::new(),
+                Some((symbol, op, dtype)) => find(symbol).map(|function| (op, dtype, function)).into_iter().collect(),
+                None => {
+                    let all = Op::ALL.iter().flat_map(|&op| Dtype::ALL.map(|dtype| (op, dtype)));
+                    // A mean takes several rows as it is.
+                    let all = all.filter(|(op, _)| !is_batched || op.mean_of().is_none());
+                    all.filter_map(|(op, dtype)| Some((op, dtype, find(&symbol_of(op, dtype, is_batched))?))).collect()
+                }
             }
         };
-        if functions.is_empty() {
+        let found: Vec<(bool, Vec<_>)> =
+            [false, true].map(|is_batched| (is_batched, functions(is_batched))).into_iter().collect();
+        if found.iter().all(|(_, functions)| functions.is_empty()) {
             let path = path.display();
             return Err(Error::harness(match symbol {
                 Some((symbol, ..)) => format!("it has no symbol `{symbol}`; `nm -D {path}` lists those it has"),
                 None => format!(
-                    "it has no symbol like softmax_f32 or softmax_bf16_f32 (OP_DTYPE); name one with c:{path}:SYMBOL, --op and --dtype"
+                    "it has no symbol like softmax_f32, softmax_bf16_f32 (OP_DTYPE) or softmax_batch_f32 (OP_batch_DTYPE); name one with c:{path}:SYMBOL, --op and --dtype"
                 ),
             }));
         }
-        Ok(Self {
-            name: name.to_owned(),
+        let library = Arc::new(library);
+        let kernel = |(is_batched, functions): (bool, Vec<_>)| Self {
+            name: if is_batched && symbol.is_none() { format!("{name}{BATCH_SUFFIX}") } else { name.to_owned() },
             functions,
+            is_batched,
             environment,
-            changed_by_loading,
+            changed_by_loading: changed_by_loading.clone(),
             is_aligned: false,
-            _library: Arc::new(library),
-        })
+            _library: library.clone(),
+        };
+        Ok(found.into_iter().filter(|(_, functions)| !functions.is_empty()).map(kernel).collect())
     }
 
     /// The same library, with every buffer at a multiple of 64 bytes.
     pub fn aligned(&self) -> Self {
         Self {
-            // No `c:` kernel is called so.
-            name: "aligned".to_owned(),
+            name: format!("{ALIGNED}{}", self.name),
             functions: self.functions.clone(),
+            is_batched: self.is_batched,
             environment: self.environment,
             changed_by_loading: self.changed_by_loading.clone(),
             is_aligned: true,
@@ -139,18 +166,24 @@ impl CLibrary {
     /// none if there is no such function.
     fn call(
         &self,
-        case: &Case,
+        batch: &Batch,
         logits: *const c_void,
         direction: *const c_void,
+        targets: &[usize],
         out: *mut c_void,
     ) -> Option<Option<String>> {
-        let (op, dtype, n) = (case.op(), case.dtype(), case.row_len());
+        let (op, dtype) = (batch.op(), batch.dtype());
+        // Of a mean the one case of the batch has all the rows.
+        let n = batch.case().row_len();
+        let (layout, rows) = (batch.layout(), batch.rows());
+        let (stride, other_stride, out_stride) = (layout.logits_stride, layout.other_stride, layout.out_stride);
         let found = self.functions.iter().find(|function| (function.0, function.1) == (op, dtype));
         let &(.., function) = found?;
-        let ((target, _), number) = (case.target().unwrap_or((0, 0.0)), case.number());
+        let (target, number) = (targets.first().copied().unwrap_or(0), batch.number());
         // Rounded here, whatever the compiler would like: in the environment of the function a subnormal number may become 0.
         let number_f32 = black_box(number as f32);
-        let targets: Vec<usize> = case.targets().unwrap_or(&[]).iter().map(|class| class.unwrap_or(IGNORED)).collect();
+        let classes = batch.case().targets().unwrap_or(&[]);
+        let classes: Vec<usize> = classes.iter().map(|class| class.unwrap_or(IGNORED)).collect();
         let number_half = black_box(if dtype.bytes() == 2 { dtype.to_bits(number) as u16 } else { 0 });
         let arguments = Arguments::of(op)?;
         let outer = (self.environment != Env::STANDARD).then(Watch::begin);
@@ -159,20 +192,52 @@ impl CLibrary {
         }
         let watch = Watch::begin();
         // SAFETY: the contract of `c:` is that the symbol of an op and a dtype has the arguments that belong to them. The pointers
-        // are those of buffers with n values, and of an output with as many as the op has.
+        // are those of buffers with n values, and of an output with as many as the op has; for a function of batches so many in each of
+        // its rows, a stride apart, and a target for each row.
         unsafe {
             match (arguments, dtype.input()) {
+                (Arguments::Logits, _) if self.is_batched => {
+                    transmute::<AnyFunction, LogitsBatch>(function)(logits, stride, rows, n, out, out_stride);
+                }
+                (Arguments::Direction, _) if self.is_batched => {
+                    let function = transmute::<AnyFunction, DirectionBatch>(function);
+                    function(logits, stride, direction, other_stride, rows, n, out, out_stride);
+                }
+                (Arguments::Target, Dtype::F64) if self.is_batched => {
+                    let function = transmute::<AnyFunction, TargetBatch<f64>>(function);
+                    function(logits, stride, rows, n, targets.as_ptr(), number, out, out_stride);
+                }
+                (Arguments::Target, Dtype::F32) if self.is_batched => {
+                    let function = transmute::<AnyFunction, TargetBatch<f32>>(function);
+                    function(logits, stride, rows, n, targets.as_ptr(), number_f32, out, out_stride);
+                }
+                (Arguments::Target, _) if self.is_batched => {
+                    let function = transmute::<AnyFunction, TargetBatch<u16>>(function);
+                    function(logits, stride, rows, n, targets.as_ptr(), number_half, out, out_stride);
+                }
+                (Arguments::Number, Dtype::F64) if self.is_batched => {
+                    let function = transmute::<AnyFunction, NumberBatch<f64>>(function);
+                    function(logits, stride, rows, n, number, out, out_stride);
+                }
+                (Arguments::Number, Dtype::F32) if self.is_batched => {
+                    let function = transmute::<AnyFunction, NumberBatch<f32>>(function);
+                    function(logits, stride, rows, n, number_f32, out, out_stride);
+                }
+                (Arguments::Number, _) if self.is_batched => {
+                    let function = transmute::<AnyFunction, NumberBatch<u16>>(function);
+                    function(logits, stride, rows, n, number_half, out, out_stride);
+                }
                 (Arguments::Logits, _) => transmute::<AnyFunction, LogitsFunction>(function)(logits, n, out),
                 (Arguments::Direction, _) => {
                     transmute::<AnyFunction, DirectionFunction>(function)(logits, direction, n, out);
                 }
                 (Arguments::Rows, _) => {
-                    let (stride, rows, targets) = (n, targets.len(), targets.as_ptr());
-                    transmute::<AnyFunction, RowsFunction>(function)(logits, stride, rows, n, targets, out);
+                    let (rows, classes) = (classes.len(), classes.as_ptr());
+                    transmute::<AnyFunction, RowsFunction>(function)(logits, n, rows, n, classes, out);
                 }
                 (Arguments::RowsOut, _) => {
-                    let (stride, rows, targets) = (n, targets.len(), targets.as_ptr());
-                    transmute::<AnyFunction, RowsOutFunction>(function)(logits, stride, rows, n, targets, out, stride);
+                    let (rows, classes) = (classes.len(), classes.as_ptr());
+                    transmute::<AnyFunction, RowsOutFunction>(function)(logits, n, rows, n, classes, out, n);
                 }
                 (Arguments::Target, Dtype::F64) => {
                     transmute::<AnyFunction, TargetF64>(function)(logits, n, target, number, out);
@@ -200,9 +265,23 @@ impl CLibrary {
     }
 }
 
-/// What the function of an op in a dtype is called: `softmax_f32`, `softmax_bf16_f32`.
-fn symbol_of(op: Op, dtype: Dtype) -> String {
-    format!("{op}_{}", dtype.name().replace(':', "_"))
+/// What the kernel of the functions of batches is called, after the name of the library.
+pub(crate) const BATCH_SUFFIX: &str = ":batch";
+
+/// What a kernel with aligned buffers is called, before its name. No `c:` kernel is called so.
+pub(crate) const ALIGNED: &str = "aligned ";
+
+/// What the function of an op in a dtype is called: `softmax_f32`, `softmax_bf16_f32`, and of batches `softmax_batch_f32`.
+pub(crate) fn symbol_of(op: Op, dtype: Dtype, is_batched: bool) -> String {
+    format!("{op}{}_{}", if is_batched { "_batch" } else { "" }, dtype.name().replace(':', "_"))
+}
+
+/// Whether a symbol is that of a function of batches: `batch` stands before its dtype, or at its end.
+pub(crate) fn names_a_batch(symbol: &str) -> bool {
+    let end = |dtype: &Dtype| format!("_{}", dtype.name().replace(':', "_"));
+    let longest = Dtype::ALL.iter().map(end).filter(|end| symbol.ends_with(end)).max_by_key(String::len);
+    let rest = longest.and_then(|end| symbol.strip_suffix(&end)).unwrap_or(symbol);
+    rest.ends_with("_batch")
 }
 
 /// The class of a row that is ignored.
@@ -259,32 +338,61 @@ impl Kernel for CLibrary {
     }
 
     fn run(&self, case: &Case) -> Outcome {
+        self.compute(&Batch::alone(case)).pop().unwrap_or(Outcome::NotRun)
+    }
+
+    fn batched(&self, _: Op, _: Dtype) -> Option<&dyn Batched> {
+        self.is_batched.then_some(self)
+    }
+}
+
+impl Batched for CLibrary {
+    fn compute(&self, batch: &Batch) -> Vec<Outcome> {
         let mut regions = MEMORY.lock().unwrap_or_else(PoisonError::into_inner);
-        let outcome = self.call_twice(case, &mut regions);
+        let outcomes = self.call_twice(batch, &mut regions);
         regions.iter_mut().for_each(Region::trim);
-        outcome
+        outcomes
     }
 }
 
 impl CLibrary {
-    /// Calls the function of the case in two surroundings. Answers that differ between two calls of the same surroundings as well are
+    /// Calls the function of a batch in two surroundings: an outcome for each row. Answers that differ between two calls of the same surroundings as well are
     /// left to who asks; those that follow the surroundings are a fault.
-    fn call_twice(&self, case: &Case, regions: &mut [Region; REGIONS]) -> Outcome {
+    fn call_twice(&self, batch: &Batch, regions: &mut [Region; REGIONS]) -> Vec<Outcome> {
         /// Which calls are in the usual surroundings (0) when it is asked whether an answer follows them: no order that a function which
         /// answers every other call alike would follow too.
         const ORDER: u16 = 0b0110_1001_1100_1010;
         let (usual, changed) = (Surroundings::USUAL, Surroundings::CHANGED);
-        let first = self.call_watched(case, regions, usual);
-        let Outcome::Outputs(outputs) = &first.outcome else { return first.outcome };
-        let second = self.call_watched(case, regions, changed);
-        let Outcome::Outputs(others) = &second.outcome else { return second.outcome };
-        if let (Some(index), Some(_)) = (first.unwritten, second.unwritten) {
-            let message = format!("output {index} of {} was never written", outputs.len());
-            return Outcome::Failed(Fault::Unwritten, message);
+        let of_all = |outcome: Outcome| vec![outcome; batch.rows()];
+        let first = self.call_watched(batch, regions, usual);
+        let Outcome::Outputs(mut outputs) = first.outcome else { return of_all(first.outcome) };
+        let second = self.call_watched(batch, regions, changed);
+        let Outcome::Outputs(mut others) = second.outcome else { return of_all(second.outcome) };
+        let len = batch.outputs();
+        // What holds what it held both times was never written, and says nothing else.
+        let is_unwritten_again = |index: &usize| second.unwritten.binary_search(index).is_ok();
+        let unwritten: Vec<usize> = first.unwritten.into_iter().filter(is_unwritten_again).collect();
+        for &index in &unwritten {
+            (outputs[index], others[index]) = (0.0, 0.0);
         }
-        if difference(outputs, others).is_none() {
-            return first.outcome;
+        let of_rows = |outputs: &[f64]| {
+            let row = |row: usize| {
+                let place = row * len..(row + 1) * len;
+                let next = unwritten.partition_point(|&index| index < place.start);
+                match unwritten.get(next).filter(|&index| place.contains(index)) {
+                    Some(index) => Outcome::Failed(
+                        Fault::Unwritten,
+                        format!("output {} of {len} was never written", index - place.start),
+                    ),
+                    None => Outcome::Outputs(outputs[place].to_vec()),
+                }
+            };
+            (0..batch.rows()).map(row).collect()
+        };
+        if difference(&outputs, &others).is_none() {
+            return of_rows(&outputs);
         }
+        let outputs = &outputs;
         let beside = Surroundings { fence: changed.fence, ..usual };
         let held = Surroundings { fill: changed.fill, ..usual };
         for (other, fault, place) in
@@ -293,8 +401,9 @@ impl CLibrary {
             let mut words = String::new();
             let follows = |call: u32| {
                 let is_usual = ORDER >> call & 1 == 0;
-                let again = self.call_watched(case, regions, if is_usual { usual } else { other }).outcome;
-                let Outcome::Outputs(again) = again else { return false };
+                let again = self.call_watched(batch, regions, if is_usual { usual } else { other }).outcome;
+                let Outcome::Outputs(mut again) = again else { return false };
+                unwritten.iter().for_each(|&index| again[index] = 0.0);
                 let difference = difference(outputs, &again);
                 let is_alike = difference.is_none();
                 words = difference.unwrap_or(std::mem::take(&mut words));
@@ -302,44 +411,53 @@ impl CLibrary {
             };
             if (0..u16::BITS).all(follows) {
                 let message = format!("its answer depends on what {place}: {words} with other bytes there");
-                return Outcome::Failed(fault, message);
+                return of_all(Outcome::Failed(fault, message));
             }
         }
         // Who asks again compares first calls, and of a kernel with two answers in turn they were alike after an even number of calls.
-        self.call_watched(case, regions, usual);
-        first.outcome
+        self.call_watched(batch, regions, usual);
+        of_rows(outputs)
     }
 
-    /// Calls the function of the case in these surroundings, and looks at them afterwards.
+    /// Calls the function of a batch in these surroundings, and looks at them afterwards.
     fn call_watched(
         &self,
-        case: &Case,
+        batch: &Batch,
         [logits, direction, out]: &mut [Region; REGIONS],
         around: Surroundings,
     ) -> Answer {
-        let (dtype, written) = (case.dtype().input(), case.dtype().output());
-        let n = case.logits().len();
-        let outputs = case.op().outputs(n);
+        let (dtype, written) = (batch.dtype().input(), batch.dtype().output());
+        let (len, stride, in_place) = (batch.outputs(), batch.layout().out_stride, batch.layout().in_place);
+        let outputs = extent(batch.rows(), len, stride);
         let (placement, step) = match self.is_aligned {
             true => (Placement::Fenced, 0),
-            false => (Placement::of(case), STEPS[n % STEPS.len()]),
+            false => (Placement::of(batch.case()), STEPS[batch.len() % STEPS.len()]),
         };
         let at = Place { placement, step, fence: around.fence };
-        let mut logits = Buffer::of(logits, dtype, case.logits(), at);
-        let mut direction = case.other_row().map(|values| Buffer::of(direction, dtype, values, at));
+        let (logit_values, other_values, targets) = (batch.logits::<f64>(), batch.others::<f64>(), batch.targets());
+        let passed_targets = targets.clone();
+        let mut logits = Buffer::of(logits, dtype, &logit_values, at);
+        let has_other = batch.op().other_row().is_some();
+        let mut direction = has_other.then(|| Buffer::of(direction, dtype, &other_values, at));
+        // In place the buffer is there and nobody is told where.
         let mut out = Buffer::filled(out, written, outputs, (around.fill)(written), at);
         let direction_pointer = direction.as_mut().map_or(std::ptr::null_mut(), Buffer::pointer);
         // Mutable pointers, so that a function which writes through them does what C lets it do.
-        let Some(changed) = self.call(case, logits.pointer(), direction_pointer, out.pointer()) else {
+        let logits_pointer = logits.pointer();
+        let out_pointer = if in_place { logits_pointer } else { out.pointer() };
+        let Some(changed) = self.call(batch, logits_pointer, direction_pointer, &targets, out_pointer) else {
             return Outcome::Failed(Fault::Panic, "the symbol is gone".into()).into();
         };
         if IS_FORKED.load(Ordering::Relaxed) {
             // SAFETY: it ends this process at once, and nothing else.
             unsafe { libc::_exit(0) };
         }
-        let name = case.op().other_row().map_or_else(String::new, |input| input.name.replace('_', " "));
-        let inputs = [("logits", Some(&logits), case.logits())];
-        let inputs = inputs.into_iter().chain([(&*name, direction.as_ref(), case.other_row().unwrap_or(&[]))]);
+        if targets != passed_targets {
+            return Outcome::Failed(Fault::InputChanged, "it changed the targets".into()).into();
+        }
+        let name = batch.op().other_row().map_or_else(String::new, |input| input.name.replace('_', " "));
+        let inputs = [("logits", Some(&logits), &logit_values[..])];
+        let inputs = inputs.into_iter().chain([(&*name, direction.as_ref(), &other_values[..])]);
         if let Some(touch) = region::take_touch() {
             let did = match touch.access {
                 Access::Read => "read",
@@ -369,31 +487,46 @@ impl CLibrary {
             if let Some(place) = buffer.broken_fence() {
                 return Outcome::Failed(Fault::OutOfBounds, format!("it wrote to {place} of the {name}")).into();
             }
-            if let Some(index) = buffer.differs() {
+            let is_written = in_place && name == "logits";
+            let differs = match is_written {
+                true => buffer.differs_where(|index| index % stride.max(1) >= len),
+                false => buffer.differs(),
+            };
+            if let Some(index) = differs {
                 let (was, is) = (passed[index], buffer.values()[index]);
                 let message = format!("value {index} of the {name} was {was} and is {is} after the call");
                 return Outcome::Failed(Fault::InputChanged, message).into();
             }
         }
-        let unwritten = out.unwritten();
-        if let Some(words) = self.changed_by_loading.as_ref().filter(|_| unwritten.is_none()) {
+        if let Some(index) = out.differs_where(|index| in_place || index % stride.max(1) >= len) {
+            let message = format!("it wrote to index {index} of the outputs, which is between the rows");
+            return Outcome::Failed(Fault::OutOfBounds, message).into();
+        }
+        let mut unwritten = if in_place { Vec::new() } else { out.unwritten() };
+        // From here on without what lies between the rows.
+        unwritten.retain(|index| index % stride.max(1) < len);
+        unwritten.iter_mut().for_each(|index| *index = *index / stride.max(1) * len + *index % stride.max(1));
+        let all = if in_place { logits.values() } else { out.values() };
+        let values = (0..batch.rows()).flat_map(|row| all[row * stride..][..len].iter().copied()).collect();
+        if let Some(words) = self.changed_by_loading.as_ref().filter(|_| unwritten.is_empty()) {
             return Outcome::Failed(Fault::FenvChanged, format!("after the library was loaded {words}")).into();
         }
-        let changed = changed.filter(|_| unwritten.is_none());
-        Answer { outcome: Outcome::Outputs(out.values()).unless_changed(changed), unwritten }
+        let changed = changed.filter(|_| unwritten.is_empty());
+        Answer { outcome: Outcome::Outputs(values).unless_changed(changed), unwritten }
     }
 }
 
 /// What came of one call.
 struct Answer {
+    /// The outputs of all rows, one after the other.
     outcome: Outcome,
-    /// The first output that holds what it held before.
-    unwritten: Option<usize>,
+    /// The outputs that hold what they held before, from first to last.
+    unwritten: Vec<usize>,
 }
 
 impl From<Outcome> for Answer {
     fn from(outcome: Outcome) -> Self {
-        Self { outcome, unwritten: None }
+        Self { outcome, unwritten: Vec::new() }
     }
 }
 
@@ -544,13 +677,18 @@ impl<'a> Buffer<'a> {
         self.before.iter().zip(self.bytes()).position(|(a, b)| a != b).map(|byte| byte / self.dtype.bytes())
     }
 
-    /// The first output that holds what it was filled with.
-    fn unwritten(&self) -> Option<usize> {
+    /// The first of the values at some places that is not, bit for bit, what was there.
+    fn differs_where(&self, is_asked: impl Fn(usize) -> bool) -> Option<usize> {
         let width = self.dtype.bytes();
-        self.bytes()
-            .chunks_exact(width)
-            .zip(self.before.chunks_exact(width))
-            .position(|(after, before)| after == before)
+        let mut values = self.bytes().chunks_exact(width).zip(self.before.chunks_exact(width)).enumerate();
+        values.find(|(index, (after, before))| is_asked(*index) && after != before).map(|(index, _)| index)
+    }
+
+    /// The outputs that hold what they were filled with.
+    fn unwritten(&self) -> Vec<usize> {
+        let width = self.dtype.bytes();
+        let values = self.bytes().chunks_exact(width).zip(self.before.chunks_exact(width)).enumerate();
+        values.filter(|(_, (after, before))| after == before).map(|(index, _)| index).collect()
     }
 
     /// Where the fence was written to, counted in values.

@@ -10,13 +10,12 @@
 
 use super::process::{FAREWELL, Failure, Process};
 use super::{Limits, MOST_FAULTS};
-use crate::case::Case;
 use crate::dtype::Dtype;
 use crate::error::{Error, Result};
 use crate::kernel::{Fault, Outcome};
-use crate::op::Op;
+use crate::protocol::frame::{self, Call, Computes};
 use crate::protocol::hello::{Frames, Hello, LARGEST_HELLO};
-use crate::protocol::{frame, lines};
+use crate::protocol::lines;
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::io;
@@ -30,15 +29,12 @@ const HELLO: Duration = Duration::from_secs(60);
 /// The pauses before a worker is tried to be started again, where it could not be and no other one lives.
 const PAUSES: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis(500)];
 
-/// A row for a worker: the number of a function, and a case of its op and dtype.
-type Row<'a> = (usize, &'a Case);
-
 /// A worker program.
 pub(super) struct Program {
     words: Vec<OsString>,
     limits: Limits,
     hello: Hello,
-    functions: Vec<(Op, Dtype)>,
+    functions: Vec<Computes>,
     pool: Mutex<Pool>,
     /// A worker has become idle, or has ended.
     changed: Condvar,
@@ -83,18 +79,18 @@ impl Program {
         self.trouble.get().map(String::as_str)
     }
 
-    /// Runs rows in their order. After [`MOST_FAULTS`] crashes and hangs of a function the rest of its rows is not run, and none is
+    /// Runs calls in their order: for each the outcomes of its rows. After [`MOST_FAULTS`] crashes and hangs of a function the rest of its calls is not run, and none is
     /// once the program is in trouble.
-    pub fn run(&self, rows: &[Row]) -> Vec<Outcome> {
-        let mut outcomes = Vec::with_capacity(rows.len());
+    pub fn run(&self, calls: &[Call]) -> Vec<Vec<Outcome>> {
+        let mut outcomes = Vec::with_capacity(calls.len());
         let mut faults = HashMap::new();
-        while outcomes.len() < rows.len() {
+        while outcomes.len() < calls.len() {
             if self.trouble().is_some() {
-                outcomes.resize(rows.len(), Outcome::NotRun);
+                outcomes.extend(calls[outcomes.len()..].iter().map(|call| vec![Outcome::NotRun; call.cases.len()]));
                 break;
             }
             let most = self.most_rows.load(Ordering::Relaxed).max(1);
-            let rest = &rows[outcomes.len()..];
+            let rest = &calls[outcomes.len()..];
             let batch = &rest[..rest.len().min(most)];
             let failure = match batch.len() {
                 1 => None,
@@ -112,19 +108,20 @@ impl Program {
     }
 
     /// The outcomes of the rows of a batch one by one, and of what failed as a whole before, if it did.
-    fn each(&self, batch: &[Row], failure: Option<&Failure>, faults: &mut HashMap<usize, u64>) -> Vec<Outcome> {
+    fn each(&self, batch: &[Call], failure: Option<&Failure>, faults: &mut HashMap<usize, u64>) -> Vec<Vec<Outcome>> {
         let mut outcomes = Vec::with_capacity(batch.len());
-        for row in batch {
-            let faults = faults.entry(row.0).or_default();
+        for call in batch {
+            let faults = faults.entry(call.function).or_default();
             if *faults >= MOST_FAULTS {
-                outcomes.push(Outcome::NotRun);
+                outcomes.push(vec![Outcome::NotRun; call.cases.len()]);
                 continue;
             }
-            let outcome = self.alone(*row);
-            *faults += u64::from(matches!(&outcome, Outcome::Failed(fault, _) if fault.is_fatal()));
-            outcomes.push(outcome);
+            let answer = self.alone(*call);
+            // What is fatal is so for the whole call.
+            *faults += u64::from(matches!(answer.first(), Some(Outcome::Failed(fault, _)) if fault.is_fatal()));
+            outcomes.push(answer);
         }
-        let is_explained = outcomes.iter().any(|outcome| !matches!(outcome, Outcome::Outputs(_)));
+        let is_explained = outcomes.iter().flatten().any(|outcome| !matches!(outcome, Outcome::Outputs(_)));
         if let Some(failure) = failure.filter(|_| !is_explained) {
             match failure {
                 // Every row is quick enough, all of them together are not.
@@ -138,9 +135,10 @@ impl Program {
     }
 
     /// The outcome of a row in a batch of its own, with twice the time.
-    fn alone(&self, row: Row) -> Outcome {
+    fn alone(&self, row: Call) -> Vec<Outcome> {
         let time = 2 * self.limits.timeout;
-        let answered = |mut answer: Vec<Outcome>| answer.pop().unwrap_or(Outcome::NotRun);
+        let answered = |mut answer: Vec<Vec<Outcome>>| answer.pop().unwrap_or_default();
+        let fault = |failure: &Failure, time: Duration| vec![fault(failure, time); row.cases.len()];
         let failure = match self.attempt(&[row], time) {
             Ok(answer) => return answered(answer),
             Err(failure @ Failure::Late) => return fault(&failure, time),
@@ -150,19 +148,22 @@ impl Program {
         match self.worker(true).and_then(|process| self.attempt_on(process, &[row], time)) {
             // Its own memory is not too much, and whoever killed the other process had a reason elsewhere.
             Ok(answer) if matches!(failure, Failure::Bloated(_) | Failure::Killed(_)) => answered(answer),
-            Ok(_) => match fault(&failure, time) {
-                Outcome::Failed(fault, words) => Outcome::Failed(
-                    fault,
-                    format!("{words}; a fresh process survives it, so it takes the rows before it as well"),
-                ),
-                outcome => outcome,
-            },
+            Ok(_) => {
+                let with_rows_before = |outcome: Outcome| match outcome {
+                    Outcome::Failed(fault, words) => Outcome::Failed(
+                        fault,
+                        format!("{words}; a fresh process survives it, so it takes the rows before it as well"),
+                    ),
+                    outcome => outcome,
+                };
+                fault(&failure, time).into_iter().map(with_rows_before).collect()
+            }
             Err(failure) => fault(&failure, time),
         }
     }
 
     /// Each row of the batch passes alone: finds the row at which all of them together fail, if they do so again.
-    fn blame_together(&self, batch: &[Row], outcomes: &mut [Outcome]) {
+    fn blame_together(&self, batch: &[Call], outcomes: &mut [Vec<Outcome>]) {
         let fails = |rows: usize| self.attempt(&batch[..rows], 2 * self.limits.timeout).err();
         let Some(mut failure) = fails(batch.len()) else { return };
         // The first `passing` rows pass together, the first `failing` do not.
@@ -175,13 +176,13 @@ impl Program {
             }
         }
         if let Outcome::Failed(fault, words) = fault(&failure, 2 * self.limits.timeout) {
-            outcomes[failing - 1] =
-                Outcome::Failed(fault, format!("{words} (only after the {} rows before it)", failing - 1));
+            let blamed = Outcome::Failed(fault, format!("{words} (only after the {} rows before it)", failing - 1));
+            outcomes[failing - 1].fill(blamed);
         }
     }
 
     /// One exchange. The worker is kept if it answers.
-    fn attempt(&self, rows: &[Row], time: Duration) -> std::result::Result<Vec<Outcome>, Failure> {
+    fn attempt(&self, rows: &[Call], time: Duration) -> std::result::Result<Vec<Vec<Outcome>>, Failure> {
         let process = self.worker(false)?;
         self.attempt_on(process, rows, time)
     }
@@ -254,18 +255,19 @@ impl Program {
     fn attempt_on(
         &self,
         mut process: Process,
-        rows: &[Row],
+        calls: &[Call],
         time: Duration,
-    ) -> std::result::Result<Vec<Outcome>, Failure> {
+    ) -> std::result::Result<Vec<Vec<Outcome>>, Failure> {
         let mut request = Vec::new();
         let frames = self.hello.frames;
         match frames {
-            Frames::Binary => frame::write_batch(rows, &mut request),
-            Frames::Json => lines::write_batch(rows, &mut request),
+            Frames::Binary => frame::write_request(calls, &mut request),
+            Frames::Json => lines::write_request(calls, &mut request),
         }
+        let cases = calls.iter().flat_map(|call| call.cases);
         let most = match frames {
-            Frames::Binary => frame::largest_answer(rows.iter().map(|(_, case)| *case)),
-            Frames::Json => lines::largest_answer(rows.iter().map(|(_, case)| *case)),
+            Frames::Binary => frame::largest_answer(cases),
+            Frames::Json => lines::largest_answer(cases),
         };
         let message = match process.exchange(&request, frames, most, time, self.limits.memory) {
             Ok(message) => message,
@@ -278,10 +280,11 @@ impl Program {
                 });
             }
         };
-        let dtypes = rows.iter().map(|(function, _)| self.functions[*function].1);
+        let dtype_of = |call: &Call| std::iter::repeat_n(self.functions[call.function].1, call.cases.len());
+        let dtypes: Vec<Dtype> = calls.iter().flat_map(dtype_of).collect();
         let answer = match frames {
-            Frames::Binary => frame::read_answer(dtypes, &message),
-            Frames::Json => lines::read_answer(dtypes, &message),
+            Frames::Binary => frame::read_answer(dtypes.into_iter(), &message),
+            Frames::Json => lines::read_answer(dtypes.into_iter(), &message),
         };
         match answer {
             Ok(answer) => {
@@ -289,7 +292,8 @@ impl Program {
                 pool.busy -= 1;
                 pool.idle.push(process);
                 self.changed.notify_all();
-                Ok(answer)
+                let mut answer = answer.into_iter();
+                Ok(calls.iter().map(|call| answer.by_ref().take(call.cases.len()).collect()).collect())
             }
             Err(why) => {
                 drop(process);

@@ -29,11 +29,13 @@ pub enum Relation {
     ExtraMask,
     /// Permuting the logits permutes the outputs.
     Permutation,
+    /// A row has the same bits by itself and in a batch.
+    BatchInvariance,
 }
 
 impl Relation {
     /// Every relation.
-    pub const ALL: [Relation; 7] = [
+    pub const ALL: [Relation; 8] = [
         Relation::SumsToOne,
         Relation::SumsToZero,
         Relation::Range,
@@ -41,6 +43,7 @@ impl Relation {
         Relation::Shift,
         Relation::ExtraMask,
         Relation::Permutation,
+        Relation::BatchInvariance,
     ];
 
     /// The relation in words, as it is broken.
@@ -53,6 +56,7 @@ impl Relation {
             Relation::Shift => "adding a constant to all logits, exactly, changes the result",
             Relation::ExtraMask => "one more class of -inf changes the result",
             Relation::Permutation => "reversing the logits does not reverse the result",
+            Relation::BatchInvariance => "the same row has other bits in a batch than by itself",
         }
     }
 }
@@ -255,7 +259,10 @@ pub(super) fn holds_between(
             };
             pairs.zip(masses).all(close)
         }
-        Relation::SumsToOne | Relation::SumsToZero | Relation::Range | Relation::Order => true,
+        // Those of the outputs of one case, and of one case in two batches.
+        Relation::SumsToOne | Relation::SumsToZero | Relation::Range | Relation::Order | Relation::BatchInvariance => {
+            true
+        }
     }
 }
 

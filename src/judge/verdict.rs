@@ -28,6 +28,8 @@ named! {
         Nan = "nan",
         /// A number where NaN is due, or the wrong number where an infinity is due.
         Swallowed = "swallowed",
+        /// A row that passes alone, and fails in a batch: beside other rows, with padding, or in place.
+        Contaminated = "contaminated",
         /// The same call had two answers.
         Flaky = "flaky",
         /// An output that was never written.

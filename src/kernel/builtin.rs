@@ -2,19 +2,21 @@
 //!
 //! Those of row ops are one kernel, the textbook, cut into small steps (`recipe`); each of the others overrides the steps in which
 //! it differs. `stable` holds the correct kernels, `unstable` those that break where everybody's first version breaks, `defects`
-//! those that are wrong in one line. `elements` holds all kernels of elementwise ops, which are a function of a number for each op.
+//! those that are wrong in one line. `batched` holds kernels that compute batches. `elements` holds all kernels of elementwise ops, which are a function of a number for each op.
 //! To add a kernel, write its steps there and one line in the registry below.
 
-use super::{Claims, Kernel, Outcome};
+use super::{Batch, Batched, Claims, Kernel, Outcome};
 use crate::case::Case;
 use crate::dtype::Dtype;
 use crate::op::Op;
+use batched::{BatchRecipe, RowsRecipe};
 use elements::Elements;
 use parameter::Parameter;
 use recipe::Recipe;
 pub(crate) use recipe::{Beside, Changes};
 
 mod arithmetic;
+mod batched;
 mod defects;
 mod elements;
 pub(crate) mod parameter;
@@ -35,12 +37,14 @@ pub struct Builtin {
     claims: fn(Op, Dtype) -> Claims,
     parameter: Option<&'static Parameter>,
     run: fn(&Case, &Changes) -> Outcome,
+    /// How it computes batches, if it does.
+    compute: Option<fn(&Batch) -> Vec<Outcome>>,
 }
 
 /// A defect that was planted in a kernel, so that the harness can be seen to find it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Defect {
-    /// Its class among the defects seen in real kernels: `C01` to `C40`, as `docs/defects.md` has them.
+    /// Its class among the defects seen in real kernels: `C01` to `C43`, as `docs/defects.md` has them.
     pub class: &'static str,
     /// What it does to whom, in one line.
     pub story: &'static str,
@@ -91,6 +95,7 @@ impl Builtin {
             claims: recipe::claims::<R>,
             parameter: R::PARAMETER,
             run: recipe::run::<R>,
+            compute: None,
         }
     }
 
@@ -106,6 +111,40 @@ impl Builtin {
             claims: elements::claims,
             parameter: E::PARAMETER,
             run: elements::run::<E>,
+            compute: None,
+        }
+    }
+
+    const fn of_batches<R: BatchRecipe>() -> Self {
+        let (supports, claims, compute) = (batched::supports, R::claims, batched::compute::<R>);
+        Self::of_batch_functions((R::NAME, R::SUMMARY, R::DEFECT), supports, claims, compute)
+    }
+
+    const fn of_batches_by_rows<R: RowsRecipe>() -> Self {
+        let (supports, claims) = (batched::supports_rows::<R>, batched::claims_of_rows);
+        Self::of_batch_functions((R::NAME, R::SUMMARY, R::DEFECT), supports, claims, batched::compute_rows::<R>)
+    }
+
+    /// What has no defect is correct.
+    const fn of_batch_functions(
+        (name, summary, defect): (&'static str, &'static str, Option<Defect>),
+        supports: fn(Op, Dtype) -> bool,
+        claims: fn(Op, Dtype) -> Claims,
+        compute: fn(&Batch) -> Vec<Outcome>,
+    ) -> Self {
+        Self {
+            name,
+            summary,
+            defect,
+            mechanism: None,
+            examples: None,
+            trusted: defect.is_none(),
+            supports,
+            claims,
+            parameter: None,
+            // A row by itself is a batch.
+            run: |_, _| Outcome::NotRun,
+            compute: Some(compute),
         }
     }
 
@@ -172,7 +211,23 @@ impl Kernel for Builtin {
     }
 
     fn run(&self, case: &Case) -> Outcome {
-        self.run_as(case, &Changes::default())
+        match self.compute {
+            Some(compute) => compute(&Batch::alone(case)).pop().unwrap_or(Outcome::NotRun),
+            None => self.run_as(case, &Changes::default()),
+        }
+    }
+
+    fn batched(&self, _: Op, _: Dtype) -> Option<&dyn Batched> {
+        self.compute.is_some().then_some(self)
+    }
+}
+
+impl Batched for Builtin {
+    fn compute(&self, batch: &Batch) -> Vec<Outcome> {
+        match self.compute {
+            Some(compute) => compute(batch),
+            None => batch.cases().iter().map(|case| self.run(case)).collect(),
+        }
     }
 }
 
@@ -323,6 +378,32 @@ pub fn all() -> &'static [Builtin] {
     &ALL
 }
 
+/// The built-in kernels that compute batches: correct ones, and planted defects that no single row shows. They are run where they are
+/// named, and are in no other list.
+pub fn batched() -> &'static [Builtin] {
+    static BATCHED: [Builtin; 18] = [
+        Builtin::of_batches_by_rows::<batched::Each>(),
+        Builtin::of_batches::<batched::Blocks>(),
+        Builtin::of_batches::<batched::defects::MaximumOfPair>(),
+        Builtin::of_batches::<batched::defects::MaximumOfAll>(),
+        Builtin::of_batches::<batched::defects::NanSpreads>(),
+        Builtin::of_batches::<batched::defects::StateCarried>(),
+        Builtin::of_batches::<batched::defects::MaskedEnds>(),
+        Builtin::of_batches::<batched::defects::PaddingRead>(),
+        Builtin::of_batches::<batched::defects::StrideIsLength>(),
+        Builtin::of_batches::<batched::defects::OutputStride>(),
+        Builtin::of_batches::<batched::defects::TailSkipped>(),
+        Builtin::of_batches::<batched::defects::AxesConfused>(),
+        Builtin::of_batches::<batched::defects::ByteIndex>(),
+        Builtin::of_batches::<batched::defects::ShortIndex>(),
+        Builtin::of_batches::<batched::defects::InPlaceTwice>(),
+        Builtin::of_batches::<batched::defects::SumByRows>(),
+        Builtin::of_batches_by_rows::<batched::defects::FirstOthers>(),
+        Builtin::of_batches_by_rows::<batched::defects::LastOfBlock>(),
+    ];
+    &BATCHED
+}
+
 impl Beside {
     /// All of them, but for those that are another one in each dtype.
     pub(crate) fn all() -> impl Iterator<Item = Self> {
@@ -376,12 +457,12 @@ pub(crate) fn unlisted() -> &'static [Builtin] {
 
 /// The built-in kernel of this name.
 pub fn find(name: &str) -> Option<&'static Builtin> {
-    all().iter().find(|kernel| kernel.name == name)
+    all().iter().chain(batched()).find(|kernel| kernel.name == name)
 }
 
 /// The built-in kernels whose names match a pattern, in which `*` stands for any text.
 pub fn matching(pattern: &str) -> impl Iterator<Item = &'static Builtin> {
-    all().iter().filter(move |kernel| matches(pattern, kernel.name))
+    all().iter().chain(batched()).filter(move |kernel| matches(pattern, kernel.name))
 }
 
 /// Whether a name matches a pattern, in which `*` stands for any text.

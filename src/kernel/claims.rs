@@ -52,6 +52,11 @@ pub struct Claims {
     /// Two calls with the same input may answer differently, each within its bound (atomic additions, reductions by threads). Default no:
     /// two answers are `flaky`.
     pub nondeterministic: bool,
+    /// Of a kernel that computes batches: the bits of a row depend on nothing but the row, whatever its place and however many rows there
+    /// are. Default no.
+    pub batch_invariant: bool,
+    /// Of a kernel that computes batches: its outputs may be written over its logits. It is then given such batches, too. Default no.
+    pub in_place: bool,
     /// What it must return for logits that are not finite. Default [`Special::Framework`].
     pub special: Special,
 }
@@ -76,6 +81,8 @@ impl Default for Claims {
             half_digits: false,
             tight: false,
             nondeterministic: false,
+            batch_invariant: false,
+            in_place: false,
             special: Special::Framework,
         }
     }
@@ -97,7 +104,7 @@ const COARSEST_ARGUMENT: f64 = 16.0;
 /// The keys of [`Claims::set`], for messages and `--help`.
 const KEYS: &str = "exp=C, log=C, log1p=C, expm1=C, exp_argument=C (units of roundoff), \
                     sum=sequential|pairwise|compensated|lanes:L|lanes:L:tail|blocks:B, accumulator=DTYPE, online|online=rescaled, \
-                    merged=K, weights=f16|bf16|none, flush_to_zero, shifted, sequential, elementwise_monotone, half_digits, tight, nondeterministic, \
+                    merged=K, weights=f16|bf16|none, flush_to_zero, shifted, sequential, elementwise_monotone, half_digits, tight, nondeterministic, batch_invariant, in_place, \
                     special=framework|limit, preset=NAME";
 
 /// The dtypes of [`Claims::weights`].
@@ -150,6 +157,8 @@ impl Claims {
                 "half_digits" => self.half_digits = flag()?,
                 "tight" => self.tight = flag()?,
                 "nondeterministic" => self.nondeterministic = flag()?,
+                "batch_invariant" => self.batch_invariant = flag()?,
+                "in_place" => self.in_place = flag()?,
                 "special" => self.special = value.parse()?,
                 "preset" => {
                     let preset = preset(value).ok_or_else(|| {
@@ -292,6 +301,8 @@ impl fmt::Display for Claims {
             ("half_digits", self.half_digits),
             ("tight", self.tight),
             ("nondeterministic", self.nondeterministic),
+            ("batch_invariant", self.batch_invariant),
+            ("in_place", self.in_place),
         ];
         items.extend(flags.iter().filter(|(_, is_set)| *is_set).map(|(key, _)| (*key).to_owned()));
         if self.special != default.special {

@@ -100,6 +100,8 @@ impl Claims {
             ("half_digits", self.half_digits, before.half_digits, false),
             ("tight", self.tight, before.tight, false),
             ("nondeterministic", self.nondeterministic, before.nondeterministic, true),
+            ("batch_invariant", self.batch_invariant, before.batch_invariant, false),
+            ("in_place", self.in_place, before.in_place, false),
         ] {
             looser(now != before && now == looser_if, name, now.to_string(), before.to_string());
         }
@@ -146,6 +148,8 @@ mod tests {
             ("half_digits", "", "half_digits=false, recorded true"),
             ("tight", "", "tight=false, recorded true"),
             ("", "nondeterministic", "nondeterministic=true, recorded false"),
+            ("batch_invariant", "", "batch_invariant=false, recorded true"),
+            ("in_place", "", "in_place=false, recorded true"),
             ("special=limit", "", "special=framework, recorded limit"),
         ] {
             assert_eq!(declared(now).looser_than(&declared(before), Dtype::F32), [words]);

@@ -1,9 +1,11 @@
-//! Binary frames: batches of rows and their answers, as bytes. The layout is in `docs/worker-protocol.md`.
+//! Binary frames: requests and their answers, as bytes. The layout is in `docs/worker-protocol.md`. A request is made of calls, each of a
+//! row or of a batch; an answer has an outcome for each row of each call.
 //!
 //! Reading never trusts the other side: a count is checked against the bytes that are there before anything is allocated.
 
 use crate::case::{Case, Value};
 use crate::dtype::Dtype;
+use crate::kernel::batch::{Batch, Layout, MOST_ROWS, Padding, extent};
 use crate::kernel::{Fault, Outcome};
 use crate::op::Op;
 use crate::op::signature::Extent;
@@ -19,7 +21,52 @@ pub(crate) const LARGEST: u64 = 1 << 31;
 /// The most bytes of text that a row's error may have before the answer is taken for none: a long traceback fits.
 pub(crate) const LARGEST_TEXT: u64 = 1 << 16;
 
-/// The most bytes of an answer to rows with these cases: an answer is believed as far as its batch explains it. A row may give one
+/// What a worker is asked: a function, by its number, and a row or a batch of its op and dtype.
+#[derive(Clone, Copy)]
+pub(crate) struct Call<'a> {
+    pub function: usize,
+    /// One, or the rows of a batch.
+    pub cases: &'a [Case],
+    /// Where the rows of a batch lie; none for a function of rows.
+    pub batch: Option<&'a Batch>,
+}
+
+impl<'a> Call<'a> {
+    /// A call of a function of rows.
+    pub fn row(function: usize, case: &'a Case) -> Self {
+        Self { function, cases: std::slice::from_ref(case), batch: None }
+    }
+
+    /// A call of a function of batches.
+    pub fn batch(function: usize, batch: &'a Batch) -> Self {
+        Self { function, cases: batch.cases(), batch: Some(batch) }
+    }
+}
+
+/// What a worker is asked, read.
+#[derive(Debug)]
+pub(crate) enum Asked {
+    Row(Case),
+    Batch(Batch),
+}
+
+impl Asked {
+    /// The rows that it asks for.
+    pub fn rows(&self) -> usize {
+        match self {
+            Asked::Row(_) => 1,
+            Asked::Batch(batch) => batch.rows(),
+        }
+    }
+}
+
+/// A function of a hello: its op, its dtype, and whether it computes batches.
+pub(crate) type Computes = (Op, Dtype, bool);
+
+/// The flag of a batch whose outputs are to be written over its logits.
+const IN_PLACE: u32 = 1;
+
+/// The most bytes of an answer to rows with these cases: an answer is believed as far as its request explains it. A row may give one
 /// number too many for each that is due (which is then its fault), or a text.
 pub(crate) fn largest_answer<'a>(cases: impl Iterator<Item = &'a Case>) -> u64 {
     let values = |case: &Case| 2 * case.op().outputs(case.logits().len()) as u64 + 1;
@@ -64,10 +111,15 @@ pub(crate) fn receive(input: &mut impl Read, frame: &mut Vec<u8>) -> io::Result<
     if (read as u64) < length { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(true) }
 }
 
-/// Appends a batch: the number of a function and a case of its op and dtype for each row.
-pub(crate) fn write_batch(rows: &[(usize, &Case)], out: &mut Vec<u8>) {
-    let start = begin(rows.len(), out);
-    for (function, case) in rows {
+/// Appends a request.
+pub(crate) fn write_request(calls: &[Call], out: &mut Vec<u8>) {
+    let start = begin(calls.len(), out);
+    for Call { function, cases, batch } in calls {
+        if let Some(batch) = batch {
+            write_batch(*function, batch, out);
+            continue;
+        }
+        let Some(case) = cases.first() else { continue };
         let classes = case.targets();
         // Of several rows their number stands where the class of one would.
         let target = classes.map_or(case.target().map_or(0, |(target, _)| target), <[_]>::len);
@@ -88,18 +140,93 @@ pub(crate) fn write_batch(rows: &[(usize, &Case)], out: &mut Vec<u8>) {
     end(start, out);
 }
 
-/// Reads a batch (without its length): for each row the number of its function and its case.
+/// Appends what is said of a batch.
+fn write_batch(function: usize, batch: &Batch, out: &mut Vec<u8>) {
+    let Layout { logits_stride, other_stride, out_stride, padding, in_place } = batch.layout();
+    for word in [function as u32, batch.len() as u32, batch.rows() as u32, if in_place { IN_PLACE } else { 0 }] {
+        out.extend(word.to_le_bytes());
+    }
+    for stride in [logits_stride, other_stride, out_stride] {
+        out.extend((stride as u64).to_le_bytes());
+    }
+    out.extend(batch.number().to_le_bytes());
+    for target in batch.targets() {
+        out.extend((target as u64).to_le_bytes());
+    }
+    let dtype = batch.dtype();
+    let between = |stride: usize| vec![padding.value(dtype.input()); stride - batch.len()];
+    let mut array = |stride: usize, row: &dyn Fn(&Case) -> Vec<f64>| {
+        let between = between(stride);
+        for (place, case) in batch.cases().iter().enumerate() {
+            if place > 0 {
+                write_values(dtype, &between, out);
+            }
+            write_values(dtype, &row(case), out);
+        }
+    };
+    array(logits_stride, &|case| case.logits().to_vec());
+    if batch.op().other_row().is_some() {
+        array(other_stride, &|case| case.other_row().unwrap_or(&[]).to_vec());
+    }
+}
+
+/// Reads what is said of a batch of an op in a dtype, but for the number of its function.
+fn read_one_batch(op: Op, dtype: Dtype, bytes: &mut Bytes) -> Result<Batch, String> {
+    let (n, rows, flags) = (bytes.u32()? as usize, bytes.u32()? as usize, bytes.u32()?);
+    let mut stride = || bytes.u64().map(|stride| stride as usize);
+    let (logits_stride, other_stride, out_stride) = (stride()?, stride()?, stride()?);
+    let number = f64::from_bits(bytes.u64()?);
+    let is_addressed =
+        [logits_stride, other_stride].iter().all(|stride| stride.checked_mul(rows).is_some() && *stride >= n);
+    if rows > MOST_ROWS || !is_addressed {
+        return Err("a batch with rows or strides that none has".into());
+    }
+    let mut targets = Vec::new();
+    if op.takes_class() {
+        for _ in 0..rows {
+            targets.push(bytes.u64()? as usize);
+        }
+    }
+    let mut array = |stride: usize| bytes.values(dtype, extent(rows, n, stride));
+    let logits = array(logits_stride)?;
+    let others = if op.other_row().is_some() { array(other_stride)? } else { Vec::new() };
+    let padding = match logits.get(n).filter(|_| logits_stride > n).or(others.get(n).filter(|_| other_stride > n)) {
+        Some(x) if *x == f64::NEG_INFINITY => Padding::Masked,
+        Some(x) if !x.is_nan() => Padding::Huge,
+        _ => Padding::Nan,
+    };
+    let case = |row: usize| {
+        let other = |extent: Extent| match extent {
+            Extent::Index => Value::Index(targets[row]),
+            Extent::Number => Value::Number(number),
+            Extent::Row => Value::from(others[row * other_stride..][..n].to_vec()),
+            // No op of several rows is served in batches.
+            Extent::Indices => Value::from(vec![None]),
+        };
+        let others: Vec<Value> = op.others().iter().map(|input| other(input.role.extent())).collect();
+        Case::new(op, dtype, logits[row * logits_stride..][..n].to_vec(), others)
+    };
+    let layout = Layout { logits_stride, other_stride, out_stride, padding, in_place: flags & IN_PLACE != 0 };
+    let cases = (0..rows).map(case).collect::<Result<Vec<_>, _>>();
+    cases.and_then(|cases| Batch::new(cases, 0, layout)).map_err(|error| error.to_string())
+}
+
+/// Reads a request (without its length): for each call the number of its function, and what is asked of it.
 ///
 /// # Errors
 /// What is wrong with the bytes.
-pub(crate) fn read_batch(functions: &[(Op, Dtype)], frame: &[u8]) -> Result<Vec<(usize, Case)>, String> {
+pub(crate) fn read_request(functions: &[Computes], frame: &[u8]) -> Result<Vec<(usize, Asked)>, String> {
     let mut bytes = Bytes(frame);
     let count = bytes.u32()?;
     let mut rows = Vec::new();
     for _ in 0..count {
         let function = bytes.u32()? as usize;
-        let &(op, dtype) =
+        let &(op, dtype, is_batched) =
             functions.get(function).ok_or_else(|| format!("function {function} of {}", functions.len()))?;
+        if is_batched {
+            rows.push((function, Asked::Batch(read_one_batch(op, dtype, &mut bytes)?)));
+            continue;
+        }
         let n = bytes.u32()? as usize;
         let (class, number) = (bytes.u64()? as usize, f64::from_bits(bytes.u64()?));
         let classes = if op.mean_of().is_some() { bytes.classes(class)? } else { Vec::new() };
@@ -112,7 +239,8 @@ pub(crate) fn read_batch(functions: &[(Op, Dtype)], frame: &[u8]) -> Result<Vec<
         };
         let others =
             op.others().iter().map(|input| input.role.extent()).map(other).collect::<Result<Vec<Value>, String>>()?;
-        rows.push((function, Case::new(op, dtype, logits, others).map_err(|error| error.to_string())?));
+        let case = Case::new(op, dtype, logits, others).map_err(|error| error.to_string())?;
+        rows.push((function, Asked::Row(case)));
     }
     bytes.end()?;
     Ok(rows)
@@ -120,7 +248,7 @@ pub(crate) fn read_batch(functions: &[(Op, Dtype)], frame: &[u8]) -> Result<Vec<
 
 /// Appends an answer: the function and the outcome of each row.
 pub(crate) fn write_answer<'a>(
-    functions: &[(Op, Dtype)],
+    functions: &[Computes],
     rows: impl ExactSizeIterator<Item = (usize, &'a Outcome)>,
     out: &mut Vec<u8>,
 ) {
@@ -277,14 +405,14 @@ mod tests {
     use proptest::prelude::*;
 
     /// Every op in every dtype, in this order.
-    fn functions() -> Vec<(Op, Dtype)> {
-        Op::ALL.iter().copied().flat_map(|op| Dtype::ALL.map(|dtype| (op, dtype))).collect()
+    fn functions() -> Vec<Computes> {
+        Op::ALL.iter().copied().flat_map(|op| Dtype::ALL.map(|dtype| (op, dtype, false))).collect()
     }
 
     /// Any bytes are a case of some function.
     fn row(bytes: &[u8]) -> (usize, Case) {
         let case = Case::decode(bytes);
-        let function = functions().iter().position(|function| *function == (case.op(), case.dtype()));
+        let function = functions().iter().position(|function| *function == (case.op(), case.dtype(), false));
         (function.unwrap_or_default(), case)
     }
 
@@ -297,13 +425,17 @@ mod tests {
         ) {
             let rows: Vec<(usize, Case)> = rows.iter().map(|bytes| row(bytes)).collect();
             let mut bytes = Vec::new();
-            write_batch(&rows.iter().map(|(function, case)| (*function, case)).collect::<Vec<_>>(), &mut bytes);
+            write_request(&rows.iter().map(|(function, case)| Call::row(*function, case)).collect::<Vec<_>>(), &mut bytes);
             let mut frame = Vec::new();
             prop_assert!(receive(&mut &bytes[..], &mut frame).unwrap());
-            let read = read_batch(&functions(), &frame).unwrap();
+            let read = read_request(&functions(), &frame).unwrap();
             // As text, for NaN is not equal to itself.
-            let text = |rows: &[(usize, Case)]| rows.iter().map(|row| format!("{row:?}")).collect::<Vec<_>>();
-            prop_assert_eq!(text(&read), text(&rows));
+            let text = |(function, case): &(usize, Case)| format!("{function} {case:?}");
+            let read_text = |(function, asked): &(usize, Asked)| match asked {
+                Asked::Row(case) => text(&(*function, case.clone())),
+                Asked::Batch(batch) => batch.to_string(),
+            };
+            prop_assert_eq!(read.iter().map(read_text).collect::<Vec<_>>(), rows.iter().map(text).collect::<Vec<_>>());
 
             let outcome = |(place, (_, case)): (usize, &(usize, Case))| match place % 3 {
                 0 => Outcome::Failed(FAULTS[place % FAULTS.len()].1, format!("row {place}")),
@@ -321,7 +453,9 @@ mod tests {
         /// Any bytes are refused with a word or read, and nothing large is allocated for a large count.
         #[test]
         fn any_bytes_are_survived(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = read_batch(&functions(), &bytes);
+            let _ = read_request(&functions(), &bytes);
+            let batched: Vec<Computes> = functions().into_iter().map(|(op, dtype, _)| (op, dtype, true)).collect();
+            let _ = read_request(&batched, &bytes);
             let _ = read_answer([Dtype::F32, Dtype::F64].into_iter(), &bytes);
             let _ = receive(&mut &bytes[..], &mut Vec::new());
         }
@@ -331,14 +465,40 @@ mod tests {
     fn what_is_cut_or_too_long_is_refused() {
         let (function, case) = row(&[0, 0, 0, 0, 0, 0, 1, 2, 3, 4]);
         let mut bytes = Vec::new();
-        write_batch(&[(function, &case)], &mut bytes);
+        write_request(&[Call::row(function, &case)], &mut bytes);
         for end in PREFIX..bytes.len() {
-            assert!(read_batch(&functions(), &bytes[PREFIX..end]).is_err(), "{end}");
+            assert!(read_request(&functions(), &bytes[PREFIX..end]).is_err(), "{end}");
             assert!(receive(&mut &bytes[..end], &mut Vec::new()).is_err(), "{end}");
         }
         let more = [&bytes[PREFIX..], &[0]].concat();
-        assert_eq!(read_batch(&functions(), &more).unwrap_err(), "1 bytes after the last row");
+        assert_eq!(read_request(&functions(), &more).unwrap_err(), "1 bytes after the last row");
         let huge = (LARGEST + 1).to_le_bytes();
         assert!(receive(&mut &huge[..], &mut Vec::new()).is_err());
+    }
+
+    /// A batch comes out as it went in, with its strides and what lies between its rows.
+    #[test]
+    fn batches_round_trip() {
+        for text in [
+            "batch judged=0 logits_stride=4 out_stride=3 padding=huge: softmax f16 [0x1p+0, nan]; softmax f16 [0x0p+0, -inf] x 3",
+            "batch judged=0 logits_stride=2 out_stride=2 padding=nan in_place: softmax bf16 [0x1p+0, 0x0p+0]",
+            "batch judged=0 logits_stride=2 other_stride=5 out_stride=2 padding=masked: softmax_vjp f64 [0x1p+0, 0x1p+1] cotangent=[0x1p+2, -0x1p+0] x 2",
+            "batch judged=0 logits_stride=3 out_stride=7 padding=nan: cross_entropy f32 [0x1p+0, 0x1p+1] target=1 label_smoothing=0x1p-1; cross_entropy f32 [0x1p+0, 0x1p+1] target=0 label_smoothing=0x1p-1",
+        ] {
+            let batch = Batch::parse(text).unwrap();
+            let functions = [(batch.op(), batch.dtype(), true)];
+            let mut bytes = Vec::new();
+            write_request(&[Call::batch(0, &batch), Call::batch(0, &batch)], &mut bytes);
+            let read = read_request(&functions, &bytes[PREFIX..]).unwrap();
+            assert_eq!(read.len(), 2);
+            for (_, asked) in &read {
+                assert!(
+                    matches!(asked, Asked::Batch(read) if read.to_string() == text && asked.rows() == batch.rows())
+                );
+            }
+            for end in PREFIX..bytes.len() {
+                assert!(read_request(&functions, &bytes[PREFIX..end]).is_err(), "{end}");
+            }
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! The hello: what a worker says of itself, in one line of JSON.
 
-use super::PROTOCOL;
+use super::frame::Computes;
+use super::{PROTOCOL, VERSIONS};
 use crate::dtype::Dtype;
 use crate::kernel::Claims;
 use crate::op::Op;
@@ -69,6 +70,9 @@ pub(crate) struct Function {
     pub max_len: usize,
     #[serde(default = "yes", skip_serializing_if = "is_yes")]
     pub label_smoothing: bool,
+    /// Whether it computes many rows in one call; from version 2 on.
+    #[serde(default, skip_serializing_if = "is_no")]
+    pub batched: bool,
 }
 
 fn yes() -> bool {
@@ -79,6 +83,12 @@ fn yes() -> bool {
 #[allow(clippy::trivially_copy_pass_by_ref)]
 fn is_yes(flag: &bool) -> bool {
     *flag
+}
+
+/// Serde passes a reference.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_no(flag: &bool) -> bool {
+    !*flag
 }
 
 fn unlimited() -> usize {
@@ -112,9 +122,10 @@ impl Hello {
             format!("wrote a first line that is no hello ({error}): `{start}`")
         };
         let version = serde_json::from_str::<Version>(line).map_err(malformed)?.logitfuzz_worker;
-        if version != PROTOCOL {
+        if !VERSIONS.contains(&version) {
+            let spoken = format!("{} to {PROTOCOL}", VERSIONS.start());
             return Err(format!(
-                "speaks version {version} of the worker protocol; this logitfuzz speaks {PROTOCOL}: update the older of the two"
+                "speaks version {version} of the worker protocol; this logitfuzz speaks {spoken}: update the older of the two"
             ));
         }
         let mut hello: Hello = serde_json::from_str(line).map_err(malformed)?;
@@ -139,6 +150,17 @@ impl Hello {
                 let mut claims = Claims::default();
                 let set = claims.set(&function.claims).and_then(|()| claims.check(function.dtype));
                 set.map_err(|error| format!("serves `{name}`, whose {error}"))?;
+                if function.batched && function.op.mean_of().is_some() {
+                    return Err(format!(
+                        "serves batches of {} for the kernel `{name}`; that op takes several rows as it is: leave `batched` out",
+                        function.op
+                    ));
+                }
+                if function.batched && version < PROTOCOL {
+                    return Err(format!(
+                        "serves batches for the kernel `{name}`, which version {version} has not; say {PROTOCOL}"
+                    ));
+                }
             }
             if let Some(version) = &mut kernel.version {
                 outside::tidy(version, outside::LONGEST_VERSION);
@@ -150,10 +172,10 @@ impl Hello {
         Ok(hello)
     }
 
-    /// The op and dtype of every function, in the order of their numbers.
-    pub fn functions(&self) -> Vec<(Op, Dtype)> {
+    /// The op and dtype of every function, in the order of their numbers, and whether it computes batches.
+    pub fn functions(&self) -> Vec<Computes> {
         let all = self.kernels.iter().flat_map(|kernel| &kernel.functions);
-        all.map(|function| (function.op, function.dtype)).collect()
+        all.map(|function| (function.op, function.dtype, function.batched)).collect()
     }
 }
 
@@ -183,6 +205,21 @@ mod tests {
         let error =
             Hello::read("{\"logitfuzz_worker\":1,\"frames\":\"\u{202e}\\u001b[31m\",\"kernels\":[]}").unwrap_err();
         assert!(error.contains("no hello") && !error.contains(outside::is_hidden), "{error}");
+    }
+
+    /// A worker of the first version is served as ever, and has no batches.
+    #[test]
+    fn versions() {
+        let read = |version: u32, more: &str| {
+            Hello::read(&format!(
+                r#"{{"logitfuzz_worker":{version},"kernels":[{{"name":"a","functions":[{{"op":"softmax","dtype":"f32"{more}}}]}}]}}"#
+            ))
+        };
+        assert!(!read(1, "").unwrap().functions()[0].2 && read(2, r#","batched":true"#).unwrap().functions()[0].2);
+        assert!(read(1, r#","batched":true"#).unwrap_err().contains("which version 1 has not; say 2"));
+        assert!(
+            read(3, "").unwrap_err().contains("speaks version 3 of the worker protocol; this logitfuzz speaks 1 to 2")
+        );
     }
 
     /// A hundred thousand kernels took 44 seconds.

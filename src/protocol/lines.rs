@@ -1,10 +1,10 @@
-//! JSON frames: a batch and its answer as a line each, for workers in languages in which bytes are a nuisance. Only the side of
+//! JSON frames: a request and its answer as a line each, for workers in languages in which bytes are a nuisance. Only the side of
 //! the harness is here; a worker in Rust has binary frames for nothing.
 
-use super::frame;
+use super::frame::{self, Call};
 use crate::case::{Case, Value};
 use crate::dtype::{Dtype, text};
-use crate::kernel::{Fault, Outcome};
+use crate::kernel::{Batch, Fault, Outcome};
 use crate::op::Op;
 use crate::outside::{self, LONGEST_MESSAGE};
 use serde::ser::SerializeMap;
@@ -12,8 +12,54 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 #[derive(Serialize)]
-struct Batch<'a> {
-    rows: Vec<RowLine<'a>>,
+struct Request<'a> {
+    rows: Vec<CallLine<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum CallLine<'a> {
+    Row(RowLine<'a>),
+    Batch(BatchLine<'a>),
+}
+
+/// A batch: of each row its list. Strides are a matter of memory, of which JSON has none.
+#[derive(Serialize)]
+struct BatchLine<'a> {
+    function: usize,
+    op: Op,
+    dtype: Dtype,
+    logits: Vec<Vec<String>>,
+    #[serde(flatten)]
+    others: ValuesOfRows<'a>,
+}
+
+/// What the rows of a batch have besides the logits, by name: a list of the rows, or one number for all.
+struct ValuesOfRows<'a>(&'a Batch);
+
+impl Serialize for ValuesOfRows<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        let rows: Vec<Vec<&Value>> =
+            self.0.cases().iter().map(|case| case.others().map(|(_, value)| value).collect()).collect();
+        for (place, input) in self.0.op().others().iter().enumerate() {
+            let values = rows.iter().map(|row| row[place]);
+            match rows[0][place] {
+                Value::Number(x) => map.serialize_entry(input.name, &text::hex(*x))?,
+                Value::Index(_) => {
+                    let index = |value: &Value| if let Value::Index(index) = value { *index } else { 0 };
+                    map.serialize_entry(input.name, &values.map(index).collect::<Vec<_>>())?;
+                }
+                // No op of several rows is served in batches.
+                Value::Indices(_) => {}
+                Value::Row(_) => {
+                    let row = |value: &Value| if let Value::Row(row) = value { words(row) } else { Vec::new() };
+                    map.serialize_entry(input.name, &values.map(row).collect::<Vec<_>>())?;
+                }
+            }
+        }
+        map.end()
+    }
 }
 
 #[derive(Serialize)]
@@ -64,19 +110,23 @@ struct Answered<'a> {
     code: Option<u32>,
 }
 
-/// Appends a batch.
-pub(crate) fn write_batch(rows: &[(usize, &Case)], out: &mut Vec<u8>) {
-    fn row<'a>(&(function, case): &(usize, &'a Case)) -> RowLine<'a> {
-        RowLine {
-            function,
-            op: case.op(),
-            dtype: case.dtype(),
-            logits: words(case.logits()),
-            others: NamedValues(case),
-        }
+/// Appends a request.
+pub(crate) fn write_request(calls: &[Call], out: &mut Vec<u8>) {
+    fn line<'a>(call: &Call<'a>) -> Option<CallLine<'a>> {
+        let (function, case) = (call.function, call.cases.first()?);
+        let (op, dtype) = (case.op(), case.dtype());
+        Some(match call.batch {
+            None => {
+                CallLine::Row(RowLine { function, op, dtype, logits: words(case.logits()), others: NamedValues(case) })
+            }
+            Some(batch) => {
+                let logits = batch.cases().iter().map(|case| words(case.logits())).collect();
+                CallLine::Batch(BatchLine { function, op, dtype, logits, others: ValuesOfRows(batch) })
+            }
+        })
     }
     // Strings and numbers in a vector: nothing here can fail to be written.
-    out.extend(serde_json::to_vec(&Batch { rows: rows.iter().map(row).collect() }).unwrap_or_default());
+    out.extend(serde_json::to_vec(&Request { rows: calls.iter().filter_map(line).collect() }).unwrap_or_default());
     out.push(b'\n');
 }
 

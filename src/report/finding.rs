@@ -49,6 +49,23 @@ impl<'a> Told<'a> {
         shown_command(&self.finding.replay, longest)
     }
 
+    /// The batch in which the row fails, in words, with as many of its rows as are shown; none where it fails by itself. A line each.
+    pub fn batch_in_words(&self) -> Vec<String> {
+        /// Rows that are shown, and how many characters of one.
+        const ROWS_SHOWN: usize = 4;
+        const ROW_SHOWN: usize = 200;
+        let Some(batch) = &self.finding.batch else { return Vec::new() };
+        let in_place = if batch.in_place { ", in place" } else { "" };
+        let head = format!(
+            "By itself the row passes; it fails as row {} (counted from 0) of a batch{in_place}, with strides of {} and {}, padding {}, and these rows:",
+            batch.judged, batch.logits_stride, batch.out_stride, batch.padding
+        );
+        let rows = batch.rows.iter().take(ROWS_SHOWN).map(|row| outside::line(row, ROW_SHOWN));
+        let more = batch.rows.len().checked_sub(ROWS_SHOWN).filter(|&more| more > 0);
+        let more = more.map(|more| format!("and {more} more, which are in results.json"));
+        std::iter::once(head).chain(rows).chain(more).collect()
+    }
+
     /// The worst case, without the case itself.
     pub fn worst_in_words(&self, worst: &Worst) -> String {
         format!(
@@ -139,6 +156,9 @@ pub(crate) const fn meaning(verdict: Verdict) -> &'static str {
         Verdict::Inf => "infinite where the value is finite",
         Verdict::Nan => "NaN where there is a value",
         Verdict::Swallowed => "a number where NaN is due, or the wrong number where an infinity is due",
+        Verdict::Contaminated => {
+            "the row passes alone, and fails in a batch: beside other rows, with padding between them, or in place"
+        }
         Verdict::Flaky => {
             "the same call had two answers, or its answer depends on what lay in the output or beside the row before"
         }

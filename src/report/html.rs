@@ -141,7 +141,9 @@ pub(super) const fn tone(verdict: Verdict) -> (&'static str, &'static str) {
         Verdict::Pass => ("pass", "✓"),
         Verdict::Undecided => ("open", "?"),
         Verdict::Inconsistent | Verdict::Relation | Verdict::Inaccurate | Verdict::Sign => ("off", "▲"),
-        Verdict::Range | Verdict::Zero | Verdict::Inf | Verdict::Nan | Verdict::Swallowed => ("wrong", "✕"),
+        Verdict::Range | Verdict::Zero | Verdict::Inf | Verdict::Nan | Verdict::Swallowed | Verdict::Contaminated => {
+            ("wrong", "✕")
+        }
         Verdict::Flaky
         | Verdict::Unwritten
         | Verdict::FenvChanged
@@ -508,6 +510,10 @@ fn finding(out: &mut String, ranked: &Ranked, id: &str, open: bool) {
         escape(&f.family),
         count(f.case_index),
     );
+    if let [head, rows @ ..] = &told.batch_in_words()[..] {
+        let rows: Vec<String> = rows.iter().map(|row| format!("<code>{}</code>", escape(row))).collect();
+        put!(out, "<p>{} {}</p>\n", escape(head), rows.join("; "));
+    }
     if let Some(worst) = &f.worst {
         put!(out, "<p>{} <code>{}</code></p>\n", escape(&told.worst_in_words(worst)), escape(&worst.case));
     }

@@ -185,6 +185,10 @@ fn finding(out: &mut String, kernel: &KernelView, ranked: &Ranked) {
         let told: Vec<String> = by_op.iter().map(|(op, dtypes)| format!("{op} ({})", dtypes.join(" "))).collect();
         put!(out, "- also in: {}\n", told.join(", "));
     }
+    if let [head, rows @ ..] = &told.batch_in_words()[..] {
+        let rows: Vec<String> = rows.iter().map(|row| code(row)).collect();
+        put!(out, "- {} {}\n", plain(head), rows.join("; "));
+    }
     if let Some(worst) = &f.worst {
         put!(out, "- {} {}\n", plain(&told.worst_in_words(worst)), code(&worst.case));
     }

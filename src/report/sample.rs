@@ -73,7 +73,7 @@ pub(crate) fn results(defects: usize) -> Results {
     let planted = builtin::all().iter().filter(|kernel| kernel.defect().is_some());
     let verdicts = Verdict::ALL[2..].iter().chain(&[Verdict::Nan, Verdict::Inf]);
     for (i, (&verdict, kernel)) in verdicts.zip(planted).take(defects).enumerate() {
-        let habits: [&'static [(Verdict, Cause)]; 17] = HABITS;
+        let habits: [&'static [(Verdict, Cause)]; 18] = HABITS;
         let habit = habits[verdict as usize - 2];
         kernels.push((kernel.name().to_owned(), Habit::Fails(habit, 3 + i % 9)));
     }
@@ -120,7 +120,7 @@ pub(crate) fn results(defects: usize) -> Results {
     results
 }
 
-const HABITS: [&[(Verdict, Cause)]; 17] = [
+const HABITS: [&[(Verdict, Cause)]; 18] = [
     &[(Verdict::Inconsistent, Cause::Inconsistent)],
     &[(Verdict::Relation, Cause::BrokenRelation)],
     &[(Verdict::Inaccurate, Cause::Cancellation)],
@@ -130,6 +130,7 @@ const HABITS: [&[(Verdict, Cause)]; 17] = [
     &[(Verdict::Inf, Cause::LogOfZero)],
     &[(Verdict::Nan, Cause::ExpOverflow)],
     &[(Verdict::Swallowed, Cause::NanLost)],
+    &[(Verdict::Contaminated, Cause::OtherRows)],
     &[(Verdict::Flaky, Cause::Flaky)],
     &[(Verdict::Unwritten, Cause::Unwritten)],
     &[(Verdict::FenvChanged, Cause::RoundedExponent)],
@@ -247,6 +248,7 @@ fn finding(
         bound_ulp: 2.25,
         ratio,
         worst: None,
+        batch: None,
         passes_under: None,
         explanation: "exp(1000) overflows to inf and inf / inf is NaN; subtract the maximum from the logits first (softmax is unchanged by it).".into(),
         replay: format!("logitfuzz replay --kernel '{kernel}' -- '{op} {dtype} [{}]'", logits.join(", ")),

@@ -25,6 +25,14 @@ named! {
         Crash = "crash",
         /// Run once more on the same input, the kernel had another verdict.
         NotReproduced = "not_reproduced",
+        /// What another row of the batch holds decides.
+        OtherRows = "other_rows",
+        /// What lies between the rows of the batch decides.
+        Padding = "padding",
+        /// Only where the outputs are written over the logits does the row fail.
+        InPlace = "in_place",
+        /// How many rows there are, where the row stands among them, or how far apart they lie decides.
+        BatchShape = "batch_shape",
         /// The campaign was stopped before the failure was looked into.
         NotExamined = "not_examined",
         /// The outputs are those of a kernel that flushes subnormal numbers to zero.

@@ -6,6 +6,7 @@ use crate::case::{self, Case, Value, values_text};
 use crate::dtype::{Dtype, text};
 use crate::error::Result;
 use crate::judge::Verdict;
+use crate::kernel::batch::{self, Batch, Layout, Padding};
 use crate::op::signature::Extent;
 use crate::op::{Input, Op};
 use crate::special::Special;
@@ -72,6 +73,9 @@ pub struct Finding {
     /// The worst of all cases that failed in this way, as far as they are short; none where its error is not much larger.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub worst: Option<Worst>,
+    /// The smallest batch that shows it, where the row passes by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<BatchRows>,
     /// In words: what was seen, what explains it and how well that is known; and what cures it, where that was shown.
     pub explanation: String,
     /// The command that shows it again; made of the case, the kernel and the policy, for people.
@@ -145,6 +149,14 @@ impl Finding {
         Case::from_named(self.op, self.dtype, values(&self.logits)?, others.collect::<Result<Vec<_>>>()?)
     }
 
+    /// The batch of the finding, where it is one of a batch.
+    ///
+    /// # Errors
+    /// A row that is no case, or rows that are no batch, as in a file that was edited.
+    pub fn batch(&self) -> Result<Option<Batch>> {
+        self.batch.as_ref().map(BatchRows::read).transpose()
+    }
+
     /// What selects the kernel on the command line.
     pub fn selector(&self) -> &str {
         self.selector.as_deref().unwrap_or(&self.kernel)
@@ -155,7 +167,45 @@ impl Finding {
     /// # Errors
     /// Those of [`Finding::case`].
     pub fn command(&self) -> Result<String> {
-        Ok(command(self.selector(), self.special, self.claims.as_deref(), &self.case()?))
+        let (special, claims) = (self.special, self.claims.as_deref());
+        Ok(match self.batch()? {
+            Some(batch) => command_of_text(self.selector(), special, claims, &batch.to_string()),
+            None => command(self.selector(), special, claims, &self.case()?),
+        })
+    }
+}
+
+/// A batch as results have it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BatchRows {
+    /// The place of the row that the finding is about, counted from 0.
+    pub judged: usize,
+    /// From one row of logits to the next, in elements.
+    pub logits_stride: usize,
+    /// The same of the row that the op takes besides.
+    pub other_stride: usize,
+    /// The same of the outputs.
+    pub out_stride: usize,
+    /// What the inputs hold between the rows.
+    pub padding: Padding,
+    /// Whether the outputs are written over the logits.
+    pub in_place: bool,
+    /// The rows, each in the text form of [`crate::case::Case`]; ` x COUNT` says how often it stands there.
+    pub rows: Vec<String>,
+}
+
+impl BatchRows {
+    /// A batch as results have it.
+    pub(crate) fn of(batch: &Batch) -> Self {
+        let Layout { logits_stride, other_stride, out_stride, padding, in_place } = batch.layout();
+        let (judged, rows) = (batch.judged(), batch.row_texts());
+        Self { judged, logits_stride, other_stride, out_stride, padding, in_place, rows }
+    }
+
+    fn read(&self) -> Result<Batch> {
+        let &Self { judged, logits_stride, other_stride, out_stride, padding, in_place, .. } = self;
+        let layout = Layout { logits_stride, other_stride, out_stride, padding, in_place };
+        Batch::new(batch::parse_rows(&self.rows)?, judged, layout)
     }
 }
 
@@ -251,6 +301,11 @@ impl<'de> Deserialize<'de> for Others {
 
 /// The command that shows a case on a kernel again. It holds everything: the case, the kernel and the policy.
 pub(crate) fn command(selector: &str, special: Option<Special>, claims: Option<&str>, case: &Case) -> String {
+    command_of_text(selector, special, claims, &case.to_string())
+}
+
+/// The same of a case or a batch in its text form.
+fn command_of_text(selector: &str, special: Option<Special>, claims: Option<&str>, text: &str) -> String {
     let mut command = format!("logitfuzz replay --kernel {}", quoted(selector));
     if let Some(special) = special {
         command += &format!(" --special {special}");
@@ -258,7 +313,7 @@ pub(crate) fn command(selector: &str, special: Option<Special>, claims: Option<&
     if let Some(claims) = claims {
         command += &format!(" --claims {}", quoted(claims));
     }
-    command + &format!(" '{case}'")
+    command + &format!(" '{text}'")
 }
 
 /// The word as a shell reads it back.

@@ -1,4 +1,5 @@
-//! `c:` kernels: the functions of a shared library, served by the command `logitfuzz` in another mode.
+//! `c:` kernels: the functions of a shared library, served by the command `logitfuzz` in another mode. Its functions of rows are one
+//! kernel, those of batches another, which `c:LIB.so:batch` names alone.
 
 use super::{Selector, Server};
 use crate::dtype::Dtype;
@@ -6,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::foreign::Foreign;
 #[cfg(feature = "cli")]
 use crate::foreign::descendants;
+use crate::kernel::Kernel;
 use crate::op::Op;
 use crate::outside;
 use std::ffi::OsString;
@@ -21,6 +23,8 @@ pub(super) fn start(text: &str, selector: &Selector, is_named: bool) -> Result<V
         Some((path, symbol)) if !Path::new(text).exists() => (Path::new(path), Some(symbol)),
         _ => (Path::new(text), None),
     };
+    // No function of the softmax family has this name alone.
+    let (symbol, is_batch_only) = (symbol.filter(|symbol| *symbol != BATCH), symbol == Some(BATCH));
     let refuse = |why: String| Error::harness(format!("cannot load the kernel {label}: {why}"));
     // An absolute path: the loader looks for anything else in the system's folders.
     let absolute = path.canonicalize().map_err(|error| match error.kind() {
@@ -65,11 +69,29 @@ pub(super) fn start(text: &str, selector: &Selector, is_named: bool) -> Result<V
             "{error}; this program is not the command `logitfuzz`, so it loads a C library through the command `logitfuzz`, from PATH"
         )),
     })?;
-    // Aligned, it is the second.
-    let mut kernels = kernels.into_iter();
-    let usual = kernels.next().map(|kernel| kernel.named(&name, label.clone()).with_aligned(kernels.next()));
-    Ok(usual.into_iter().collect())
+    // Aligned, each is the one behind it.
+    let (mut kernels, mut found) = (kernels.into_iter(), Vec::new());
+    while let Some(kernel) = kernels.next() {
+        let is_of_batches = symbol.is_none() && kernel.name().ends_with(BATCH_SUFFIX);
+        let selector = match is_of_batches && !is_batch_only {
+            true => format!("{label}{BATCH_SUFFIX}"),
+            false => label.clone(),
+        };
+        let own = if is_of_batches { format!("{name}{BATCH_SUFFIX}") } else { name.clone() };
+        let kernel = kernel.named(&own, selector).with_aligned(kernels.next());
+        if is_of_batches || !is_batch_only {
+            found.push(kernel);
+        }
+    }
+    if found.is_empty() {
+        return Err(refuse("it has no symbol like softmax_batch_f32 (OP_batch_DTYPE)".into()));
+    }
+    Ok(found)
 }
+
+/// What stands for all functions of batches in the place of a symbol, and begins what their kernel is called.
+const BATCH: &str = "batch";
+const BATCH_SUFFIX: &str = ":batch";
 
 /// What starts this very program again: on Linux also where its file has been replaced or deleted since.
 #[cfg(feature = "cli")]
@@ -85,6 +107,7 @@ fn named_by(symbol: &str) -> Option<(Op, Dtype)> {
     let dtype =
         Dtype::ALL.into_iter().filter(|dtype| symbol.ends_with(&end(dtype))).max_by_key(|dtype| dtype.name().len())?;
     let rest = symbol.strip_suffix(&end(&dtype))?;
+    let rest = rest.strip_suffix("_batch").unwrap_or(rest);
     // The longest name, since log_softmax ends as softmax does.
     let op = Op::ALL.iter().copied().filter(|op| rest.ends_with(op.name())).max_by_key(|op| op.name().len())?;
     Some((op, dtype))
@@ -103,6 +126,7 @@ mod tests {
             ("my_cross_entropy_grad_f64", Some((Op::CROSS_ENTROPY_GRAD, Dtype::F64))),
             ("softmax_bf16_f32", Some((Op::SOFTMAX, Dtype::Bf16F32))),
             ("v2_cross_entropy_f16_f32", Some((Op::CROSS_ENTROPY, Dtype::F16F32))),
+            ("my_softmax_batch_f32", Some((Op::SOFTMAX, Dtype::F32))),
             ("softmax_f32_f16", None),
             ("softmax", None),
             ("softmax_f8", None),

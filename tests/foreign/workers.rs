@@ -75,7 +75,7 @@ fn hellos_that_are_none() {
         ("exit 5", "said no hello: it ended with exit status 5"),
         ("echo oops >&2; exit 1", "`oops`"),
         ("echo hi", "no hello"),
-        ("echo '{\"logitfuzz_worker\":2}'", "speaks version 2 of the worker protocol; this logitfuzz speaks 1"),
+        ("echo '{\"logitfuzz_worker\":3}'", "speaks version 3 of the worker protocol; this logitfuzz speaks 1 to 2"),
         ("echo '{\"logitfuzz_worker\":1,\"kernels\":[]}'", "serves no function"),
         (
             "echo '{\"logitfuzz_worker\":1,\"kernels\":[{\"name\":\"a=b\",\"functions\":[]}]}'",

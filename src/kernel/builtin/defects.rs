@@ -1,6 +1,6 @@
 //! Planted defects: the textbook with one step written as somebody once wrote it. What is overridden is the defect.
 //!
-//! Each is named after what it does, carries its class among the defects seen in real kernels (C01 to C40, see `docs/defects.md`), and
+//! Each is named after what it does, carries its class among the defects seen in real kernels (C01 to C43, see `docs/defects.md`), and
 //! names the families of inputs that must expose it. They claim what the kernel does that they are planted in, which is what their
 //! authors believed: that kernel, without the defect, passes on all inputs. Where a public report shows the mechanism, it is
 //! linked. One file for each group of classes, by the step that is wrong.
@@ -78,6 +78,11 @@ pub(super) fn cure(class: &str) -> &'static str {
             "take maximum and sum over every class once, wherever its shard lies, and the target's logit from the one shard that has it"
         }
         "C40" => "compute and add up in a type that is as wide as the result at least, and round once, at the end",
+        "C41" => {
+            "take maxima, sums, flags and whatever else an op takes from the row itself, and set them back before the next one"
+        }
+        "C42" => "find a row of each array at its number times the stride of that array, and run to the last row",
+        "C43" => "add up each row in one order, however many rows there are, or claim no batch_invariant",
         "C39" => "clamp the argument of exp before it is reduced",
         _ => "",
     }
