@@ -18,7 +18,7 @@ use crate::quiet::without_panic_message;
 use crate::special::{RowClass, Special};
 
 /// A case on which kernels are judged.
-pub(crate) struct Trial<'a> {
+pub struct Trial<'a> {
     case: &'a Case,
     class: RowClass,
     truths: Vec<(Special, Truth)>,

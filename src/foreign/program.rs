@@ -20,8 +20,8 @@ use crate::protocol::{frame, lines};
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::io;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 /// The time for a hello: libraries that take long to load have it here.
@@ -44,6 +44,8 @@ pub(super) struct Program {
     changed: Condvar,
     /// Why no worker can be had any more.
     trouble: OnceLock<String>,
+    /// Once true, no row is waited for, and none is run.
+    stop: Arc<AtomicBool>,
     /// The most rows of a batch: fewer for a worker that needs longer than its time for more.
     most_rows: AtomicUsize,
 }
@@ -70,12 +72,18 @@ impl Program {
             pool: Mutex::new(Pool { idle: vec![process], busy: 0 }),
             changed: Condvar::new(),
             trouble: OnceLock::new(),
+            stop: Arc::default(),
             most_rows: AtomicUsize::new(usize::MAX),
         })
     }
 
     pub fn hello(&self) -> &Hello {
         &self.hello
+    }
+
+    /// What stops it, once it is true: in the middle of a row, too.
+    pub fn stopper(&self) -> Arc<AtomicBool> {
+        self.stop.clone()
     }
 
     /// Why no row is run any more, if that is so.
@@ -267,6 +275,7 @@ impl Program {
             Frames::Binary => frame::largest_answer(rows.iter().map(|(_, case)| *case)),
             Frames::Json => lines::largest_answer(rows.iter().map(|(_, case)| *case)),
         };
+        process.stopped_by(&self.stop);
         let message = match process.exchange(&request, frames, most, time, self.limits.memory) {
             Ok(message) => message,
             Err(failure) => {

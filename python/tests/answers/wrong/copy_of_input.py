@@ -1,0 +1,6 @@
+"""The input again."""
+import numpy as np
+
+
+def softmax(logits):
+    return logits.copy()

@@ -1,0 +1,7 @@
+"""Never ends."""
+import numpy as np
+
+
+def softmax(logits):
+    while True:
+        pass
