@@ -17,13 +17,13 @@ use std::sync::Arc;
 pub struct Case(pub logitfuzz::Case);
 
 /// The row, the index and the number that a case has besides its logits.
-fn others(case: &logitfuzz::Case) -> (Option<(Input, &[f64])>, Option<usize>, Option<(Input, f64)>) {
+fn others(case: &logitfuzz::Case) -> (Option<&[f64]>, Option<usize>, Option<f64>) {
     let (mut row, mut index, mut number) = (None, None, None);
-    for (input, value) in case.others() {
+    for (_, value) in case.others() {
         match value {
-            Value::Row(values) => row = Some((input, &values[..])),
+            Value::Row(values) => row = Some(&values[..]),
             Value::Index(class) => index = Some(*class),
-            Value::Number(x) => number = Some((input, *x)),
+            Value::Number(x) => number = Some(*x),
             _ => {}
         }
     }
@@ -42,8 +42,8 @@ pub fn encoded(case: &logitfuzz::Case) -> Encoded {
         case.logits().len(),
         bytes(format, case.logits()),
         index.unwrap_or(0),
-        number.map_or(0.0, |(_, x)| x),
-        row.map(|(_, values)| bytes(format, values)),
+        number.unwrap_or(0.0),
+        row.map(|values| bytes(format, values)),
     )
 }
 
@@ -122,7 +122,7 @@ impl Case {
     /// The label smoothing or the scale, where the op takes one.
     #[getter]
     fn number(&self) -> Option<f64> {
-        others(&self.0).2.map(|(_, x)| x)
+        others(&self.0).2
     }
 
     /// The logits as bytes of the input format.
@@ -132,7 +132,7 @@ impl Case {
 
     /// The other row as bytes, where the op takes one.
     fn other<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyByteArray>> {
-        others(&self.0).0.map(|(_, values)| PyByteArray::new(py, &bytes(self.0.dtype().input(), values)))
+        others(&self.0).0.map(|values| PyByteArray::new(py, &bytes(self.0.dtype().input(), values)))
     }
 
     /// The byte form, as fuzz targets read it.
@@ -166,14 +166,9 @@ pub fn named(op: &str, dtype: &str) -> PyResult<(Op, Dtype)> {
 /// followed by -inf alone.
 pub fn filled(family: Family, dtype: Dtype, seed: u64, index: u64, n: usize) -> Vec<f64> {
     let mut row = generate::row(family, dtype, seed, index, n);
-    let is_repeated = index % 2 == 0 && !row.is_empty();
-    if is_repeated {
-        let period = row.len();
-        row.extend_from_within(..);
-        while row.len() < n {
-            row.extend_from_within(..row.len().min(n - row.len()).max(period.min(n - row.len())));
-        }
-        row.truncate(n);
+    let period = row.len();
+    if period > 0 && index.is_multiple_of(2) {
+        (period..n).for_each(|place| row.push(row[place - period]));
     } else {
         row.resize(n, f64::NEG_INFINITY);
     }

@@ -32,6 +32,9 @@ struct Each {
     ratios: Vec<f64>,
 }
 
+/// What is said of each case, and where it is asked for of each output.
+type Said<'py> = (Vec<Bound<'py, PyDict>>, Option<[Bound<'py, PyByteArray>; 4]>);
+
 /// Judges one answer a case. `outputs` are those of all cases, one after the other, as bytes of the output format.
 ///
 /// Returns (rows, outputs): for each case a dict with `verdict`, `grade`, `max_ulp`, `max_ratio`, `relation`, and of its worst output `index`, `got`,
@@ -45,7 +48,7 @@ pub fn judge<'py>(
     claims: &str,
     is_strict: bool,
     details: bool,
-) -> PyResult<(Vec<Bound<'py, PyDict>>, Option<[Bound<'py, PyByteArray>; 4]>)> {
+) -> PyResult<Said<'py>> {
     let claims = self::claims(claims, is_strict)?;
     let cases: Vec<&logitfuzz::Case> = cases.iter().map(|case| &case.0).collect();
     let mut rest = outputs;
@@ -69,8 +72,7 @@ pub fn judge<'py>(
         let judgement = trial.judge_alone(oracle, &claims, &Outcome::Outputs(answer));
         (judgement, each)
     };
-    let judged: Vec<_> =
-        py.detach(|| cases.par_iter().zip(answers).map_init(Oracle::new, judge).collect::<Vec<_>>());
+    let judged: Vec<_> = py.detach(|| cases.par_iter().zip(answers).map_init(Oracle::new, judge).collect::<Vec<_>>());
     let mut rows = Vec::new();
     let mut all = Each::default();
     for (case, (judgement, each)) in cases.iter().zip(judged) {
@@ -98,9 +100,8 @@ pub fn judge<'py>(
         }
     }
     let array = |values: &[f64]| PyByteArray::new(py, &bytes(Dtype::F64, values));
-    let arrays = details.then(|| {
-        [PyByteArray::new(py, &all.verdicts), array(&all.ulps), array(&all.bounds), array(&all.ratios)]
-    });
+    let arrays = details
+        .then(|| [PyByteArray::new(py, &all.verdicts), array(&all.ulps), array(&all.bounds), array(&all.ratios)]);
     Ok((rows, arrays))
 }
 

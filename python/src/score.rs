@@ -22,8 +22,8 @@ use pyo3::prelude::*;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The lengths of the matrices, in turn: around vectors and blocks, past 256 and 2048, one of each kind early.
 const LENGTHS: [usize; 16] = [17, 4, 128, 1, 33, 1000, 2, 64, 2500, 3, 65, 8, 257, 31, 4096, 129];
@@ -84,14 +84,14 @@ fn trivial(case: &Case) -> Vec<Vec<f64>> {
     let n = case.logits().len();
     let (count, output) = (case.op().outputs(n), case.dtype().output());
     let few = n.max(1) as f64;
-    let constants =
-        [0.0, 1.0, 1.0 / few, -few.ln(), few.ln(), f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 0.5, -1.0];
+    let constants = [0.0, 1.0, 1.0 / few, -few.ln(), few.ln(), f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 0.5, -1.0];
     let mut answers: Vec<Vec<f64>> = constants.iter().map(|&x| vec![output.round(x); count]).collect();
     let rounded = |values: &[f64]| values.iter().map(|&x| output.round(x)).collect::<Vec<f64>>();
-    let rows: Vec<&[f64]> = [Some(case.logits()), case.direction(), case.distribution(), case.values(), case.target_logits()]
-        .into_iter()
-        .flatten()
-        .collect();
+    let rows: Vec<&[f64]> =
+        [Some(case.logits()), case.direction(), case.distribution(), case.values(), case.target_logits()]
+            .into_iter()
+            .flatten()
+            .collect();
     for row in rows {
         if count == row.len() {
             answers.push(rounded(row));
@@ -146,9 +146,10 @@ impl Scorer<'_> {
             *count.verdicts.entry(judgement.verdict).or_default() += 1;
             let rank = |verdict: Verdict, ratio: f64, n: usize| (verdict, ratio.to_bits(), std::cmp::Reverse(n));
             let mine = rank(judgement.verdict, judgement.max_ratio, case.logits().len());
-            let is_worse = self.worst.as_ref().is_none_or(|worst| {
-                mine > rank(worst.verdict, worst.ratio, worst.case.logits().len())
-            });
+            let is_worse = self
+                .worst
+                .as_ref()
+                .is_none_or(|worst| mine > rank(worst.verdict, worst.ratio, worst.case.logits().len()));
             if judgement.verdict.is_failure() && is_worse {
                 self.worst = Some(Failing {
                     case: case.clone(),
@@ -186,7 +187,7 @@ impl Scorer<'_> {
         }
         finding.family = family.name().to_owned();
         let case = finding.case().ok()?;
-        let text = finding_text(&finding, &case, &format!("logitfuzz judge FILE --case \"{case}\""));
+        let text = finding_text(&finding, &case, &format!("logitfuzz.replay(KERNEL, \"{case}\")"));
         Some(json!({
             "verdict": finding.verdict.name(), "family": finding.family, "meaning": report::meaning(finding.verdict),
             "case": case.to_string(), "index": finding.index, "got": finding.got_decimal, "exact": finding.exact,

@@ -114,7 +114,10 @@ def test_ctrl_c_ends_it_and_its_process(tmp_path):
     )
     time.sleep(2)
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=20)
+    try:
+        process.communicate(timeout=20)
+    finally:
+        process.kill()
     assert process.returncode != 0
 
 

@@ -124,7 +124,7 @@ impl Program {
         let mut outcomes = Vec::with_capacity(batch.len());
         for row in batch {
             let faults = faults.entry(row.0).or_default();
-            if *faults >= MOST_FAULTS {
+            if *faults >= MOST_FAULTS || self.trouble().is_some() {
                 outcomes.push(Outcome::NotRun);
                 continue;
             }

@@ -12,15 +12,15 @@ _MOST_POINTS = 1500
 _WIDTH, _HEIGHT, _LEFT, _BELOW = 420, 260, 46, 36
 
 _STYLE = """<style>
-.logitfuzz{font:13px/1.5 system-ui,sans-serif;color:inherit;max-width:60em}
+.logitfuzz{font:13px/1.5 system-ui,sans-serif;color:inherit;max-width:60em;overflow-x:auto}
 .logitfuzz .head{font-size:15px;margin:.3em 0}
 .logitfuzz .verdict{display:inline-block;padding:0 .6em;border-radius:.3em;border:1.5px solid currentColor;font-weight:600}
-.logitfuzz .fail{color:#d33a2c}.logitfuzz .pass{color:#2a8a3e}
-.logitfuzz table{border-collapse:collapse;background:transparent;color:inherit;margin:.5em 0}
+.logitfuzz .fail{color:#d9412f}.logitfuzz .pass{color:#2f9e4a}
+.logitfuzz table{border-collapse:collapse;background:transparent;color:inherit;margin:.5em 0;font:inherit}
 .logitfuzz th,.logitfuzz td{padding:.15em .7em;text-align:right;border:0;border-bottom:1px solid rgba(128,128,128,.4);background:transparent;color:inherit;
 font-variant-numeric:tabular-nums;white-space:nowrap}
 .logitfuzz th{font-weight:600;opacity:.75}.logitfuzz td.word,.logitfuzz th.word{text-align:left}
-.logitfuzz td.digits{max-width:24em;overflow:hidden;text-overflow:ellipsis}
+.logitfuzz td.digits{max-width:16em;overflow:hidden;text-overflow:ellipsis}
 .logitfuzz pre{white-space:pre-wrap;background:rgba(128,128,128,.12);color:inherit;padding:.5em .8em;border-radius:.3em}
 .logitfuzz svg{color:inherit;display:block}.logitfuzz svg text{fill:currentColor;font:11px system-ui,sans-serif}
 </style>"""
@@ -28,6 +28,14 @@ font-variant-numeric:tabular-nums;white-space:nowrap}
 
 def _short(x):
     return "inf" if math.isinf(x) else "-" if math.isnan(x) else f"{x:.3g}"
+
+
+def _digits(exact):
+    """An exact value in as many digits as a float64 has; the whole of it is what `worst()` says."""
+    mantissa, _, exponent = exact.partition("e")
+    if not exponent:
+        return exact
+    return mantissa[:18] + ("" if exponent == "0" else f"e{exponent}")
 
 
 def _head(verdict, passed, words):
@@ -55,7 +63,7 @@ def judgement(judged):
     names = [("row", ""), ("output", ""), ("verdict", "word"), ("got", "digits"), ("exact", "digits"), ("error (ulp)", ""), ("bound (ulp)", ""), ("ratio", "")]
     table = _table(
         names,
-        [(o.row, o.index, o.verdict, o.got, o.exact, _short(abs(o.ulps)), _short(o.bound), _short(o.ratio)) for o in judged.worst()],
+        [(o.row, o.index, o.verdict, o.got, _digits(o.exact), _short(abs(o.ulps)), _short(o.bound), _short(o.ratio)) for o in judged.worst()],
     )
     return f'<div class="logitfuzz">{_STYLE}{_head(judged.verdict, judged.passed, words)}{table}{_plot(judged)}</div>'
 
