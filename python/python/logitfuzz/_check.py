@@ -9,7 +9,7 @@ from . import _core, _html
 from ._arrays import imported
 from ._cases import DEFAULT_MAX_LEN, DTYPES, OPS, VERDICTS, Case, chosen_families, known, whole
 from ._errors import HarnessError, Unstable, UsageError
-from ._judge import Judgement, short
+from ._judge import Judgement
 from ._kernel import Function
 
 #: In the environment of a worker, so that a file which is imported there starts no check of its own.
@@ -329,5 +329,3 @@ def worker_words(where, entry, op, dtypes, **options):
     request = {"where": where, "entry": entry, "op": op, "dtypes": dtypes, "path": [path for path in sys.path if path], **options}
     return [sys.executable, "-m", "logitfuzz", "worker", "--request", json.dumps(request)]
 
-
-__all__ = ["Check", "Finding", "check", "replay", "short"]

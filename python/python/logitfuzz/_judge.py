@@ -88,7 +88,6 @@ class Judgement:
 
     def worst(self, count=8):
         """The worst outputs, at most so many, as a list of :class:`Output`: failures first, then the largest ratios."""
-        shape = self._of_outputs.shape
         order = np.lexsort((-self.ratios.reshape(-1), -self._of_outputs.reshape(-1).astype(int)))[:count]
         found = []
         for place in order:
@@ -110,7 +109,6 @@ class Judgement:
                     float(self.ratios.reshape(-1)[place]),
                 )
             )
-        del shape
         return found
 
     def assert_accurate(self):

@@ -1,6 +1,4 @@
 """Never ends."""
-import numpy as np
-
 
 def softmax(logits):
     while True:

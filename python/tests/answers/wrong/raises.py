@@ -1,6 +1,4 @@
 """Raises."""
-import numpy as np
-
 
 def softmax(logits):
     raise NotImplementedError("to be done")
