@@ -22,7 +22,7 @@ VENV ?= target/reference-venv
 PYTHON_VENV ?= target/python-venv
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run gate accept test check fmt clippy doc soak zoo exhaustive mutants bench fuzz fuzz-check reference adapters adapters-python published clean-reports
+.PHONY: help setup run gate accept test test-python test-python-clients wheel check fmt clippy doc soak zoo exhaustive mutants bench fuzz fuzz-check reference adapters adapters-python published clean-reports
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F '|' '{ printf "%-24s%s\n", $$1, $$2 }'
@@ -54,18 +54,29 @@ test: setup ## all tests, those in the documentation too, and the seeds of the f
 	cargo test --locked
 	sh scripts/fuzz-replay.sh
 
-check: ## what CI runs: formatting, clippy, documentation, tests and with them the gate, the fuzzer's own test
+wheel: setup ## the wheel of the Python package, into target/wheels, with maturin from a virtual environment
+	sh scripts/wheel.sh
+
+test-python: setup ## the tests of the Python package, in a fresh virtual environment, from a wheel that is built as the tests are
+	sh scripts/test-python.sh
+
+test-python-clients: setup ## the same for PyTorch, JAX and Triton, which are installed: gigabytes
+	sh scripts/test-python.sh clients
+
+check: ## what CI runs: formatting, clippy, documentation, tests and with them the gate, the fuzzer's own test, the Python package
 	@sh scripts/setup.sh check
 	$(MAKE) fmt
 	$(MAKE) clippy
 	$(MAKE) doc
 	$(MAKE) test
 	$(MAKE) fuzz-check
+	$(MAKE) test-python
 
 fmt: ## formatting, without changing anything
 	cargo fmt --check
 	cargo fmt --check --manifest-path fuzz/Cargo.toml
 	cargo fmt --check --manifest-path examples/my_crate/fuzz/Cargo.toml
+	cargo fmt --check --manifest-path python/Cargo.toml
 
 clippy: ## clippy, every warning an error, with all features and with none; the fuzz targets and the example, too
 	cargo clippy --locked --all-targets -- -D warnings
@@ -73,6 +84,7 @@ clippy: ## clippy, every warning an error, with all features and with none; the 
 	cargo clippy --locked --lib --no-default-features --features oracle -- -D warnings
 	cargo clippy --locked --manifest-path fuzz/Cargo.toml --bins -- -D warnings
 	cargo clippy --locked --manifest-path examples/my_crate/fuzz/Cargo.toml --target-dir fuzz/target --bins -- -D warnings
+	cargo clippy --locked --manifest-path python/Cargo.toml --target-dir target --lib -- -D warnings
 
 doc: ## the documentation, every warning an error
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps

@@ -36,6 +36,8 @@ fi
 # Tests run a worker in it.
 if [ "${1:-}" = check ]; then
     command -v python3 >/dev/null 2>&1 || packages="$packages python3"
+    # The Python package is tested in a virtual environment; Debian has what makes one in a package of its own.
+    python3 -c 'import ensurepip' >/dev/null 2>&1 || packages="$packages python3-venv"
 fi
 [ -n "$packages" ] || exit 0
 

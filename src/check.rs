@@ -296,7 +296,8 @@ fn report(findings: &[Finding]) -> String {
 }
 
 /// A finding for people, and how to replay it. `case` is that of the finding.
-pub(crate) fn finding_text(finding: &Finding, case: &Case, replay: &str) -> String {
+#[doc(hidden)]
+pub fn finding_text(finding: &Finding, case: &Case, replay: &str) -> String {
     let told = Told::new(finding);
     let family = if finding.family.is_empty() { String::new() } else { format!(" ({})", finding.family) };
     format!(

@@ -7,6 +7,7 @@ use crate::error::Error;
 use crate::outside;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -107,11 +108,24 @@ type Exit = Result<u8, Error>;
 
 /// Runs the command on the arguments of the process.
 pub fn main() -> ExitCode {
+    ExitCode::from(main_with(std::env::args_os()))
+}
+
+/// Runs the command in a program that is not a file of its own: an interpreter that has this library as a module. `arguments` are those of
+/// the command, its name first; `program` is the words that start the same again, with the arguments to come after them. Returns the
+/// exit code.
+#[cfg(unix)]
+pub fn main_within(arguments: impl IntoIterator<Item = OsString>, program: Vec<OsString>) -> u8 {
+    crate::foreign::descendants::set_own_program(program);
+    main_with(arguments)
+}
+
+fn main_with(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     if let Err(error) = crate::fenv::ensure_standard() {
         complain(&error.to_string());
-        return ExitCode::from(error.exit_code());
+        return error.exit_code();
     }
-    let arguments = match Arguments::try_parse() {
+    let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
         Err(error) => return refuse(&error),
     };
@@ -134,10 +148,10 @@ pub fn main() -> ExitCode {
         Command::WatchOver(watch) => watch.main(),
     };
     match exit {
-        Ok(code) => ExitCode::from(code),
+        Ok(code) => code,
         Err(error) => {
             complain(&error.to_string());
-            ExitCode::from(error.exit_code())
+            error.exit_code()
         }
     }
 }
@@ -151,14 +165,14 @@ fn complain(message: &str) {
 }
 
 /// What clap has to say: help and version as they are, an error in one line with exit code 2.
-fn refuse(error: &clap::Error) -> ExitCode {
+fn refuse(error: &clap::Error) -> u8 {
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
             return match print(&error.to_string()) {
-                Ok(()) => ExitCode::SUCCESS,
+                Ok(()) => 0,
                 Err(error) => {
                     complain(&error.to_string());
-                    ExitCode::from(error.exit_code())
+                    error.exit_code()
                 }
             };
         }
@@ -178,7 +192,7 @@ fn refuse(error: &clap::Error) -> ExitCode {
             complain(&format!("{} (see --help)", words.join(" ")));
         }
     }
-    ExitCode::from(USAGE)
+    USAGE
 }
 
 /// Reads a whole number from the command line. The standard error texts for this speak of digits and of parsing.

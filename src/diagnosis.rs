@@ -178,7 +178,7 @@ pub(crate) fn finding(
 
 /// A finding for a case that fails on a kernel (or passes: then its verdict says so). Where another form of the row fails, the
 /// finding is about that one.
-pub(crate) fn describe(oracle: &mut Oracle, kernel: &dyn Kernel, claims: &Claims, case: &Case) -> Finding {
+pub fn describe(oracle: &mut Oracle, kernel: &dyn Kernel, claims: &Claims, case: &Case) -> Finding {
     let battery = battery(case.op(), case.dtype());
     let suspect = &mut Suspect::new(kernel, claims, &battery);
     let subject = Subject { kernel, claims, case };

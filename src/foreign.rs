@@ -14,6 +14,7 @@ use program::Program;
 use std::ffi::OsString;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 pub(crate) mod descendants;
@@ -118,6 +119,12 @@ impl Foreign {
             ))
         })?;
         Self::start(&label, words.into_iter().map(OsString::from).collect(), limits)
+    }
+
+    /// What stops the worker, once it is true, in the middle of a row, too: for whoever does not want to wait for one that hangs. No row is
+    /// run after that, and [`Supervised::trouble`] says so.
+    pub fn stopper(&self) -> Arc<AtomicBool> {
+        self.program.stopper()
     }
 
     /// The same kernel under another name, which is selected again by this.

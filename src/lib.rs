@@ -109,13 +109,14 @@ mod select;
 pub mod shrink;
 mod special;
 #[cfg(feature = "oracle")]
-mod trial;
+#[doc(hidden)]
+pub mod trial;
 mod words;
 pub mod worker;
 
 pub use case::Case;
 #[cfg(feature = "oracle")]
-pub use check::{Check, check};
+pub use check::{Check, check, finding_text};
 pub use dtype::Dtype;
 pub use error::{Error, Result};
 #[cfg(feature = "oracle")]

@@ -298,7 +298,7 @@ impl Oracle {
     }
 
     /// The same of one output; none where the case has no such output.
-    pub(crate) fn describe_output(&mut self, case: &Case, special: Special, digits: usize, j: usize) -> Option<Exact> {
+    pub fn describe_output(&mut self, case: &Case, special: Special, digits: usize, j: usize) -> Option<Exact> {
         let _standard = Standard::enter();
         let class = RowClass::of_case(case);
         let due = match class.is_ordinary() {

@@ -43,6 +43,8 @@ mod view;
 #[cfg(feature = "cli")]
 pub mod zoo;
 
+#[doc(hidden)]
+pub use finding::meaning;
 pub use folder::{Folder, prepare};
 
 #[cfg(test)]

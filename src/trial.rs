@@ -23,7 +23,7 @@ use crate::special::{RowClass, Special};
 use std::sync::Arc;
 
 /// A case on which kernels are judged.
-pub(crate) struct Trial<'a> {
+pub struct Trial<'a> {
     case: &'a Case,
     class: RowClass,
     /// The batch in which kernels that compute batches are given the case; none where it is given alone.

@@ -38,8 +38,14 @@ pub(super) fn begin() {
 fn watched() {
     use std::os::unix::process::CommandExt as _;
     use std::process::{Command, Stdio};
-    let mut command = Command::new(descendants::OWN_PROGRAM);
-    command.arg0("logitfuzz").arg("watch-over").arg(std::process::id().to_string());
+    let Ok(words) = descendants::own_program() else { return };
+    let Some((program, words)) = words.split_first() else { return };
+    let mut command = Command::new(program);
+    // An interpreter finds what belongs to it by its own name.
+    if words.is_empty() {
+        command.arg0("logitfuzz");
+    }
+    command.args(words).arg("watch-over").arg(std::process::id().to_string());
     // A group of its own: Ctrl-C is not for it.
     command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
     if let Ok(mut child) = descendants::spawn(&mut command) {

@@ -6,9 +6,15 @@
 //! environment is found, too. Elsewhere there is the process group alone.
 
 use std::collections::BTreeSet;
+#[cfg(feature = "cli")]
+use std::ffi::OsString;
 use std::fmt;
 use std::io;
+#[cfg(feature = "cli")]
+use std::path::Path;
 use std::process::{Child, Command};
+#[cfg(feature = "cli")]
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -20,6 +26,30 @@ pub(super) const VARIABLE: &str = "LOGITFUZZ_WORKER";
 pub(crate) const OWN_PROGRAM: &str = "/proc/self/exe";
 #[cfg(not(target_os = "linux"))]
 pub(crate) const OWN_PROGRAM: &str = "";
+
+/// The words that start this very program again, where no file alone does: an interpreter and what it is to run.
+#[cfg(feature = "cli")]
+static OWN_WORDS: OnceLock<Vec<OsString>> = OnceLock::new();
+
+/// From now on these words start this very program again. The first ones that are said count.
+#[cfg(feature = "cli")]
+pub(crate) fn set_own_program(words: Vec<OsString>) {
+    let _ = OWN_WORDS.set(words);
+}
+
+/// The words that start this very program again, on Linux also where its file has been replaced or deleted since.
+///
+/// # Errors
+/// The program's own file is not found.
+#[cfg(feature = "cli")]
+pub(crate) fn own_program() -> io::Result<Vec<OsString>> {
+    if let Some(words) = OWN_WORDS.get() {
+        return Ok(words.clone());
+    }
+    let held = Path::new(OWN_PROGRAM);
+    let file = if held.exists() { held.to_owned() } else { std::env::current_exe()? };
+    Ok(vec![file.into()])
+}
 
 /// The mark of one worker of this process.
 pub(super) struct Mark(String);

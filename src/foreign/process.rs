@@ -83,6 +83,8 @@ pub(super) struct Process {
     glanced: Instant,
     mark: Mark,
     is_ended: bool,
+    /// Once true, nobody waits for it any more.
+    stop: Arc<AtomicBool>,
 }
 
 impl Process {
@@ -130,7 +132,13 @@ impl Process {
             glanced: Instant::now(),
             mark,
             is_ended: false,
+            stop: Arc::default(),
         })
+    }
+
+    /// From now on, it is not waited for once this is true.
+    pub fn stopped_by(&mut self, stop: &Arc<AtomicBool>) {
+        self.stop = stop.clone();
     }
 
     /// Sends a request and waits for one message of at most `most` bytes, without the length or the newline that frames it.
@@ -150,6 +158,9 @@ impl Process {
             }
             if left.is_zero() {
                 return Err(Failure::Late);
+            }
+            if self.stop.load(Ordering::Relaxed) {
+                return Err(Failure::Trouble("it was stopped".into()));
             }
             let is_dead = self.glance(memory)?;
             let (readable, writable) = self.wait(!unsent.is_empty(), left.min(GLANCE))?;

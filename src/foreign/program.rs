@@ -19,8 +19,8 @@ use crate::protocol::lines;
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::io;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 /// The time for a hello: libraries that take long to load have it here.
@@ -40,6 +40,8 @@ pub(super) struct Program {
     changed: Condvar,
     /// Why no worker can be had any more.
     trouble: OnceLock<String>,
+    /// Once true, no row is waited for, and none is run.
+    stop: Arc<AtomicBool>,
     /// The most rows of a batch: fewer for a worker that needs longer than its time for more.
     most_rows: AtomicUsize,
 }
@@ -66,12 +68,18 @@ impl Program {
             pool: Mutex::new(Pool { idle: vec![process], busy: 0 }),
             changed: Condvar::new(),
             trouble: OnceLock::new(),
+            stop: Arc::default(),
             most_rows: AtomicUsize::new(usize::MAX),
         })
     }
 
     pub fn hello(&self) -> &Hello {
         &self.hello
+    }
+
+    /// What stops it, once it is true: in the middle of a row, too.
+    pub fn stopper(&self) -> Arc<AtomicBool> {
+        self.stop.clone()
     }
 
     /// Why no row is run any more, if that is so.
@@ -112,7 +120,7 @@ impl Program {
         let mut outcomes = Vec::with_capacity(batch.len());
         for call in batch {
             let faults = faults.entry(call.function).or_default();
-            if *faults >= MOST_FAULTS {
+            if *faults >= MOST_FAULTS || self.trouble().is_some() {
                 outcomes.push(vec![Outcome::NotRun; call.cases.len()]);
                 continue;
             }
@@ -269,6 +277,7 @@ impl Program {
             Frames::Binary => frame::largest_answer(cases),
             Frames::Json => lines::largest_answer(cases),
         };
+        process.stopped_by(&self.stop);
         let message = match process.exchange(&request, frames, most, time, self.limits.memory) {
             Ok(message) => message,
             Err(failure) => {

@@ -143,7 +143,7 @@ fn others_in_decimals(case: &Case) -> String {
 }
 
 /// What a verdict means.
-pub(crate) const fn meaning(verdict: Verdict) -> &'static str {
+pub const fn meaning(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Pass => "as good as the textbook algorithm on this input, or exactly the special value that is due",
         Verdict::Undecided => "the oracle reached its precision cap: neither passed nor failed",

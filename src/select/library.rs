@@ -12,8 +12,6 @@ use crate::op::Op;
 use crate::outside;
 use std::ffi::OsString;
 use std::path::Path;
-#[cfg(feature = "cli")]
-use std::path::PathBuf;
 
 /// Starts a worker for `LIB.so[:SYMBOL]`; a symbol that does not name its op and dtype computes the only ones of the selector. Whoever
 /// gives it a name afterwards (`is_named`) may have a file of any name.
@@ -43,15 +41,14 @@ pub(super) fn start(text: &str, selector: &Selector, is_named: bool) -> Result<V
         Err(_) if is_named => name = "c:library".into(),
         Err(reason) => return Err(Error::usage(format!("{label}: {reason} with NAME={label}"))),
     }
-    let program = match selector.workers.server {
+    let mut words: Vec<OsString> = match selector.workers.server {
         #[cfg(feature = "cli")]
-        Server::ThisProgram => {
-            own_program().map_err(|error| refuse(format!("this program's own file is not found: {error}")))?.into()
-        }
+        Server::ThisProgram => descendants::own_program()
+            .map_err(|error| refuse(format!("this program's own file is not found: {error}")))?,
         #[cfg(feature = "arbitrary")]
-        Server::FromPath => OsString::from("logitfuzz"),
+        Server::FromPath => vec!["logitfuzz".into()],
     };
-    let mut words: Vec<OsString> = vec![program, "serve-library".into(), absolute.into()];
+    words.extend(["serve-library".into(), absolute.into()]);
     match symbol {
         None => words.push(name.clone().into()),
         Some(symbol) => {
@@ -92,13 +89,6 @@ pub(super) fn start(text: &str, selector: &Selector, is_named: bool) -> Result<V
 /// What stands for all functions of batches in the place of a symbol, and begins what their kernel is called.
 const BATCH: &str = "batch";
 const BATCH_SUFFIX: &str = ":batch";
-
-/// What starts this very program again: on Linux also where its file has been replaced or deleted since.
-#[cfg(feature = "cli")]
-fn own_program() -> std::io::Result<PathBuf> {
-    let held = Path::new(descendants::OWN_PROGRAM);
-    if held.exists() { Ok(held.to_owned()) } else { std::env::current_exe() }
-}
 
 /// The op and dtype of a symbol like `softmax_f32` or `softmax_bf16_f32`, whatever stands before it (`avx2_softmax_f32`).
 fn named_by(symbol: &str) -> Option<(Op, Dtype)> {

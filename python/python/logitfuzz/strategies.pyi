@@ -1,0 +1,16 @@
+"""Types of the strategies for hypothesis."""
+
+from typing import Optional, Sequence, Union
+
+from hypothesis.strategies import SearchStrategy
+
+from . import Case
+
+def cases(
+    op: str,
+    dtype: str = ...,
+    *,
+    families: Optional[Union[str, Sequence[str]]] = ...,
+    max_len: int = ...,
+    min_len: int = ...,
+) -> SearchStrategy[Case]: ...

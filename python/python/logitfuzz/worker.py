@@ -1,0 +1,1 @@
+../../../adapters/python/logitfuzz_worker.py

@@ -1,0 +1,8 @@
+"""dtype: f16:f32"""
+import numpy as np
+
+
+def softmax(logits):
+    z = logits.astype(np.float32)
+    weights = np.exp(z - z.max(axis=-1, keepdims=True))
+    return weights / weights.sum(axis=-1, keepdims=True)

@@ -1,0 +1,6 @@
+"""Ends its process."""
+import os
+
+
+def softmax(logits):
+    os.abort()

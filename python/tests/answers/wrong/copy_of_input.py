@@ -1,0 +1,4 @@
+"""The input again."""
+
+def softmax(logits):
+    return logits.copy()

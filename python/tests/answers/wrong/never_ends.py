@@ -1,0 +1,5 @@
+"""Never ends."""
+
+def softmax(logits):
+    while True:
+        pass

@@ -1,0 +1,2 @@
+"""Nothing that could be called."""
+answer = 42

@@ -1,0 +1,4 @@
+"""Raises."""
+
+def softmax(logits):
+    raise NotImplementedError("to be done")

@@ -1,0 +1,5 @@
+"""One number a row."""
+
+
+def softmax(logits):
+    return logits.sum(axis=-1)

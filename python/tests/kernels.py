@@ -1,0 +1,66 @@
+"""Functions of matrices for the tests: right ones, and ones that fail in known ways."""
+
+import os
+import sys
+import time
+
+import numpy as np
+
+
+def softmax(z):
+    e = np.exp(z - z.max(-1, keepdims=True))
+    return e / e.sum(-1, keepdims=True)
+
+
+def unshifted(z):
+    e = np.exp(z)
+    return e / e.sum(-1, keepdims=True)
+
+
+def cross_entropy(z, target, label_smoothing):
+    # NaN rows and infinities come out as frameworks have them.
+    wide = z.astype(np.float64)
+    top = wide.max(-1, keepdims=True)
+    log_p = wide - top - np.log(np.exp(wide - top).sum(-1, keepdims=True))
+    loss = np.zeros(len(z))
+    if label_smoothing < 1:
+        loss = loss - (1 - label_smoothing) * log_p[np.arange(len(z)), target]
+    if label_smoothing > 0:
+        loss = loss - label_smoothing / z.shape[1] * log_p.sum(-1)
+    return loss.astype(z.dtype)
+
+
+def in_place(z):
+    z -= z.max(-1, keepdims=True)
+    np.exp(z, out=z)
+    z /= z.sum(-1, keepdims=True)
+    return z
+
+
+def crashes(z):
+    if (z > 100).any():
+        os.abort()
+    return softmax(z)
+
+
+def hangs(z):
+    if (z > 100).any():
+        time.sleep(3600)
+    return softmax(z)
+
+
+def exits(z):
+    if (z > 100).any():
+        sys.exit(3)
+    return softmax(z)
+
+
+def raises(z):
+    if (z > 100).any():
+        raise ValueError("too large\nfor me")
+    return softmax(z)
+
+
+def prints(z):
+    print("a line that is no frame")
+    return softmax(z)
