@@ -21,7 +21,7 @@ Examples:
   logitfuzz replay --kernel naive 'softmax f32 [1000, 0]'
   logitfuzz replay --kernel naive --explain 'softmax f32 [1000, 0]'
   logitfuzz replay 'cross_entropy f16 [0x1p+3, -inf, 0*30] target=1 label_smoothing=0.1'
-  logitfuzz replay --kernel defect/batch-nan-spreads 'batch judged=1: softmax f32 [nan, 0]; softmax f32 [0, 1]'
+  logitfuzz replay --kernel batch-rows 'batch judged=1: softmax f32 [nan]; softmax f32 [0] x 3'
   logitfuzz replay reports/latest --finding 0")]
 pub(super) struct Replay {
     #[command(flatten)]
