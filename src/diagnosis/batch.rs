@@ -334,6 +334,7 @@ pub(crate) fn describe_batch(oracle: &mut Oracle, kernel: &dyn Kernel, claims: &
 }
 
 /// The smallest batch whose judged row fails on the kernel as that of this one does, and passes by itself; none where it does not.
+#[cfg(feature = "cli")]
 pub(crate) fn shrink_batch(oracle: &mut Oracle, kernel: &dyn Kernel, claims: &Claims, batch: &Batch) -> Option<Batch> {
     let judgement = judge(oracle, kernel, claims, batch);
     let seen = judgement.in_batch.as_ref()?.batch.clone();

@@ -57,14 +57,14 @@
 //! `v_j - c`, `2 eta` to `p_j - q_j` where `e > 0` (of `e / n` and of the difference) or where `q` is a distribution, and to the loss
 //! under a distribution `2 n eta` and, for each mass below `eta`, which is read as 0, its whole term.
 
-use super::error::RESOLUTION;
+use super::finish::{Bounds, Finish, least};
 use super::prefix::PrefixErrors;
 use super::rows::{Mean, RowBounds};
 use crate::case::Case;
 use crate::dtype::{Dtype, Format, ldexp, two_difference};
 use crate::fenv::Standard;
 use crate::kernel::{Claims, Online};
-use crate::magnitude::{Magnitude, Size, inflation};
+use crate::magnitude::{Magnitude, Size};
 use crate::op::Anatomy;
 use crate::op::definition::{ElementDefinition, MeanDefinition, RowDefinition, Sum};
 use crate::op::inputs::{Element, Inputs};
@@ -74,56 +74,6 @@ use crate::op::{Kind, RowFacts, Visitor};
 use crate::oracle::{self, Due, NearCase, NearRow, Rounded, Truth};
 use std::borrow::Cow;
 use std::cell::OnceCell;
-
-/// The error that is forgiven to each output, in absolute terms. On ordinary rows of a dtype narrower than f64 it is computed in
-/// plain `f64`, from numbers with a radius, and every machine computes the same bits; elsewhere in [`Magnitude`].
-#[derive(Debug, Clone, PartialEq)]
-pub struct Bounds<S = Magnitude> {
-    /// For each output the bound of the textbook algorithm: beyond it a result is worse than the textbook. Of a kernel that claims
-    /// to be tight, the tight bound.
-    pub textbook: Vec<S>,
-    /// For each output the bound that a kernel earns by using log1p, for the ops that have one.
-    pub tight: Option<Vec<S>>,
-    /// For each output the textbook bound of a sum that keeps half of its digits, where the row is so long that it matters.
-    pub half_digits: Option<Vec<S>>,
-    /// Whether an overflow is forgiven that the textbook has although the value is finite: +inf for a loss where a gap, or the
-    /// sum of the gaps, overflows the accumulator; anything not finite for a product whose cotangent or tangent is so large
-    /// that its sums or differences may overflow.
-    pub overflow_is_forgiven: bool,
-    /// How far the sum of the probabilities may be from 1, and that of the gradient from 0.
-    pub sum: f64,
-}
-
-/// The bounds of one output; see [`Bounds`].
-#[derive(Debug, Clone, Copy)]
-pub(super) struct OutputBounds {
-    pub textbook: Magnitude,
-    pub tight: Option<Magnitude>,
-    pub half_digits: Option<Magnitude>,
-    pub overflow_is_forgiven: bool,
-}
-
-impl<S: Copy + Into<Magnitude>> Bounds<S> {
-    /// How much larger a bound is than that of other claims, at most; infinite where a sum is forgiven more.
-    pub(crate) fn gain_over(&self, other: &Self) -> f64 {
-        if self.sum > other.sum {
-            return f64::INFINITY;
-        }
-        let gain = |(&with, &without): (&S, &S)| (with.into() / without.into()).to_f64();
-        self.textbook.iter().zip(&other.textbook).map(gain).fold(1.0, f64::max)
-    }
-
-    /// The bounds of output `j`.
-    pub(super) fn at(&self, j: usize) -> OutputBounds {
-        let of = |bounds: &Option<Vec<S>>| bounds.as_ref().map(|bounds| bounds[j].into());
-        OutputBounds {
-            textbook: self.textbook[j].into(),
-            tight: of(&self.tight),
-            half_digits: of(&self.half_digits),
-            overflow_is_forgiven: self.overflow_is_forgiven,
-        }
-    }
-}
 
 impl Bounds {
     /// The bounds of a case under a kernel's claims. `truth` must be the truth of the case.
@@ -305,41 +255,6 @@ fn may_be_flushed_into<S: Size>(case: &Case, element: Element, flushed: S) -> bo
 fn size_of(value: f64, dtype: Dtype) -> f64 {
     let rounded = if dtype == Dtype::F32 { f64::from(value as f32) } else { dtype.round(value) };
     if rounded.is_finite() { rounded + (value - rounded).abs() } else { ldexp(2.0, dtype.format().emax) }
-}
-
-/// The least number of an accumulator that is not lost to underflow, under these claims.
-pub(super) fn least<S: Size>(claims: &Claims, accumulator: Format) -> S {
-    S::of(if claims.flush_to_zero { accumulator.least_normal() } else { accumulator.least() })
-}
-
-/// How the bound of an output is made of the errors of the algorithm.
-pub(super) struct Finish<'a> {
-    case: &'a Case,
-    /// What covers the errors of second order.
-    second_order: f64,
-    /// What covers the resolution of errors, and the rounding of the bound's own operations.
-    slack: f64,
-}
-
-impl<'a> Finish<'a> {
-    /// For a bound that is computed in so many operations.
-    pub fn new(case: &'a Case, second_order: f64, operations: usize) -> Self {
-        // An error is told to half of its resolution, and before that by the oracle to 2^-SHOWN_BITS ulp, which is less; the bound is half
-        // an ulp at least, of a binade no lower than one below.
-        let told = 1.0 + 4.0 * RESOLUTION;
-        Self { case, second_order, slack: told * inflation(operations) }
-    }
-
-    /// The bound of an output of this size; `error` is the error of the algorithm where the value has this size.
-    pub fn bound<S: Size>(&self, size: S, error: impl Fn(S) -> S) -> S {
-        let error = error(size) * S::of(self.second_order);
-        if error.is_zero() && size.is_zero() {
-            return S::ZERO;
-        }
-        // Half an ulp where the computed value may lie, which is the next binade for a value just below a power of two.
-        let half_ulp = (size + error).half_ulp(self.case.output_format());
-        (error + half_ulp) * S::of(self.slack)
-    }
 }
 
 /// The value that is due of output `j`, if there is one. All alternatives of a special row share their finite values, so the first that

@@ -13,7 +13,7 @@
 //!
 //! An overflow of a row's loss is forgiven to the mean, in the accumulator and in the dtype, as it may be stored; and one of the sum.
 
-use super::bound::{Bounds, Finish, least};
+use super::finish::{Bounds, Finish, least};
 use crate::case::Case;
 use crate::kernel::Claims;
 use crate::magnitude::Size;

@@ -174,7 +174,7 @@ enum Part<'a, D> {
     Ignored,
     /// It is not ordinary: `special` says what is due of it. Where a mean has a number all the same, this row's is its limit, 0.
     Special(LimitOutputs),
-    Row(OfRow<'a, D>),
+    Row(Box<OfRow<'a, D>>),
 }
 
 struct OfMean<'a, D: MeanDefinition> {
@@ -196,7 +196,7 @@ impl<'a, D: MeanDefinition> OfMean<'a, D> {
             }
             Some(row) => {
                 let prepared = Prepared::new(Arc::new(PreparedRow::of(row)), row);
-                Part::Row(OfRow { prepared, definition: PhantomData })
+                Part::Row(Box::new(OfRow { prepared, definition: PhantomData }))
             }
         };
         let count = case.rows().iter().flatten().count() as u32;
@@ -207,7 +207,7 @@ impl<'a, D: MeanDefinition> OfMean<'a, D> {
     fn rows(&self, j: usize) -> Vec<(&OfRow<'a, D::Of>, usize)> {
         if self.case.op().is_scalar() {
             let rows = self.parts.iter();
-            return rows.filter_map(|part| if let Part::Row(row) = part { Some((row, 0)) } else { None }).collect();
+            return rows.filter_map(|part| if let Part::Row(row) = part { Some((&**row, 0)) } else { None }).collect();
         }
         let n = self.case.row_len();
         if let Some(Part::Row(row)) = self.parts.get(j / n) { vec![(row, j % n)] } else { Vec::new() }

@@ -519,8 +519,11 @@ fn method<R: Recipe, A: Real>(op: Op) -> Option<Method<A>> {
     })
 }
 
-/// The same of a mean over rows.
-fn method_of_rows<R: Recipe, A: Real>(op: Op) -> Option<fn(&Rows<A>) -> Vec<A>> {
+/// How a kernel computes all outputs of several rows.
+type MethodOfRows<A> = fn(&Rows<A>) -> Vec<A>;
+
+/// The method of a kernel for a mean over rows; none for another op.
+fn method_of_rows<R: Recipe, A: Real>(op: Op) -> Option<MethodOfRows<A>> {
     Some(match op {
         Op::MEAN_CROSS_ENTROPY => |rows| vec![R::mean_cross_entropy(rows)],
         Op::MEAN_CROSS_ENTROPY_GRAD => R::mean_cross_entropy_grad,
