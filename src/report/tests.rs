@@ -208,7 +208,7 @@ fn between<'a>(page: &'a str, before: &str, end: char) -> BTreeMap<&'a str, usiz
 #[test]
 fn the_page_is_whole_escaped_and_loads_nothing() {
     const ESCAPED: &str = "&lt;script&gt;alert(&quot;|`&amp;&#39;&quot;)&lt;/script&gt;";
-    let results = sample::results(17);
+    let results = sample::results(18);
     let page = html::page(&results, Some(&sample::run()), None);
     check_balanced(&page);
     for word in ["http:", "https:", "src=", "@import", "url(", "<script>alert", "Interrupted"] {
@@ -289,22 +289,22 @@ fn empty_results_make_a_report() {
 
 #[test]
 fn the_headline_says_what_was_found() {
-    let summary = markdown::summary(&sample::results(17), None, None);
+    let summary = markdown::summary(&sample::results(18), None, None);
     let headline = summary.lines().nth(2).unwrap();
-    assert!(headline.starts_with("25 kernels, "), "{headline}");
+    assert!(headline.starts_with("26 kernels, "), "{headline}");
     assert!(headline.contains("3 of 8 ordinary kernels break (`division_free`, `naive`, `unfused`)"), "{headline}");
-    assert!(headline.contains("17 of 17 planted defects caught."), "{headline}");
+    assert!(headline.contains("18 of 18 planted defects caught."), "{headline}");
     assert!(headline.contains("undecided"), "{headline}");
 
     // The registry knows a planted defect; a name does not make one.
-    let mut results = sample::results(17);
+    let mut results = sample::results(18);
     let rename = |name: &mut String| *name = name.replace("defect/", "defect/my-");
     results.settings.kernels.iter_mut().for_each(rename);
     results.cells.iter_mut().for_each(|cell| rename(&mut cell.kernel));
     results.findings.iter_mut().for_each(|finding| rename(&mut finding.kernel));
     results.curves.iter_mut().for_each(|curve| rename(&mut curve.kernel));
     let summary = markdown::summary(&results, None, None);
-    assert!(summary.contains(": 20 of 25 kernels break, worst `defect/my-"), "{summary}");
+    assert!(summary.contains(": 21 of 26 kernels break, worst `defect/my-"), "{summary}");
     assert!(summary.lines().nth(2).unwrap().contains(" with crash (") && !summary.contains("planted"), "{summary}");
 }
 
