@@ -397,6 +397,22 @@ void logcumsumexp_batch_f64(const double *logits, size_t logits_stride, size_t r
 void logcumsumexp_batch_f16_f32(const logitfuzz_f16 *logits, size_t logits_stride, size_t rows, size_t n, float *out, size_t out_stride);
 void logcumsumexp_batch_bf16_f32(const logitfuzz_bf16 *logits, size_t logits_stride, size_t rows, size_t n, float *out, size_t out_stride);
 
+/* mean_cross_entropy: mean of -log p_t over the rows that are not ignored, p = softmax(row); 1 output; SIZE_MAX is the target of an ignored row. */
+void mean_cross_entropy_f16(const logitfuzz_f16 *logits, size_t logits_stride, size_t rows, size_t n, const size_t *targets, logitfuzz_f16 *out);
+void mean_cross_entropy_bf16(const logitfuzz_bf16 *logits, size_t logits_stride, size_t rows, size_t n, const size_t *targets, logitfuzz_bf16 *out);
+void mean_cross_entropy_f32(const float *logits, size_t logits_stride, size_t rows, size_t n, const size_t *targets, float *out);
+void mean_cross_entropy_f64(const double *logits, size_t logits_stride, size_t rows, size_t n, const size_t *targets, double *out);
+void mean_cross_entropy_f16_f32(const logitfuzz_f16 *logits, size_t logits_stride, size_t rows, size_t n, const size_t *targets, float *out);
+void mean_cross_entropy_bf16_f32(const logitfuzz_bf16 *logits, size_t logits_stride, size_t rows, size_t n, const size_t *targets, float *out);
+
+/* mean_cross_entropy_grad: (p_j - [j = t]) / count, p = softmax(row); 0 in ignored rows; n outputs a row; SIZE_MAX is the target of an ignored row. */
+void mean_cross_entropy_grad_f16(const logitfuzz_f16 *logits, size_t logits_stride, size_t rows, size_t n, const size_t *targets, logitfuzz_f16 *out, size_t out_stride);
+void mean_cross_entropy_grad_bf16(const logitfuzz_bf16 *logits, size_t logits_stride, size_t rows, size_t n, const size_t *targets, logitfuzz_bf16 *out, size_t out_stride);
+void mean_cross_entropy_grad_f32(const float *logits, size_t logits_stride, size_t rows, size_t n, const size_t *targets, float *out, size_t out_stride);
+void mean_cross_entropy_grad_f64(const double *logits, size_t logits_stride, size_t rows, size_t n, const size_t *targets, double *out, size_t out_stride);
+void mean_cross_entropy_grad_f16_f32(const logitfuzz_f16 *logits, size_t logits_stride, size_t rows, size_t n, const size_t *targets, float *out, size_t out_stride);
+void mean_cross_entropy_grad_bf16_f32(const logitfuzz_bf16 *logits, size_t logits_stride, size_t rows, size_t n, const size_t *targets, float *out, size_t out_stride);
+
 #ifdef __cplusplus
 }
 #endif
