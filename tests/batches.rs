@@ -8,6 +8,7 @@ use logitfuzz::kernel::batch::{Rows, RowsMut};
 use logitfuzz::kernel::builtin::{self, Builtin};
 use logitfuzz::kernel::{Batch, Claims, Closure, Kernel, Outcome};
 use logitfuzz::op::Op;
+use logitfuzz::op::signature::Extent;
 use logitfuzz::results::{Cause, Finding, Results};
 use logitfuzz::{Dtype, Family};
 use std::collections::{BTreeMap, BTreeSet};
@@ -52,7 +53,9 @@ fn correct_kernels_pass_beside_any_rows() {
         assert_eq!(first, None, "seed {seed}");
         assert!(results.cells.iter().all(|cell| cell.verdicts.keys().all(|verdict| !verdict.is_failure())));
         let ops: BTreeSet<Op> = results.cells.iter().map(|cell| cell.op).collect();
-        assert_eq!(ops.len(), Op::ALL.len());
+        // A mean takes several rows as it is.
+        let is_of_one_row = |op: &&Op| op.others().iter().all(|input| input.role.extent() != Extent::Indices);
+        assert_eq!(ops.len(), Op::ALL.iter().filter(is_of_one_row).count());
     }
 }
 
