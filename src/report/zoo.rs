@@ -33,7 +33,7 @@ const MOST_COUNTED: u64 = u32::MAX as u64;
 const BORDERLINE: u64 = 2;
 
 /// Why a family is kept that is the best one for no defect. A test asks for a reason where the page needs one.
-const KEPT: [(&str, &str); 6] = [
+const KEPT: [(&str, &str); 7] = [
     ("ordinary", "the control: a defect that it misses needs more than everyday tests"),
     ("wide", "all exponents alike: it finds what the families that aim at something were not aimed at"),
     ("offset", "the plainest rows in which an offset absorbs the result, so that a finding names its cause"),
@@ -45,14 +45,22 @@ const KEPT: [(&str, &str); 6] = [
         "signed_zero",
         "zeros of either sign, which the other families seldom draw: a comparison by bits, or 1 / 0, shows there",
     ),
+    (
+        "extreme",
+        "the ends of the range of the dtype, where differences of two logits overflow: other families reach them in single rows, this one in all",
+    ),
     ("ties", "equal logits: the truth is rational there, and narrow sums stall at a known count"),
 ];
 
 /// Why a defect is taken for one of another class in some dtype. A test asks for a reason where the page needs one.
-const TAKEN_FOR_ANOTHER: [(&str, &str); 8] = [
+const TAKEN_FOR_ANOTHER: [(&str, &str); 9] = [
     (
         "defect/finite-mask-value",
         "no f16 logit lies below its mask, so a row that is masked throughout is all that shows it, and there it is the function of `masked-uniform`, and in the entropy that of `masked-as-lowest`",
+    ),
+    (
+        "defect/smoothing-of-masked",
+        "in a mean over rows, which is never smoothed, a masked class is all that shows it, and there it is the function of `zero-times-log-zero`",
     ),
     (
         "defect/masked-as-lowest",
