@@ -39,8 +39,9 @@ certify_elements() {
     done
 }
 
-kernels=$("$logitfuzz" list kernels | awk '$1 !~ /^(defect\/|naive$|unfused$)/ { print $1 }')
-planted=$("$logitfuzz" list kernels | awk '$1 ~ /^defect\// { print $1 }')
+# Kernels of batches have none: a row alone says nothing of them.
+kernels=$("$logitfuzz" list kernels | awk '$1 !~ /^(defect\/|batch-|naive$|unfused$)/ { print $1 }')
+planted=$("$logitfuzz" list kernels | awk '$1 ~ /^defect\// && $1 !~ /^defect\/batch-/ { print $1 }')
 floats=${1:-}
 # Those of floats stay unless they are asked for.
 rm -f "$kept"/*-f16-*.json "$kept"/*-bf16-*.json

@@ -288,7 +288,9 @@ pub fn run_batch(kernel: &dyn Kernel, batch: &Batch) -> Vec<Outcome> {
     };
     let (caught, changed) = watched(|| batched.compute(batch));
     let mut outcomes = caught.unwrap_or_else(|failed| vec![failed; batch.rows()]);
-    outcomes.resize(batch.rows(), Outcome::NotRun);
+    // No row may go unjudged because a kernel is silent on it.
+    let message = format!("{} where {} are due", plural(outcomes.len(), "row"), batch.rows());
+    outcomes.resize(batch.rows(), Outcome::Failed(Fault::Unwritten, message));
     outcomes.into_iter().map(|outcome| outcome.unless_changed(changed.clone())).collect()
 }
 

@@ -84,7 +84,7 @@ impl Batch {
     /// Rows that are computed together; the one at `judged`, counted from 0, is judged.
     ///
     /// # Errors
-    /// No row, a place without a row, rows of several ops, dtypes, lengths or numbers (a label smoothing, a scale), a stride that is
+    /// No row, a place without a row, an op that takes several rows as it is, rows of several ops, dtypes, lengths or numbers (a label smoothing, a scale), a stride that is
     /// shorter than its row, outputs over logits that they do not fit.
     pub fn new(cases: Vec<Case>, judged: usize, layout: Layout) -> Result<Self> {
         let refuse = |why: String| Err(Error::usage(format!("a batch {why}")));
@@ -93,6 +93,9 @@ impl Batch {
             return refuse(format!("of {} rows has no row {judged}; they are counted from 0", cases.len()));
         }
         let (op, dtype, n) = (first.op(), first.dtype(), first.logits().len());
+        if op.mean_of().is_some() {
+            return refuse(format!("has rows of one case each, and {op} takes several rows as it is"));
+        }
         let is_alike = |case: &Case| {
             (case.op(), case.dtype(), case.logits().len()) == (op, dtype, n)
                 && case.number().to_bits() == first.number().to_bits()
@@ -455,6 +458,7 @@ pub(crate) fn with_number(case: &Case, number: f64) -> Result<Case> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernel::{Fault, Outcome};
 
     #[test]
     fn the_text_of_a_batch_is_read_back() {
@@ -469,6 +473,35 @@ mod tests {
         assert!(short.is_compact() && short.rows() == 2 && short.judged() == 0 && !short.is_alone());
     }
 
+    /// A kernel that answers for fewer rows than it was given has not written the others.
+    #[test]
+    fn rows_without_an_answer_are_a_fault() {
+        struct First;
+        impl crate::kernel::Kernel for First {
+            fn name(&self) -> &str {
+                "first"
+            }
+            fn supports(&self, _: Op, _: Dtype) -> bool {
+                true
+            }
+            fn run(&self, case: &Case) -> Outcome {
+                Outcome::Outputs(case.logits().to_vec())
+            }
+            fn batched(&self, _: Op, _: Dtype) -> Option<&dyn crate::kernel::Batched> {
+                Some(self)
+            }
+        }
+        impl crate::kernel::Batched for First {
+            fn compute(&self, batch: &Batch) -> Vec<Outcome> {
+                vec![crate::kernel::Kernel::run(self, batch.case())]
+            }
+        }
+        let batch = Batch::parse("batch : softmax f32 [1, 2]; softmax f32 [3, 4]").unwrap();
+        let outcomes = crate::kernel::run_batch(&First, &batch);
+        assert!(matches!(outcomes[0], Outcome::Outputs(_)) && outcomes.len() == 2);
+        assert_eq!(outcomes[1], Outcome::Failed(Fault::Unwritten, "1 row where 2 are due".into()));
+    }
+
     #[test]
     fn what_is_no_batch_is_refused_in_a_line() {
         for (text, why) in [
@@ -480,6 +513,7 @@ mod tests {
             ("batch : scaled_softmax f32 [1] scale=1; scaled_softmax f32 [1] scale=2", "one label smoothing or scale"),
             ("batch logits_stride=1: softmax f32 [1, 2]", "has a logits_stride from 2"),
             ("batch in_place: logsumexp f32 [1, 2]", "cannot be computed in place"),
+            ("batch : mean_cross_entropy f32 [1, 2] targets=[0]", "mean_cross_entropy takes several rows as it is"),
             ("batch in_place logits_stride=3: softmax f32 [1, 2]", "cannot be computed in place"),
             ("batch in_place: softmax bf16:f32 [1, 2]", "cannot be computed in place"),
             ("batch : softmax f32 [1] x 0", "once or more"),
