@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import kernels
+import processes
 import logitfuzz as lf
 
 QUICK = {"cases": 12, "max_len": 500}
@@ -228,7 +229,7 @@ if __name__ == "__main__":
 def test_ctrl_c_stops_the_check_and_its_worker(isolate, nap, tmp_path):
     script = tmp_path / "script.py"
     script.write_text(SCRIPT.format(isolate=isolate, nap=nap))
-    process = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True, start_new_session=True)
+    process = processes.started([sys.executable, script], stdout=subprocess.PIPE, text=True, start_new_session=True)
     assert process.stdout.readline() == "started\n"
     time.sleep(1.0 if isolate else 0.3)
     process.send_signal(signal.SIGINT)
@@ -239,8 +240,7 @@ def test_ctrl_c_stops_the_check_and_its_worker(isolate, nap, tmp_path):
         process.kill()
     assert (process.returncode, out) == (7, "interrupted\n"), out
     assert time.monotonic() - before < 20
-    left = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True).stdout
-    assert str(script) not in left
+    assert str(script) not in processes.commands()
 
 
 def test_a_check_from_another_thread():
