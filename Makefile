@@ -69,8 +69,8 @@ check: ## what CI runs: formatting, clippy, documentation, tests and with them t
 	$(MAKE) clippy
 	$(MAKE) doc
 	$(MAKE) test
-	$(MAKE) fuzz-check
-	$(MAKE) test-python
+	# Side by side: one of them builds while the other waits for processes.
+	$(MAKE) -j2 -O fuzz-check test-python
 
 fmt: ## formatting, without changing anything
 	cargo fmt --check

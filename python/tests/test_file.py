@@ -10,6 +10,7 @@ import time
 import pytest
 
 import logitfuzz as lf
+import processes
 
 ANSWERS = pathlib.Path(__file__).parent / "answers"
 RIGHT, WRONG = (sorted((ANSWERS / kind).glob("*.py")) for kind in ("right", "wrong"))
@@ -109,7 +110,7 @@ def test_ctrl_c_ends_it_and_its_process(tmp_path):
     import signal
 
     file = ANSWERS / "wrong" / "never_ends.py"
-    process = subprocess.Popen(
+    process = processes.started(
         [sys.executable, "-m", "logitfuzz", "judge", file, "--op", "softmax", "--timeout-ms", "60000"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     time.sleep(2)
