@@ -484,6 +484,9 @@ mod tests {
             fn supports(&self, _: Op, _: Dtype) -> bool {
                 true
             }
+            fn claims(&self, _: Op, _: Dtype) -> crate::kernel::Claims {
+                crate::kernel::Claims::default()
+            }
             fn run(&self, case: &Case) -> Outcome {
                 Outcome::Outputs(case.logits().to_vec())
             }
