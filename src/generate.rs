@@ -65,9 +65,41 @@ pub fn case(
     logits: Arc<[f64]>,
     target: Option<usize>,
 ) -> Result<Option<Case>> {
+    made(op, dtype, family, seed, index, logits, target, None)
+}
+
+/// As [`case`], for an op that is a mean over rows: the logits are so many rows of one length, one after the other. What is left over is left
+/// out; any other op takes them as [`case`] does.
+///
+/// # Errors
+/// Those of [`case`].
+pub fn case_of_rows(
+    op: Op,
+    dtype: Dtype,
+    family: &str,
+    seed: u64,
+    index: u64,
+    logits: Arc<[f64]>,
+    rows: usize,
+) -> Result<Option<Case>> {
+    made(op, dtype, family, seed, index, logits, None, Some(rows))
+}
+
+/// See [`case`]; the number of rows is drawn where it is not given.
+#[allow(clippy::too_many_arguments)] // What names a case.
+fn made(
+    op: Op,
+    dtype: Dtype,
+    family: &str,
+    seed: u64,
+    index: u64,
+    logits: Arc<[f64]>,
+    target: Option<usize>,
+    rows: Option<usize>,
+) -> Result<Option<Case>> {
     let _standard = Standard::enter();
     let mut draw = Draw::stream(seed, dtype, family, Some(op), index);
-    let (logits, rows) = extras::in_domain(&mut draw, op, dtype, family, logits, target);
+    let (logits, rows) = extras::in_domain(&mut draw, op, dtype, family, logits, target, rows);
     let others = extras::others(&mut draw, op, dtype, family, &logits, rows, target);
     let made = others.map(|others: Vec<Value>| Case::new(op, dtype, logits, others)).transpose();
     made.map_err(|error| Error::harness(format!("row {index} of {family} gives no case of {op} in {dtype}: {error}")))
@@ -84,7 +116,7 @@ pub(crate) fn any_case(draw: &mut Draw, op: Option<Op>, dtype: Option<Dtype>, ma
     if op.needs_logit() && logits.is_empty() {
         logits.push(0.0);
     }
-    let (logits, rows) = extras::in_domain(draw, op, dtype, family.name(), logits.into(), None);
+    let (logits, rows) = extras::in_domain(draw, op, dtype, family.name(), logits.into(), None, None);
     let others = extras::others(draw, op, dtype, family.name(), &logits, rows, None).unwrap_or_default();
     match Case::new(op, dtype, logits, others) {
         Ok(case) => case,

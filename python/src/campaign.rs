@@ -56,6 +56,8 @@ pub struct Request {
     min_len: usize,
     max_len_of_kernel: Option<usize>,
     label_smoothing: bool,
+    /// Whether the function computes many rows in one call.
+    batched: bool,
     deterministic: bool,
     version: Option<String>,
     jobs: usize,
@@ -98,7 +100,7 @@ pub fn served(words: Vec<OsString>, limits: Limits) -> logitfuzz::Result<Foreign
     kernels.pop().ok_or_else(|| logitfuzz::Error::harness(format!("{label} serves no kernel")))
 }
 
-/// Runs a campaign. `run` answers lists of cases, where no worker does.
+/// Runs a campaign. `run` answers lists of cases and of batches, where no worker does.
 ///
 /// Returns the results as JSON, for each finding (text, case), and where there is a baseline whether nothing is worse and what is to be
 /// said of it.
@@ -139,6 +141,7 @@ pub fn campaign(
                 claims: own,
                 lengths: request.min_len..=request.max_len_of_kernel.unwrap_or(usize::MAX),
                 label_smoothing: request.label_smoothing,
+                is_batched: request.batched,
                 is_deterministic: request.deterministic,
                 version: request.version.clone(),
             });
@@ -194,7 +197,8 @@ fn finished(
     let mut findings = Vec::new();
     for finding in &results.findings {
         let case = finding.case()?;
-        let replay = format!("logitfuzz.replay(KERNEL, \"{case}\")");
+        let shown = finding.batch()?.map_or_else(|| case.to_string(), |batch| batch.to_string());
+        let replay = format!("logitfuzz.replay(KERNEL, \"{shown}\")");
         findings.push((logitfuzz::finding_text(finding, &case, &replay), case.to_string()));
     }
     let gate = match (&request.baseline, recorded) {

@@ -3,6 +3,7 @@
 use crate::encoding::{bytes, values};
 use crate::fault::{fault, usage};
 use logitfuzz::case::Value;
+use logitfuzz::kernel::Batch;
 use logitfuzz::op::Input;
 use logitfuzz::op::signature::Extent;
 use logitfuzz::{Dtype, Family, Op, generate};
@@ -30,8 +31,17 @@ fn others(case: &logitfuzz::Case) -> (Option<&[f64]>, Option<usize>, Option<f64>
     (row, index, number)
 }
 
-/// What a kernel in Python is given of a case: dtype, number of logits, logits, class, number, other row.
-pub type Encoded = (&'static str, usize, Vec<u8>, usize, f64, Option<Vec<u8>>);
+/// What a kernel in Python is given of a case: dtype, number of logits, logits, class, number, other row, the class of each row.
+pub type Encoded = (&'static str, usize, Vec<u8>, usize, f64, Option<Vec<u8>>, Option<Vec<i64>>);
+
+/// The class of a row that is ignored: what frameworks leave out unless they are told otherwise.
+pub const IGNORED: i64 = -100;
+
+/// The class of each row, of a case that has several.
+fn classes(case: &logitfuzz::Case) -> Option<Vec<i64>> {
+    let class = |class: &Option<usize>| class.and_then(|class| i64::try_from(class).ok()).unwrap_or(IGNORED);
+    case.targets().map(|targets| targets.iter().map(class).collect())
+}
 
 /// The case as [`Encoded`].
 pub fn encoded(case: &logitfuzz::Case) -> Encoded {
@@ -44,7 +54,37 @@ pub fn encoded(case: &logitfuzz::Case) -> Encoded {
         index.unwrap_or(0),
         number.unwrap_or(0.0),
         row.map(|values| bytes(format, values)),
+        classes(case),
     )
+}
+
+/// What a kernel in Python is given of a batch: dtype, rows, number of logits, memory of the logits and its row stride, the class of each row,
+/// number, memory of the other rows and its row stride.
+pub type EncodedBatch = (&'static str, usize, usize, Vec<u8>, usize, Vec<usize>, f64, Option<Vec<u8>>, usize);
+
+/// The batch as [`EncodedBatch`].
+pub fn encoded_batch(batch: &Batch) -> EncodedBatch {
+    let (format, layout) = (batch.dtype().input(), batch.layout());
+    let others = batch.others::<f64>();
+    let other = batch.case().others().any(|(_, value)| matches!(value, Value::Row(_)));
+    (
+        batch.dtype().name(),
+        batch.rows(),
+        batch.len(),
+        bytes(format, &batch.logits::<f64>()),
+        layout.logits_stride,
+        batch.targets(),
+        batch.number(),
+        other.then(|| bytes(format, &others)),
+        layout.other_stride,
+    )
+}
+
+/// A batch from its text, as findings print it: as a kernel is given it, and the row that is judged with its place.
+#[pyfunction]
+pub fn parse_batch(text: &str) -> PyResult<(EncodedBatch, Case, usize)> {
+    let batch = Batch::parse(text).map_err(|error| fault(&error))?;
+    Ok((encoded_batch(&batch), Case(batch.case().clone()), batch.judged()))
 }
 
 /// The same case with another number, if the op takes one and allows it.
@@ -59,9 +99,10 @@ pub fn with_number(case: &logitfuzz::Case, number: f64) -> logitfuzz::Result<log
 
 #[pymethods]
 impl Case {
-    /// A case from bytes of the dtype's input format.
+    /// A case from bytes of the dtype's input format. `classes` has the class of each row where the op takes several; one below 0 is ignored.
     #[new]
-    #[pyo3(signature = (op, dtype, logits, target=None, number=None, other=None))]
+    #[pyo3(signature = (op, dtype, logits, target=None, number=None, other=None, classes=None))]
+    #[allow(clippy::too_many_arguments)] // As Python passes them.
     fn new(
         op: &str,
         dtype: &str,
@@ -69,6 +110,7 @@ impl Case {
         target: Option<usize>,
         number: Option<f64>,
         other: Option<&[u8]>,
+        classes: Option<Vec<i64>>,
     ) -> PyResult<Self> {
         let (op, dtype) = named(op, dtype)?;
         let format = dtype.input();
@@ -77,6 +119,10 @@ impl Case {
             let value = match input.role.extent() {
                 Extent::Row => other.map(|other| Value::from(values(format, other))),
                 Extent::Index => target.map(Value::Index),
+                Extent::Indices => {
+                    let class = |&class: &i64| usize::try_from(class).ok();
+                    classes.as_ref().map(|classes| classes.iter().map(class).collect::<Vec<_>>().into())
+                }
                 _ => number.map(Value::Number),
             };
             given.extend(value.map(|value| (input.name, value)));
@@ -117,6 +163,12 @@ impl Case {
     #[getter]
     fn target(&self) -> Option<usize> {
         others(&self.0).1
+    }
+
+    /// The class of each row, -100 where it is ignored, where the op takes several rows.
+    #[getter]
+    fn classes(&self) -> Option<Vec<i64>> {
+        classes(&self.0)
     }
 
     /// The label smoothing or the scale, where the op takes one.
@@ -176,9 +228,10 @@ pub fn filled(family: Family, dtype: Dtype, seed: u64, index: u64, n: usize) -> 
 }
 
 /// The case of `op` that a family has at an index: of at most `max_len` logits, as the command makes it, or of exactly `n`. None where
-/// the op has none. With `number`, the label smoothing or the scale is that one.
+/// the op has none. With `number`, the label smoothing or the scale is that one. With `rows`, a mean has so many rows of `n` logits each, every
+/// one a row of the family.
 #[pyfunction]
-#[pyo3(signature = (op, dtype, family, seed, index, max_len, n=None, number=None))]
+#[pyo3(signature = (op, dtype, family, seed, index, max_len, n=None, number=None, rows=None))]
 #[allow(clippy::too_many_arguments)] // As Python passes them.
 pub fn row(
     py: Python<'_>,
@@ -190,10 +243,14 @@ pub fn row(
     max_len: usize,
     n: Option<usize>,
     number: Option<f64>,
+    rows: Option<usize>,
 ) -> PyResult<Option<Case>> {
     let (op, dtype) = named(op, dtype)?;
     let family: Family = family.parse().map_err(|error: logitfuzz::Error| fault(&error))?;
-    let made = py.detach(|| made(op, dtype, family, seed, index, max_len, n, number));
+    let made = py.detach(|| match (n, rows) {
+        (Some(n), Some(rows)) => several(op, dtype, family, seed, index, n, rows),
+        _ => made(op, dtype, family, seed, index, max_len, n, number),
+    });
     Ok(made.map_err(|error| fault(&error))?.map(Case))
 }
 
@@ -215,6 +272,21 @@ pub fn made(
     };
     let case = generate::case(op, dtype, family.name(), seed, index, logits, None)?;
     case.map(|case| number.map_or(Ok(case.clone()), |number| with_number(&case, number))).transpose()
+}
+
+/// The case of a mean over so many rows of `n` logits each.
+fn several(
+    op: Op,
+    dtype: Dtype,
+    family: Family,
+    seed: u64,
+    index: u64,
+    n: usize,
+    rows: usize,
+) -> logitfuzz::Result<Option<logitfuzz::Case>> {
+    let row = |row: usize| filled(family, dtype, seed, index.wrapping_mul(rows as u64).wrapping_add(row as u64), n);
+    let logits: Arc<[f64]> = (0..rows).flat_map(row).collect();
+    generate::case_of_rows(op, dtype, family.name(), seed, index, logits, rows)
 }
 
 /// The smallest case on which `fails` is true that the reducer finds from `case`, which is taken to fail. `budget` is about the number of

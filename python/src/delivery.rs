@@ -4,9 +4,9 @@
 //! settings (`torch.no_grad`, `numpy.errstate`, a CUDA device), and there Ctrl-C arrives. So a kernel here is a door. Whoever runs it
 //! leaves an order and waits; the thread of the caller takes the orders, one after the other.
 
-use crate::case::{Encoded, encoded};
+use crate::case::{Encoded, EncodedBatch, encoded, encoded_batch};
 use crate::encoding::values;
-use logitfuzz::kernel::{Claims, Fault, Kernel, Outcome, Supervised};
+use logitfuzz::kernel::{Batch, Batched, Claims, Fault, Kernel, Outcome, Supervised};
 use logitfuzz::{Case, Dtype, Op};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
@@ -19,9 +19,10 @@ use std::time::Duration;
 /// How long the caller's thread waits for an order before it looks for signals.
 const GLANCE: Duration = Duration::from_millis(50);
 
-/// Cases for the functions, and where their answers go.
+/// Cases or batches for the functions, and where their answers go: one for each case, one for each row of a batch.
 pub struct Order {
     cases: Vec<Encoded>,
+    batches: Vec<EncodedBatch>,
     reply: Sender<Vec<Answer>>,
 }
 
@@ -47,6 +48,8 @@ pub struct Terms {
     pub lengths: RangeInclusive<usize>,
     /// Whether they take a label smoothing.
     pub label_smoothing: bool,
+    /// Whether they compute many rows in one call.
+    pub is_batched: bool,
     /// Whether equal inputs give equal bits.
     pub is_deterministic: bool,
     /// The version of the library under test.
@@ -65,6 +68,17 @@ impl Delivered {
     pub fn new(terms: Terms) -> (Self, Receiver<Order>) {
         let (orders, received) = channel();
         (Self { terms, orders, is_closed: AtomicBool::new(false) }, received)
+    }
+
+    /// The answers to an order, so many; none when nobody takes orders any more.
+    fn ordered(&self, cases: Vec<Encoded>, batches: Vec<EncodedBatch>, due: usize) -> Option<Vec<Answer>> {
+        let (reply, answers) = channel();
+        let answers = self.orders.send(Order { cases, batches, reply }).ok().and_then(|()| answers.recv().ok());
+        let answers = answers.filter(|answers| answers.len() == due);
+        if answers.is_none() {
+            self.is_closed.store(true, Ordering::Relaxed);
+        }
+        answers
     }
 }
 
@@ -98,7 +112,14 @@ impl Kernel for Delivered {
     }
 
     fn run(&self, case: &Case) -> Outcome {
-        self.run_batch(&[case]).pop().unwrap_or(Outcome::NotRun)
+        match self.terms.is_batched {
+            true => self.compute(&Batch::alone(case)).pop().unwrap_or(Outcome::NotRun),
+            false => self.run_batch(&[case]).pop().unwrap_or(Outcome::NotRun),
+        }
+    }
+
+    fn batched(&self, _: Op, _: Dtype) -> Option<&dyn Batched> {
+        self.terms.is_batched.then_some(self)
     }
 
     fn supervised(&self) -> Option<&dyn Supervised> {
@@ -108,14 +129,14 @@ impl Kernel for Delivered {
 
 impl Supervised for Delivered {
     fn run_batch(&self, cases: &[&Case]) -> Vec<Outcome> {
-        let (reply, answers) = channel();
-        let order = Order { cases: cases.iter().map(|case| encoded(case)).collect(), reply };
-        let answers = self.orders.send(order).ok().and_then(|()| answers.recv().ok());
-        let Some(answers) = answers.filter(|answers| answers.len() == cases.len()) else {
-            self.is_closed.store(true, Ordering::Relaxed);
+        if self.terms.is_batched {
+            return cases.iter().map(|case| self.run(case)).collect();
+        }
+        let encoded = cases.iter().map(|case| encoded(case)).collect();
+        let Some(answers) = self.ordered(encoded, Vec::new(), cases.len()) else {
             return vec![Outcome::NotRun; cases.len()];
         };
-        cases.iter().zip(answers).map(|(case, answer)| outcome(case, answer)).collect()
+        cases.iter().zip(answers).map(|(case, answer)| outcome(case.dtype(), answer)).collect()
     }
 
     fn trouble(&self) -> Option<String> {
@@ -123,9 +144,27 @@ impl Supervised for Delivered {
     }
 }
 
-fn outcome(case: &Case, answer: Answer) -> Outcome {
+impl Batched for Delivered {
+    fn compute(&self, batch: &Batch) -> Vec<Outcome> {
+        self.compute_all(&[batch]).pop().unwrap_or_default()
+    }
+
+    fn compute_all(&self, batches: &[&Batch]) -> Vec<Vec<Outcome>> {
+        let due = batches.iter().map(|batch| batch.rows()).sum();
+        let encoded = batches.iter().map(|batch| encoded_batch(batch)).collect();
+        let Some(answers) = self.ordered(Vec::new(), encoded, due) else {
+            return batches.iter().map(|batch| vec![Outcome::NotRun; batch.rows()]).collect();
+        };
+        let mut answers = answers.into_iter();
+        let outcomes =
+            |batch: &&Batch| answers.by_ref().take(batch.rows()).map(|answer| outcome(batch.dtype(), answer)).collect();
+        batches.iter().map(outcomes).collect()
+    }
+}
+
+fn outcome(dtype: Dtype, answer: Answer) -> Outcome {
     match answer {
-        Answer::Outputs(bytes) => Outcome::Outputs(values(case.dtype().output(), &bytes)),
+        Answer::Outputs(bytes) => Outcome::Outputs(values(dtype.output(), &bytes)),
         Answer::Failed(code, words) => {
             let fault = match code {
                 2 => Fault::Unwritten,
@@ -140,8 +179,8 @@ fn outcome(case: &Case, answer: Answer) -> Outcome {
     }
 }
 
-/// Takes orders until nobody can give any, and lets `run` answer each: it is given a list of [`Encoded`] and returns a list of
-/// (code, bytes or text).
+/// Takes orders until nobody can give any, and lets `run` answer each: it is given a list of [`Encoded`] and one of [`EncodedBatch`], and
+/// returns a list of (code, bytes or text).
 ///
 /// # Errors
 /// What `run` raises, or a signal handler: Ctrl-C. Then no further order is taken.
@@ -160,11 +199,18 @@ pub fn deliver(py: Python<'_>, orders: Receiver<Order>, run: &Bound<'_, PyAny>) 
             }
             Err(RecvTimeoutError::Disconnected) => return Ok(()),
         };
-        let rows = order.cases.into_iter().map(|(dtype, n, logits, target, number, other)| {
-            (dtype, n, PyBytes::new(py, &logits), target, number, other.map(|other| PyBytes::new(py, &other)))
+        let rows = order.cases.into_iter().map(|(dtype, n, logits, target, number, other, classes)| {
+            let (logits, other) = (PyBytes::new(py, &logits), other.map(|other| PyBytes::new(py, &other)));
+            (dtype, n, logits, target, number, other, classes)
         });
         let rows = PyList::new(py, rows.collect::<Vec<_>>())?;
-        let answers = run.call1((rows,))?;
+        let batches =
+            order.batches.into_iter().map(|(dtype, rows, n, logits, stride, targets, number, other, other_stride)| {
+                let (logits, other) = (PyBytes::new(py, &logits), other.map(|other| PyBytes::new(py, &other)));
+                (dtype, rows, n, logits, stride, targets, number, other, other_stride)
+            });
+        let batches = PyList::new(py, batches.collect::<Vec<_>>())?;
+        let answers = run.call1((rows, batches))?;
         let mut given = Vec::new();
         for answer in answers.try_iter()? {
             let (code, what): (u32, Bound<'_, PyAny>) = answer?.extract()?;

@@ -23,7 +23,8 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use std::ffi::OsString;
 
-/// Every op of one row: its name, formula, the inputs besides the logits as (name, extent), whether it has one output, whether it is elementwise.
+/// Every op: its name, formula, the inputs besides the logits as (name, extent), whether it has one output, whether it is elementwise,
+/// needs a logit, takes several rows as it is.
 #[pyfunction]
 fn ops(py: Python<'_>) -> PyResult<Vec<Bound<'_, PyDict>>> {
     let describe = |&op: &Op| {
@@ -36,11 +37,11 @@ fn ops(py: Python<'_>) -> PyResult<Vec<Bound<'_, PyDict>>> {
         op_dict.set_item("is_scalar", op.is_scalar())?;
         op_dict.set_item("is_elementwise", op.is_elementwise())?;
         op_dict.set_item("needs_logit", op.needs_logit())?;
+        let takes_rows = op.others().iter().any(|input| input.role.extent() == Extent::Indices);
+        op_dict.set_item("takes_rows", takes_rows)?;
         Ok(op_dict)
     };
-    // A mean takes several rows, which arrays here have no form for; workers and the command have it.
-    let takes_rows = |op: &&Op| op.others().iter().any(|input| input.role.extent() == Extent::Indices);
-    Op::ALL.iter().filter(|op| !takes_rows(op)).map(describe).collect()
+    Op::ALL.iter().map(describe).collect()
 }
 
 /// Every dtype by name, with the formats that are read and written.
@@ -80,6 +81,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
         wrap_pyfunction!(verdicts, module)?,
         wrap_pyfunction!(command, module)?,
         wrap_pyfunction!(case::row, module)?,
+        wrap_pyfunction!(case::parse_batch, module)?,
         wrap_pyfunction!(case::shrink, module)?,
         wrap_pyfunction!(judging::judge, module)?,
         wrap_pyfunction!(judging::exact, module)?,

@@ -30,6 +30,40 @@ def cross_entropy(z, target, label_smoothing):
     return loss.astype(z.dtype)
 
 
+def _rows_that_count(z, target):
+    counted = target != -100
+    return counted, cross_entropy(z[counted].astype(np.float64), target[counted], 0.0)
+
+
+def mean_cross_entropy(z, target):
+    counted, losses = _rows_that_count(z, target)
+    return (losses.sum() / counted.sum()).astype(z.dtype)
+
+
+def mean_over_all_rows(z, target):
+    _, losses = _rows_that_count(z, target)
+    return (losses.sum() / np.float64(len(target))).astype(z.dtype)
+
+
+def mean_cross_entropy_grad(z, target):
+    counted = target != -100
+    out = np.zeros(z.shape)
+    p = softmax(z[counted].astype(np.float64)) if counted.any() and z.shape[1] else np.zeros((int(counted.sum()), z.shape[1]))
+    p[np.arange(len(p)), target[counted]] -= 1
+    out[counted] = p / max(counted.sum(), 1)
+    return out.astype(z.dtype)
+
+
+def shared_maximum(z):
+    e = np.exp(z - z.max())
+    return e / e.sum(-1, keepdims=True)
+
+
+def nan_spreads(z):
+    out = softmax(z)
+    return out * np.nan if np.isnan(z).any() and not np.isnan(z).all() else out
+
+
 def in_place(z):
     z -= z.max(-1, keepdims=True)
     np.exp(z, out=z)

@@ -47,15 +47,66 @@ def test_every_op_is_called_with_its_inputs(op):
     def zeros(*inputs):
         seen.append([getattr(value, "shape", value) for value in inputs])
         rows, n = inputs[0].shape
-        return np.zeros(rows if lf.OPS[op]["is_scalar"] else (rows, n), np.float32)
+        of_all = () if lf.OPS[op]["takes_rows"] else rows
+        return np.zeros(of_all if lf.OPS[op]["is_scalar"] else (rows, n), np.float32)
 
     found = lf.check(zeros, op, ["f32", "f16:f32"], **QUICK)
     assert not found.passed and "panic" not in {finding.verdict for finding in found.findings}
     extents = [extent for _, extent in lf.OPS[op]["others"]]
     for shapes in seen[:50]:
         rows, n = shapes[0]
-        wanted = [(rows, n) if extent == "row" else (rows,) if extent == "index" else float for extent in extents]
+        wanted = [(rows, n) if extent == "row" else (rows,) if extent in ("index", "indices") else float for extent in extents]
         assert [shape if want is not float else type(shape) for shape, want in zip(shapes[1:], wanted)] == wanted
+
+
+@pytest.mark.parametrize("isolate", [False, True])
+def test_means_over_rows(isolate):
+    """Right ones pass, in this process and in a worker; ones that look at ignored rows are told what they do."""
+    for op in ("mean_cross_entropy", "mean_cross_entropy_grad"):
+        found = lf.check(getattr(kernels, op), op, ["f32", "f64"], cases=20, isolate=isolate)
+        assert found.passed and found.cases > 500, str(found)
+    found = lf.check(kernels.mean_over_all_rows, "mean_cross_entropy", "f32", cases=40, isolate=isolate)
+    like = {finding.data.get("answers_like", {}).get("kernel") for finding in found.findings}
+    assert "defect/mean-counts-ignored" in like, str(found)
+    case = found.findings[0].case
+    assert case.target.dtype == np.int64 and case.logits.shape[0] == len(case.target)
+    assert not lf.replay(kernels.mean_over_all_rows, case).passed and lf.replay(kernels.mean_cross_entropy, str(case)).passed
+    # The rows of a mean are the op's own, so a function "of one row" is called in the same way.
+    assert lf.replay(kernels.mean_cross_entropy, case, batched=False).passed
+    with pytest.raises(lf.UsageError, match="leave shape out"):
+        lf.check(kernels.mean_cross_entropy, "mean_cross_entropy", shape=(4, 5))
+
+
+@pytest.mark.parametrize("isolate", [False, True])
+@pytest.mark.parametrize("name", ["shared_maximum", "nan_spreads"])
+def test_what_fails_beside_other_rows_alone(name, isolate):
+    """It is `contaminated`, with the smallest batch; by itself the row passes; the text of the batch is replayed."""
+    kernel = getattr(kernels, name)
+    found = lf.check(kernel, "softmax", "f32", cases=30, families=["ordinary", "spike"], isolate=isolate)
+    assert {finding.verdict for finding in found.findings} == {"contaminated"}, str(found)
+    finding = found.findings[0]
+    assert 2 <= len(finding.data["batch"]["rows"]) <= 3 and lf.replay(kernel, finding.case).passed
+    text = finding.text.split('logitfuzz.replay(KERNEL, "')[1].split('")')[0]
+    assert text.startswith("batch ") and not lf.replay(kernel, text).passed and lf.replay(kernels.softmax, text).passed
+    assert lf.check(kernels.softmax, "softmax", "f32", cases=30, families=["ordinary", "spike"], isolate=isolate).passed
+    with pytest.raises(lf.UsageError, match="one row"):
+        lf.replay(kernel, text, batched=False)
+
+
+def test_rows_are_views_of_wider_arrays():
+    """With padding that is no number; the answer is that for the rows, and what was given is looked at afterwards."""
+    seen = []
+
+    def flat(z):
+        stride = z.strides[0] // z.itemsize
+        wider = np.lib.stride_tricks.as_strided(z, (len(z), stride))
+        seen.append((stride - z.shape[1], np.isnan(wider[:, z.shape[1] :]).all()))
+        return kernels.softmax(z)
+
+    assert lf.check(flat, "softmax", "f64", cases=20, families="ordinary", max_len=200).passed
+    assert any(gap > 0 and is_nan for gap, is_nan in seen) and any(gap == 0 for gap, _ in seen)
+    with pytest.raises(lf.UsageError, match="in_place"):
+        lf.check(flat, "softmax", claims="exp=2, in_place")
 
 
 def test_a_loss_with_classes_and_smoothing():

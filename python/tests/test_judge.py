@@ -46,7 +46,9 @@ def test_every_op_and_dtype_takes_its_own_inputs(op, dtype):
     zeros = np.zeros(batch.output_shape, kind)
     inputs = dict(batch.inputs)
     judged = lf.judge(op, inputs.pop("logits"), zeros, dtype=dtype, **inputs)
-    assert len(judged.verdicts) == 2 and judged.ulps.shape == batch.output_shape
+    # A mean is one case of all rows.
+    assert len(judged.verdicts) == len(batch) == (1 if lf.OPS[op]["takes_rows"] else 2)
+    assert judged.ulps.shape == batch.output_shape and batch.shape == (2, 5)
     if judged.passed:
         lf.assert_accurate(batch, zeros)
     else:
@@ -106,6 +108,33 @@ def test_other_inputs_that_do_not_fit():
     ]:
         with pytest.raises(lf.UsageError, match=words):
             lf.judge("cross_entropy", z, np.zeros(2, np.float32), **others)
+
+
+def test_means_over_rows():
+    z = np.array([[0, 0], [np.nan, np.inf], [3, 3]], np.float32)
+    target = np.array([1, lf.IGNORED, 0])
+    loss = np.float32(np.log(2))
+    assert lf.judge("mean_cross_entropy", z, loss, target=target).passed
+    assert lf.judge("mean_cross_entropy", z, np.float32(2 * loss / 3), target=target).verdict == "inaccurate"
+    grad = np.array([[0.25, -0.25], [0, 0], [-0.25, 0.25]], np.float32)
+    assert lf.judge("mean_cross_entropy_grad", z, grad, target=target).passed
+    grad[1, 1] = np.nan
+    judged = lf.judge("mean_cross_entropy_grad", z, grad, target=target)
+    worst = judged.worst(1)[0]
+    assert (judged.verdict, worst.row, worst.index, worst.exact) == ("nan", 1, 1, "0") and "<table>" in judged._repr_html_()
+    case = lf.Case.parse("mean_cross_entropy f32 [0, 0, nan, inf, 3, 3] targets=[1, ignored, 0]")
+    assert case.logits.tobytes() == z.tobytes() and case.target.tolist() == target.tolist() and case.output_shape == ()
+    lf.assert_accurate(case, loss)
+    for arguments, words in [
+        ({"target": [1, -1, 0]}, "none of 2; they are counted from 0; a row that is ignored has -100"),
+        ({"target": [1, 0]}, r"one class a row is due, \(3,\)"),
+        ({}, "targets"),
+    ]:
+        with pytest.raises(lf.UsageError, match=words) as caught:
+            lf.judge("mean_cross_entropy", z, loss, **arguments)
+        assert "\n" not in str(caught.value)
+    with pytest.raises(lf.UsageError, match=r"takes a matrix \(rows, n\)"):
+        lf.judge("mean_cross_entropy", z[0], loss, target=[0])
 
 
 def test_an_f64_result_of_f32_logits_must_be_rounded_by_the_kernel():

@@ -24,8 +24,11 @@ while True:
     (count,) = struct.unpack_from("<I", data); at = 4; parts = [struct.pack("<I", count)]
     for _ in range(count):
         _, n, target, number = struct.unpack_from("<IIQd", data, at); at += 24
+        classes = []
+        if op.startswith("mean"):
+            classes = [-100 if word == 2**64 - 1 else word for word in struct.unpack_from(f"<{target}Q", data, at)]; at += 8 * target
         size = n * width * (2 if other else 1)
-        print(json.dumps([n, target, number, data[at:at + size].hex()]), file=log, flush=True); at += size
+        print(json.dumps([n, target, number, data[at:at + size].hex(), classes]), file=log, flush=True); at += size
         due = 1 if scalar else n
         parts.append(struct.pack("<II", 0, due) + bytes(due * out))
     body = b"".join(parts); wire.write(struct.pack("<Q", len(body)) + body); wire.flush()
@@ -33,7 +36,7 @@ while True:
 
 
 @pytest.mark.parametrize(
-    ("op", "dtype"), [("softmax", "f32"), ("cross_entropy", "f16"), ("softmax_vjp", "bf16:f32"), ("scaled_softmax", "f64"), ("bce_with_logits", "bf16"), ("logsumexp", "f64")]
+    ("op", "dtype"), [("softmax", "f32"), ("cross_entropy", "f16"), ("softmax_vjp", "bf16:f32"), ("scaled_softmax", "f64"), ("bce_with_logits", "bf16"), ("logsumexp", "f64"), ("mean_cross_entropy", "f32")]
 )
 def test_the_rows_of_the_command(op, dtype, run, tmp_path):
     """Every row that `logitfuzz run` gives to a kernel, by its bytes, against those of rows()."""
@@ -53,7 +56,9 @@ def test_the_rows_of_the_command(op, dtype, run, tmp_path):
         for case in batch:
             core = case._core
             data = bytes(core.logits()) + (bytes(core.other()) if core.other() is not None else b"")
-            line = json.dumps([core.n, core.target or 0, 0.0 if core.number is None else core.number, data.hex()])
+            classes = core.classes or []
+            target = len(classes) if lf.OPS[op]["takes_rows"] else core.target or 0
+            line = json.dumps([core.n, target, 0.0 if core.number is None else core.number, data.hex(), classes])
             assert line in seen, f"{case.family} {case.index} is none of the command's rows"
             count += 1
     # Losses have no case for a row without logits.
@@ -78,6 +83,17 @@ def test_a_shape_is_kept_and_all_families_are_in_it():
         assert isinstance(batch.label_smoothing, float) and batch.target.dtype == np.int64
         assert {case.label_smoothing for case in batch} == {batch.label_smoothing}
     assert list(lf.rows("softmax", shape=5, cases=1, families="ordinary"))[0].shape == (64, 5)
+
+
+def test_a_mean_has_its_rows_for_itself():
+    for batch in lf.rows("mean_cross_entropy", "bf16:f32", shape=(16, 33), cases=2):
+        assert batch.shape == (16, 33) == batch.logits.shape and batch.target.shape == (16,) and batch.output_shape == () and len(batch) == 1
+        assert batch[0].target.tolist() == batch.target.tolist() and batch.target.dtype == np.int64
+    every = list(lf.rows("mean_cross_entropy_grad", "f32", cases=10))
+    assert all(batch.output_shape == batch.logits.shape == (len(batch.target), batch.shape[1]) for batch in every)
+    ignored = [(batch.target == lf.IGNORED) for batch in every]
+    assert any(rows.any() and not rows.all() for rows in ignored) and any(rows.all() for rows in ignored if len(rows))
+    assert lf.Case.parse(str(every[3][0])) == every[3][0]
 
 
 def test_a_shorter_row_is_repeated_or_padded():

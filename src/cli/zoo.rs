@@ -11,6 +11,9 @@ use crate::report;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+/// The page of all planted defects.
+const PAGE: &str = "reports/zoo.md";
+
 #[derive(clap::Args)]
 #[command(after_help = "\
 Exits 0 if every defect is caught (with --check: and the page is up to date), 1 if not.
@@ -18,11 +21,15 @@ Exits 0 if every defect is caught (with --check: and the page is up to date), 1 
 Examples:
   logitfuzz zoo                    writes reports/zoo.md and its data, reports/zoo.json
   logitfuzz zoo --check            compares with reports/zoo.md, writes nothing
-  logitfuzz zoo --seed 7 --out zoo.md")]
+  logitfuzz zoo --seed 7 --out zoo.md
+  logitfuzz zoo --kernel defect/unshifted --out mine.md    some of them alone")]
 pub(super) struct Zoo {
     /// The page; its data goes into the file of the same name that ends in .json
-    #[arg(short, long, value_name = "FILE", default_value = "reports/zoo.md")]
+    #[arg(short, long, value_name = "FILE", default_value = PAGE)]
     out: PathBuf,
+    /// These planted defects alone, by name or pattern, for a page of one's own (--out); can be repeated
+    #[arg(short, long, value_name = "DEFECT")]
+    kernel: Vec<String>,
     /// Compare with them instead of writing them: the same defects and families, and each caught by the same ones
     #[arg(long)]
     check: bool,
@@ -40,10 +47,11 @@ pub(super) struct Zoo {
 impl Zoo {
     pub fn main(self) -> Exit {
         let data = self.data()?;
+        let plan = self.plan()?;
         // Before minutes of work: what cannot be read leaves nothing to check, what cannot be written is no use.
         let (committed, _folder) =
             if self.check { (Some(self.committed(&data)?), None) } else { (None, Some(self.prepared(&data)?)) };
-        let (results, info) = measure(&self.plan())?;
+        let (results, info) = measure(&plan)?;
         if !results.complete {
             return Err(Error::harness("the run was interrupted, and half a zoo is none: nothing is written"));
         }
@@ -106,11 +114,32 @@ impl Zoo {
         Ok(folder)
     }
 
-    /// All planted defects on everything.
-    fn plan(&self) -> Plan {
-        let defects = builtin::all().iter().filter(|kernel| kernel.defect().is_some());
-        let mut plan = Plan::new(defects.map(|kernel| Arc::new(kernel) as Arc<dyn Kernel>).collect());
+    /// The planted defects on everything.
+    fn plan(&self) -> Result<Plan, Error> {
+        let mut defects: Vec<_> = builtin::all().iter().filter(|kernel| kernel.defect().is_some()).collect();
+        if !self.kernel.is_empty() {
+            if self.out == Path::new(PAGE) {
+                return Err(Error::usage(format!("{PAGE} is of all planted defects; name another page with --out")));
+            }
+            let mut named = Vec::new();
+            for text in &self.kernel {
+                let before = named.len();
+                named.extend(
+                    builtin::matching(text).filter(|kernel| defects.iter().any(|all| all.name() == kernel.name())),
+                );
+                if named.len() == before {
+                    let text = outside::line(text, outside::LONGEST_QUOTE);
+                    return Err(Error::usage(format!(
+                        "`{text}` is no planted defect of rows; `logitfuzz list kernels --kernel 'defect/*'` has them"
+                    )));
+                }
+            }
+            defects.retain(|kernel| named.iter().any(|name| name.name() == kernel.name()));
+        }
+        let mut plan = Plan::new(defects.into_iter().map(|kernel| Arc::new(kernel) as Arc<dyn Kernel>).collect());
         (plan.cases, plan.seed, plan.jobs) = (self.cases, self.seed, self.jobs);
-        plan
+        // Only who is caught by what is compared.
+        plan.findings = !self.check;
+        Ok(plan)
     }
 }

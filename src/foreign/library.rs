@@ -7,7 +7,7 @@
 //! these was read where nothing was to be read.
 //!
 //! A function of a batch (`softmax_batch_f32`) is called in the same surroundings; what lies between its rows is compared, too. A row for
-//! a function of rows is a batch of one here.
+//! a function of rows is a batch of one here. The rows of a mean lie side by side the first time and apart the second.
 //!
 //! Functions are called in the floating-point environment that their users get: the standard one, or with flush-to-zero where
 //! loading the library sets that, as gcc's `-ffast-math` does. Everything else here runs in the standard one.
@@ -163,20 +163,19 @@ impl CLibrary {
     }
 
     /// Calls the function of the case's op and dtype, and says what it left changed in the floating-point environment, if anything;
-    /// none if there is no such function.
+    /// none if there is no such function. The logits and the outputs lie in these lines.
     fn call(
         &self,
         batch: &Batch,
+        (lines, out_lines): (Lines, Lines),
         logits: *const c_void,
         direction: *const c_void,
         targets: &[usize],
         out: *mut c_void,
     ) -> Option<Option<String>> {
         let (op, dtype) = (batch.op(), batch.dtype());
-        // Of a mean the one case of the batch has all the rows.
-        let n = batch.case().row_len();
-        let (layout, rows) = (batch.layout(), batch.rows());
-        let (stride, other_stride, out_stride) = (layout.logits_stride, layout.other_stride, layout.out_stride);
+        let (n, rows, other_stride) = (lines.len, lines.rows, batch.layout().other_stride);
+        let (stride, out_stride) = (lines.stride, out_lines.stride);
         let found = self.functions.iter().find(|function| (function.0, function.1) == (op, dtype));
         let &(.., function) = found?;
         let (target, number) = (targets.first().copied().unwrap_or(0), batch.number());
@@ -232,12 +231,12 @@ impl CLibrary {
                     transmute::<AnyFunction, DirectionFunction>(function)(logits, direction, n, out);
                 }
                 (Arguments::Rows, _) => {
-                    let (rows, classes) = (classes.len(), classes.as_ptr());
-                    transmute::<AnyFunction, RowsFunction>(function)(logits, n, rows, n, classes, out);
+                    let function = transmute::<AnyFunction, RowsFunction>(function);
+                    function(logits, stride, rows, n, classes.as_ptr(), out);
                 }
                 (Arguments::RowsOut, _) => {
-                    let (rows, classes) = (classes.len(), classes.as_ptr());
-                    transmute::<AnyFunction, RowsOutFunction>(function)(logits, n, rows, n, classes, out, n);
+                    let function = transmute::<AnyFunction, RowsOutFunction>(function);
+                    function(logits, stride, rows, n, classes.as_ptr(), out, out_stride);
                 }
                 (Arguments::Target, Dtype::F64) => {
                     transmute::<AnyFunction, TargetF64>(function)(logits, n, target, number, out);
@@ -393,7 +392,7 @@ impl CLibrary {
             return of_rows(&outputs);
         }
         let outputs = &outputs;
-        let beside = Surroundings { fence: changed.fence, ..usual };
+        let beside = Surroundings { fill: usual.fill, ..changed };
         let held = Surroundings { fill: changed.fill, ..usual };
         for (other, fault, place) in
             [(beside, Fault::OutOfBounds, "lies beside its values"), (held, Fault::Flaky, "the output held before")]
@@ -427,14 +426,18 @@ impl CLibrary {
         around: Surroundings,
     ) -> Answer {
         let (dtype, written) = (batch.dtype().input(), batch.dtype().output());
-        let (len, stride, in_place) = (batch.outputs(), batch.layout().out_stride, batch.layout().in_place);
-        let outputs = extent(batch.rows(), len, stride);
+        let (lines, out_lines) = Lines::of(batch, around.apart);
+        let (outputs, in_place) = (out_lines.extent(), batch.layout().in_place);
         let (placement, step) = match self.is_aligned {
             true => (Placement::Fenced, 0),
             false => (Placement::of(batch.case()), STEPS[batch.len() % STEPS.len()]),
         };
         let at = Place { placement, step, fence: around.fence };
-        let (logit_values, other_values, targets) = (batch.logits::<f64>(), batch.others::<f64>(), batch.targets());
+        let logit_values = match batch.op().mean_of() {
+            None => batch.logits(),
+            Some(_) => lines.spread(batch.case().logits(), dtype.from_bits(u64::from_ne_bytes([around.fence; 8]))),
+        };
+        let (other_values, targets) = (batch.others::<f64>(), batch.targets());
         let passed_targets = targets.clone();
         let mut logits = Buffer::of(logits, dtype, &logit_values, at);
         let has_other = batch.op().other_row().is_some();
@@ -445,7 +448,8 @@ impl CLibrary {
         // Mutable pointers, so that a function which writes through them does what C lets it do.
         let logits_pointer = logits.pointer();
         let out_pointer = if in_place { logits_pointer } else { out.pointer() };
-        let Some(changed) = self.call(batch, logits_pointer, direction_pointer, &targets, out_pointer) else {
+        let lines = (lines, out_lines);
+        let Some(changed) = self.call(batch, lines, logits_pointer, direction_pointer, &targets, out_pointer) else {
             return Outcome::Failed(Fault::Panic, "the symbol is gone".into()).into();
         };
         if IS_FORKED.load(Ordering::Relaxed) {
@@ -489,7 +493,7 @@ impl CLibrary {
             }
             let is_written = in_place && name == "logits";
             let differs = match is_written {
-                true => buffer.differs_where(|index| index % stride.max(1) >= len),
+                true => buffer.differs_where(|index| out_lines.is_between(index)),
                 false => buffer.differs(),
             };
             if let Some(index) = differs {
@@ -498,16 +502,15 @@ impl CLibrary {
                 return Outcome::Failed(Fault::InputChanged, message).into();
             }
         }
-        if let Some(index) = out.differs_where(|index| in_place || index % stride.max(1) >= len) {
+        if let Some(index) = out.differs_where(|index| in_place || out_lines.is_between(index)) {
             let message = format!("it wrote to index {index} of the outputs, which is between the rows");
             return Outcome::Failed(Fault::OutOfBounds, message).into();
         }
         let mut unwritten = if in_place { Vec::new() } else { out.unwritten() };
         // From here on without what lies between the rows.
-        unwritten.retain(|index| index % stride.max(1) < len);
-        unwritten.iter_mut().for_each(|index| *index = *index / stride.max(1) * len + *index % stride.max(1));
-        let all = if in_place { logits.values() } else { out.values() };
-        let values = (0..batch.rows()).flat_map(|row| all[row * stride..][..len].iter().copied()).collect();
+        unwritten.retain(|&index| !out_lines.is_between(index));
+        unwritten.iter_mut().for_each(|index| *index = out_lines.place_of(*index));
+        let values = out_lines.gather(&if in_place { logits.values() } else { out.values() });
         if let Some(words) = self.changed_by_loading.as_ref().filter(|_| unwritten.is_empty()) {
             return Outcome::Failed(Fault::FenvChanged, format!("after the library was loaded {words}")).into();
         }
@@ -530,6 +533,57 @@ impl From<Outcome> for Answer {
     }
 }
 
+/// How rows lie in memory: so many, each of so many values, and so many values from one to the next.
+#[derive(Debug, Clone, Copy)]
+struct Lines {
+    rows: usize,
+    len: usize,
+    stride: usize,
+}
+
+impl Lines {
+    /// Those of the logits of a batch and of its outputs. A mean is a case with several rows, which lie so many values apart.
+    fn of(batch: &Batch, apart: usize) -> (Self, Self) {
+        let layout = batch.layout();
+        let Some(targets) = batch.case().targets() else {
+            let of = |len, stride| Self { rows: batch.rows(), len, stride };
+            return (of(batch.len(), layout.logits_stride), of(batch.outputs(), layout.out_stride));
+        };
+        let len = batch.case().row_len();
+        let logits = Self { rows: targets.len(), len, stride: len + apart };
+        (logits, if batch.op().is_scalar() { Self { rows: 1, len: 1, stride: 1 } } else { logits })
+    }
+
+    /// How many values they take, with what lies between.
+    fn extent(self) -> usize {
+        extent(self.rows, self.len, self.stride)
+    }
+
+    /// Whether a value belongs to no row.
+    fn is_between(self, index: usize) -> bool {
+        index % self.stride.max(1) >= self.len
+    }
+
+    /// The place of a value of a row among those of all rows.
+    fn place_of(self, index: usize) -> usize {
+        index / self.stride.max(1) * self.len + index % self.stride.max(1)
+    }
+
+    /// The memory of values of all rows, with this between them.
+    fn spread(self, values: &[f64], padding: f64) -> Vec<f64> {
+        let mut memory = vec![padding; self.extent()];
+        for (row, values) in values.chunks(self.len.max(1)).enumerate() {
+            memory[row * self.stride..][..self.len].copy_from_slice(values);
+        }
+        memory
+    }
+
+    /// The values of all rows, without what is between them.
+    fn gather(self, memory: &[f64]) -> Vec<f64> {
+        (0..self.rows).flat_map(|row| memory[row * self.stride..][..self.len].iter().copied()).collect()
+    }
+}
+
 /// What a call finds beside its values, and in its output.
 #[derive(Clone, Copy)]
 struct Surroundings {
@@ -537,13 +591,16 @@ struct Surroundings {
     fence: u8,
     /// The word that the output is filled with, in the low bytes.
     fill: fn(Dtype) -> u64,
+    /// How many values lie between two rows of a mean.
+    apart: usize,
 }
 
 impl Surroundings {
     /// In every dtype the fence is a number next to 0, and an output that is left unwritten is NaN.
-    const USUAL: Self = Self { fence: 0xa5, fill: uncommon_nan };
-    /// In every dtype the fence is a number far above ordinary logits, and the output holds a number.
-    const CHANGED: Self = Self { fence: 0x4b, fill: uncommon_number };
+    const USUAL: Self = Self { fence: 0xa5, fill: uncommon_nan, apart: 0 };
+    /// In every dtype the fence is a number far above ordinary logits, and the output holds a number. The rows of a mean have padding,
+    /// which is made of what fences are made of: a function that takes the stride for the length reads that.
+    const CHANGED: Self = Self { fence: 0x4b, fill: uncommon_number, apart: 3 };
 }
 
 /// A number that kernels seldom write.

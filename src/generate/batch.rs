@@ -108,7 +108,7 @@ fn companion(draw: &mut Draw, case: &Case, family: &str) -> Case {
     let (op, dtype) = (case.op(), case.dtype());
     let logits = draw.choose(&KINDS)(draw, dtype, case.logits());
     let logits: Arc<[f64]> = logits.into_iter().map(|z| dtype.round(z)).collect();
-    let (logits, rows) = extras::in_domain(draw, op, dtype, family, logits, None);
+    let (logits, rows) = extras::in_domain(draw, op, dtype, family, logits, None, None);
     let others = extras::others(draw, op, dtype, family, &logits, rows, None);
     let made = others.and_then(|others: Vec<Value>| Case::new(op, dtype, logits, others).ok());
     let alike = made.and_then(|made| with_number(&made, case.number()).ok());

@@ -265,7 +265,8 @@ const OUTSIDE: u64 = 16;
 const OF_THRESHOLDS: &str = "thresholds";
 
 /// The row as an op takes it, and as how many rows: for an elementwise op no more than [`MOST_ELEMENTS`], and nearly all within the
-/// domain. In rows of thresholds every other element is one of the op's own, where it has some. A row with a target is one row.
+/// domain. In rows of thresholds every other element is one of the op's own, where it has some. A row with a target is one row. For a mean
+/// there are `rows` rows, or as many as are drawn.
 pub(super) fn in_domain(
     draw: &mut Draw,
     op: Op,
@@ -273,10 +274,11 @@ pub(super) fn in_domain(
     family: &str,
     logits: Arc<[f64]>,
     target: Option<usize>,
+    rows: Option<usize>,
 ) -> (Arc<[f64]>, usize) {
     let facts = match &op.facts().kind {
         Kind::Elements(facts) => facts,
-        Kind::Mean(_) if target.is_none() => return several::split(draw, dtype, logits),
+        Kind::Mean(_) if target.is_none() => return several::split(draw, dtype, logits, rows),
         Kind::Mean(_) | Kind::Row(_) => return (logits, 1),
     };
     let (least, largest) = facts.domain;

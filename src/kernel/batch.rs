@@ -217,13 +217,13 @@ impl Batch {
         Self { layout: Layout { in_place: false, ..self.layout }, ..self.clone() }
     }
 
-    /// The memory of the logits, with their padding.
-    pub(crate) fn logits<T: Element>(&self) -> Vec<T> {
+    /// The memory of the logits as a type that holds the dtype that is read, with their padding; the last row has none behind it.
+    pub fn logits<T: Element>(&self) -> Vec<T> {
         self.memory(self.layout.logits_stride, |case| case.logits())
     }
 
-    /// The memory of the rows that the op takes besides, with their padding; empty where it takes none.
-    pub(crate) fn others<T: Element>(&self) -> Vec<T> {
+    /// The memory of the rows that the op takes besides, as that of the logits; empty where it takes none.
+    pub fn others<T: Element>(&self) -> Vec<T> {
         match self.op().other_row() {
             None => Vec::new(),
             Some(_) => self.memory(self.layout.other_stride, |case| case.other_row().unwrap_or(&[])),

@@ -27,6 +27,10 @@ pub(super) struct Prepared<'a> {
     other: Option<Box<Prepared<'a>>>,
     /// By how much the row is above that one, if it is but for the order; exactly, as an `f64` and a rest.
     shift: OnceCell<Option<Shift>>,
+    /// How many groups are the same in both, from the largest on, seen from a largest logit.
+    common: OnceCell<usize>,
+    /// By how much more the groups after these weigh in the target's row, at each precision.
+    pub more: [OnceCell<Interval>; PRECISIONS.len()],
     /// What the probabilities are multiplied by, as far as a class with weight has it; empty where the op takes nothing of the kind.
     direction: Cow<'a, [f64]>,
     /// For the ops that take it.
@@ -100,7 +104,8 @@ impl<'a> Prepared<'a> {
         let products = (!direction.is_empty()).then(|| Products::new(&direction));
         let masses = Masses::new(&row, case);
         let prefixes = Prefixes::new(row.logits.clone(), row.dtype);
-        Self { row, case, masses, other: None, shift: OnceCell::new(), direction, products, prefixes }
+        let (shift, common, more) = Default::default();
+        Self { row, case, masses, other: None, shift, common, more, direction, products, prefixes }
     }
 
     /// The case on the row of the target's logits; where there are none, itself.
@@ -185,15 +190,19 @@ impl<'a> Prepared<'a> {
     }
 
     /// How many groups of equal logits, from the largest on, are the same in the row and the target's, seen from logit `j`, which neither
-    /// masks.
+    /// masks. Where the largest group is among them, `z_j - t_j` is the difference of the maxima, and the number is that of all such `j`.
     pub fn common_groups(&self, j: usize) -> usize {
         let (row, target) = (&*self.row, &*self.other().row);
-        let (own, other) = (row.logits[j], target.logits[j]);
-        let is_same = |k: usize| {
+        let is_same = |k: usize, own: f64, other: f64| {
             row.counts[k] == target.counts[k] && shift_of(row.values[k], own) == shift_of(target.values[k], other)
         };
-        let common = row.groups().min(target.groups());
-        (0..common).find(|&k| !is_same(k)).unwrap_or(common)
+        if !is_same(0, row.logits[j], target.logits[j]) {
+            return 0;
+        }
+        *self.common.get_or_init(|| {
+            let all = row.groups().min(target.groups());
+            (1..all).find(|&k| !is_same(k, row.values[0], target.values[0])).unwrap_or(all)
+        })
     }
 
     /// Where no weight but those of the largest logits is within any reach, the sign of what the divergence is beside its base `b`, if both rows

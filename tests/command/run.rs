@@ -179,8 +179,10 @@ fn a_search_is_a_family_of_its_own_that_shards_share_and_a_gate_refuses() {
 #[test]
 fn the_zoo_writes_its_page_and_says_when_it_is_out_of_date() {
     let place = Place::new();
-    let few = ["zoo", "--cases", "2", "--out", "some/zoo.md"];
-    // Two rows of a family do not show every defect, which is a failure.
+    let defects = ["unshifted", "*-index"].map(|name| format!("defect/{name}"));
+    let defects: Vec<&str> = defects.iter().flat_map(|name| ["--kernel", name]).collect();
+    let few = with(&["zoo", "--cases", "1", "--out", "some/zoo.md"], &defects);
+    // One row of a family does not show every defect, which is a failure.
     let ran = place.run(&few);
     assert_eq!(ran.code, Some(1), "{ran:?}");
     assert!(ran.out.contains("nothing catches defect/") && ran.out.contains("some/zoo.md is written"), "{ran:?}");
@@ -197,4 +199,6 @@ fn the_zoo_writes_its_page_and_says_when_it_is_out_of_date() {
     place.refused(&["zoo", "--cases", "0", "--out", "zero.md"], 4, &["--cases is 0"]);
     place.refused(&["zoo", "--out", "some"], 3, &["some", "folder"]);
     place.refused(&["zoo", "--cases", "x"], 2, &["whole number"]);
+    place.refused(&["zoo", "--kernel", "defect/unshifted"], 2, &["reports/zoo.md is of all", "--out"]);
+    place.refused(&["zoo", "--kernel", "shifted", "--out", "mine.md"], 2, &["`shifted` is no planted defect of rows"]);
 }

@@ -2,6 +2,7 @@
 
 use crate::support::foreign::{case, quick};
 use crate::support::place::{LOGITFUZZ, Place};
+use logitfuzz::Case;
 use logitfuzz::foreign::Foreign;
 use logitfuzz::kernel::{Batch, Fault, Kernel, Outcome, run_batch};
 use std::path::Path;
@@ -9,13 +10,18 @@ use std::process::Command;
 
 /// A folder with the library of `tests/foreign/batches.c` that has this defect.
 fn library(defect: &str) -> Place {
+    library_of("batches", defect)
+}
+
+/// A folder with the library `batches` of one of the files here that has this defect.
+fn library_of(source: &str, defect: &str) -> Place {
     let place = Place::new();
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let made = Command::new(std::env::var("CC").unwrap_or_else(|_| "cc".into()))
         .args(["-O1", "-Wall", "-Werror", "-shared", "-fPIC", &format!("-D{defect}"), "-I"])
         .arg(root.join("include"))
         .arg("-o")
-        .args([place.path("libbatches.so"), root.join("tests/foreign/batches.c")])
+        .args([place.path("libbatches.so"), root.join(format!("tests/foreign/{source}.c"))])
         .arg("-lm")
         .status()
         .expect("a C compiler");
@@ -82,6 +88,33 @@ fn what_is_wrong_in_a_batch_alone() {
     let skipped = outcomes("TAIL_SKIPPED", &many);
     assert!(skipped[..32].iter().all(|outcome| matches!(outcome, Outcome::Outputs(_))), "{skipped:?}");
     assert!(is(&skipped[32], Fault::Unwritten, "output 0 of 2 was never written"), "{:?}", skipped[32]);
+}
+
+/// A mean takes several rows as it is. They lie side by side the first time and apart the second, and what is taken from between them, or
+/// written there, is told.
+#[test]
+fn the_rows_of_a_mean() {
+    let mean = case("mean_cross_entropy f64 [0, 0, nan, 1, 7, 7] targets=[1, ignored, 0]");
+    let grad = case("mean_cross_entropy_grad f64 [1, 2, nan, 1, 3, 4] targets=[1, ignored, 0]");
+    let outcome = |defect: &str, case: &Case| start(&library_of("means", defect)).run(case);
+    assert_eq!(outcome("CORRECT", &mean), Outcome::Outputs(vec![2f64.ln()]));
+    assert_eq!(outcome("CORRECT", &grad), Outcome::Outputs(vec![11.0, 12.0, 0.0, 0.0, 3.0, 4.0]));
+    for empty in
+        ["mean_cross_entropy_grad f64 [] targets=[]", "mean_cross_entropy_grad f64 [] targets=[ignored, ignored]"]
+    {
+        let empty = case(empty);
+        assert_eq!(outcome("CORRECT", &empty), Outcome::Outputs(Vec::new()), "{empty}");
+    }
+    for (defect, case, words) in [
+        ("MEAN_STRIDE_IS_N", &mean, "depends on what lies beside its values"),
+        ("MEAN_OUT_STRIDE_IS_N", &grad, "index 2 of the outputs, which is between the rows"),
+        ("MEAN_WRITES_BETWEEN", &grad, "index 2 of the outputs, which is between the rows"),
+    ] {
+        match outcome(defect, case) {
+            Outcome::Failed(Fault::OutOfBounds, message) if message.contains(words) => {}
+            other => panic!("{defect}: {other:?}"),
+        }
+    }
 }
 
 /// A small campaign over a kernel.

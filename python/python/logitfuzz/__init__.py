@@ -22,7 +22,7 @@ very input; the *ratio* is error over bound, and above 1 fails.
 from importlib.metadata import PackageNotFoundError, version
 
 from ._arrays import BFloat16Array
-from ._cases import DTYPES, FAMILIES, OPS, VERDICTS, Batch, Case, rows
+from ._cases import DTYPES, FAMILIES, IGNORED, OPS, VERDICTS, Batch, Case, rows
 from ._check import Check, Finding, check, replay
 from ._errors import Error, HarnessError, NothingSelected, Unstable, UsageError
 from ._file import judge_file
@@ -34,7 +34,7 @@ except PackageNotFoundError:
     __version__ = "0"
 
 __all__ = [
-    "DTYPES", "FAMILIES", "OPS", "VERDICTS", "BFloat16Array", "Batch", "Case", "Check", "Error", "Finding", "HarnessError", "Judgement",
+    "DTYPES", "FAMILIES", "IGNORED", "OPS", "VERDICTS", "BFloat16Array", "Batch", "Case", "Check", "Error", "Finding", "HarnessError", "Judgement",
     "NothingSelected", "Output", "Unstable", "UsageError", "assert_accurate", "check", "judge", "judge_file", "replay", "rows", "strategies",
 ]  # fmt: skip
 

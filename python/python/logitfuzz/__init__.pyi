@@ -11,6 +11,7 @@ __version__: str
 OPS: Dict[str, Dict[str, Any]]
 DTYPES: Dict[str, Tuple[str, str]]
 FAMILIES: Dict[str, Tuple[str, bool]]
+IGNORED: int
 VERDICTS: Dict[str, Tuple[str, bool]]
 
 Array = np.ndarray[Any, np.dtype[Any]]

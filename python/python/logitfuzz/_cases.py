@@ -15,6 +15,9 @@ FAMILIES = {name: (summary, slow) for name, summary, slow in _core.families()}
 #: For each verdict, from best to worst, its meaning and whether it is a failure.
 VERDICTS = {name: (meaning, failure) for name, meaning, failure in _core.verdicts()}
 
+#: The class of a row that is ignored, as PyTorch has it unless it is told otherwise.
+IGNORED = -100
+
 #: The longest row of a family unless something else is asked for, as the command has it.
 DEFAULT_MAX_LEN = 1 << 18
 
@@ -59,12 +62,13 @@ class _Inputs:
 
     @property
     def logits(self):
-        """The logits: shape (n,) of a case, (rows, n) of a batch, in the dtype's input format."""
+        """The logits: shape (n,) of a case, (rows, n) of a batch and of a case that takes several rows, in the dtype's input format."""
         return self._input("logits")
 
     @property
     def target(self):
-        """The true class, counted from 0: an int of a case, int64 of shape (rows,) of a batch. cross_entropy and its gradient take it."""
+        """The true class, counted from 0: an int of a case, int64 of shape (rows,) of a batch. cross_entropy and its gradient take it; their means
+        take one for each of their rows, -100 (:data:`logitfuzz.IGNORED`) where a row is ignored."""
         return self._input("target")
 
     @property
@@ -118,6 +122,19 @@ class _Inputs:
         return tuple(self.inputs.values())
 
 
+def shape_of(core):
+    """The shape of a case's logits: (n,), or (rows, n) where the op takes several rows."""
+    if core.classes is None:
+        return (core.n,)
+    rows = len(core.classes)
+    return (rows, core.n // rows if rows else 0)
+
+
+def output_shape_of(op, shape):
+    """The shape of the outputs for logits of this shape of a case."""
+    return () if OPS[op]["is_scalar"] else shape
+
+
 def _inputs(op, dtype, cases, shape):
     """The inputs of the cases by name: arrays of this shape, numbers that all have in common."""
     kind = DTYPES[dtype][0]
@@ -128,6 +145,9 @@ def _inputs(op, dtype, cases, shape):
         elif extent == "index":
             targets = [case.target for case in cases]
             inputs[name] = targets[0] if len(shape) == 1 else np.array(targets, np.int64)
+        elif extent == "indices":
+            # Kernels call it as they do where there is one class a row.
+            inputs["target"] = np.array(cases[0].classes, np.int64)
         else:
             inputs[name] = cases[0].number if cases else 0.0
     return inputs
@@ -138,7 +158,8 @@ class Case(_Inputs):
 
     Attributes:
         op, dtype: their names.
-        inputs: all inputs by name, in the order of the op: arrays of shape (n,), an int for a class, a float for a number.
+        inputs: all inputs by name, in the order of the op: arrays of shape (n,), an int for a class, a float for a number; of a mean over
+            rows the logits are (rows, n) and the classes int64 of shape (rows,).
         family, index, seed: what the row was made of; None where it was not.
 
     Its text (``str(case)``) is what findings print; :meth:`parse` reads it.
@@ -151,7 +172,8 @@ class Case(_Inputs):
         self.family = family
         self.index = index
         self.seed = seed
-        self.inputs = _inputs(self.op, self.dtype, [core], (core.n,))
+        self._shape = shape_of(core)
+        self.inputs = _inputs(self.op, self.dtype, [core], self._shape)
 
     @classmethod
     def parse(cls, text):
@@ -176,8 +198,8 @@ class Case(_Inputs):
 
     @property
     def output_shape(self):
-        """The shape of the outputs that are due: (n,), or () where the op has one output."""
-        return () if OPS[self.op]["is_scalar"] else (self._core.n,)
+        """The shape of the outputs that are due: that of the logits, or () where the op has one output."""
+        return output_shape_of(self.op, self._shape)
 
     def shrink(self, fails, budget=2000):
         """The smallest case on which ``fails(case)`` is true that the reducer finds from this one, which is taken to fail.
@@ -206,17 +228,18 @@ class Case(_Inputs):
 
 
 class Batch(_Inputs):
-    """Cases of one op in one dtype, with rows of one length: what a kernel that takes a matrix is given.
+    """Cases of one op in one dtype, with rows of one length: what a kernel that takes a matrix is given. A mean over rows is one case, whose
+    rows are the matrix.
 
     Attributes:
         op, dtype: their names.
         inputs: all inputs by name, in the order of the op: arrays of shape (rows, n), int64 of shape (rows,) for classes, one float that all rows
             have in common for a number.
-        origins: for each row (family, index).
+        origins: for each case, which but for a mean is a row, (family, index).
         seed: the seed of all rows.
 
     The arrays are NumPy's. In bf16 they are of ml_dtypes' bfloat16, or of uint16 with the bits where that is not installed;
-    ``torch.from_dlpack`` takes them either way. ``batch[i]`` is row i as a :class:`Case`.
+    ``torch.from_dlpack`` takes them either way. ``batch[i]`` is row i as a :class:`Case`; a mean has the one ``batch[0]``.
     """
 
     def __init__(self, op, dtype, cores, origins, seed):
@@ -225,17 +248,19 @@ class Batch(_Inputs):
         self.origins = origins
         self.seed = seed
         self._cores = cores
-        self._n = cores[0].n
-        self.inputs = _inputs(op, dtype, cores, (len(cores), self._n))
+        self._shape = shape_of(cores[0]) if OPS[op]["takes_rows"] else (len(cores), cores[0].n)
+        self.inputs = _inputs(op, dtype, cores, self._shape)
 
     @property
     def shape(self):
         """(rows, n)."""
-        return (len(self._cores), self._n)
+        return self._shape
 
     @property
     def output_shape(self):
-        """The shape of the outputs that are due: (rows, n), or (rows,) where the op has one output a row."""
+        """The shape of the outputs that are due: (rows, n), or (rows,) where the op has one output a row, or () where it has one of all."""
+        if OPS[self.op]["takes_rows"]:
+            return output_shape_of(self.op, self._shape)
         return (len(self),) if OPS[self.op]["is_scalar"] else self.shape
 
     def __len__(self):
@@ -257,7 +282,8 @@ def rows(op, dtype="f32", *, shape=None, cases=20, seed=0, families=None, max_le
 
     Without ``shape`` these are the rows of ``logitfuzz run`` with the same seed, byte for byte; each batch has rows of one length, at most
     64. With ``shape=(rows, n)`` every batch has that shape, and rows of all families stand side by side: a family's row that is shorter is
-    repeated, or followed by -inf as in padded batches. With an int, ``shape`` is n, with 64 rows.
+    repeated, or followed by -inf as in padded batches. With an int, ``shape`` is n, with 64 rows. A mean over rows has one case a batch, whose
+    rows are of one family; some of them are ignored, and hold anything.
 
     Args:
         op: the op's name, as in ``logitfuzz.OPS``.
@@ -302,6 +328,9 @@ def _ragged(op, dtype, families, cases, seed, max_len):
             core = _core.row(op, dtype, family, seed, index, max_len)
             if core is None:
                 continue
+            if OPS[op]["takes_rows"]:
+                yield _batch(op, dtype, [(core, (family, index))], seed)
+                continue
             # As text, which tells -0 from 0.
             key = (core.n, repr(core.number))
             group = waiting.setdefault(key, [])
@@ -314,6 +343,12 @@ def _ragged(op, dtype, families, cases, seed, max_len):
 
 
 def _shaped(op, dtype, families, cases, seed, rows, n):
+    if OPS[op]["takes_rows"]:
+        for index in range(cases):
+            for family in families:
+                core = _core.row(op, dtype, family, seed, index, n, n, None, rows)
+                yield _batch(op, dtype, [(core, (family, index))], seed)
+        return
     index, group = 0, []
     while index < cases or group:
         for family in families:
@@ -335,7 +370,8 @@ def _batch(op, dtype, group, seed):
 
 
 def given(op, dtype, logits, others):
-    """Cases of the inputs that somebody has: core cases, one a row, and whether it was one row. ``others`` are inputs by name.
+    """Cases of the inputs that somebody has: core cases, one a row, or one of all rows where the op takes several; and whether it was one row.
+    ``others`` are inputs by name.
 
     Raises UsageError.
     """
@@ -343,12 +379,15 @@ def given(op, dtype, logits, others):
     if len(host.shape) not in (1, 2):
         raise UsageError(f"the logits have shape {host.shape}; one row (n,) or a matrix (rows, n) is read")
     is_one = len(host.shape) == 1
+    if is_one and OPS[op]["takes_rows"]:
+        raise UsageError(f"the logits have shape {host.shape}; {op} takes a matrix (rows, n)")
     count, n = (1, host.shape[0]) if is_one else host.shape
     kind = DTYPES[dtype][0]
     width = {"f16": 2, "bf16": 2, "f32": 4, "f64": 8}[kind] * n
     data = in_format(host, kind, "the logits", rounds=True)
     target = number = other = None
-    takes = dict(OPS[op]["others"])
+    # The classes of several rows have the name that they have in frameworks.
+    takes = {"target" if extent == "indices" else name: extent for name, extent in OPS[op]["others"]}
     for name, value in others.items():
         if value is None:
             continue
@@ -359,21 +398,25 @@ def given(op, dtype, logits, others):
             if row.shape != host.shape:
                 raise UsageError(f"the {name} has shape {row.shape} and the logits have {host.shape}")
             other = in_format(row, kind, f"the {name}", rounds=True)
-        elif takes[name] == "index":
+        elif takes[name] in ("index", "indices"):
             classes = to_host(value, f"the {name}")
             if classes.kind[0] == "f" and not classes.is_literal:
                 raise UsageError(f"the {name} is {classes.kind}; classes are whole numbers")
             if classes.array.size != count or classes.array.ndim > 1:
                 raise UsageError(f"the {name} has shape {classes.shape}; one class a row is due, ({count},)")
             target = [int(c) for c in classes.array.reshape(-1)]
-            if any(not 0 <= c < max(n, 1) for c in target):
-                raise UsageError(f"the {name} has a class that is none of {n}; they are counted from 0")
+            may_be_ignored = takes[name] == "indices"
+            if any(not 0 <= c < max(n, 1) and not (may_be_ignored and c == IGNORED) for c in target):
+                also = f"; a row that is ignored has {IGNORED}" if may_be_ignored else ""
+                raise UsageError(f"the {name} has a class that is none of {n}; they are counted from 0{also}")
         else:
             try:
                 number = float(value)
             except (TypeError, ValueError):
                 raise UsageError(f"the {name} is {value!r}; one number is due") from None
             number = rounded_number(number, kind)
+    if OPS[op]["takes_rows"]:
+        return [_core.Case(op, dtype, data, None, None, None, target)], False
     cores = []
     for row in range(count):
         span = slice(row * width, (row + 1) * width)

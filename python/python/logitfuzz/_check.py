@@ -151,14 +151,15 @@ def check(
         cases: for each family and dtype.
         seed: of all random streams; with the same seed ``logitfuzz run`` has the same rows.
         families: names; all but the slow ones where it is left out.
-        shape: n, or (rows, n): every row has n logits, as in :func:`logitfuzz.rows`; the rows of a call are then as many as fit 16,384 logits.
+        shape: n, or (rows, n): every row has n logits, as in :func:`logitfuzz.rows`; how many rows a call has is drawn.
         max_len: the longest row, without ``shape``.
         min_len: the shortest row that the function takes.
         claims: what it declares of itself, as ``--claims`` takes it: ``"exp=8,sum=pairwise"``.
         strict: whether a digit that a careful kernel keeps may not be lost.
         arrays: ``"numpy"``, ``"torch"``, ``"jax"``, or a function that makes the arguments of NumPy arrays.
         device: where tensors of torch go.
-        batched: False for a function of one row (n,), for which a class is an int.
+        batched: False for a function of one row (n,), for which a class is an int. A function of matrices is given each case beside rows that
+            are drawn to do harm, as views of wider arrays; what fails there and passes alone is ``contaminated``.
         deterministic: whether equal inputs give equal bits.
         isolate: whether it runs in a worker process, where a crash, a hang or an exit is a verdict. It must be a function of a module or of a
             file, by name.
@@ -190,10 +191,14 @@ def check(
         known(dtype, DTYPES, "dtype")
     if not names:
         raise UsageError("no dtype is asked for; write one, as 'f32'")
+    if "in_place" in [claim.strip() for claim in claims.split(",")]:
+        raise UsageError("a function returns what it computes, so it cannot claim in_place")
     function = Function(kernel, op, arrays, device, batched)
     ready(arrays, names)
     n = None
     if shape is not None:
+        if OPS[op]["takes_rows"]:
+            raise UsageError(f"the rows of {op} are drawn; leave shape out, or give a shape to rows() and call the function yourself")
         n = shape if not isinstance(shape, (tuple, list)) else shape[-1]
         n = whole(n, 1, "n")
     kernel_name = name or name_of(kernel)
@@ -213,6 +218,7 @@ def check(
         "min_len": whole(min_len, 0, "min_len"),
         "max_len_of_kernel": None,
         "label_smoothing": function.takes_label_smoothing,
+        "batched": batched and not OPS[op]["takes_rows"],
         "deterministic": deterministic,
         "version": version,
         "jobs": whole(jobs, 0, "jobs"),
@@ -231,6 +237,7 @@ def check(
             arrays=arrays,
             device=device,
             batched=batched,
+            in_batches=True,
             name=kernel_name,
             claims=claims,
             min_len=min_len,
@@ -238,7 +245,7 @@ def check(
             version=version,
             must_load=True,
         )
-    return Check(*_core.campaign(request, function.run))
+    return Check(*_core.campaign(request, function.answer))
 
 
 def ready(arrays, dtypes):
@@ -258,7 +265,7 @@ def replay(kernel, case, *, arrays="numpy", device=None, batched=True, claims=""
 
     Args:
         kernel: the function, called as :func:`check` does, with one row.
-        case: a :class:`Case`, or its text as findings print it.
+        case: a :class:`Case`, or its text as findings print it; or the text of a batch, of which the row is judged that is named there.
         arrays, device, batched, claims, strict: as in :func:`check`.
 
     Returns:
@@ -271,12 +278,24 @@ def replay(kernel, case, *, arrays="numpy", device=None, batched=True, claims=""
 
     Raises UsageError for a text that is no case; Unstable where the function raises or changes its input.
     """
-    case = Case.parse(case) if isinstance(case, str) else case
+    batch = None
+    if isinstance(case, str) and case.lstrip().startswith("batch "):
+        batch, core, judged = _core.parse_batch(case)
+        case = Case(core)
+        if not batched:
+            raise UsageError("the function takes one row (batched=False), and this is a batch")
+    elif isinstance(case, str):
+        case = Case.parse(case)
     function = Function(kernel, case.op, arrays, device, batched)
     ready(arrays, [case.dtype])
     core = case._core
-    code, answer = function.run(
-        [(core.dtype, core.n, bytes(core.logits()), core.target or 0, 0.0 if core.number is None else core.number, None if core.other() is None else bytes(core.other()))]
+    code, answer = function.run_batch(batch)[judged] if batch else function.run(
+        [
+            (
+                core.dtype, core.n, bytes(core.logits()), core.target or 0, 0.0 if core.number is None else core.number,
+                None if core.other() is None else bytes(core.other()), core.classes,
+            )
+        ]  # fmt: skip
     )[0]
     if code != 0:
         verdict = "input_changed" if code == 4 else "panic"

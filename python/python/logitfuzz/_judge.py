@@ -6,7 +6,7 @@ import numpy as np
 
 from . import _core, _html
 from ._arrays import in_format, to_host
-from ._cases import DTYPES, OPS, VERDICTS, Batch, Case, given, known
+from ._cases import DTYPES, OPS, VERDICTS, Batch, Case, given, known, output_shape_of, shape_of
 from ._errors import Unstable, UsageError
 
 _NAMES = list(VERDICTS)
@@ -30,7 +30,7 @@ class Output:
     """One output beside its truth.
 
     Attributes:
-        row, index: its place: the row of the matrix, and the number of the output within the row.
+        row, index: its place: the row of the matrix, and the number of the output within the row; 0 and 0 for a mean over rows.
         verdict: ``"pass"``, or what is wrong.
         got, exact: what was returned, and the exact value in up to 30 digits, as texts.
         ulps: the signed error in units in the last place of the exact value; NaN where there is no finite error.
@@ -62,7 +62,7 @@ class Judgement:
         op, dtype: their names.
         verdict: the worst verdict of all rows: ``"pass"``, or a failure such as ``"nan"`` or ``"inaccurate"`` (``logitfuzz.VERDICTS`` has all).
         passed: whether no row fails.
-        verdicts: for each row its verdict.
+        verdicts: for each row its verdict; for a mean over rows one.
         ulps: the signed error of every output, in units in the last place of the exact value, float64, in the shape of the outputs; NaN where
             there is no finite error.
         bounds: the error in ulps that the textbook algorithm can make there.
@@ -92,10 +92,12 @@ class Judgement:
         found = []
         for place in order:
             place = int(place)
-            per_row = self._cores[0].outputs
-            row, index = divmod(place, per_row) if per_row else (0, place)
-            core = self._cores[row]
-            exact = _core.exact(core, index, self._claims)[0]
+            per_case = self._cores[0].outputs
+            row, index = divmod(place, per_case) if per_case else (0, place)
+            exact = _core.exact(self._cores[row], index, self._claims)[0]
+            if OPS[self.op]["takes_rows"] and per_case > 1:
+                # The one case has all rows of the matrix.
+                row, index = divmod(place, shape_of(self._cores[0])[1])
             got = _number(self._data, place, DTYPES[self.dtype][1])
             found.append(
                 Output(
@@ -190,7 +192,8 @@ def judge(
         logits: one row (n,) or a matrix (rows, n): anything with ``__dlpack__`` or ``__array__``, or lists of numbers.
         outputs: what came out: as the logits, or one number a row where the op has one output.
         dtype: the dtype's name; left out, it is that of the arrays.
-        target, label_smoothing, ...: what else the op takes.
+        target, label_smoothing, ...: what else the op takes. For a mean over rows the target has a class for each, -100 (:data:`logitfuzz.IGNORED`)
+            where a row is ignored.
         claims: what the kernel declares of itself, as ``--claims`` takes it: ``"exp=8,sum=pairwise"``.
         strict: whether a digit that a careful kernel keeps may not be lost.
 
@@ -214,9 +217,12 @@ def judge(
         "distribution": distribution, "other_logits": other_logits, "target_logits": target_logits, "values": values, "scale": scale,
     }  # fmt: skip
     cores, is_one = given(op, dtype, logits, others)
-    n = cores[0].n if cores else to_host(logits, "the logits").shape[1]
-    scalar = OPS[op]["is_scalar"]
-    shape = (() if scalar else (n,)) if is_one else ((len(cores),) if scalar else (len(cores), n))
+    if OPS[op]["takes_rows"]:
+        shape = output_shape_of(op, shape_of(cores[0]))
+    else:
+        n = cores[0].n if cores else to_host(logits, "the logits").shape[1]
+        scalar = OPS[op]["is_scalar"]
+        shape = (() if scalar else (n,)) if is_one else ((len(cores),) if scalar else (len(cores), n))
     data = outputs_of(outputs, shape, dtype)
     return Judgement(op, dtype, cores, shape, data, claims, strict)
 

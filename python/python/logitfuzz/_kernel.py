@@ -23,7 +23,8 @@ class Function:
 
     Args:
         call: the function. It is called with all inputs in the order of the op. Batched, arrays have the shape (rows, n), classes are int64 of shape
-            (rows,), and a label smoothing or a scale is one float; else arrays have the shape (n,) and a class is an int.
+            (rows,), and a label smoothing or a scale is one float; else arrays have the shape (n,) and a class is an int. A mean over rows takes
+            its matrix (rows, n) and its classes (rows,) in either way, a class of -100 where a row is ignored.
         op: the op's name.
         arrays: ``"numpy"``, ``"torch"``, ``"jax"``, or a function that makes something of a NumPy array.
         device: where tensors of torch go.
@@ -41,13 +42,35 @@ class Function:
         self._others = OPS[op]["others"]
         self._keyword, self.takes_label_smoothing = _number_argument(call, self._others)
 
+    def answer(self, rows, batches):
+        """Answers rows, as :meth:`run` takes them, and then the rows of batches, as :meth:`run_batch` does, in one list."""
+        return [*self.run(rows), *(answer for batch in batches for answer in self.run_batch(batch))]
+
+    def run_batch(self, batch):
+        """Answers a batch: (dtype, rows, n, memory of the logits, its row stride, targets, number, memory of the other rows, its row stride), with
+        (code, bytes or text) for each row. What lies between the rows is there: arrays are views of a wider one."""
+        dtype, rows, n, logits, stride, targets, number, other, other_stride = batch
+        arrays, views = [], []
+        for memory, width in ((logits, stride), (other, other_stride)):
+            if memory is not None:
+                arrays.append(_wide(memory, DTYPES[dtype][0], rows, n, width))
+                views.append(arrays[-1][:, :n])
+        if targets:
+            views.append(np.array(targets, np.int64))
+            arrays.append(views[-1])
+        try:
+            return self._answers(dtype, views, arrays, number, rows)
+        except Exception as error:
+            return [(_ERROR, _words(error))] * rows
+
     def run(self, rows):
-        """Answers rows, each (dtype, n, logits, target, number, other row), with (code, bytes or text) each, in their order."""
+        """Answers rows, each (dtype, n, logits, target, number, other row, classes), with (code, bytes or text) each, in their order."""
         answers = [None] * len(rows)
         groups = {}
-        for place, (dtype, n, _, _, number, _) in enumerate(rows):
+        is_together = self.batched and not OPS[self.op]["takes_rows"]
+        for place, (dtype, n, _, _, number, *_) in enumerate(rows):
             # As text, which tells -0 from 0.
-            groups.setdefault((dtype, n, repr(number)) if self.batched else place, []).append(place)
+            groups.setdefault((dtype, n, repr(number)) if is_together else place, []).append(place)
         for places in groups.values():
             self._run_group(rows, places, answers)
         return answers
@@ -73,39 +96,58 @@ class Function:
     def _call(self, rows):
         dtype, n = rows[0][:2]
         read, written = DTYPES[dtype]
-        shape = (len(rows), n) if self.batched else (n,)
-        arrays = [array_of(bytearray().join(row[2] for row in rows), read, shape)]
-        arguments, keywords = [arrays[0]], {}
-        for name, extent in self._others:
+        classes = rows[0][6]
+        if classes is not None:
+            shape = (len(classes), n // len(classes) if classes else 0)
+        else:
+            shape = (len(rows), n) if self.batched else (n,)
+        given = [array_of(bytearray().join(row[2] for row in rows), read, shape)]
+        for _, extent in self._others:
             if extent == "row":
-                arrays.append(array_of(bytearray().join(row[5] for row in rows), read, shape))
-                arguments.append(arrays[-1])
+                given.append(array_of(bytearray().join(row[5] for row in rows), read, shape))
+            elif extent == "indices":
+                given.append(np.array(classes, np.int64))
             elif extent == "index":
-                classes = [row[3] for row in rows]
-                if self.batched:
-                    arrays.append(np.array(classes, np.int64))
-                    arguments.append(arrays[-1])
-                else:
-                    arguments.append(classes[0])
-            elif self._keyword == name:
-                keywords[name] = rows[0][4]
-            elif name != "label_smoothing" or self.takes_label_smoothing:
-                arguments.append(rows[0][4])
+                targets = [row[3] for row in rows]
+                given.append(np.array(targets, np.int64) if self.batched else targets[0])
+        arrays = [value for value in given if isinstance(value, np.ndarray)]
+        answers = self._answers(dtype, given, arrays, rows[0][4], len(rows))
+        if len(rows) > 1 and answers[0][0] == _INPUT_CHANGED:
+            # Each row by itself, to see which.
+            return [self._call([row])[0] for row in rows]
+        return answers
+
+    def _answers(self, dtype, given, arrays, number, rows):
+        """Calls the function on what it is given, in the order of the op and without the number; these arrays must be as before afterwards.
+        Returns (code, bytes or text) for so many rows."""
         before = [array.tobytes() for array in arrays]
-        arguments = [to_library(a, self.arrays, self.device) if isinstance(a, np.ndarray) else a for a in arguments]
+        arguments = [to_library(a, self.arrays, self.device) if isinstance(a, np.ndarray) else a for a in given]
+        keywords = {}
+        for name, extent in self._others:
+            if extent == "number" and self._keyword == name:
+                keywords[name] = number
+            elif extent == "number" and (name != "label_smoothing" or self.takes_label_smoothing):
+                arguments.append(number)
         with np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)
             result = self.call(*arguments, **keywords)
-        scalar = OPS[self.op]["is_scalar"]
-        due = (shape[:1] if scalar else shape) if self.batched else (() if scalar else shape)
+        shape = given[0].shape
+        of_rows = self.batched and not OPS[self.op]["takes_rows"]
+        due = (shape[:1] if of_rows else ()) if OPS[self.op]["is_scalar"] else shape
         data = outputs_of(result, due, dtype, "the result")
         if any(array.tobytes() != bytes_ for array, bytes_ in zip(arrays, before)):
-            if len(rows) > 1:
-                # Each row by itself, to see which.
-                return [self._call([row])[0] for row in rows]
-            return [(_INPUT_CHANGED, "the function changed an array that it was given")]
-        width = len(data) // len(rows)
-        return [(_OUTPUTS, data[i * width : (i + 1) * width]) for i in range(len(rows))]
+            return [(_INPUT_CHANGED, "the function changed an array that it was given")] * rows
+        width = len(data) // rows
+        return [(_OUTPUTS, data[i * width : (i + 1) * width]) for i in range(rows)]
+
+
+def _wide(memory, kind, rows, n, stride):
+    """The array whose rows are the rows of a batch with what lies behind each. The last row has nothing behind it; as the others have, it gets
+    what lies behind the first."""
+    width = len(memory) // ((rows - 1) * stride + n) if memory else 0
+    if rows == 1:
+        return array_of(bytearray(memory), kind, (1, n))
+    return array_of(bytearray(memory) + memory[n * width : stride * width], kind, (rows, stride))
 
 
 def _number_argument(call, others):

@@ -12,13 +12,15 @@ import os
 import struct
 import sys
 
-from ._cases import DTYPES, OPS, known
+from ._cases import DTYPES, IGNORED, OPS, known
 from ._check import name_of
 from ._errors import UsageError
 from ._kernel import Function, _words
 
 #: Bytes of a number by its format.
 _WIDTHS = {"f16": 2, "bf16": 2, "f32": 4, "f64": 8}
+#: The class of a row that is ignored, in a frame.
+_NO_CLASS = (1 << 64) - 1
 
 
 def load(where):
@@ -101,7 +103,7 @@ def main(arguments):
             return 2
         request = {
             "where": options.where, "entry": options.entry, "op": options.op, "dtypes": options.dtype or ["f32"], "arrays": options.arrays,
-            "batched": not options.rows, "claims": options.claims, "name": options.entry, "path": [],
+            "batched": not options.rows, "in_batches": True, "claims": options.claims, "name": options.entry, "path": [],
         }  # fmt: skip
     try:
         known(request["op"], OPS, "op")
@@ -143,26 +145,31 @@ def serve(request, source, wire):
     shared = {"claims": request.get("claims", ""), "min_len": request.get("min_len", 1)}
     if function is not None and not function.takes_label_smoothing:
         shared["label_smoothing"] = False
+    in_batches = request.get("in_batches", False) and request.get("batched", True) and not OPS[request["op"]]["takes_rows"]
+    if in_batches:
+        shared["batched"] = True
     functions = [{"op": request["op"], "dtype": dtype, **shared} for dtype in request["dtypes"]]
     kernel = {"name": name or "kernel", "deterministic": request.get("deterministic", True), "functions": functions}
     if request.get("version"):
         kernel["version"] = request["version"]
-    wire.write(json.dumps({"logitfuzz_worker": 1, "frames": "binary", "kernels": [kernel]}).encode() + b"\n")
+    wire.write(json.dumps({"logitfuzz_worker": 2 if in_batches else 1, "frames": "binary", "kernels": [kernel]}).encode() + b"\n")
     wire.flush()
     while True:
-        rows = _read(source, request["op"], request["dtypes"])
-        if rows is None:
+        asked = _read(source, request["op"], request["dtypes"], in_batches)
+        if asked is None:
             return
+        # The dtype of each answer that is due.
+        dtypes = [call[0] for call in asked for _ in range(call[1] if in_batches else 1)]
         if refusal is not None:
-            answers = [(1, refusal)] * len(rows)
+            answers = [(1, refusal)] * len(dtypes)
         else:
             try:
-                answers = function.run(rows)
+                answers = function.answer([], asked) if in_batches else function.run(asked)
             except SystemExit as error:
                 # It asked to end, so it does.
                 sys.stderr.flush()
                 os._exit(error.code if isinstance(error.code, int) else 1)
-        _write(wire, request["op"], answers, rows)
+        _write(wire, answers, dtypes)
 
 
 def _exactly(source, size):
@@ -172,19 +179,29 @@ def _exactly(source, size):
     return data
 
 
-def _read(source, op, dtypes):
-    """The rows of the next batch, as :meth:`Function.run` takes them; None at the end."""
+def _read(source, op, dtypes, in_batches):
+    """What is asked next, as :meth:`Function.run` takes rows or :meth:`Function.run_batch` batches; None at the end."""
     head = source.read(8)
     if not head:
         return None
     data = _exactly(source, struct.unpack("<Q", head + _exactly(source, 8 - len(head)))[0])
     has_other = any(extent == "row" for _, extent in OPS[op]["others"])
+    takes_rows = OPS[op]["takes_rows"]
     (count,) = struct.unpack_from("<I", data)
     at, rows = 4, []
     for _ in range(count):
+        if in_batches:
+            batch, at = _read_batch(data, at, op, dtypes)
+            rows.append(batch)
+            continue
         number, n, target, smoothing = struct.unpack_from("<IIQd", data, at)
         at += 24
-        dtype = dtypes[number]
+        dtype, classes = dtypes[number], None
+        if takes_rows:
+            # The place of the target says how many rows there are; all bits are set in the class of one that is ignored.
+            words = struct.unpack_from(f"<{target}Q", data, at)
+            classes = [IGNORED if word == _NO_CLASS else word for word in words]
+            at, target = at + 8 * target, 0
         width = n * _WIDTHS[DTYPES[dtype][0]]
         logits = data[at : at + width]
         at += width
@@ -192,15 +209,32 @@ def _read(source, op, dtypes):
         if has_other:
             other = data[at : at + width]
             at += width
-        rows.append((dtype, n, logits, target, smoothing, other))
+        rows.append((dtype, n, logits, target, smoothing, other, classes))
     return rows
 
 
-def _write(wire, op, answers, rows):
+def _read_batch(data, at, op, dtypes):
+    """A batch, as :meth:`Function.run_batch` takes it, and where the next one begins."""
+    number, n, rows, _, stride, other_stride, _, smoothing = struct.unpack_from("<IIIIQQQd", data, at)
+    at += 48
+    dtype, extents = dtypes[number], [extent for _, extent in OPS[op]["others"]]
+    targets = []
+    if "index" in extents:
+        targets = list(struct.unpack_from(f"<{rows}Q", data, at))
+        at += 8 * rows
+    memories = [None, None]
+    for which, step in enumerate((stride, other_stride) if "row" in extents else (stride,)):
+        size = ((rows - 1) * step + n) * _WIDTHS[DTYPES[dtype][0]]
+        memories[which] = data[at : at + size]
+        at += size
+    return (dtype, rows, n, memories[0], stride, targets, smoothing, memories[1], other_stride), at
+
+
+def _write(wire, answers, dtypes):
     parts = [struct.pack("<I", len(answers))]
-    for (code, answer), row in zip(answers, rows):
+    for (code, answer), dtype in zip(answers, dtypes):
         body = answer if code == 0 else answer.encode()
-        count = len(body) // _WIDTHS[DTYPES[row[0]][1]] if code == 0 else len(body)
+        count = len(body) // _WIDTHS[DTYPES[dtype][1]] if code == 0 else len(body)
         parts += [struct.pack("<II", code, count), body]
     message = b"".join(parts)
     wire.write(struct.pack("<Q", len(message)) + message)

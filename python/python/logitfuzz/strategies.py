@@ -17,7 +17,7 @@ import numpy as np
 
 from . import _core
 from ._arrays import Host, _rounded, imported, rounded_number, widened
-from ._cases import DTYPES, OPS, Case, chosen_families, known, whole
+from ._cases import DTYPES, IGNORED, OPS, Case, chosen_families, known, whole
 from ._errors import UsageError
 
 __all__ = ["cases"]
@@ -69,6 +69,9 @@ def cases(op, dtype="f32", *, families=None, max_len=64, min_len=1):
         # The last `kept` of the first `end` logits, with numbers of few digits: each draw by itself becomes simpler as it becomes smaller, so
         # a failing row loses its tail first, then its head. Half of the draws go past the row, and leave it as it is.
         n, fewest = core.n, max(least, 1)
+        if OPS[op]["takes_rows"]:
+            case = Case(core, family)
+            return _some_rows(case, kind, draw(st.integers(0, len(case.target) - 1)), draw(st.sampled_from([1, 2, 4, 17])))
         end = min(draw(st.integers(fewest, 2 * n)), n)
         kept = min(draw(st.integers(fewest, 2 * n)), end)
         digits = draw(st.sampled_from([1, 2, 4, 17]))
@@ -83,10 +86,18 @@ def _values(numbers, kind):
 
 
 def _explicit(draw, st, op, dtype, kind, logits):
-    """A case of these logits; what else the op takes is drawn."""
+    """A case of these logits; what else the op takes is drawn. A mean has them in rows of one length, and what is left over is left out."""
+    classes = None
+    if OPS[op]["takes_rows"]:
+        rows = draw(st.integers(1, 4))
+        n = len(logits) // rows
+        logits = logits[: rows * n]
+        classes = [IGNORED if n == 0 or draw(st.booleans()) else draw(st.integers(0, n - 1)) for _ in range(rows)]
     n = len(logits)
     data = {"logits": _values(logits, kind).array.tobytes()}
     for name, extent in OPS[op]["others"]:
+        if extent == "indices":
+            continue
         if extent == "index":
             data["target"] = draw(st.integers(0, n - 1))
         elif extent == "number":
@@ -104,7 +115,20 @@ def _explicit(draw, st, op, dtype, kind, logits):
             largest = 60000.0 if kind == "f16" else 1e30
             numbers = st.floats(width=_WIDTHS[kind]) if is_any else st.floats(-largest if low is None else low, largest if high is None else high)
             data["other"] = _values(draw(st.lists(numbers, min_size=n, max_size=n)), kind).array.tobytes()
-    return Case(_core.Case(op, dtype, data["logits"], data.get("target"), data.get("number"), data.get("other")))
+    return Case(_core.Case(op, dtype, data["logits"], data.get("target"), data.get("number"), data.get("other"), classes))
+
+
+def _some_rows(case, kind, left_out, digits):
+    """A case of a mean without so many of its first rows, with numbers of so many significant decimal digits."""
+    logits, target = case.inputs["logits"][left_out:], case.inputs["target"][left_out:]
+    bits = np.ascontiguousarray(logits.view(np.ndarray))
+    data = _in_digits(widened(Host(kind, bits.view(np.uint16) if kind == "bf16" else bits)).reshape(-1), digits)
+    return Case(_core.Case(case.op, case.dtype, _values(data, kind).array.tobytes(), None, None, None, target.tolist()), case.family)
+
+
+def _in_digits(wide, digits):
+    """The numbers with so many significant decimal digits; 17 leave them as they are."""
+    return np.array([float(f"{x:.{digits - 1}e}") if math.isfinite(x) else x for x in wide]) if digits < 17 else wide
 
 
 def _part(case, kind, first, length, digits):
@@ -119,9 +143,7 @@ def _part(case, kind, first, length, digits):
                 inputs["other"] = _values(masses, kind).array.tobytes()
                 continue
             bits = value.view(np.ndarray)
-            wide = widened(Host(kind, bits.view(np.uint16) if kind == "bf16" else bits))[first : first + length]
-            if digits < 17:
-                wide = np.array([float(f"{x:.{digits - 1}e}") if math.isfinite(x) else x for x in wide])
+            wide = _in_digits(widened(Host(kind, bits.view(np.uint16) if kind == "bf16" else bits))[first : first + length], digits)
             if name == "label":
                 wide = np.clip(wide, 0.0, 1.0)
             inputs["logits" if name == "logits" else "other"] = _finite(wide, kind, name).array.tobytes()

@@ -243,10 +243,11 @@ impl RowTier for OfRow<'_> {
         if let (Some(own), Some(other)) = (self.weight(j), target.weight(j)) {
             let common = self.prepared.common_groups(j);
             if common > 0 {
-                // One weight over two sums, of which only what is not common counts.
-                let more = target.rest_from(common) - self.rest_from(common);
+                // One weight over two sums, of which only what is not common counts: the same for all such outputs.
+                let more = self.prepared.more[self.level.index]
+                    .get_or_init(|| target.rest_from(common) - self.rest_from(common));
                 let weight = narrower(own.clone(), other.clone());
-                let difference = weight.by(&more).div_positive(&self.level.total).div_positive(&target.level.total);
+                let difference = weight.by(more).div_positive(&self.level.total).div_positive(&target.level.total);
                 return self.signed(difference, || self.prepared.sign_of_difference(j));
             }
         }
