@@ -276,6 +276,14 @@ fn say(cause: Cause, seen: &Seen) -> Said {
         Cause::RoundedExponent => {
             Said::Fits("the relative error has the size that an argument of exp leaves which is rounded in units of its own size".into())
         }
-        Cause::WrongValue => Said::Symptom("The error is larger than rounding explains on this input.".into()),
+        Cause::WrongValue => {
+            let words = match judgement.verdict {
+                Verdict::Nan => "It is NaN where the exact value is a number.",
+                Verdict::Inf => "It is infinite where the exact value is finite.",
+                Verdict::Zero => "It is 0 where the exact value is not, and is not so small that rounding makes it 0.",
+                _ => "The error is larger than rounding explains on this input.",
+            };
+            Said::Symptom(words.into())
+        }
     }
 }

@@ -413,11 +413,18 @@ impl Elements for BceOfSigmoid {
         families: &["ordinary", "thresholds", "wide"],
         report: Some("https://github.com/huggingface/candle/issues/2561"),
     });
+    // As candle has it, it is NaN far below 0, too, where exp(-z) overflows and p is 0.
+    const PARAMETER: Option<&'static Parameter> =
+        Some(&Parameter::of_words("the sigmoid:", &["with a branch for either sign", "1 / (1 + exp(-z))"]));
     const OPS: &'static [Op] = &[Op::BCE_WITH_LOGITS];
     const EXAMPLES: Option<Examples> = Some(Examples::new("bce_with_logits f32 [20, 20] label=[1, 0]", None));
 
     fn bce_with_logits<A: Real>(given: Given<A>) -> A {
-        let (p, label) = (Self::sigmoid(given), given.other);
+        let label = given.other;
+        let p = match given.parameter as usize {
+            0 => Self::sigmoid(given),
+            _ => A::ONE / (A::ONE + (-given.logit).exp()),
+        };
         -(label * p.ln() + (A::ONE - label) * (A::ONE - p).ln())
     }
 }
