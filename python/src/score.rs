@@ -181,9 +181,11 @@ impl Scorer<'_> {
         let mut finding = describe(&mut self.oracle, self.kernel, &self.claims, &small);
         if !finding.verdict.is_failure() {
             // Alone the row passes: it takes the others beside it.
+            let contaminated = Verdict::Contaminated;
+            let words = format!("beside others the row's verdict is {verdict} ({meaning}), and alone it passes");
             return Some(json!({
-                "verdict": verdict.name(), "family": family.name(), "meaning": meaning, "case": case.to_string(),
-                "text": format!("{verdict}: the row fails beside others and passes alone\n  {meaning}\n  case: {case}"),
+                "verdict": contaminated.name(), "family": family.name(), "meaning": report::meaning(contaminated),
+                "case": case.to_string(), "text": format!("{contaminated}: {words}\n  case: {case}"),
             }));
         }
         finding.family = family.name().to_owned();

@@ -69,6 +69,11 @@ def test_the_worst_is_explained(run):
     assert result.returncode == 1 and "fail, score 0." in result.stdout and "subtract the maximum" in result.stdout
 
 
+def test_what_fails_beside_other_rows_alone(run):
+    worst = judged(run, ANSWERS / "wrong" / "shared_maximum.py", "--seed", 1)["worst"]
+    assert worst["verdict"] == "contaminated" and "alone it passes" in worst["text"] and lf.Case.parse(worst["case"])
+
+
 def test_another_op_and_entry(run, tmp_path):
     file = tmp_path / "mine.py"
     file.write_text(

@@ -137,7 +137,10 @@ mod tests {
                     }
                 }
             }
-            assert!(seen.len() == 22 && seen.values().all(|&count| count >= 10), "{op} {dtype}: {seen:?}");
+            // Rows without logits are of one family alone.
+            let least = |what: &str| if what.contains("no ") { 3 } else { 10 };
+            let is_met = seen.iter().all(|(what, &count)| count >= least(what));
+            assert!(seen.len() == 22 && is_met, "{op} {dtype}: {seen:?}");
         }
     }
 }
