@@ -93,6 +93,8 @@ pub mod judge;
 pub mod kernel;
 pub mod magnitude;
 mod named;
+#[cfg(feature = "oracle")]
+mod number;
 pub mod op;
 #[cfg(feature = "oracle")]
 pub mod oracle;

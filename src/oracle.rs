@@ -18,7 +18,7 @@ use crate::op::{Anatomy, Kind};
 use crate::special::{RowClass, Special};
 use question::Question;
 use row::{MASKED, PRECISIONS, PreparedRow, Weight};
-use rug::{Float, Rational, float::Round};
+use crate::number::{Float, Rational, Round};
 use std::collections::HashMap;
 use std::sync::Arc;
 use tier::exactly::Exactly;
@@ -218,16 +218,6 @@ fn have_one_answer(case: &Case, i: usize, j: usize) -> bool {
             Value::Indices(_) => false,
             Value::Number(_) => true,
         })
-}
-
-/// The version of MPFR.
-pub(crate) fn mpfr_version() -> String {
-    format!(
-        "{}.{}.{}",
-        gmp_mpfr_sys::mpfr::VERSION_MAJOR,
-        gmp_mpfr_sys::mpfr::VERSION_MINOR,
-        gmp_mpfr_sys::mpfr::VERSION_PATCHLEVEL
-    )
 }
 
 impl Oracle {

@@ -2,7 +2,7 @@
 //! exp and log of a system's mathematical library would not promise.
 
 use crate::dtype::{Dtype, Format, ldexp};
-use rug::Float;
+use crate::number::Float;
 use std::sync::LazyLock;
 
 /// Bits of the intermediate values; enough to see the residual of an equation solved in f64.

@@ -9,6 +9,7 @@
 //! Overflow makes a radius infinite or NaN, which decides nothing; underflow is covered by [`UNDERFLOW`].
 
 use crate::dtype::two_sum;
+use crate::number::Float;
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
 /// Relative error of one operation: `16 u^2` covers all three.
@@ -65,7 +66,7 @@ impl Ball {
     }
 
     /// The numbers within `error` of an MPFR number.
-    pub fn around(mut value: rug::Float, error: f64) -> Self {
+    pub fn around(mut value: Float, error: f64) -> Self {
         let high = value.to_f64();
         value -= high;
         let low = value.to_f64();
@@ -198,7 +199,6 @@ pub(super) fn with_remainder(base: Ball, rest: Ball, sign: f64) -> Ball {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use rug::{Float, ops::AddFrom};
 
     const BITS: u32 = 4000;
 
@@ -218,7 +218,7 @@ mod tests {
             let (high, low) = two_sum(high, low);
             let radius = if wide { high.abs() * 2f64.powi(-90) } else { 0.0 };
             let mut exact = Float::with_val(BITS, radius) * place;
-            exact.add_from(Float::with_val(BITS, high) + low);
+            exact += Float::with_val(BITS, high) + low;
             (Ball { high, low, radius }, exact)
         })
     }

@@ -23,7 +23,7 @@
 //! **Range.** `T_256 = 1/2` is exact, so the result is at least 1/2. The computed `r` is below `c`, and rounding is downward, so
 //! the result is below `T_i exp(c) <= 1`. The significand therefore has its leading bit, and never overflows.
 
-use rug::{Float, float::Constant, float::Round};
+use crate::number::{Constant, Float, Integer, Round};
 use std::sync::LazyLock;
 
 /// `d` must be below this.
@@ -76,7 +76,7 @@ static CONSTANTS: LazyLock<Constants> = LazyLock::new(|| {
         units(Float::with_val_round(128, exponent.exp2_ref(), Round::Down).0 << 128).to_u128_wrapping()
     };
     Constants {
-        step: rug::Integer::from(&step >> 64).to_i128_wrapping(),
+        step: Integer::from(&step >> 64).to_i128_wrapping(),
         step_fraction: step.to_u64_wrapping(),
         steps_per_nat,
         powers: std::array::from_fn(|i| power(i + 1)),
@@ -139,7 +139,6 @@ mod tests {
     use super::*;
     use crate::dtype::{ldexp, two_sum};
     use proptest::prelude::*;
-    use rug::Integer;
 
     /// Bits of MPFR's exponential.
     const BITS: u32 = 320;

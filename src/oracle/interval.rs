@@ -4,7 +4,7 @@
 //! not contain it: that is how the sign of a remainder far below any precision still decides a rounding. A single number is the
 //! interval whose ends are equal.
 
-use rug::{Assign, Float, Rational, float::Round, ops::AddAssignRound, ops::AssignRound, ops::SubAssignRound};
+use crate::number::{AddAssignRound, Assign, AssignRound, Float, Rational, Round, SubAssignRound};
 use std::ops::{Add, Mul, Neg, Sub};
 
 /// An open interval, or a point.

@@ -18,7 +18,7 @@ use crate::magnitude::Magnitude;
 use crate::op::Visitor;
 use crate::op::definition::{ElementDefinition, MeanDefinition, RowDefinition};
 use crate::special::RowClass;
-use rug::Rational;
+use crate::number::Rational;
 use std::marker::PhantomData;
 use std::sync::Arc;
 

@@ -8,7 +8,7 @@ use super::ball::Ball;
 use super::interval::Interval;
 use crate::dtype::{Format, exponent, ldexp};
 use crate::magnitude::Magnitude;
-use rug::{Float, Integer, Rational, float::Round};
+use crate::number::{Float, Integer, Rational, Round};
 use std::cmp::Ordering;
 
 /// An enclosure is narrow enough when it is narrower than `2^-32` ulp: the unit in which signed errors are summed, nine decimal

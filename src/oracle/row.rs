@@ -15,7 +15,7 @@ use crate::case::Case;
 use crate::dtype::{Dtype, ldexp, two_sum};
 use crate::magnitude::Magnitude;
 use crate::op::Anatomy;
-use rug::{Assign, Float, float::Round};
+use crate::number::{Assign, Float, Round};
 use std::cmp::Ordering;
 use std::sync::{Arc, OnceLock};
 

@@ -11,7 +11,7 @@ use super::{Accepted, Due, Dues, Oracle, Truth, anatomy_of_limit};
 use crate::case::Case;
 use crate::op::Anatomy;
 use crate::special::{RowClass, Special};
-use rug::Rational;
+use crate::number::Rational;
 use std::sync::Arc;
 
 /// The truth of a case of several rows.

@@ -69,7 +69,7 @@ fn window(first: i32) -> [u64; 3] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rug::{Float, Integer, float::Constant, float::Round};
+    use crate::number::{Constant, Float, Integer, Round};
 
     /// Enough bits for the product of the largest `f64` and log2(e), to far beyond the point.
     const BITS: u32 = 2400;

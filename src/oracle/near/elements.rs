@@ -234,7 +234,7 @@ mod tests {
     use super::*;
     use crate::{Dtype, Op};
     use proptest::prelude::*;
-    use rug::Float;
+    use crate::number::Float;
 
     const BITS: u32 = 200;
     /// The least number of the dtypes that elements are screened in.

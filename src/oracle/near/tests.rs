@@ -9,7 +9,7 @@ use crate::oracle::question;
 use crate::oracle::row::PreparedRow;
 use crate::oracle::tier::exactly::Exactly;
 use proptest::prelude::*;
-use rug::Float;
+use crate::number::Float;
 use std::collections::BTreeMap;
 
 const BITS: u32 = 160;

@@ -6,7 +6,7 @@ use crate::oracle::ball::{Ball, SAFETY, with_remainder};
 use crate::oracle::prepared::{Prepared, exact};
 use crate::oracle::rounded::Rounded;
 use crate::oracle::row::{self, MASKED, PRECISIONS};
-use rug::Float;
+use crate::number::Float;
 
 /// A rational number as this tier sees it.
 #[derive(Debug, Clone, Copy)]

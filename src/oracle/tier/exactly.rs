@@ -10,7 +10,7 @@ use crate::op::tier::{ElementTier, RowTier};
 use crate::oracle::prefix::Top;
 use crate::oracle::prepared::{Prepared, exact, exact_sum, target_mass};
 use crate::oracle::row::MASKED;
-use rug::Rational;
+use crate::number::Rational;
 use std::cell::OnceCell;
 use std::cmp::Ordering;
 use std::ops::{Add, Mul, Neg, Sub};

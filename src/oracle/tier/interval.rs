@@ -5,7 +5,7 @@ use crate::oracle::interval::Interval;
 use crate::oracle::prepared::{Prepared, exact, target_mass};
 use crate::oracle::rounded::Rounded;
 use crate::oracle::row::{self, Enclosures, MASKED, PRECISIONS};
-use rug::{Float, Rational, float::Round};
+use crate::number::{Float, Rational, Round};
 
 /// A rational number.
 pub(in crate::oracle) enum ExactPoint {
