@@ -5,7 +5,7 @@
 //! rounding, the binade and the ulp figure (Ziv, "Fast evaluation of elementary mathematical functions with correctly rounded
 //! last bit", 1991). Outputs that are rational are found beforehand and computed in rational arithmetic, or the loop would
 //! never end. `question` lists the tiers of numbers in which a formula is evaluated (`tier`), from rational numbers over
-//! double-double balls on 128-bit exponentials (`exp`) to MPFR intervals from 128 to 4096 bits. What is still open then is
+//! double-double balls on 128-bit exponentials (`exp`) to intervals of big numbers (`crate::number`) from 128 to 4096 bits. What is still open then is
 //! [`Due::Undecided`].
 //!
 //! Rows that are not finite have no single truth; `special` says what is accepted there.

@@ -1,7 +1,7 @@
 //! Balls on double-doubles: a real number known to about 100 bits, with a rigorous error radius, in plain `f64` arithmetic.
 //!
 //! A [`Ball`] is `high + low` (non-overlapping: `high` is the `f64` nearest to the sum) and a radius that the exact number is
-//! within. It is the third tier: after the exponentials, nearly every output is decided here, and what is not goes to the MPFR
+//! within. It is the third tier: after the exponentials, nearly every output is decided here, and what is not goes to the
 //! intervals. The error bounds of the double-double operations are those of Joldes, Muller and Popescu,
 //! "Tight and rigorous error bounds for basic building blocks of double-word arithmetic" (ACM TOMS 44(2), 2017): relative
 //! `3u^2 + 13u^3` for the accurate sum, `7u^2` for the product, `9.8u^2` for the quotient, with `u = 2^-53`.
@@ -65,7 +65,7 @@ impl Ball {
         self.low == 0.0 && self.radius == 0.0
     }
 
-    /// The numbers within `error` of an MPFR number.
+    /// The numbers within `error` of a big number.
     pub fn around(mut value: Float, error: f64) -> Self {
         let high = value.to_f64();
         value -= high;

@@ -1,7 +1,7 @@
 //! `exp(-d)` of a difference of two `f64` in 128-bit fixed point, with a proof: what every distinct logit of a row pays.
 //!
-//! MPFR's `exp` serves every precision and takes some twenty times as long for this one. Here everything is an integer and every
-//! step rounds down, so all errors have one sign. The constants are made by MPFR when they are first needed.
+//! The `exp` of big numbers serves every precision and takes some twenty times as long for this one, MPFR's as ours. Here everything is an integer
+//! and every step rounds down, so all errors have one sign. The constants are made of big numbers when they are first needed.
 //!
 //! **Reduction.** Let `c = ln 2 / 256`, `n` the least integer with `n c >= d`, and `r = n c - d`, so `0 <= r < c < 2^-8`. With
 //! `n = 256 k + i`, `1 <= i <= 256`, it holds that `exp(-d) = 2^-k T_i (1 + q)`, where `T_i = 2^(-i / 256)` is in a table and

@@ -1,4 +1,4 @@
-//! The last tier: open intervals of MPFR numbers, with ends rounded outward.
+//! The last tier: open intervals of big numbers, with ends rounded outward.
 //!
 //! An interval `(low, high)` is open, so an end that lies exactly on a representable number, a midpoint or a power of two does
 //! not contain it: that is how the sign of a remainder far below any precision still decides a rounding. A single number is the

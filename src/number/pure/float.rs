@@ -455,7 +455,7 @@ macro_rules! integers {
     )* };
 }
 
-integers!(i32, u32, u64, usize);
+integers!(i32, i64, u32, u64, usize);
 
 impl From<u128> for Float {
     fn from(x: u128) -> Self {
@@ -535,7 +535,7 @@ macro_rules! operands {
     };
 }
 
-operands!(f64, i32, u32, u64, u128, usize, Integer);
+operands!(f64, i32, i64, u32, u64, u128, usize, Integer);
 
 impl<'a> Pending<'a> {
     fn add(a: Cow<'a, Float>, b: Cow<'a, Float>) -> Self {

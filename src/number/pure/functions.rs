@@ -422,7 +422,7 @@ macro_rules! functions {
         impl Float { $(
             $(
                 #[doc = concat!("[`", stringify!($function), "`], rounded to nearest.")]
-                #[allow(dead_code)]
+                #[allow(dead_code)] // Some are used by tests only, here and below.
                 pub fn $owned(self) -> Self {
                     $function(&self, self.prec(), Round::Nearest).0
                 }
@@ -443,6 +443,7 @@ macro_rules! functions {
             )?
             $(
                 #[doc = concat!("[`", stringify!($function), "`], not rounded yet.")]
+                #[allow(dead_code)]
                 pub fn $pending(&self) -> Pending<'_> {
                     Pending::Of($function, self)
                 }

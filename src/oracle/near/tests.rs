@@ -85,7 +85,7 @@ fn a_sum_is_within_the_radius_of_its_rests() {
     let mut sum = Sum::default();
     terms.iter().for_each(|&term| sum.add(0, term));
     let near = sum.near(terms.len());
-    let exact = terms.iter().fold(Float::with_val(600, 0), |sum, term| sum + term);
+    let exact = terms.iter().fold(Float::with_val(600, 0), |sum, term| sum + *term);
     let error = (exact - near.high - near.low).abs();
     assert!(error > 0 && error < near.radius && near.radius < 1e-30, "{error} {near:?}");
 }

@@ -184,7 +184,7 @@ impl RowTier for OfRow<'_> {
     }
 }
 
-/// An element, for outputs of a dtype. The functions are MPFR's, at the first precision.
+/// An element, for outputs of a dtype. The functions are those of big numbers, at the first precision.
 pub(in crate::oracle) struct OfElement(pub Dtype);
 
 impl OfElement {
