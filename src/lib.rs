@@ -98,7 +98,9 @@ mod named;
 #[cfg(feature = "oracle")]
 mod number;
 pub mod op;
+// The result of an operation on MPFR's numbers is converted where it is used; on our own it is one of them.
 #[cfg(feature = "oracle")]
+#[cfg_attr(not(feature = "mpfr"), allow(clippy::cmp_owned, clippy::useless_conversion))]
 pub mod oracle;
 mod outside;
 mod protocol;

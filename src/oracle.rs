@@ -13,12 +13,12 @@
 use crate::case::{Case, Value};
 use crate::fenv::Standard;
 use crate::magnitude::Magnitude;
+use crate::number::{Float, Rational, Round};
 use crate::op::inputs::Element;
 use crate::op::{Anatomy, Kind};
 use crate::special::{RowClass, Special};
 use question::Question;
 use row::{MASKED, PRECISIONS, PreparedRow, Weight};
-use crate::number::{Float, Rational, Round};
 use std::collections::HashMap;
 use std::sync::Arc;
 use tier::exactly::Exactly;

@@ -179,7 +179,16 @@ macro_rules! function {
         assert_same(
             pure::Float::with_val_round($bits, $x.own.$own(), $round.0),
             rug::Float::with_val_round($bits, $x.mpfr.$mpfr(), $round.1),
-            || format!("{} of {}, {} bits, to {} {:?}", stringify!($own), of_mpfr(&$x.mpfr), $x.mpfr.prec(), $bits, $round.0),
+            || {
+                format!(
+                    "{} of {}, {} bits, to {} {:?}",
+                    stringify!($own),
+                    of_mpfr(&$x.mpfr),
+                    $x.mpfr.prec(),
+                    $bits,
+                    $round.0
+                )
+            },
         )
     };
 }
@@ -242,10 +251,23 @@ fn functions_of_hard_arguments_are_those_of_mpfr() {
         };
         let at = |of_x: u32, x: f64| rug::Float::with_val(of_x, x);
         for of_x in [53, bits, 2 * bits, 1_400] {
-            for x in [1.0, -1.0, 0.5, 2.0, 1.0 / 16.0, -1.0 / 16.0, 1.0 / 64.0, -1.0 / 64.0, 1.0 + 1.0 / 64.0, 1.0 - 1.0 / 64.0] {
+            for x in [
+                1.0,
+                -1.0,
+                0.5,
+                2.0,
+                1.0 / 16.0,
+                -1.0 / 16.0,
+                1.0 / 64.0,
+                -1.0 / 64.0,
+                1.0 + 1.0 / 64.0,
+                1.0 - 1.0 / 64.0,
+            ] {
                 near(&at(of_x, x));
             }
-            for x in [std::f64::consts::SQRT_2, std::f64::consts::FRAC_1_SQRT_2, std::f64::consts::LN_2, 3.0, 1e300, 1e-300] {
+            for x in
+                [std::f64::consts::SQRT_2, std::f64::consts::FRAC_1_SQRT_2, std::f64::consts::LN_2, 3.0, 1e300, 1e-300]
+            {
                 near(&at(of_x, x));
             }
             for n in [-100i32, -2, -1, 1, 2, 7, 100, 1000, 1 << 20] {
@@ -282,7 +304,9 @@ fn conversions_are_those_of_mpfr() {
     let mut random = Random(5);
     for turn in 0..200_000 {
         let bits = random.choose(if turn % 20 == 0 { &LONG } else { &BITS });
-        let mut x = if turn % 2 == 0 { random.number(bits) } else {
+        let mut x = if turn % 2 == 0 {
+            random.number(bits)
+        } else {
             let e = random.below(2_300) as i32 - 1_150;
             random.sized(bits, e)
         };
@@ -310,8 +334,16 @@ fn conversions_are_those_of_mpfr() {
         let (own, mpfr) = (pure::Float::with_val(bits, of_f64), rug::Float::with_val(bits, of_f64));
         assert_eq!(of_own(&own), of_mpfr(&mpfr), "{of_f64:e}");
         let is_up = random.below(2) == 0;
-        if is_up { x.own.next_up() } else { x.own.next_down() }
-        if is_up { x.mpfr.next_up() } else { x.mpfr.next_down() }
+        if is_up {
+            x.own.next_up()
+        } else {
+            x.own.next_down()
+        }
+        if is_up {
+            x.mpfr.next_up()
+        } else {
+            x.mpfr.next_down()
+        }
         assert_eq!(of_own(&x.own), of_mpfr(&x.mpfr), "beside {text}, up: {is_up}");
     }
 }
@@ -332,11 +364,14 @@ fn digits_are_those_of_mpfr() {
         assert_eq!(own, mpfr, "{}", of_mpfr(&x.mpfr));
     }
     // Ties, and what rounds up to a power of ten.
-    for text in ["0.125", "0.375", "12.5", "13.5", "99.5", "999.5", "9.96875", "0.0625", "1048575.5", "9.5", "10.5", "0"] {
+    for text in
+        ["0.125", "0.375", "12.5", "13.5", "99.5", "999.5", "9.96875", "0.0625", "1048575.5", "9.5", "10.5", "0"]
+    {
         let x: f64 = text.parse().unwrap();
         for digits in 2..6 {
             let own = pure::Float::with_val(64, x).to_sign_string_exp_round(10, Some(digits), pure::Round::Nearest);
-            let mpfr = rug::Float::with_val(64, x).to_sign_string_exp_round(10, Some(digits), rug::float::Round::Nearest);
+            let mpfr =
+                rug::Float::with_val(64, x).to_sign_string_exp_round(10, Some(digits), rug::float::Round::Nearest);
             assert_eq!(own, mpfr, "{text} {digits}");
         }
     }

@@ -15,10 +15,10 @@ use super::tier::exactly::{self, Exactly};
 use super::tier::{ball, interval, vanishing};
 use crate::case::Case;
 use crate::magnitude::Magnitude;
+use crate::number::Rational;
 use crate::op::Visitor;
 use crate::op::definition::{ElementDefinition, MeanDefinition, RowDefinition};
 use crate::special::RowClass;
-use crate::number::Rational;
 use std::marker::PhantomData;
 use std::sync::Arc;
 

@@ -14,8 +14,8 @@ use super::interval::Interval;
 use crate::case::Case;
 use crate::dtype::{Dtype, ldexp, two_sum};
 use crate::magnitude::Magnitude;
-use crate::op::Anatomy;
 use crate::number::{Assign, Float, Round};
+use crate::op::Anatomy;
 use std::cmp::Ordering;
 use std::sync::{Arc, OnceLock};
 

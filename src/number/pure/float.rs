@@ -173,9 +173,7 @@ impl Float {
                     Size::Finite(Dyadic { significand: significand - 1u32, exponent })
                 }
             }
-            Size::Infinite if !outward => {
-                Size::Finite(Dyadic::largest(self.bits))
-            }
+            Size::Infinite if !outward => Size::Finite(Dyadic::largest(self.bits)),
             Size::Zero => Size::Finite(Dyadic { significand: 1u32.into(), exponent: LEAST - 1 }),
             Size::Infinite | Size::Nan => return,
         };
@@ -792,4 +790,3 @@ impl PartialOrd<Rational> for Float {
         }
     }
 }
-

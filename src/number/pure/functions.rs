@@ -70,10 +70,9 @@ impl Enclosed {
         if low.bits() < u64::from(bits) + 2 {
             return None;
         }
-        let round =
-            |significand: BigUint| {
-                Float::rounded(bits, is_negative, Magnitude { significand, exponent, is_more: true }, round)
-            };
+        let round = |significand: BigUint| {
+            Float::rounded(bits, is_negative, Magnitude { significand, exponent, is_more: true }, round)
+        };
         let (least, largest) = (round(low), round(high - 1u32));
         (least == largest).then_some(least)
     }
@@ -247,7 +246,7 @@ fn exp_m1_factor(x: &Dyadic, is_negative: bool, w: u64) -> (BigUint, u64) {
         if term == BigUint::ZERO {
             break;
         }
-        let part = if j % 2 == 0 { &mut odd } else { &mut even };
+        let part = if j.is_multiple_of(2) { &mut odd } else { &mut even };
         *part += &term;
         j += 1;
     }
@@ -459,4 +458,3 @@ functions! {
     ln: ln / ln_mut / ln_round / ln_ref;
     ln_1p: ln_1p / ln_1p_mut / ln_1p_round / ln_1p_ref;
 }
-

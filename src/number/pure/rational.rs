@@ -57,8 +57,7 @@ impl Rational {
     /// Whether it is negative, `|numerator * 2^exponent|` (none of 0), and the divisor.
     pub(super) fn parts(&self) -> (bool, Option<Dyadic>, &BigUint) {
         let size = self.numerator.magnitude();
-        let dyadic =
-            (*size != BigUint::ZERO).then(|| Dyadic { significand: size.clone(), exponent: self.exponent });
+        let dyadic = (*size != BigUint::ZERO).then(|| Dyadic { significand: size.clone(), exponent: self.exponent });
         (self.numerator.sign() == Sign::Minus, dyadic, &self.divisor)
     }
 
@@ -121,6 +120,11 @@ impl Rational {
         Self::reduced(&self.numerator * &other.numerator, self.exponent + other.exponent, divisor)
     }
 
+    /// The product with `2^by`.
+    fn times_power(self, by: i64) -> Self {
+        Self::reduced(self.numerator, self.exponent + by, self.divisor)
+    }
+
     fn quotient(&self, other: &Self) -> Self {
         self.product(&other.clone().recip())
     }
@@ -158,7 +162,7 @@ macro_rules! integers {
 
         impl PartialEq<$type> for Rational {
             fn eq(&self, other: &$type) -> bool {
-                *self == Rational::from(*other)
+                self.partial_cmp(other) == Some(Ordering::Equal)
             }
         }
 
@@ -299,7 +303,7 @@ impl Shl<u32> for Rational {
     type Output = Rational;
 
     fn shl(self, by: u32) -> Rational {
-        Self::reduced(self.numerator, self.exponent + i64::from(by), self.divisor)
+        self.times_power(by.into())
     }
 }
 
@@ -307,7 +311,7 @@ impl Shr<u32> for Rational {
     type Output = Rational;
 
     fn shr(self, by: u32) -> Rational {
-        Self::reduced(self.numerator, self.exponent - i64::from(by), self.divisor)
+        self.times_power(-i64::from(by))
     }
 }
 
@@ -327,7 +331,7 @@ impl PartialOrd for Rational {
 
 impl PartialEq<Integer> for Rational {
     fn eq(&self, other: &Integer) -> bool {
-        *self == Rational::from(other)
+        self.cmp(&Rational::from(other)) == Ordering::Equal
     }
 }
 

@@ -119,4 +119,3 @@ pub(super) fn artanh_below(t: BigUint, w: u64) -> (BigUint, u64) {
         j += 2;
     }
 }
-

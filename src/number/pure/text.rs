@@ -32,7 +32,11 @@ fn integer_of(x: &Dyadic, scale: i64) -> BigUint {
         let (mut above, mut below) = (x.significand.clone(), BigUint::from(1u32));
         *(if scale >= 0 { &mut above } else { &mut below }) *= ten;
         let by = x.exponent.unsigned_abs();
-        if x.exponent >= 0 { above <<= by } else { below <<= by }
+        if x.exponent >= 0 {
+            above <<= by
+        } else {
+            below <<= by
+        }
         let floor = &above / &below;
         let rest = (above - &floor * &below) << 1u32;
         let up = match rest.cmp(&below) {
@@ -69,7 +73,12 @@ fn integer_of(x: &Dyadic, scale: i64) -> BigUint {
 impl Float {
     /// The sign, decimal digits without a point, and the exponent `e` of `0.digits * 10^e`, rounded; `base` is 10, and there is no exponent of
     /// what is no number other than 0.
-    pub fn to_sign_string_exp_round(&self, base: i32, digits: Option<usize>, round: Round) -> (bool, String, Option<i32>) {
+    pub fn to_sign_string_exp_round(
+        &self,
+        base: i32,
+        digits: Option<usize>,
+        round: Round,
+    ) -> (bool, String, Option<i32>) {
         debug_assert!(base == 10 && round == Round::Nearest, "the one form that is asked for");
         let digits = digits.unwrap_or(1);
         let is_negative = self.is_sign_negative();

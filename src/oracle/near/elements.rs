@@ -232,9 +232,9 @@ impl Visitor for Elements<'_> {
 mod tests {
     use super::super::TINY;
     use super::*;
+    use crate::number::Float;
     use crate::{Dtype, Op};
     use proptest::prelude::*;
-    use crate::number::Float;
 
     const BITS: u32 = 200;
     /// The least number of the dtypes that elements are screened in.

@@ -3,13 +3,13 @@
 use super::*;
 use crate::Op;
 use crate::generate::{self, Family};
+use crate::number::Float;
 use crate::oracle::Due;
 use crate::oracle::prepared::Prepared;
 use crate::oracle::question;
 use crate::oracle::row::PreparedRow;
 use crate::oracle::tier::exactly::Exactly;
 use proptest::prelude::*;
-use crate::number::Float;
 use std::collections::BTreeMap;
 
 const BITS: u32 = 160;

@@ -1,11 +1,11 @@
 //! The last tier: intervals of rising precision, one precision at a time.
 
+use crate::number::{Float, Rational, Round};
 use crate::op::tier::{ElementTier, RowTier};
 use crate::oracle::interval::Interval;
 use crate::oracle::prepared::{Prepared, exact, target_mass};
 use crate::oracle::rounded::Rounded;
 use crate::oracle::row::{self, Enclosures, MASKED, PRECISIONS};
-use crate::number::{Float, Rational, Round};
 
 /// A rational number.
 pub(in crate::oracle) enum ExactPoint {
