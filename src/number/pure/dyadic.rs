@@ -79,17 +79,27 @@ impl Dyadic {
     /// In units of `2^unit`, rounded: away from 0 or toward it, or, where neither is said, to the nearest integer, ties to even. And how that
     /// compares to the number.
     pub fn rounded_to(&self, unit: i64, is_more: bool, outward: Option<bool>) -> (BigUint, Ordering) {
-        let floor = self.in_units(unit);
+        self.clone().into_rounded(unit, is_more, outward)
+    }
+
+    /// The same, in place where that can be.
+    fn into_rounded(self, unit: i64, is_more: bool, outward: Option<bool>) -> (BigUint, Ordering) {
         let cut = u64::try_from(unit - self.exponent).unwrap_or(0);
         let has_half = cut > 0 && self.significand.bit(cut - 1);
         let has_rest = is_more || self.significand.trailing_zeros().is_some_and(|zeros| zeros + 1 < cut);
-        if !has_half && !has_rest {
-            return (floor, Ordering::Equal);
+        let mut integer = self.significand;
+        match cut {
+            0 => integer <<= (self.exponent - unit).unsigned_abs(),
+            cut => integer >>= cut,
         }
-        if outward.unwrap_or(has_half && (has_rest || floor.bit(0))) {
-            (floor + 1u32, Ordering::Greater)
+        if !has_half && !has_rest {
+            return (integer, Ordering::Equal);
+        }
+        if outward.unwrap_or(has_half && (has_rest || integer.bit(0))) {
+            integer += 1u32;
+            (integer, Ordering::Greater)
         } else {
-            (floor, Ordering::Less)
+            (integer, Ordering::Less)
         }
     }
 
@@ -154,10 +164,12 @@ impl Magnitude {
         let (number, order) = match exponent >= unit {
             true => (exact, Ordering::Equal),
             false => {
-                let (mut significand, order) = exact.rounded_to(unit, is_more, outward);
+                let (mut significand, order) = exact.into_rounded(unit, is_more, outward);
                 // A carry makes a power of two.
                 let is_long = significand.bits() > u64::from(bits);
-                significand >>= u32::from(is_long);
+                if is_long {
+                    significand >>= 1u32;
+                }
                 (Dyadic { significand, exponent: unit + i64::from(is_long) }, order)
             }
         };
@@ -194,8 +206,10 @@ pub(super) fn sum(a: &Dyadic, b: &Dyadic, bits: u32) -> Magnitude {
             is_more: true,
         };
     }
-    let exponent = large.exponent.min(small.exponent);
-    Magnitude { significand: large.in_units(exponent) + small.in_units(exponent), exponent, is_more: false }
+    // Only the one with the larger unit has to be written in another.
+    let (fine, coarse) = if large.exponent <= small.exponent { (large, small) } else { (small, large) };
+    let significand = coarse.in_units(fine.exponent) + &fine.significand;
+    Magnitude { significand, exponent: fine.exponent, is_more: false }
 }
 
 /// `large - small`, exactly as far as `bits` need it.
@@ -209,8 +223,12 @@ pub(super) fn difference(large: &Dyadic, small: &Dyadic, bits: u32) -> Magnitude
             is_more: true,
         };
     }
-    let exponent = large.exponent.min(small.exponent);
-    Magnitude { significand: large.in_units(exponent) - small.in_units(exponent), exponent, is_more: false }
+    let (significand, exponent) = if large.exponent <= small.exponent {
+        (&large.significand - small.in_units(large.exponent), large.exponent)
+    } else {
+        (large.in_units(small.exponent) - &small.significand, small.exponent)
+    };
+    Magnitude { significand, exponent, is_more: false }
 }
 
 /// `a / (b 2^exponent)`, to two bits more than `bits`.

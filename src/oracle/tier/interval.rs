@@ -87,7 +87,10 @@ impl OfRow<'_> {
         let bits = self.level.bits;
         let mut sum = Interval::zero(bits);
         for (weight, &count) in self.level.weights.iter().zip(&self.prepared.row.counts).skip(group) {
-            sum.accumulate(&weight.by(&Interval::enclose(bits, count)));
+            match count {
+                1 => sum.accumulate(weight),
+                count => sum.accumulate(&weight.by(&Interval::enclose(bits, count))),
+            }
         }
         sum
     }
