@@ -458,3 +458,73 @@ functions! {
     ln: ln / ln_mut / ln_round / ln_ref;
     ln_1p: ln_1p / ln_1p_mut / ln_1p_round / ln_1p_ref;
 }
+
+/// Every enclosure holds its value, as MPFR tells it with more bits; a rounding alone would hardly ever show a bound that is too small.
+#[cfg(all(test, feature = "mpfr"))]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use rug::integer::Order;
+
+    const MORE: u32 = 128;
+
+    fn of(x: &Dyadic, w: u64) -> rug::Float {
+        let integer = rug::Integer::from_digits(&x.significand.to_u64_digits(), Order::Lsf);
+        rug::Float::with_val(w as u32 + MORE, integer) << x.exponent as i32
+    }
+
+    /// Whether the value is inside, and by how many units it is beside the middle.
+    fn beside_middle(enclosed: &Enclosed, exact: &rug::Float) -> (bool, f64) {
+        let end = |size: &BigUint| of(&Dyadic { significand: size.clone(), exponent: enclosed.exponent }, size.bits());
+        let (size, low, high) = (exact.clone().abs(), end(&enclosed.low), end(&enclosed.high));
+        let is_inside = exact.is_sign_negative() == enclosed.is_negative && low < size && size < high;
+        let middle = rug::Float::with_val(exact.prec(), &low + &high) / 2u32;
+        (is_inside, ((size - middle) >> enclosed.exponent as i32).to_f64().abs())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(20_000))]
+
+        #[test]
+        fn logarithms_are_enclosed(significand in 1u64.., e in -80i64..20, w in prop::sample::select(vec![128u64, 192, 320])) {
+            let x = Dyadic { significand: significand.into(), exponent: e };
+            let is_near_one = beside_unit(&x).1.is_none_or(|rest| rest.top() <= -6);
+            prop_assume!(!is_near_one);
+            let (is_inside, units) = beside_middle(&ln_enclosed(&x, w), &of(&x, w).ln());
+            prop_assert!(is_inside, "{units} units");
+        }
+
+        #[test]
+        fn exponentials_are_enclosed(significand in 1u64.., e in -64i64..20, negative: bool, w in prop::sample::select(vec![128u64, 192, 320])) {
+            let dyadic = Dyadic { significand: significand.into(), exponent: e - 64 };
+            let x = Float::with_val(64, significand) >> (64 - e as i32);
+            let (x, mpfr) = if negative { (-x, -of(&dyadic, w)) } else { (x, of(&dyadic, w)) };
+            let (n, value) = power(&x, &dyadic, w);
+            let enclosed = Enclosed { is_negative: false, low: &value - SPREAD, high: value + SPREAD, exponent: n - w as i64 };
+            let (is_inside, units) = beside_middle(&enclosed, &mpfr.exp());
+            prop_assert!(is_inside && units < 8.0, "{units} units");
+        }
+
+        #[test]
+        fn factors_are_enclosed(significand in 1u64.., e in -60i64..-5, negative: bool, w in prop::sample::select(vec![128u64, 192, 320])) {
+            let x = Dyadic { significand: BigUint::from(significand | 1 << 63), exponent: e - 64 };
+            let (factor, error) = exp_m1_factor(&x, negative, w);
+            let mpfr = if negative { -of(&x, w) } else { of(&x, w) };
+            let exact = rug::Float::with_val(mpfr.prec(), mpfr.exp_m1_ref()) / &mpfr;
+            let enclosed = Enclosed { is_negative: false, low: &factor - error, high: factor + error, exponent: -(w as i64) };
+            prop_assert!(beside_middle(&enclosed, &exact).0);
+        }
+    }
+
+    /// The bounds are not idle: some logarithm is known to no less than two units, by steps that round down.
+    #[test]
+    fn what_is_computed_errs() {
+        let errors = (2u64..2_000).map(|x| {
+            let x = Dyadic { significand: x.into(), exponent: -3 };
+            let is_near_one = beside_unit(&x).1.is_none_or(|rest| rest.top() <= -6);
+            if is_near_one { 0.0 } else { beside_middle(&ln_enclosed(&x, 192), &of(&x, 192).ln()).1 }
+        });
+        let largest = errors.fold(0.0, f64::max);
+        assert!(largest > 2.0 && largest < 32.0, "{largest}");
+    }
+}
