@@ -22,7 +22,7 @@ VENV ?= target/reference-venv
 PYTHON_VENV ?= target/python-venv
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run gate accept test test-python test-python-clients wheel check fmt clippy doc soak zoo exhaustive mutants bench fuzz fuzz-check reference adapters adapters-python published clean-reports
+.PHONY: help setup run gate accept test test-python test-python-clients wheel check fmt clippy doc soak zoo exhaustive mutants pure bench fuzz fuzz-check reference adapters adapters-python published clean-reports
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F '|' '{ printf "%-24s%s\n", $$1, $$2 }'
@@ -78,7 +78,7 @@ fmt: ## formatting, without changing anything
 	cargo fmt --check --manifest-path examples/my_crate/fuzz/Cargo.toml
 	cargo fmt --check --manifest-path python/Cargo.toml
 
-clippy: ## clippy, every warning an error, with all features and with none; the fuzz targets and the example, too
+clippy: ## clippy, every warning an error, with all features, with none and on our own numbers; the fuzz targets and the example, too
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo clippy --locked --lib --no-default-features -- -D warnings
 	cargo clippy --locked --lib --no-default-features --features oracle -- -D warnings
@@ -103,6 +103,9 @@ exhaustive: setup ## every input of the domains that are small enough, on the co
 
 mutants: setup ## does a test fall when the screen is wrong; some two minutes for each of nineteen wrong screens
 	sh scripts/mutants.sh
+
+pure: setup ## one campaign on MPFR's numbers and one on our own: the results must be equal in every byte
+	sh scripts/pure.sh
 
 bench: setup ## what is claimed about speed, as ratios taken in one run
 	cargo bench --locked

@@ -2,7 +2,7 @@
 # Builds the wheel of the Python package into target/wheels (or OUT), with maturin, which is installed into a virtual environment.
 #
 #   scripts/wheel.sh          optimised, as it is published
-#   scripts/wheel.sh quick    as the tests of the main crate are built, so that GMP and MPFR are not compiled once more
+#   scripts/wheel.sh quick    as the tests of the main crate are built, so that what both need is not compiled once more
 set -eu
 cd "$(dirname "$0")/.."
 PATH="$PATH:${CARGO_HOME:-$HOME/.cargo}/bin"

@@ -3,7 +3,7 @@
 //! gradients of these, binary cross-entropy of logits, logarithms of sums and differences); in f16, bf16, f32 and f64, and
 //! where f16 or bf16 is read and f32 written.
 //!
-//! It makes adversarial logits, runs a kernel on them, measures every output against an MPFR oracle whose answers are
+//! It makes adversarial logits, runs a kernel on them, measures every output against an oracle whose answers are
 //! certified, and says which results are NaN, infinite, or worse than the textbook algorithm, with the smallest input that
 //! shows it.
 //!
@@ -47,18 +47,20 @@
 //!
 //! # Features
 //!
-//! * `oracle`: everything that judges. It brings MPFR and GMP, which are built from their C sources. Without it there are cases, kernels,
-//!   closures, [`worker::serve`] and [`shrink`](mod@shrink), in pure Rust: what a program needs that serves its kernels to the command.
+//! * `oracle`: everything that judges, in pure Rust. Without it there are cases, kernels, closures, [`worker::serve`] and
+//!   [`shrink`](mod@shrink): what a program needs that serves its kernels to the command.
+//! * `mpfr`: MPFR and GMP, which are built from their C sources, under the oracle in place of its own numbers, which are equal to theirs in every
+//!   bit. It brings `oracle`.
 //! * `cli`: the command `logitfuzz`. `proptest`: [`strategy`]. `arbitrary`: `Arbitrary` for [`Case`], and [`fuzz`]. Each brings `oracle`.
-//! * `system-mpfr`: MPFR and GMP as the system has them, in place of a build of their own. It brings `oracle`, too.
+//! * `system-mpfr`: MPFR and GMP as the system has them, in place of a build of their own. It brings `mpfr`.
 //!
 //! All but `system-mpfr` are on by default.
 #![warn(missing_docs)]
 // Allowed where it is needed, file by file and with its reason: at the boundary to C, to watch over processes, for the control state of
 // a thread, and for the counters that a fuzzer reads.
 #![deny(unsafe_code)]
-// What is said of an op, a claim or a file is said once; without the oracle nobody asks for all of it.
-#![cfg_attr(not(feature = "oracle"), allow(dead_code, unused_imports))]
+// What is said of an op, a claim or a file is said once; without the oracle, or kernels from outside, nobody asks for all of it.
+#![cfg_attr(not(all(unix, feature = "oracle")), allow(dead_code, unused_imports))]
 
 #[cfg(feature = "oracle")]
 pub mod baseline;
@@ -93,8 +95,12 @@ pub mod judge;
 pub mod kernel;
 pub mod magnitude;
 mod named;
-pub mod op;
 #[cfg(feature = "oracle")]
+mod number;
+pub mod op;
+// The result of an operation on MPFR's numbers is converted where it is used; on our own it is one of them.
+#[cfg(feature = "oracle")]
+#[cfg_attr(not(feature = "mpfr"), allow(clippy::cmp_owned, clippy::useless_conversion))]
 pub mod oracle;
 mod outside;
 mod protocol;

@@ -5,7 +5,7 @@
 //! rounding, the binade and the ulp figure (Ziv, "Fast evaluation of elementary mathematical functions with correctly rounded
 //! last bit", 1991). Outputs that are rational are found beforehand and computed in rational arithmetic, or the loop would
 //! never end. `question` lists the tiers of numbers in which a formula is evaluated (`tier`), from rational numbers over
-//! double-double balls on 128-bit exponentials (`exp`) to MPFR intervals from 128 to 4096 bits. What is still open then is
+//! double-double balls on 128-bit exponentials (`exp`) to intervals of big numbers (`crate::number`) from 128 to 4096 bits. What is still open then is
 //! [`Due::Undecided`].
 //!
 //! Rows that are not finite have no single truth; `special` says what is accepted there.
@@ -13,12 +13,12 @@
 use crate::case::{Case, Value};
 use crate::fenv::Standard;
 use crate::magnitude::Magnitude;
+use crate::number::{Float, Rational, Round};
 use crate::op::inputs::Element;
 use crate::op::{Anatomy, Kind};
 use crate::special::{RowClass, Special};
 use question::Question;
 use row::{MASKED, PRECISIONS, PreparedRow, Weight};
-use rug::{Float, Rational, float::Round};
 use std::collections::HashMap;
 use std::sync::Arc;
 use tier::exactly::Exactly;
@@ -218,16 +218,6 @@ fn have_one_answer(case: &Case, i: usize, j: usize) -> bool {
             Value::Indices(_) => false,
             Value::Number(_) => true,
         })
-}
-
-/// The version of MPFR.
-pub(crate) fn mpfr_version() -> String {
-    format!(
-        "{}.{}.{}",
-        gmp_mpfr_sys::mpfr::VERSION_MAJOR,
-        gmp_mpfr_sys::mpfr::VERSION_MINOR,
-        gmp_mpfr_sys::mpfr::VERSION_PATCHLEVEL
-    )
 }
 
 impl Oracle {

@@ -107,11 +107,18 @@ pub struct Provenance {
     pub logitfuzz: String,
     /// The version of the generators: cases of two versions are not comparable.
     pub generators: u32,
-    /// The version of MPFR under the oracle.
+    /// The version of MPFR under the oracle; `pure` where the oracle has its own numbers in its place, which are equal in every bit.
     pub mpfr: String,
     /// The versions of the libraries under test, by kernel, where they are known.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub libraries: BTreeMap<String, String>,
+}
+
+impl Provenance {
+    /// The oracle's numbers in words: `MPFR 4.2.2`.
+    pub fn numbers(&self) -> String {
+        if self.mpfr == crate::number::PURE { "its own, in Rust".to_owned() } else { format!("MPFR {}", self.mpfr) }
+    }
 }
 
 /// What is known of a run and is no result: it is written to `run.json`, and may differ between identical runs.

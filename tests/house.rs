@@ -9,7 +9,7 @@ const FLOORS: [&[&str]; 19] = [
     &["error", "checksum", "quiet", "words"],
     &["json", "named", "outside"],
     &["dtype", "fenv", "files"],
-    &["magnitude"],
+    &["magnitude", "number"],
     &["op"],
     &["case"],
     &["special"],

@@ -1,11 +1,14 @@
-//! Without the feature `oracle` the crate is pure Rust: a program that serves its kernels to the command, on any system, needs no C
-//! compiler and no C library. This builds that configuration.
+//! Without default features the crate is pure Rust, with the feature `oracle` and without: whoever tests a kernel, or serves one to the command,
+//! on any system, needs no C compiler and no C library. This builds both configurations.
 
 use std::path::Path;
 use std::process::Command;
 
 /// Packages that compile C, or bind to a C library.
 const OF_C: [&str; 4] = ["rug", "gmp-mpfr-sys", "cc", "libloading"];
+
+/// The features of both configurations.
+const FEATURES: [&str; 2] = ["", "oracle"];
 
 fn cargo(arguments: &[&str]) -> String {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
@@ -22,7 +25,13 @@ fn cargo(arguments: &[&str]) -> String {
 
 #[test]
 fn no_dependency_is_written_in_c() {
-    let tree = cargo(&["tree", "--edges", "normal,build", "--prefix", "none"]);
+    for features in FEATURES {
+        of_c(features);
+    }
+}
+
+fn of_c(features: &str) {
+    let tree = cargo(&["tree", "--edges", "normal,build", "--prefix", "none", "--features", features]);
     let names: Vec<&str> = tree.lines().filter_map(|line| line.split(' ').next()).collect();
     assert!(names.contains(&"logitfuzz") && names.contains(&"serde_json"), "{tree}");
     let of_c: Vec<&&str> = names
@@ -32,16 +41,18 @@ fn no_dependency_is_written_in_c() {
                 || name.ends_with("-sys") && !name.starts_with("linux-raw") && !name.starts_with("windows")
         })
         .collect();
-    assert!(of_c.is_empty(), "{of_c:?}");
+    assert!(of_c.is_empty(), "{features}: {of_c:?}");
 }
 
 /// A folder of its own: the one that these tests are built in is locked.
 fn check(target: Option<&str>) {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("light");
     let folder = folder.to_str().expect("a path in Unicode");
-    let mut arguments = vec!["check", "--lib", "--target-dir", folder];
-    arguments.extend(target.iter().flat_map(|target| ["--target", target]));
-    cargo(&arguments);
+    for features in FEATURES {
+        let mut arguments = vec!["check", "--lib", "--target-dir", folder, "--features", features];
+        arguments.extend(target.iter().flat_map(|target| ["--target", target]));
+        cargo(&arguments);
+    }
 }
 
 #[test]

@@ -218,7 +218,7 @@ pub fn provenance() -> Provenance {
         libraries: BTreeMap::new(),
         logitfuzz: env!("CARGO_PKG_VERSION").to_owned(),
         generators: generate::VERSION,
-        mpfr: crate::oracle::mpfr_version(),
+        mpfr: crate::number::version(),
     }
 }
 

@@ -180,7 +180,7 @@ fn difference(one: &Results, other: &Results) -> Option<String> {
     let pairs = [
         ("logitfuzz", a.logitfuzz.clone(), b.logitfuzz.clone()),
         ("generators version", a.generators.to_string(), b.generators.to_string()),
-        ("MPFR", a.mpfr.clone(), b.mpfr.clone()),
+        ("numbers", a.numbers(), b.numbers()),
         ("seed", s.seed.to_string(), t.seed.to_string()),
         ("cases", s.cases.to_string(), t.cases.to_string()),
         ("max-len", s.max_len.to_string(), t.max_len.to_string()),

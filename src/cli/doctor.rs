@@ -54,10 +54,10 @@ impl Doctor {
     pub fn main(self) -> Exit {
         let versions = campaign::provenance();
         let mut text = format!(
-            "logitfuzz {}, generators version {}, MPFR {}, {} cores\n",
+            "logitfuzz {}, generators version {}, numbers: {}, {} cores\n",
             versions.logitfuzz,
             versions.generators,
-            versions.mpfr,
+            versions.numbers(),
             std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
         );
         let mut missing = 0;

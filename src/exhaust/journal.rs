@@ -58,7 +58,7 @@ impl Settings {
         let facts = |settings: &Self| {
             [
                 ("logitfuzz", settings.provenance.logitfuzz.clone()),
-                ("MPFR", settings.provenance.mpfr.clone()),
+                ("numbers", settings.provenance.numbers()),
                 ("kernel", settings.kernel.clone()),
                 ("--kernel", settings.selector.clone()),
                 ("version of the library", libraries(settings)),

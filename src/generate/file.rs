@@ -13,11 +13,13 @@ use crate::checksum::Fnv;
 use crate::dtype::{Dtype, text};
 use crate::error::{Error, Result};
 use crate::outside;
-use npyz::{NpyFile, NpyHeader, Order, TypeChar};
+use npy::Npy;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
+
+mod npy;
 
 /// The name of the family of a user's own rows.
 pub const FILE_FAMILY: &str = "file";
@@ -115,7 +117,7 @@ impl Rows {
 
     fn from_npy(path: &Path, bytes: Vec<u8>) -> Result<Rows> {
         let file = Npy::parse(path, bytes)?;
-        let (count, n) = match *file.header.shape() {
+        let (count, n) = match *file.shape() {
             [n] => (1, n),
             [count, n] => (count, n),
             _ => return Err(file.wrong_shape("logits are 2-d, one row of logits each, or 1-d, a single row")),
@@ -123,16 +125,12 @@ impl Rows {
         if count == 0 || n == 0 {
             return Err(file.wrong_shape("there is no logit in it; save rows of at least one value"));
         }
-        let transposed = file.header.order() == Order::Fortran;
-        let flat: Vec<f64> = match file.item() {
-            Some((TypeChar::Float, 2)) => file.values::<half::f16>()?.into_iter().map(half::f16::to_f64).collect(),
-            Some((TypeChar::Float, 4)) => file.values::<f32>()?.into_iter().map(f64::from).collect(),
-            Some((TypeChar::Float, 8)) => file.values::<f64>()?,
-            _ => return Err(file.wrong_dtype("logits are f2, f4 or f8; save them with .astype(numpy.float32), say")),
+        let Some(flat) = file.floats() else {
+            return Err(file.wrong_dtype("logits are f2, f4 or f8; save them with .astype(numpy.float32), say"));
         };
         // Both fit: the file holds count * n values.
         let (count, n) = (count as usize, n as usize);
-        let at = |row: usize, column: usize| if transposed { row + column * count } else { row * n + column };
+        let at = |row: usize, column: usize| if file.is_fortran() { row + column * count } else { row * n + column };
         let rows = (0..count).map(|row| (0..n).map(|column| one_nan(flat[at(row, column)])).collect()).collect();
         Ok(Rows { rows, targets: None, sticky: BTreeMap::new() })
     }
@@ -223,148 +221,13 @@ fn read_bytes(path: &Path) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// A `.npy` file, in memory, whose header is known to agree with its size.
-struct Npy<'a> {
-    path: &'a Path,
-    header: NpyHeader,
-    data: Vec<u8>,
-}
-
-impl<'a> Npy<'a> {
-    /// Reads the file and checks it against its own header, so that nothing is ever allocated by the header's word.
-    fn parse(path: &'a Path, mut bytes: Vec<u8>) -> Result<Self> {
-        let start = plain_header(&bytes).map_err(|reason| Error::file(path, reason))?;
-        let header = NpyHeader::from_reader(&bytes[..start]).map_err(|error| {
-            // Errors of the header's grammar are drawings of several lines.
-            let words: Vec<String> = error.to_string().split_whitespace().map(str::to_owned).collect();
-            Error::file(path, format!("no .npy header: {}; save the array with numpy.save", words.join(" ")))
-        })?;
-        let file = Npy { path, header, data: bytes.split_off(start) };
-        let Some((_, size)) = file.item() else {
-            return Err(file.wrong_dtype("save plain numbers with numpy.save"));
-        };
-        let (len, there) = (file.header.len(), file.data.len() as u128);
-        let due = u128::from(len) * u128::from(size);
-        match there.cmp(&due) {
-            std::cmp::Ordering::Less => Err(Error::file(
-                path,
-                format!(
-                    "truncated: {} values of {size} bytes are {due} bytes and {there} are there; save it again",
-                    len
-                ),
-            )),
-            std::cmp::Ordering::Greater => {
-                Err(Error::file(path, format!("{} bytes follow the array's {due}; save one array a file", there - due)))
-            }
-            std::cmp::Ordering::Equal => Ok(file),
-        }
-    }
-
-    /// The kind and the size in bytes of an item, unless the dtype is structured or pickled.
-    fn item(&self) -> Option<(TypeChar, u64)> {
-        match self.header.dtype() {
-            npyz::DType::Plain(item) if !item.uses_pickled_array() => {
-                Some((item.type_char(), item.num_bytes()? as u64))
-            }
-            _ => None,
-        }
-    }
-
-    fn values<T: npyz::Deserialize>(&self) -> Result<Vec<T>> {
-        NpyFile::with_header(self.header.clone(), &self.data[..])
-            .into_vec()
-            .map_err(|error| Error::file(self.path, format!("cannot be read: {error}")))
-    }
-
-    fn wrong_dtype(&self, advice: &str) -> Error {
-        Error::file(self.path, format!("its dtype is {}; {advice}", self.header.dtype().descr()))
-    }
-
-    fn wrong_shape(&self, advice: &str) -> Error {
-        let sizes: Vec<String> = self.header.shape().iter().map(u64::to_string).collect();
-        Error::file(self.path, format!("its shape is ({}); {advice}", sizes.join(", ")))
-    }
-}
-
-/// The longest header read, which is numpy's own limit (`max_header_size` of `numpy.load`).
-const MAX_HEADER: usize = 10_000;
-
-/// The deepest nesting of brackets read. A plain array needs two levels and a structured one, which is refused anyway, a few
-/// more; the grammar's parser takes time exponential in the depth, and its stack grows with it.
-const MAX_DEPTH: usize = 8;
-
-/// Checks the head of a `.npy` file (format 1, 2 or 3 of numpy's specification) before a parser sees it: magic, length, and a
-/// text that is a plain literal, not nested deeply, of numbers whose product is a `u64`. Returns where the data start.
-fn plain_header(bytes: &[u8]) -> std::result::Result<usize, &'static str> {
-    const TRUNCATED: &str = "truncated within its header; save it again";
-    if !bytes.starts_with(b"\x93NUMPY") {
-        return Err("not a .npy file (its first bytes are not \\x93NUMPY); save the array with numpy.save");
-    }
-    let (start, length) = match (bytes.get(6), bytes.get(8..10), bytes.get(8..12)) {
-        (Some(1), Some(&[a, b]), _) => (10, usize::from(u16::from_le_bytes([a, b]))),
-        (Some(2 | 3), _, Some(&[a, b, c, d])) => (12, u32::from_le_bytes([a, b, c, d]) as usize),
-        (Some(1..=3) | None, _, _) => return Err(TRUNCATED),
-        _ => return Err("an unknown version of the .npy format; save the array with numpy.save"),
-    };
-    if length > MAX_HEADER {
-        return Err("its header is longer than numpy reads; save the array with numpy.save");
-    }
-    let header = bytes.get(start..start + length).ok_or(TRUNCATED)?;
-    let strange = "its header is not one that numpy writes; save the array with numpy.save";
-    let (mut quote, mut depth, mut product) = (None, 0usize, 1u64);
-    for token in header.chunk_by(|a, b| quote_free(*a) && quote_free(*b) && a.is_ascii_digit() == b.is_ascii_digit()) {
-        match (token, quote) {
-            ([b'\\', ..], _) => return Err(strange),
-            ([mark @ (b'\'' | b'"')], None) => quote = Some(*mark),
-            ([mark], Some(open)) if *mark == open => quote = None,
-            (_, Some(_)) => {}
-            ([b'0'..=b'9', ..], None) => {
-                let number: Option<u64> = std::str::from_utf8(token).ok().and_then(|digits| digits.parse().ok());
-                product = number
-                    .and_then(|number| product.checked_mul(number.max(1)))
-                    .ok_or("its header claims more values than any file holds; save it again")?;
-            }
-            (plain, None) => {
-                for &byte in plain {
-                    match byte {
-                        b'(' | b'[' | b'{' => depth += 1,
-                        b')' | b']' | b'}' => depth = depth.saturating_sub(1),
-                        b',' | b':' | b' ' | b'\n' => {}
-                        _ if b"TrueFalse".contains(&byte) => {}
-                        _ => return Err(strange),
-                    }
-                    if depth > MAX_DEPTH {
-                        return Err(strange);
-                    }
-                }
-            }
-        }
-    }
-    Ok(start + length)
-}
-
-fn quote_free(byte: u8) -> bool {
-    !matches!(byte, b'\'' | b'"' | b'\\')
-}
-
 fn integers_from_npy(path: &Path, bytes: Vec<u8>) -> Result<Vec<Integer>> {
     let file = Npy::parse(path, bytes)?;
-    let [_] = *file.header.shape() else {
+    let [_] = *file.shape() else {
         return Err(file.wrong_shape("targets are 1-d, one class per row; save them with .ravel()"));
     };
-    fn wide<T: npyz::Deserialize + Into<i128>>(file: &Npy<'_>) -> Result<Vec<i128>> {
-        Ok(file.values::<T>()?.into_iter().map(Into::into).collect())
-    }
-    let values = match file.item() {
-        Some((TypeChar::Int, 1)) => wide::<i8>(&file)?,
-        Some((TypeChar::Int, 2)) => wide::<i16>(&file)?,
-        Some((TypeChar::Int, 4)) => wide::<i32>(&file)?,
-        Some((TypeChar::Int, 8)) => wide::<i64>(&file)?,
-        Some((TypeChar::Uint, 1)) => wide::<u8>(&file)?,
-        Some((TypeChar::Uint, 2)) => wide::<u16>(&file)?,
-        Some((TypeChar::Uint, 4)) => wide::<u32>(&file)?,
-        Some((TypeChar::Uint, 8)) => wide::<u64>(&file)?,
-        _ => return Err(file.wrong_dtype("targets are integers; save them with .astype(numpy.int64)")),
+    let Some(values) = file.integers() else {
+        return Err(file.wrong_dtype("targets are integers; save them with .astype(numpy.int64)"));
     };
     Ok(values.into_iter().enumerate().map(|(row, value)| Integer { value, place: Place::Row(row) }).collect())
 }

@@ -1,8 +1,8 @@
-//! The few equations that generators solve, by MPFR: correctly rounded, so that rows are the same on every machine, which the
+//! The few equations that generators solve, by numbers of many bits: correctly rounded, so that rows are the same on every machine, which the
 //! exp and log of a system's mathematical library would not promise.
 
 use crate::dtype::{Dtype, Format, ldexp};
-use rug::Float;
+use crate::number::Float;
 use std::sync::LazyLock;
 
 /// Bits of the intermediate values; enough to see the residual of an equation solved in f64.

@@ -5,7 +5,7 @@ use super::solve::{Edge, absorption_gap};
 use super::*;
 use crate::case::largest_direction;
 use crate::dtype::{exponent, ldexp};
-use rug::Float;
+use crate::number::Float;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// Rows of each family and dtype that the counts below are of.

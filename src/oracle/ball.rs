@@ -1,7 +1,7 @@
 //! Balls on double-doubles: a real number known to about 100 bits, with a rigorous error radius, in plain `f64` arithmetic.
 //!
 //! A [`Ball`] is `high + low` (non-overlapping: `high` is the `f64` nearest to the sum) and a radius that the exact number is
-//! within. It is the third tier: after the exponentials, nearly every output is decided here, and what is not goes to the MPFR
+//! within. It is the third tier: after the exponentials, nearly every output is decided here, and what is not goes to the
 //! intervals. The error bounds of the double-double operations are those of Joldes, Muller and Popescu,
 //! "Tight and rigorous error bounds for basic building blocks of double-word arithmetic" (ACM TOMS 44(2), 2017): relative
 //! `3u^2 + 13u^3` for the accurate sum, `7u^2` for the product, `9.8u^2` for the quotient, with `u = 2^-53`.
@@ -9,6 +9,7 @@
 //! Overflow makes a radius infinite or NaN, which decides nothing; underflow is covered by [`UNDERFLOW`].
 
 use crate::dtype::two_sum;
+use crate::number::Float;
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
 /// Relative error of one operation: `16 u^2` covers all three.
@@ -64,8 +65,8 @@ impl Ball {
         self.low == 0.0 && self.radius == 0.0
     }
 
-    /// The numbers within `error` of an MPFR number.
-    pub fn around(mut value: rug::Float, error: f64) -> Self {
+    /// The numbers within `error` of a big number.
+    pub fn around(mut value: Float, error: f64) -> Self {
         let high = value.to_f64();
         value -= high;
         let low = value.to_f64();
@@ -198,7 +199,6 @@ pub(super) fn with_remainder(base: Ball, rest: Ball, sign: f64) -> Ball {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use rug::{Float, ops::AddFrom};
 
     const BITS: u32 = 4000;
 
@@ -218,7 +218,7 @@ mod tests {
             let (high, low) = two_sum(high, low);
             let radius = if wide { high.abs() * 2f64.powi(-90) } else { 0.0 };
             let mut exact = Float::with_val(BITS, radius) * place;
-            exact.add_from(Float::with_val(BITS, high) + low);
+            exact += Float::with_val(BITS, high) + low;
             (Ball { high, low, radius }, exact)
         })
     }

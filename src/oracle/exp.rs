@@ -1,7 +1,7 @@
 //! `exp(-d)` of a difference of two `f64` in 128-bit fixed point, with a proof: what every distinct logit of a row pays.
 //!
-//! MPFR's `exp` serves every precision and takes some twenty times as long for this one. Here everything is an integer and every
-//! step rounds down, so all errors have one sign. The constants are made by MPFR when they are first needed.
+//! The `exp` of big numbers serves every precision and takes some twenty times as long for this one, MPFR's as ours. Here everything is an integer
+//! and every step rounds down, so all errors have one sign. The constants are made of big numbers when they are first needed.
 //!
 //! **Reduction.** Let `c = ln 2 / 256`, `n` the least integer with `n c >= d`, and `r = n c - d`, so `0 <= r < c < 2^-8`. With
 //! `n = 256 k + i`, `1 <= i <= 256`, it holds that `exp(-d) = 2^-k T_i (1 + q)`, where `T_i = 2^(-i / 256)` is in a table and
@@ -23,7 +23,7 @@
 //! **Range.** `T_256 = 1/2` is exact, so the result is at least 1/2. The computed `r` is below `c`, and rounding is downward, so
 //! the result is below `T_i exp(c) <= 1`. The significand therefore has its leading bit, and never overflows.
 
-use rug::{Float, float::Constant, float::Round};
+use crate::number::{Constant, Float, Integer, Round};
 use std::sync::LazyLock;
 
 /// `d` must be below this.
@@ -76,7 +76,7 @@ static CONSTANTS: LazyLock<Constants> = LazyLock::new(|| {
         units(Float::with_val_round(128, exponent.exp2_ref(), Round::Down).0 << 128).to_u128_wrapping()
     };
     Constants {
-        step: rug::Integer::from(&step >> 64).to_i128_wrapping(),
+        step: Integer::from(&step >> 64).to_i128_wrapping(),
         step_fraction: step.to_u64_wrapping(),
         steps_per_nat,
         powers: std::array::from_fn(|i| power(i + 1)),
@@ -139,7 +139,6 @@ mod tests {
     use super::*;
     use crate::dtype::{ldexp, two_sum};
     use proptest::prelude::*;
-    use rug::Integer;
 
     /// Bits of MPFR's exponential.
     const BITS: u32 = 320;

@@ -1,10 +1,10 @@
-//! The last tier: open intervals of MPFR numbers, with ends rounded outward.
+//! The last tier: open intervals of big numbers, with ends rounded outward.
 //!
 //! An interval `(low, high)` is open, so an end that lies exactly on a representable number, a midpoint or a power of two does
 //! not contain it: that is how the sign of a remainder far below any precision still decides a rounding. A single number is the
 //! interval whose ends are equal.
 
-use rug::{Assign, Float, Rational, float::Round, ops::AddAssignRound, ops::AssignRound, ops::SubAssignRound};
+use crate::number::{AddAssignRound, Assign, AssignRound, Float, Rational, Round, SubAssignRound};
 use std::ops::{Add, Mul, Neg, Sub};
 
 /// An open interval, or a point.

@@ -161,7 +161,7 @@ mod tests {
                     let due = own.level(index).log_total(&own);
                     // Both hold the number, so they meet.
                     assert!(interval.low <= due.high && due.low <= interval.high, "{row:?} {j}");
-                    let width = rug::Float::with_val(64, &interval.high - &interval.low);
+                    let width = crate::number::Float::with_val(64, &interval.high - &interval.low);
                     assert!(is_far || width <= interval.high * 1e-30f64, "{row:?} {j}");
                 }
                 checked += 1;

@@ -12,7 +12,7 @@ use super::row::{Enclosures, MASKED, PRECISIONS, PreparedRow};
 use crate::case::Case;
 use crate::dtype::{exponent, ldexp, two_sum};
 use crate::magnitude::Magnitude;
-use rug::{Float, Rational};
+use crate::number::{Float, Rational};
 use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::cmp::Ordering;

@@ -8,7 +8,7 @@ use super::ball::Ball;
 use super::interval::Interval;
 use crate::dtype::{Format, exponent, ldexp};
 use crate::magnitude::Magnitude;
-use rug::{Float, Integer, Rational, float::Round};
+use crate::number::{Float, Integer, Rational, Round};
 use std::cmp::Ordering;
 
 /// An enclosure is narrow enough when it is narrower than `2^-32` ulp: the unit in which signed errors are summed, nine decimal
@@ -116,7 +116,7 @@ impl Rounded {
     pub(super) fn from_interval(interval: &Interval, format: Format) -> Option<Self> {
         let (low, high) = (&interval.low, &interval.high);
         if !low.is_finite() || !high.is_finite() {
-            // An end beyond MPFR's range: far beyond any format, if both ends agree in sign.
+            // An end beyond the range of numbers: far beyond any format, if both ends agree in sign.
             return None;
         }
         // Half an ulp above the largest finite number: there and beyond, the value rounds to infinity.

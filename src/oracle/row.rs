@@ -5,7 +5,7 @@
 //! positive terms only, so nothing cancels.
 //!
 //! The logits of an op that takes a scale are products, `scale z`. Where all products are `f64`, they are the logits of the row. Where not,
-//! the row has logits of the sign of the scale, and `d` is `|scale| (a - z)`: the exponentials are MPFR's then, of differences with 64 bits
+//! the row has logits of the sign of the scale, and `d` is `|scale| (a - z)`: the exponentials are those of big numbers then, of differences with 64 bits
 //! more than are asked for.
 
 use super::ball::Ball;
@@ -14,8 +14,8 @@ use super::interval::Interval;
 use crate::case::Case;
 use crate::dtype::{Dtype, ldexp, two_sum};
 use crate::magnitude::Magnitude;
+use crate::number::{Assign, Float, Round};
 use crate::op::Anatomy;
-use rug::{Assign, Float, float::Round};
 use std::cmp::Ordering;
 use std::sync::{Arc, OnceLock};
 
@@ -26,7 +26,7 @@ pub(crate) const PRECISIONS: [u32; 6] = [128, 192, 512, 1024, 2048, 4096];
 /// The group of a logit of -inf.
 pub(crate) const MASKED: u32 = u32::MAX;
 
-/// Beyond this many powers of two, `2^-x` is below MPFR's exponent range (2^30) with room for products and quotients.
+/// Beyond this many powers of two, `2^-x` is below the exponent range of big numbers (2^30) with room for products and quotients.
 const UNREACHABLE: f64 = (1u64 << 29) as f64;
 
 /// Bits that hold the difference of any two `f64`, doubled, exactly: from 2^1025 down to 2^-1074.
@@ -87,7 +87,7 @@ pub(crate) struct Weight {
     pub magnitude: Magnitude,
 }
 
-/// The weights as MPFR intervals of one precision.
+/// The weights as intervals of one precision.
 pub(crate) struct Enclosures {
     /// Its place in [`PRECISIONS`].
     pub index: usize,
@@ -250,7 +250,7 @@ impl PreparedRow {
         Ball::sum(1, self.groups(), &term) * self.sums().reciprocal
     }
 
-    /// The sign of `sum over g >= 1 of coefficient(g) * w_g + square * sigma^2` where the weights themselves are out of MPFR's
+    /// The sign of `sum over g >= 1 of coefficient(g) * w_g + square * sigma^2` where the weights themselves are out of
     /// range: that of the sum divided by its largest weight.
     fn sign_beyond_reach(&self, bits: u32, coefficient: impl Fn(usize) -> Interval, square: &Interval) -> Ordering {
         // The scale has 53 bits.

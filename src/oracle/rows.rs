@@ -9,9 +9,9 @@
 use super::rounded::Rounded;
 use super::{Accepted, Due, Dues, Oracle, Truth, anatomy_of_limit};
 use crate::case::Case;
+use crate::number::Rational;
 use crate::op::Anatomy;
 use crate::special::{RowClass, Special};
-use rug::Rational;
 use std::sync::Arc;
 
 /// The truth of a case of several rows.

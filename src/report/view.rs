@@ -352,7 +352,7 @@ pub(super) fn facts(results: &Results, run: Option<&RunInfo>) -> Vec<(&'static s
     }
     facts.push(("logitfuzz", provenance.logitfuzz.clone()));
     facts.push(("generators", format!("version {}", provenance.generators)));
-    facts.push(("oracle", format!("MPFR {}", provenance.mpfr)));
+    facts.push(("oracle", provenance.numbers()));
     if let Some(run) = run {
         facts.push(("command", run.command.join(" ")));
         facts.push(("started", run.started.clone()));

@@ -1,4 +1,4 @@
-"""logitfuzz hunts numerical instability in kernels of the softmax family, and judges every output against an MPFR oracle.
+"""logitfuzz hunts numerical instability in kernels of the softmax family, and judges every output against a certified oracle.
 
 >>> import numpy as np
 >>> import logitfuzz as lf

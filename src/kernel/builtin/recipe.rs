@@ -330,7 +330,7 @@ pub(super) trait Recipe: Sized {
             }
             if max.is_infinite() { max } else { max + Self::log(row, sum) }
         };
-        row.logits.iter().map(|&z| next(z)).collect()
+        each_in_turn(row.logits, &mut next)
     }
 
     /// `p_j`.
@@ -410,18 +410,17 @@ pub(super) trait Recipe: Sized {
 
     /// The mean of the losses of the rows that are not ignored; NaN of none.
     fn mean_cross_entropy<A: Real>(rows: &Rows<A>) -> A {
-        let losses: Vec<A> = rows.kept().flatten().map(|row| Self::cross_entropy(&row)).collect();
+        let losses = of_kept(rows, &Self::cross_entropy);
         Self::sum(&rows.all, &losses) / Self::divisor(rows)
     }
 
     /// The gradient of each row over the divisor, and zeros for a row that is ignored.
     fn mean_cross_entropy_grad<A: Real>(rows: &Rows<A>) -> Vec<A> {
         let divisor = Self::divisor(rows);
-        let gradient = |row: Option<Row<A>>| match row {
+        of_all(rows, &|row| match row {
             Some(row) => each(&Self::cross_entropy_grad(&row), &|_, g| g / divisor),
             None => vec![A::ZERO; rows.row_len()],
-        };
-        rows.kept().flat_map(gradient).collect()
+        })
     }
 
     /// `p_j (g_j - sum p_i g_i)`.
@@ -457,22 +456,42 @@ pub(super) fn each<A: Real>(values: &[A], step: &dyn Fn(usize, A) -> A) -> Vec<A
     values.iter().enumerate().map(|(i, &x)| step(i, x)).collect()
 }
 
+/// The same of a step that remembers.
+pub(super) fn each_in_turn<A: Real>(values: &[A], step: &mut dyn FnMut(A) -> A) -> Vec<A> {
+    values.iter().map(|&x| step(x)).collect()
+}
+
+/// A value of each row that is not ignored; compiled once for a type, as [`each`] is.
+pub(super) fn of_kept<A: Real>(rows: &Rows<A>, value: &dyn Fn(&Row<A>) -> A) -> Vec<A> {
+    rows.kept().flatten().map(|row| value(&row)).collect()
+}
+
+/// The values of all rows, one row after the other, of which some are ignored.
+pub(super) fn of_all<A: Real>(rows: &Rows<A>, values: &dyn Fn(Option<Row<A>>) -> Vec<A>) -> Vec<A> {
+    rows.kept().flat_map(values).collect()
+}
+
 /// The largest, or NaN if one is.
 pub(super) fn largest<A: Real>(values: &[A]) -> A {
     values.iter().fold(A::NEG_INFINITY, |max, &z| max.larger(z))
 }
 
-/// One pass with a running maximum, and a running sum that is rescaled when the maximum rises: block by block.
+/// One pass with a running maximum, and a running sum that is rescaled when the maximum rises: block by block. Plain loops, since adapters
+/// with the steps in them are compiled for every kernel.
 fn online_normalizer<R: Recipe, A: Real>(row: &Row<A>) -> Normalizer<A> {
     let (mut max, mut sum) = (A::NEG_INFINITY, A::ZERO);
     let size = R::block(row);
     let mut weights = Vec::with_capacity(size);
     for block in row.logits.chunks(size) {
         let before = max;
-        max = block.iter().fold(before, |max, &z| R::running_maximum(row, max, z));
+        for &z in block {
+            max = R::running_maximum(row, max, z);
+        }
         if !R::only_masked(row, max) {
             weights.clear();
-            weights.extend(block.iter().map(|&z| R::weight(row, z, max)));
+            for &z in block {
+                weights.push(R::weight(row, z, max));
+            }
             sum = sum * R::rescale(row, before, max) + R::sum(row, &weights);
         }
     }
@@ -553,14 +572,29 @@ pub(super) fn claims<R: Recipe>(op: Op, dtype: Dtype) -> Claims {
 pub(super) fn run<R: Recipe>(case: &Case, changes: &Changes) -> Outcome {
     let usual = if R::IN_STORAGE_DTYPE { case.dtype().output() } else { case.dtype().accumulator() };
     Outcome::Outputs(match changes.inside.unwrap_or(usual).output() {
-        Dtype::F16 => run_in::<R, f16>(case, changes),
-        Dtype::Bf16 => run_in::<R, bf16>(case, changes),
-        Dtype::F64 => run_in::<R, f64>(case, changes),
-        _ => run_in::<R, f32>(case, changes),
+        Dtype::F16 => run_in(case, changes, &Steps::<f16>::of::<R>(case.op())),
+        Dtype::Bf16 => run_in(case, changes, &Steps::<bf16>::of::<R>(case.op())),
+        Dtype::F64 => run_in(case, changes, &Steps::<f64>::of::<R>(case.op())),
+        _ => run_in(case, changes, &Steps::<f32>::of::<R>(case.op())),
     })
 }
 
-fn run_in<R: Recipe, A: Real>(case: &Case, changes: &Changes) -> Vec<f64> {
+/// What running a case needs of a kernel, so that it is compiled once for a type.
+struct Steps<A> {
+    parameter: Option<&'static Parameter>,
+    method: Option<Method<A>>,
+    method_of_rows: Option<MethodOfRows<A>>,
+    written: fn(&Row<A>, A) -> A,
+}
+
+impl<A: Real> Steps<A> {
+    fn of<R: Recipe>(op: Op) -> Self {
+        let (method, method_of_rows) = (method::<R, A>(op), method_of_rows::<R, A>(op));
+        Self { parameter: R::PARAMETER, method, method_of_rows, written: R::written }
+    }
+}
+
+fn run_in<A: Real>(case: &Case, changes: &Changes, steps: &Steps<A>) -> Vec<f64> {
     let logits = read::<A>(case.logits());
     let direction = read::<A>(case.weighed());
     let distribution = read::<A>(case.distribution().unwrap_or(&[]));
@@ -575,18 +609,18 @@ fn run_in<R: Recipe, A: Real>(case: &Case, changes: &Changes) -> Vec<f64> {
         target_logits: &target_logits,
         scale: A::from_f64(case.scale().unwrap_or(1.0)),
         dtype: case.dtype(),
-        parameter: changes.value.or(R::PARAMETER.map(|parameter| parameter.default)).unwrap_or(0.0),
+        parameter: changes.value.or(steps.parameter.map(|parameter| parameter.default)).unwrap_or(0.0),
         beside: changes.beside,
     };
     // It is never run on an op that it does not support.
     let mut outputs = match case.targets() {
         Some(targets) => {
             let rows = Rows { all: row, targets };
-            method_of_rows::<R, A>(case.op()).map_or_else(Vec::new, |method| method(&rows))
+            steps.method_of_rows.map_or_else(Vec::new, |method| method(&rows))
         }
-        None => method::<R, A>(case.op()).map_or_else(Vec::new, |method| method(&row)),
+        None => steps.method.map_or_else(Vec::new, |method| method(&row)),
     };
-    outputs.iter_mut().for_each(|output| *output = R::written(&row, *output));
+    outputs.iter_mut().for_each(|output| *output = (steps.written)(&row, *output));
     stored(&outputs, case.dtype())
 }
 

@@ -3,13 +3,13 @@
 use super::*;
 use crate::Op;
 use crate::generate::{self, Family};
+use crate::number::Float;
 use crate::oracle::Due;
 use crate::oracle::prepared::Prepared;
 use crate::oracle::question;
 use crate::oracle::row::PreparedRow;
 use crate::oracle::tier::exactly::Exactly;
 use proptest::prelude::*;
-use rug::Float;
 use std::collections::BTreeMap;
 
 const BITS: u32 = 160;
@@ -85,7 +85,7 @@ fn a_sum_is_within_the_radius_of_its_rests() {
     let mut sum = Sum::default();
     terms.iter().for_each(|&term| sum.add(0, term));
     let near = sum.near(terms.len());
-    let exact = terms.iter().fold(Float::with_val(600, 0), |sum, term| sum + term);
+    let exact = terms.iter().fold(Float::with_val(600, 0), |sum, term| sum + *term);
     let error = (exact - near.high - near.low).abs();
     assert!(error > 0 && error < near.radius && near.radius < 1e-30, "{error} {near:?}");
 }

@@ -1,12 +1,12 @@
 //! The third tier: balls, some hundred bits of every output, which decide nearly all of them.
 
 use crate::dtype::{Dtype, ldexp};
+use crate::number::Float;
 use crate::op::tier::{ElementTier, RowTier};
 use crate::oracle::ball::{Ball, SAFETY, with_remainder};
 use crate::oracle::prepared::{Prepared, exact};
 use crate::oracle::rounded::Rounded;
 use crate::oracle::row::{self, MASKED, PRECISIONS};
-use rug::Float;
 
 /// A rational number as this tier sees it.
 #[derive(Debug, Clone, Copy)]
@@ -184,7 +184,7 @@ impl RowTier for OfRow<'_> {
     }
 }
 
-/// An element, for outputs of a dtype. The functions are MPFR's, at the first precision.
+/// An element, for outputs of a dtype. The functions are those of big numbers, at the first precision.
 pub(in crate::oracle) struct OfElement(pub Dtype);
 
 impl OfElement {

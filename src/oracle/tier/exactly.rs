@@ -6,11 +6,11 @@
 //! without weight.
 
 use crate::case::Case;
+use crate::number::Rational;
 use crate::op::tier::{ElementTier, RowTier};
 use crate::oracle::prefix::Top;
 use crate::oracle::prepared::{Prepared, exact, exact_sum, target_mass};
 use crate::oracle::row::MASKED;
-use rug::Rational;
 use std::cell::OnceCell;
 use std::cmp::Ordering;
 use std::ops::{Add, Mul, Neg, Sub};

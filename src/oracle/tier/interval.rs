@@ -1,11 +1,11 @@
 //! The last tier: intervals of rising precision, one precision at a time.
 
+use crate::number::{Float, Rational, Round};
 use crate::op::tier::{ElementTier, RowTier};
 use crate::oracle::interval::Interval;
 use crate::oracle::prepared::{Prepared, exact, target_mass};
 use crate::oracle::rounded::Rounded;
 use crate::oracle::row::{self, Enclosures, MASKED, PRECISIONS};
-use rug::{Float, Rational, float::Round};
 
 /// A rational number.
 pub(in crate::oracle) enum ExactPoint {
@@ -87,7 +87,10 @@ impl OfRow<'_> {
         let bits = self.level.bits;
         let mut sum = Interval::zero(bits);
         for (weight, &count) in self.level.weights.iter().zip(&self.prepared.row.counts).skip(group) {
-            sum.accumulate(&weight.by(&Interval::enclose(bits, count)));
+            match count {
+                1 => sum.accumulate(weight),
+                count => sum.accumulate(&weight.by(&Interval::enclose(bits, count))),
+            }
         }
         sum
     }

@@ -86,9 +86,9 @@ fn facts(out: &mut String, certificate: &Certificate) {
     worst("largest error / bound", &certificate.worst_ratio, &ratio, "");
     put!(
         out,
-        "<dt>made with<dd>logitfuzz {}, MPFR {}{libraries}\n</dl>\n",
+        "<dt>made with<dd>logitfuzz {}, {}{libraries}\n</dl>\n",
         escape(&provenance.logitfuzz),
-        escape(&provenance.mpfr)
+        escape(&provenance.numbers())
     );
 }
 
