@@ -16,7 +16,7 @@ const TABLE: &str = include_str!("reference/table.txt");
 /// Significant decimal digits in the table.
 const DIGITS: usize = 30;
 /// The least number of cases that the table is good for.
-const LEAST_CASES: usize = 2500;
+const LEAST_CASES: usize = 11_000;
 /// Mismatches that a failure prints.
 const SHOWN: usize = 10;
 
