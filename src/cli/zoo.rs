@@ -8,6 +8,7 @@ use crate::files;
 use crate::kernel::{Kernel, builtin};
 use crate::outside;
 use crate::report;
+use crate::words::plural;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -58,11 +59,8 @@ impl Zoo {
         let fresh = report::zoo::Zoo::of(&results)?;
         let missed = fresh.missed();
         let caught = results.settings.kernels.len() - missed.len();
-        let mut told = format!(
-            "{caught} of {} planted defects are caught, in {:.0} s\n",
-            results.settings.kernels.len(),
-            info.seconds
-        );
+        let all = plural(results.settings.kernels.len(), "planted defect");
+        let mut told = format!("{caught} of {all} caught, in {:.0} s\n", info.seconds);
         missed.iter().for_each(|defect| told += &format!("nothing catches {defect}\n"));
         let out = outside::path(&self.out);
         let mut stale = Vec::new();

@@ -6,8 +6,8 @@
 //! more, as C allows. Every row is given to its function twice, with other bytes in the fences and in the output: what changes with
 //! these was read where nothing was to be read.
 //!
-//! A function of a batch (`softmax_batch_f32`) is called in the same surroundings; what lies between its rows is compared, too. A row for
-//! a function of rows is a batch of one here. The rows of a mean lie side by side the first time and apart the second.
+//! A function of a batch (`softmax_batch_f32`) is called in the same surroundings; what lies between its rows is compared, too, and after
+//! each batch it is called with no rows, of which it may touch nothing. A row for a function of rows is a batch of one here. The rows of a mean lie side by side the first time and apart the second.
 //!
 //! Functions are called in the floating-point environment that their users get: the standard one, or with flush-to-zero where
 //! loading the library sets that, as gcc's `-ffast-math` does. Everything else here runs in the standard one.
@@ -388,6 +388,12 @@ impl CLibrary {
             };
             (0..batch.rows()).map(row).collect()
         };
+        if self.is_batched
+            && let Outcome::Failed(fault, message) =
+                self.call_watched(batch, regions, Surroundings { is_empty: true, ..usual }).outcome
+        {
+            return of_all(Outcome::Failed(fault, format!("called with no rows, {message}")));
+        }
         if difference(&outputs, &others).is_none() {
             return of_rows(&outputs);
         }
@@ -427,6 +433,10 @@ impl CLibrary {
     ) -> Answer {
         let (dtype, written) = (batch.dtype().input(), batch.dtype().output());
         let (lines, out_lines) = Lines::of(batch, around.apart);
+        let (lines, out_lines) = match around.is_empty {
+            true => (Lines { rows: 0, ..lines }, Lines { rows: 0, ..out_lines }),
+            false => (lines, out_lines),
+        };
         let (outputs, in_place) = (out_lines.extent(), batch.layout().in_place);
         let (placement, step) = match self.is_aligned {
             true => (Placement::Fenced, 0),
@@ -437,7 +447,10 @@ impl CLibrary {
             None => batch.logits(),
             Some(_) => lines.spread(batch.case().logits(), dtype.from_bits(u64::from_ne_bytes([around.fence; 8]))),
         };
-        let (other_values, targets) = (batch.others::<f64>(), batch.targets());
+        let (mut logit_values, mut other_values, mut targets) = (logit_values, batch.others::<f64>(), batch.targets());
+        if around.is_empty {
+            (logit_values, other_values, targets) = Default::default();
+        }
         let passed_targets = targets.clone();
         let mut logits = Buffer::of(logits, dtype, &logit_values, at);
         let has_other = batch.op().other_row().is_some();
@@ -593,14 +606,16 @@ struct Surroundings {
     fill: fn(Dtype) -> u64,
     /// How many values lie between two rows of a mean.
     apart: usize,
+    /// Whether a function of batches is given no rows.
+    is_empty: bool,
 }
 
 impl Surroundings {
     /// In every dtype the fence is a number next to 0, and an output that is left unwritten is NaN.
-    const USUAL: Self = Self { fence: 0xa5, fill: uncommon_nan, apart: 0 };
+    const USUAL: Self = Self { fence: 0xa5, fill: uncommon_nan, apart: 0, is_empty: false };
     /// In every dtype the fence is a number far above ordinary logits, and the output holds a number. The rows of a mean have padding,
     /// which is made of what fences are made of: a function that takes the stride for the length reads that.
-    const CHANGED: Self = Self { fence: 0x4b, fill: uncommon_number, apart: 3 };
+    const CHANGED: Self = Self { fence: 0x4b, fill: uncommon_number, apart: 3, is_empty: false };
 }
 
 /// A number that kernels seldom write.

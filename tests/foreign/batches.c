@@ -35,6 +35,9 @@ void softmax_batch_f32(const float *logits, size_t logits_stride, size_t rows, s
     volatile float behind = rows > 1 && logits_stride > n ? logits[(rows - 1) * logits_stride + n] : 0;
     (void)behind;
 #endif
+#if defined(ONE_ROW_AT_LEAST)
+    out[0] = 1;
+#endif
     for (size_t i = 0; i < rows; i++) {
         row(logits + i * logits_stride, n, out + i * out_stride);
 #if defined(WRITES_BETWEEN)

@@ -84,6 +84,11 @@ fn what_is_wrong_in_a_batch_alone() {
         between.iter().all(|outcome| is(outcome, Fault::OutOfBounds, "index 2 of the outputs, which is between")),
         "{between:?}"
     );
+    // Of no rows nothing may be touched, whichever way the buffers lie.
+    for logits in ["[0, 0]", "[1, 0]", "[2, 0]", "[3, 0]", "[4, 0]"] {
+        let first = outcomes("ONE_ROW_AT_LEAST", &format!("batch : softmax f32 {logits}"));
+        assert!(is(&first[0], Fault::OutOfBounds, "called with no rows, it "), "{first:?}");
+    }
     let many = format!("batch : {}; softmax f32 [1, 1]", "softmax f32 [0, 0] x 32");
     let skipped = outcomes("TAIL_SKIPPED", &many);
     assert!(skipped[..32].iter().all(|outcome| matches!(outcome, Outcome::Outputs(_))), "{skipped:?}");

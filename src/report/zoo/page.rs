@@ -2,6 +2,7 @@
 
 use super::{Caught, KEPT, Zoo};
 use crate::judge::Verdict;
+use crate::kernel::builtin;
 use crate::words::{count, plural, plural_u64};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -19,9 +20,9 @@ pub(super) fn markdown(zoo: &Zoo) -> String {
     let missed = zoo.defects.iter().filter(|caught| caught.catches.is_empty()).count();
     put!(
         out,
-        "{} planted defects against {} families of inputs: {} caught, {} missed. {} cases for each defect, op, dtype and \
+        "{} against {} families of inputs: {} caught, {} missed. {} cases for each defect, op, dtype and \
          family, seed {}, generators {}.\n\n",
-        zoo.defects.len(),
+        plural(zoo.defects.len(), "planted defect"),
         zoo.families.len(),
         zoo.defects.len() - missed,
         missed,
@@ -29,8 +30,15 @@ pub(super) fn markdown(zoo: &Zoo) -> String {
         zoo.seed,
         zoo.generators
     );
-    out += "Each defect is the textbook kernel with one step as somebody once wrote it, and claims to be the textbook. \
-            `make zoo` makes this page again, and CI says when it is out of date.\n\n";
+    let all = builtin::all().iter().filter(|kernel| kernel.defect().is_some()).count();
+    let which = match zoo.defects.len() == all {
+        true => "`make zoo` makes this page again, and CI says when it is out of date.",
+        false => "These are some of the planted defects.",
+    };
+    put!(
+        out,
+        "Each defect is the textbook kernel with one step as somebody once wrote it, and claims to be the textbook. {which}\n\n"
+    );
     out += "## Matrix\n\nThe number of the first row of a family that catches the defect, on any op and dtype; empty where \
             none does. Bold where no other family does.\n\n| defect |";
     for family in &zoo.families {
