@@ -7,7 +7,8 @@
 //! these was read where nothing was to be read.
 //!
 //! A function of a batch (`softmax_batch_f32`) is called in the same surroundings; what lies between its rows is compared, too, and after
-//! each batch it is called with no rows, of which it may touch nothing. A row for a function of rows is a batch of one here. The rows of a mean lie side by side the first time and apart the second.
+//! each batch it is called with no rows, of which it may touch nothing. A row for a function of rows is a batch of one here. The rows of a
+//! mean lie side by side the first time and apart the second.
 //!
 //! Functions are called in the floating-point environment that their users get: the standard one, or with flush-to-zero where
 //! loading the library sets that, as gcc's `-ffast-math` does. Everything else here runs in the standard one.
