@@ -11,7 +11,7 @@ use crate::dtype::text;
 use crate::judge::{Judgement, Verdict, WorstOutput};
 use crate::kernel::{Claims, Kernel, accepts};
 use crate::oracle::{Exact, Oracle};
-use crate::results::{BatchRows, Certainty, Finding, Others, Tried, Worst, words};
+use crate::results::{Certainty, Finding, Others, Tried, Worst, words};
 use crate::trial::Trial;
 
 mod batch;
@@ -158,9 +158,12 @@ pub(crate) fn finding(
     let subject = Subject { kernel, claims, case };
     if (effort.is_over)() {
         let cause = seen.verdict.fault().map_or(Cause::NotExamined, Cause::of_fault);
-        let mut finding = subject.finding(oracle, &Examination::seen(seen, cause, None));
-        finding.batch = seen.in_batch.as_ref().map(|seen| BatchRows::of(&seen.batch));
-        return finding;
+        let examination = Examination::seen(seen, cause, None);
+        // Of a batch it may be another row that fails.
+        return match &seen.in_batch {
+            Some(seen) => batch::told(oracle, kernel, claims, &seen.batch, &examination),
+            None => subject.finding(oracle, &examination),
+        };
     }
     if seen.in_batch.is_some() {
         return batch::finding(oracle, kernel, claims, case, seen, effort);

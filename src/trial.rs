@@ -4,9 +4,8 @@
 //! outputs against their truth, the relations to other cases that its claims promise, whether other rows of a class that is not
 //! finite are answered alike, what another form of the row showed, and whether a pass needed the claims.
 //!
-//! A kernel that computes batches is given the case beside other rows, if there is a batch ([`Trial::deliver`]). Where the row fails there,
-//! the kernel is run on it alone: if it passes so, the verdict is `contaminated`, else it is that of the row alone. Relations and other
-//! forms are asked of rows alone.
+//! A kernel that computes batches is given the case beside other rows, if there is a batch: see `batch`. Relations and other forms are
+//! asked of rows alone.
 //!
 //! What several kernels share is computed once: the truth for each preset of special values, the bounds and the related cases for
 //! each set of claims, and what was said of each answer, since many kernels answer alike.
@@ -16,11 +15,15 @@ use crate::fenv::Standard;
 use crate::judge::OutputJudgement;
 use crate::judge::screen::{Scales, Screening};
 use crate::judge::{self, Bounds, Judgement, Relation, Verdict};
-use crate::kernel::{self, Batch, Claims, Fault, Kernel, Outcome};
+use crate::kernel::{self, Batch, Claims, Kernel, Outcome};
 use crate::oracle::{Dues, NearCase, Oracle, Truth};
 use crate::quiet::without_panic_message;
 use crate::special::{RowClass, Special};
 use std::sync::Arc;
+
+mod batch;
+
+pub(crate) use batch::{Answer, allowed};
 
 /// A case on which kernels are judged.
 pub struct Trial<'a> {
@@ -83,12 +86,6 @@ impl<'a> Trial<'a> {
         Self { case, class, batch: None, truths, terms, near: None, dues: None, screens, related }
     }
 
-    /// Gives the case to kernels that compute batches in this one from here on, of which it must be the judged row; alone where there is
-    /// none. It is not written in place unless the claims of the kernel say that it may be.
-    pub fn deliver(&mut self, batch: Option<&Arc<Batch>>, claims: &Claims) {
-        self.batch = batch.filter(|batch| !batch.is_alone()).map(|batch| allowed(batch, claims));
-    }
-
     /// The case.
     pub fn case(&self) -> &'a Case {
         self.case
@@ -112,39 +109,37 @@ impl<'a> Trial<'a> {
 
     /// Runs a kernel, twice where its answer must be the same, and judges what it returns: that, and the judgement.
     pub fn run(&mut self, oracle: &mut Oracle, kernel: &dyn Kernel, claims: &Claims) -> (Outcome, Judgement) {
-        let outcome = self.again(kernel, claims, self.outcome(kernel), 1);
-        let judgement = self.judge_outcome(oracle, kernel, claims, &outcome);
-        (outcome, judgement)
+        let answer = self.again(kernel, claims, self.answer(kernel), 1);
+        let judgement = self.judge_answer(oracle, kernel, claims, &answer);
+        (answer.outcome, judgement)
     }
 
     /// Runs a kernel.
     pub fn outcome(&self, kernel: &dyn Kernel) -> Outcome {
+        self.answer(kernel).outcome
+    }
+
+    /// Runs a kernel: what it did with the case, and with the rows beside it that are judged, too.
+    pub(crate) fn answer(&self, kernel: &dyn Kernel) -> Answer {
         without_panic_message(|| match self.batch_for(kernel) {
-            Some(batch) => in_batch(kernel, batch),
-            None => kernel::run(kernel, self.case),
+            Some(batch) => Answer::of_batch(batch, kernel::run_batch(kernel, batch)),
+            None => kernel::run(kernel, self.case).into(),
         })
     }
 
-    /// The batch in which a kernel is given the case, if it computes batches and there is one.
-    fn batch_for(&self, kernel: &dyn Kernel) -> Option<&Arc<Batch>> {
-        let is_batched = kernel.batched(self.case.op(), self.case.dtype()).is_some();
-        self.batch.as_ref().filter(|_| is_batched)
-    }
-
-    /// The outcome of a first call, after some more with the same input: that one of them has another, unless the kernel says that it may.
-    pub fn again(&self, kernel: &dyn Kernel, claims: &Claims, first: Outcome, calls: usize) -> Outcome {
-        let mut outcome = first;
+    /// The answer of a first call, after some more with the same input: that one of them has another, unless the kernel says that it may.
+    pub(crate) fn again(&self, kernel: &dyn Kernel, claims: &Claims, first: Answer, calls: usize) -> Answer {
+        let mut answer = first;
         for _ in 0..calls {
-            if !matches!(outcome, Outcome::Outputs(_)) || claims.nondeterministic || !kernel.is_deterministic() {
+            if !matches!(answer.outcome, Outcome::Outputs(_)) || claims.nondeterministic || !kernel.is_deterministic() {
                 break;
             }
-            outcome = kernel::of_two_calls(outcome, self.outcome(kernel));
+            answer = answer.repeated(self.answer(kernel));
         }
-        outcome
+        answer
     }
 
-    /// Judges what a kernel returned. Where it passes, the kernel is run on other forms of the row; where it fails in a batch, on the
-    /// row alone.
+    /// Judges what a kernel did with the case, in a batch of which no other row is judged. See [`Trial::judge_answer`].
     pub fn judge_outcome(
         &mut self,
         oracle: &mut Oracle,
@@ -152,60 +147,22 @@ impl<'a> Trial<'a> {
         claims: &Claims,
         outcome: &Outcome,
     ) -> Judgement {
-        match self.batch_for(kernel).cloned() {
-            Some(batch) => self.judge_in_batch(oracle, kernel, claims, outcome, batch),
-            None => self.judge_by_itself(oracle, kernel, claims, outcome),
-        }
+        self.judge_answer(oracle, kernel, claims, &outcome.clone().into())
     }
 
-    /// Judges what a kernel returned for the row in a batch.
-    fn judge_in_batch(
+    /// Judges what a kernel returned. Where it passes, the kernel is run on other forms of the row; where it fails in a batch, on the
+    /// row alone.
+    pub(crate) fn judge_answer(
         &mut self,
         oracle: &mut Oracle,
         kernel: &dyn Kernel,
         claims: &Claims,
-        outcome: &Outcome,
-        batch: Arc<Batch>,
+        answer: &Answer,
     ) -> Judgement {
-        let (mut outcome, mut batch) = (outcome.clone(), batch);
-        // A companion that stops the whole call by itself is a finding of its own, and says nothing of this row.
-        if let Outcome::Failed(fault, _) = &outcome
-            && stops_a_call(*fault)
-            && let Some(others) = without_stopping(kernel, &batch)
-        {
-            outcome = without_panic_message(|| in_batch(kernel, &others));
-            batch = Arc::new(others);
+        match self.batch_for(kernel).cloned() {
+            Some(batch) => self.judge_in_batch(oracle, kernel, claims, answer, batch),
+            None => self.judge_by_itself(oracle, kernel, claims, &answer.outcome),
         }
-        let mut judgement = self.judge_alone(oracle, claims, &outcome);
-        // Two answers to one call are a failure of the call, in whatever batch.
-        if judgement.verdict == Verdict::Undecided || matches!(outcome, Outcome::Failed(Fault::Flaky, _)) {
-            return judgement;
-        }
-        let asks_of_alone = claims.batch_invariant || !self.class.is_ordinary() || self.has_related(claims);
-        if judgement.verdict == Verdict::Pass && !asks_of_alone {
-            judgement.needs_claims = self.needs_claims(oracle, claims, &outcome, judgement.max_ratio);
-            return judgement;
-        }
-        let alone = without_panic_message(|| kernel::run(kernel, self.case));
-        let by_itself = self.judge_by_itself(oracle, kernel, claims, &alone);
-        if by_itself.verdict.is_failure() || by_itself.verdict == Verdict::Undecided {
-            return by_itself;
-        }
-        if judgement.verdict.is_failure() {
-            judgement.contaminate(batch);
-            return judgement;
-        }
-        judgement.needs_claims = by_itself.needs_claims;
-        let is_repeatable = kernel.is_deterministic() && !claims.nondeterministic;
-        if claims.batch_invariant
-            && is_repeatable
-            && let (Outcome::Outputs(alone), Outcome::Outputs(beside)) = (&alone, &outcome)
-            && let Some(words) = kernel::difference(alone, beside)
-        {
-            judgement.break_invariance(batch);
-            judgement.message = Some(words);
-        }
-        judgement
     }
 
     /// Judges what a kernel returned for the row by itself. Where it passes, the kernel is run on other forms of the row.
@@ -368,51 +325,6 @@ impl<'a> Trial<'a> {
         let (with, without) = (self.place_of_terms(oracle, claims), self.place_of_terms(oracle, plain));
         self.terms[with].bounds.gain_over(&self.terms[without].bounds)
     }
-}
-
-/// A batch as a kernel with these claims is given it.
-pub(crate) fn allowed(batch: &Arc<Batch>, claims: &Claims) -> Arc<Batch> {
-    if batch.layout().in_place && !claims.in_place { Arc::new(batch.not_in_place()) } else { batch.clone() }
-}
-
-/// What a kernel does with the judged row of a batch.
-fn in_batch(kernel: &dyn Kernel, batch: &Batch) -> Outcome {
-    kernel::run_batch(kernel, batch).into_iter().nth(batch.judged()).unwrap_or(Outcome::NotRun)
-}
-
-/// Whether a fault is one of a call, and so of all of its rows.
-fn stops_a_call(fault: Fault) -> bool {
-    !matches!(fault, Fault::Flaky | Fault::Unwritten)
-}
-
-/// A batch without the companions on which the kernel does by itself what stops a call; none where there is no such companion.
-fn without_stopping(kernel: &dyn Kernel, batch: &Batch) -> Option<Batch> {
-    let mut known: Vec<(&Case, bool)> = Vec::new();
-    let mut kept = Vec::new();
-    for (row, case) in batch.cases().iter().enumerate() {
-        if row == batch.judged() {
-            kept.push(row);
-            continue;
-        }
-        let stops = match known.iter().find(|(other, _)| is_same_case(other, case)) {
-            Some((_, stops)) => *stops,
-            None => {
-                let outcome = without_panic_message(|| kernel::run(kernel, case));
-                let stops = matches!(outcome, Outcome::Failed(fault, _) if stops_a_call(fault));
-                known.push((case, stops));
-                stops
-            }
-        };
-        if !stops {
-            kept.push(row);
-        }
-    }
-    (kept.len() < batch.rows()).then(|| batch.with_rows(&kept))?
-}
-
-/// Whether two cases are the same, NaN being one value: copies of one row share their logits.
-fn is_same_case(a: &Case, b: &Case) -> bool {
-    std::ptr::eq(a.logits(), b.logits()) && (a == b || a.to_string() == b.to_string())
 }
 
 /// Whether two answers are the same bit for bit.

@@ -206,6 +206,27 @@ fn closures_compute_batches() {
     assert_eq!(verdicts(Closure::batched("panics", Op::SOFTMAX, panics)), ["panic"].into());
 }
 
+/// One row of many that is wrong is found where it stands, and the batch of the finding judges it.
+#[test]
+fn a_row_that_copies_of_it_belie_is_found() {
+    let one_wrong = |logits: Rows<f32>, out: &mut RowsMut<f32>| {
+        for row in 0..logits.rows() {
+            softmax_of(logits.row(row), out.row_mut(row));
+            if row == 37 {
+                out.row_mut(row).fill(2.0);
+            }
+        }
+    };
+    let check = || logitfuzz::check(Op::SOFTMAX).with(Closure::batched("one_wrong", Op::SOFTMAX, one_wrong));
+    let findings = check().families(&["ordinary".parse().unwrap()]).cases(60).max_len(40).findings().unwrap();
+    let verdicts: Vec<&str> = findings.iter().map(|finding| finding.verdict.name()).collect();
+    assert_eq!(verdicts, ["contaminated"]);
+    let batch = findings[0].batch().unwrap().unwrap();
+    assert_eq!(batch.judged(), 37);
+    let text = batch.to_string();
+    assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| check().replay(&text))).is_err(), "{text}");
+}
+
 /// The batch of a finding is replayed, and one without the companion passes.
 #[test]
 fn a_batch_is_replayed() {

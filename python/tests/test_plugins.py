@@ -159,6 +159,68 @@ def test_a_failing_example_is_small():
     assert len(str(case.logits[0])) <= 6, case
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        kernels.unshifted,
+        lambda z: kernels.softmax(np.maximum(z - z[:1], -64)),
+        lambda z: np.exp(z - z[:1]) / np.exp(z - z[:1]).sum(),
+        lambda z: np.exp(z - max(z.max(), np.float32(-1e4))) / np.exp(z - max(z.max(), np.float32(-1e4))).sum(),
+    ],
+    ids=["unshifted", "clipped", "first", "sentinel"],
+)
+def test_a_failing_example_is_as_small_as_the_reducer_makes_it(wrong):
+    """The exception is that of a case that the reducer finds nothing smaller than."""
+    tried = []
+
+    @hypothesis.settings(max_examples=300, **SETTINGS)
+    @hypothesis.given(lf.strategies.cases("softmax", "f32"))
+    @lf.strategies.reduced
+    def test(case):
+        tried.append(case)
+        with np.errstate(all="ignore"):
+            lf.assert_accurate(case, wrong(case.logits))
+
+    with pytest.raises(lf.Unstable) as failure:
+        test()
+    case = lf.Case.parse(failure.value.case)
+
+    def fails(smaller):
+        if len(smaller.logits) == 0:
+            return False
+        with np.errstate(all="ignore"):
+            judged = lf.judge("softmax", smaller.logits, wrong(smaller.logits), dtype="f32")
+        return judged.verdict == failure.value.verdict
+
+    assert fails(case) and case.shrink(fails) == case, case
+    assert all(len(other.logits) > 0 for other in tried)
+
+
+def test_the_plugin_reduces_failing_examples(pytester):
+    pytester.makepyfile(
+        """
+        import pytest, logitfuzz as lf
+        from hypothesis import given, settings, assume, strategies as st
+        class TestIt:
+            @pytest.mark.parametrize("least", [88.8, 100.0])
+            @settings(deadline=None, database=None, derandomize=True)
+            @given(st.booleans(), lf.strategies.cases("softmax", "f32"))
+            def test_numbers(self, least, flag, case):
+                assume(flag)
+                assert not (case.logits > least).any()
+        @settings(max_examples=5)
+        @given(st.integers())
+        def test_without_a_case(number):
+            assert number < 0
+        """
+    )
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-s")
+    words = result.stdout.str()
+    assert "smallest failing case: Case.parse('softmax f32 [0x1.64p+6]')" in words, words
+    assert "smallest failing case: Case.parse('softmax f32 [0x1.94p+6]')" in words, words
+    result.assert_outcomes(failed=3)
+
+
 def test_strategies_refuse():
     with pytest.raises(lf.UsageError, match="above max_len"):
         lf.strategies.cases("softmax", min_len=5, max_len=4)

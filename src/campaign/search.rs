@@ -146,8 +146,8 @@ impl Search<'_> {
             let judgement = match &mut answers {
                 None => trial.judge(oracle, self.kernel, claims),
                 Some(answers) => {
-                    let outcome = answers.next().unwrap_or(Outcome::NotRun);
-                    trial.judge_outcome(oracle, self.kernel, claims, &outcome)
+                    let answer = answers.next().unwrap_or_else(|| Outcome::NotRun.into());
+                    trial.judge_answer(oracle, self.kernel, claims, &answer)
                 }
             };
             let class = trial.class();

@@ -10,7 +10,7 @@ use crate::generate::{self, Row};
 use crate::kernel::{self, Batch, Kernel, Outcome, Supervised};
 use crate::op::Op;
 use crate::oracle::Oracle;
-use crate::trial::{self, Trial};
+use crate::trial::{self, Answer, Trial};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -83,10 +83,10 @@ impl Unit<'_> {
         Ok(RowCases { index, logits, cases, batches })
     }
 
-    /// Lets the kernels in processes of their own run all rows of a batch: for each row and function the outcome, where it is one
+    /// Lets the kernels in processes of their own run all rows of a batch: for each row and function the answer, where it is one
     /// of theirs and was not given up on.
-    pub fn ask(&self, batch: &[RowCases], queue: &Queue) -> Vec<Vec<Option<Outcome>>> {
-        let mut answers: Vec<Vec<Option<Outcome>>> =
+    pub fn ask(&self, batch: &[RowCases], queue: &Queue) -> Vec<Vec<Option<Answer>>> {
+        let mut answers: Vec<Vec<Option<Answer>>> =
             batch.iter().map(|_| vec![None; self.cells.planned.len()]).collect();
         for (index, kernel) in self.plan.kernels.iter().enumerate() {
             let Some(supervised) = kernel.supervised() else { continue };
@@ -109,13 +109,13 @@ impl Unit<'_> {
             if cases.is_empty() {
                 continue;
             }
-            for ((row, function), outcome) in places.iter().zip(run_all(kernel.as_ref(), supervised, &cases)) {
-                answers[*row][*function] = Some(outcome);
+            for ((row, function), answer) in places.iter().zip(run_all(kernel.as_ref(), supervised, &cases)) {
+                answers[*row][*function] = Some(answer);
             }
             // A second call after a crash would count as another one.
             let is_again = |&((row, function), _): &(&(usize, usize), _)| {
                 is_called_twice(kernel.as_ref(), batch[*row].index, &self.cells.planned[*function])
-                    && matches!(answers[*row][*function], Some(Outcome::Outputs(_)))
+                    && matches!(answers[*row][*function], Some(Answer { outcome: Outcome::Outputs(_), .. }))
             };
             let again: Vec<_> = places.iter().zip(cases).filter(is_again).collect();
             let cases: Vec<_> = again.iter().map(|(_, case)| case.clone()).collect();
@@ -124,7 +124,7 @@ impl Unit<'_> {
                     again.into_iter().zip(run_all(kernel.as_ref(), supervised, &cases))
                 {
                     let answer = &mut answers[*row][*function];
-                    *answer = answer.take().map(|first| kernel::of_two_calls(first, second));
+                    *answer = answer.take().map(|first| first.repeated(second));
                 }
             }
         }
@@ -135,7 +135,7 @@ impl Unit<'_> {
     pub fn judge(
         &self,
         row: &RowCases,
-        mut answers: Vec<Option<Outcome>>,
+        mut answers: Vec<Option<Answer>>,
         oracle: &mut Oracle,
         sums: &mut Sums,
         piece: &mut PieceSums,
@@ -152,21 +152,21 @@ impl Unit<'_> {
                 if let Some(trial) = &mut trial {
                     trial.deliver(row.batches[function.op].as_ref(), &function.claims);
                 }
-                let outcome = match (&trial, is_supervised) {
+                let answer = match (&trial, is_supervised) {
                     // The kernel has no case here.
-                    (None, _) => Outcome::NotRun,
+                    (None, _) => Outcome::NotRun.into(),
                     (Some(trial), false) => {
                         let calls = usize::from(is_called_twice(kernel, row.index, function));
-                        trial.again(kernel, &function.claims, trial.outcome(kernel), calls)
+                        trial.again(kernel, &function.claims, trial.answer(kernel), calls)
                     }
                     (Some(_), true) => match answers[place].take() {
                         // Given up on: not a row of the cell.
-                        None | Some(Outcome::NotRun) => continue,
-                        Some(outcome) => outcome,
+                        None | Some(Answer { outcome: Outcome::NotRun, .. }) => continue,
+                        Some(answer) => answer,
                     },
                 };
                 // In a batch it may be another row's doing; the process is lost all the same.
-                let lost = match &outcome {
+                let lost = match &answer.outcome {
                     Outcome::Failed(fault, _) => Some(*fault),
                     _ => None,
                 };
@@ -177,12 +177,12 @@ impl Unit<'_> {
                     continue;
                 };
                 let claims = &function.claims;
-                let mut judgement = trial.judge_outcome(oracle, kernel, claims, &outcome);
+                let mut judgement = trial.judge_answer(oracle, kernel, claims, &answer);
                 if judgement.verdict.is_failure() && !sum.is_known(trial.class(), trial.case(), &judgement) {
                     // What fails now and then is wrong in another way than what fails.
-                    let settled = trial.again(kernel, claims, outcome, CALLS_OF_A_NEW_FAILURE);
-                    if matches!(settled, Outcome::Failed(..)) {
-                        judgement = trial.judge_outcome(oracle, kernel, claims, &settled);
+                    let settled = trial.again(kernel, claims, answer, CALLS_OF_A_NEW_FAILURE);
+                    if matches!(settled.outcome, Outcome::Failed(..)) {
+                        judgement = trial.judge_answer(oracle, kernel, claims, &settled);
                     }
                 }
                 sum.counts.add(row.index, trial.case(), &judgement);
@@ -201,12 +201,12 @@ impl Unit<'_> {
     }
 }
 
-/// Lets a kernel in a process of its own run cases, each in its batch where it computes batches: for each the outcome.
+/// Lets a kernel in a process of its own run cases, each in its batch where it computes batches: for each the answer.
 pub(super) fn run_all(
     kernel: &dyn Kernel,
     supervised: &dyn Supervised,
     cases: &[(&Case, Option<Arc<Batch>>)],
-) -> Vec<Outcome> {
+) -> Vec<Answer> {
     let (mut alone, mut batches): (Vec<&Case>, Vec<&Batch>) = (Vec::new(), Vec::new());
     let batched = |case: &Case| kernel.batched(case.op(), case.dtype());
     let in_batch: Vec<Option<&Batch>> =
@@ -221,11 +221,11 @@ pub(super) fn run_all(
     let door = batches.first().and_then(|batch| kernel.batched(batch.op(), batch.dtype()));
     let mut of_batches = door.map(|door| door.compute_all(&batches)).unwrap_or_default().into_iter();
     let mut of_cases = (if alone.is_empty() { Vec::new() } else { supervised.run_batch(&alone) }).into_iter();
-    let outcome = |batch: &Option<&Batch>| match batch {
-        Some(batch) => of_batches.next().and_then(|rows| rows.into_iter().nth(batch.judged())),
-        None => of_cases.next(),
+    let answer = |batch: &Option<&Batch>| match batch {
+        Some(batch) => Answer::of_batch(batch, of_batches.next().unwrap_or_default()),
+        None => of_cases.next().unwrap_or(Outcome::NotRun).into(),
     };
-    in_batch.iter().map(outcome).map(|outcome| outcome.unwrap_or(Outcome::NotRun)).collect()
+    in_batch.iter().map(answer).collect()
 }
 
 /// Whether the kernel is given this row twice. Which rows these are depends on nothing else that runs.

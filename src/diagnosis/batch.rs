@@ -41,12 +41,13 @@ struct Reducer<'a> {
     is_over: &'a dyn Fn() -> bool,
 }
 
-/// What is said of the judged row of a batch on a kernel.
+/// What is said of the judged row of a batch on a kernel, and of no other row.
 fn judge(oracle: &mut Oracle, kernel: &dyn Kernel, claims: &Claims, batch: &Batch) -> Judgement {
     let batch = Arc::new(batch.clone());
     let mut trial = Trial::new(batch.case());
     trial.deliver(Some(&batch), claims);
-    trial.judge(oracle, kernel, claims)
+    let answer = trial.again(kernel, claims, trial.answer(kernel), 1);
+    trial.judge_outcome(oracle, kernel, claims, &answer.outcome)
 }
 
 impl Reducer<'_> {
@@ -301,7 +302,8 @@ fn examined(oracle: &mut Oracle, kernel: &dyn Kernel, claims: &Claims, batch: &B
     told(oracle, kernel, claims, batch, &Examination { tried, ..Examination::seen(&judgement, cause, None) })
 }
 
-fn told(
+/// The finding of what was found of a batch.
+pub(super) fn told(
     oracle: &mut Oracle,
     kernel: &dyn Kernel,
     claims: &Claims,

@@ -212,6 +212,11 @@ impl Batch {
         Some(Self { cases, judged, layout: self.layout })
     }
 
+    /// The same rows, of which another one is judged; none where there is no such row.
+    pub(crate) fn judging(&self, judged: usize) -> Option<Self> {
+        (judged < self.rows()).then(|| Self { judged, ..self.clone() })
+    }
+
     /// The batch for a kernel that does not compute in place.
     pub(crate) fn not_in_place(&self) -> Self {
         Self { layout: Layout { in_place: false, ..self.layout }, ..self.clone() }

@@ -7,11 +7,14 @@
 The test runs on rows of every family, one test a row: ``test_loss[f16-wide-0]``. A failure is shown in the words of the judge, with the line that
 runs it again. With ``--logitfuzz-baseline FILE`` a failure that the file knows is expected (``xfail``), and only a new or a worse one fails;
 ``--logitfuzz-accept`` writes the file.
+
+The failing case of a test under hypothesis's ``given`` is made smaller by our reducer.
 """
 
 import json
 import os
 import shlex
+import sys
 
 import pytest
 
@@ -51,6 +54,15 @@ def pytest_report_header(config):
     if options.logitfuzz_baseline:
         words += f", baseline {options.logitfuzz_baseline}"
     return words
+
+
+def pytest_itemcollected(item):
+    """Lets our reducer make the failing cases of tests under hypothesis small, where the strategies are used at all."""
+    handle = getattr(getattr(item, "obj", None), "hypothesis", None)
+    strategies = sys.modules.get(f"{__package__}.strategies")
+    # `inner_test` is there for runners to replace.
+    if strategies is not None and hasattr(handle, "inner_test"):
+        handle.inner_test = strategies.reduced(handle.inner_test)
 
 
 class _Place:

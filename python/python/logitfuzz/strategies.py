@@ -8,10 +8,15 @@
         lf.assert_accurate(case, my_softmax(case.logits))
 
 Half of the cases are rows of the families, or a part of one; the others are lists of numbers that hypothesis draws one by one, special ones
-among them. A failing row of a family is first cut to the part that fails, then its numbers are rounded to few digits.
+among them. Hypothesis shrinks what it has drawn: a failing row of a family is first cut to the part that fails, then its numbers are rounded to
+few digits. What fails then is made smaller by the reducer of logitfuzz (:func:`reduced`), which knows what is simple in a row of logits: under
+pytest by itself, elsewhere where it stands below ``given``.
 """
 
+import functools
 import math
+import time
+import unittest
 
 import numpy as np
 
@@ -20,12 +25,14 @@ from ._arrays import Host, _rounded, imported, rounded_number, widened
 from ._cases import DTYPES, IGNORED, OPS, Case, chosen_families, known, whole
 from ._errors import UsageError
 
-__all__ = ["cases"]
+__all__ = ["cases", "reduced"]
 
 #: The width of the floats that hypothesis draws for each format; those of bf16 are rounded.
 _WIDTHS = {"f16": 16, "bf16": 32, "f32": 32, "f64": 64}
 #: Rows that the draws of a family begin from: enough for every length and position that an index goes through.
 _INDICES = 1 << 12
+#: Calls of a failing test that its reduction may take, and seconds after which what is smallest by then is taken.
+_CALLS, _SECONDS = 2000, 20.0
 
 
 def cases(op, dtype="f32", *, families=None, max_len=64, min_len=1):
@@ -77,7 +84,85 @@ def cases(op, dtype="f32", *, families=None, max_len=64, min_len=1):
         digits = draw(st.sampled_from([1, 2, 4, 17]))
         return _part(Case(core, family), kind, end - kept, kept, digits)
 
-    return st.one_of(explicit(), of_family())
+    def with_least(case):
+        case._least = least
+        return case
+
+    return st.one_of(explicit(), of_family()).map(with_least)
+
+
+def reduced(test):
+    """A test under ``hypothesis.given`` whose failing case is made as small as the reducer of logitfuzz makes it.
+
+        @given(lf.strategies.cases("softmax", "f32"))
+        @lf.strategies.reduced
+        def test_softmax(case): ...
+
+    Where the test raises, it is run on smaller cases, with its other arguments as they are. One that raises an exception of the same type
+    (and, of :class:`logitfuzz.Unstable`, with the same verdict) takes the place of the case; the exception of the smallest one is raised, and hypothesis
+    prints ``smallest failing case`` beside its own example. The plugin for pytest does this for every test under ``given``.
+
+    The first argument that is a :class:`logitfuzz.Case` is made smaller. A test without one is left as it is.
+
+    Raises UsageError where hypothesis is not installed.
+    """
+    if getattr(test, "_is_reduced", False):
+        return test
+    from_hypothesis = imported("hypothesis.errors").HypothesisException
+    # For each op, dtype and kind of failure the smallest case, so that what hypothesis tries afterwards costs two calls more.
+    smallest = {}
+
+    @functools.wraps(test)
+    def run(*args, **kwargs):
+        __tracebackhide__ = True
+        try:
+            return test(*args, **kwargs)
+        except Exception as failure:
+            place = _place_of_case(args, kwargs)
+            if place is None or isinstance(failure, (from_hypothesis, unittest.SkipTest)):
+                raise
+            kind = _kind(failure)
+
+        def at(case):
+            __tracebackhide__ = True
+            if isinstance(place, str):
+                return test(*args, **{**kwargs, place: case})
+            return test(*args[:place], case, *args[place + 1 :], **kwargs)
+
+        def fails(case):
+            if len(case.logits) < least or time.monotonic() > end:
+                return False
+            try:
+                at(case)
+            except Exception as failure:
+                return _kind(failure) == kind
+            return False
+
+        case = kwargs[place] if isinstance(place, str) else args[place]
+        # A kernel need not take a row without logits.
+        least = getattr(case, "_least", 1)
+        end = time.monotonic() + _SECONDS
+        key = (case.op, case.dtype, kind)
+        # With other arguments, or after a change of what is tested, the one that is known may pass.
+        if key not in smallest or not fails(smallest[key]):
+            smallest[key] = case.shrink(fails, _CALLS)
+        imported("hypothesis").note(f"smallest failing case: {smallest[key]!r}")
+        at(smallest[key])
+        # The smallest one passes now: what fails now and then is for hypothesis to say.
+        return at(case)
+
+    run._is_reduced = True
+    return run
+
+
+def _place_of_case(args, kwargs):
+    """Where the first case stands among the arguments: a number, a name, or None."""
+    is_case = lambda value: isinstance(value, Case)
+    return next((place for place, value in [*enumerate(args), *kwargs.items()] if is_case(value)), None)
+
+
+def _kind(failure):
+    return type(failure), getattr(failure, "verdict", None)
 
 
 def _values(numbers, kind):

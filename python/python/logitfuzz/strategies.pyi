@@ -1,6 +1,6 @@
 """Types of the strategies for hypothesis."""
 
-from typing import Optional, Sequence, Union
+from typing import Any, Callable, Optional, Sequence, TypeVar, Union
 
 from hypothesis.strategies import SearchStrategy
 
@@ -14,3 +14,7 @@ def cases(
     max_len: int = ...,
     min_len: int = ...,
 ) -> SearchStrategy[Case]: ...
+
+_Test = TypeVar("_Test", bound=Callable[..., Any])
+
+def reduced(test: _Test) -> _Test: ...
