@@ -28,15 +28,16 @@ mutant() {
 }
 
 near=src/oracle/near.rs
+functions=src/oracle/near/functions.rs
 screen=src/judge/screen.rs
 common=src/judge/screen/common.rs
-mutant 'the error of exp is half as large' $near 'const EXP_ERROR: f64 = 1.9' 'const EXP_ERROR: f64 = 0.95'
+mutant 'the error of exp is half as large' $functions 'const EXP_ERROR: f64 = 1.9' 'const EXP_ERROR: f64 = 0.95'
 mutant 'the error of a probability is half as large' $near 'const PROBABILITY_ERROR: f64 = 8.0' 'const PROBABILITY_ERROR: f64 = 4.0'
 mutant 'the error of log S is half as large' $near 'const LOG_ERROR: f64 = 12.5' 'const LOG_ERROR: f64 = 6.25'
 mutant 'the error of a remainder is half as large' $near 'const REMAINDER_ERROR: f64 = 7.5' 'const REMAINDER_ERROR: f64 = 3.75'
-mutant 'the low part of log 2 has 8 bits' $near '0x3d2e_f357_93c7_6730' '0x3d2e_f000_0000_0000'
-mutant 'the high part of log 2 is off by an ulp' $near '0x3fe6_2e42_fefa_3800' '0x3fe6_2e42_fefa_3801'
-mutant 'the coefficients of exp are off by 2^-43' $near 'h \* a + coefficient' 'h * a + (1.0 + 1e-13) * coefficient'
+mutant 'the low part of log 2 has 8 bits' $functions '0x3d2e_f357_93c7_6730' '0x3d2e_f000_0000_0000'
+mutant 'the high part of log 2 is off by an ulp' $functions '0x3fe6_2e42_fefa_3800' '0x3fe6_2e42_fefa_3801'
+mutant 'the coefficients of exp are off by 2^-43' $functions 'h \* a + coefficient' 'h * a + (1.0 + 1e-13) * coefficient'
 mutant 'a sum forgets its rests' $near 'self.rests += error.abs();' 'self.rests += 0.0;'
 mutant 'a product that underflows has no radius' $near '|| is_zero(b, other) { 0.0 } else { f64::MIN_POSITIVE }' '|| is_zero(b, other) { 0.0 } else { 0.0 }'
 mutant 'the maxima are not counted' $near 'tops += if is_top { 1.0 }' 'tops += if is_top { 0.5 }'

@@ -25,6 +25,10 @@ done
 # JAX compiles for every length that it has not seen, keeps all that it has compiled, and may take seconds for one.
 export JAX_COMPILATION_CACHE_DIR="$PWD/target/jax-cache"
 "$logitfuzz" run "$@" --cases "$cases" --timeout-ms 60000 --memory-limit 8192 --out target/published
+if ! grep -q '"complete": *true' target/published/results.json; then
+    echo "published: it was interrupted; reports/published/README.md stays as it was" >&2
+    exit 1
+fi
 
 mkdir -p reports/published
 {

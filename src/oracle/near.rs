@@ -8,24 +8,7 @@
 //! radius of 0 means that it is the exact sum, without slack.
 //! `low` need not be small; where the number is known beside another one (`1 - 10^-30`), `high` is that one and `low` the rest.
 //!
-//! **The weight** `exp(-d)`, `d = high + low` exactly, relative error below `2 U` ([`exp_of_minus`]). With `k` the integer nearest to
-//! `-high / ln 2` and `ln 2 = L1 + L2 + t`, where `L1` has 42 bits and `|t| < 2^-97`, `r = -high - k L1 - k L2 - low`. For `high <= 700`,
-//! `|k| <= 1010`: `k L1` has at most 52 bits and is exact, `-high - k L1` is exact (the two are multiples of `2^-54` or of
-//! `ulp(high)`, and their difference is below `0.36`, or `k = 0`), `k L2` errs by `2^-86`, and the rounding of the difference is kept,
-//! so `r = a + c` with an error below `2^-84`, `|a| < 0.3467` and `|c| <= U + |low| <= 2^-43`. Then `exp(r) = 1 + t`,
-//! `t = t0 + (c + c t0)`, `t0 = a + a^2 h`, `h = 1/2! + a/3! + ... + a^11/13!`:
-//! - what the series leaves out: `0.3467^14 / 14! < 0.05 U`;
-//! - `h` (about 1/2) errs by less than `0.7 U`, so with two products `a^2 h` errs by `3.5 U` of itself, `0.25 U` at most;
-//! - the sums `t0` and `t` round by `0.25 U` each, `c c / 2` and the products with `c` are below `0.01 U`;
-//! - `1 + t` rounds by `U` where it is at least 1, and by `U / 2` where it is below, but not below `0.707`.
-//!
-//! That is below `1.9 U` relative on either side of 1. The power of two is exact.
-//!
-//! **The logarithm** `log(1 + s)` of `s = high + low > -1`, relative error below `10 U` ([`ln_1p`]), from `log m = 2 atanh(t)`,
-//! `t = (m - 1) / (m + 1)`, `|t| < 0.172`, as `2 t (1 + t^2/3 + ... + t^22/23)`; the rest of the series is below `2^-64`. From
-//! `sqrt(1/2) - 1` to `sqrt 2 - 1`, `m = 1 + s`: `t` errs by `3 U`, the series by `1.2 U` and the product by `U`. Beyond, `1 + s = 2^k m`
-//! ([`ln`]); `k ln 2` is at least `0.69` in size (or `k = 0` and `|log m| > 0.34`), what is added to it is below `0.35` and errs by `6 U`
-//! of itself, and there are two sums.
+//! **Functions**: see `functions`. A weight `exp(-d)` errs by less than `2 U` of itself, `log(1 + s)` by less than `10 U`.
 //!
 //! **The row.** A sum keeps its rests, so its own error is below `n U^2`, which is of no account. `sigma`, the sum of the weights below the
 //! maximum, has the error of its weights, `1.9 U`, and in one `f64` `2.9 U`. `S = m_0 + sigma` is rounded once (`3.9 U`), `R = 1/S` once
@@ -33,25 +16,24 @@
 //! has `1.9 + 10 < 12.5 U`. For the products, `w_i (mean_0 - g_i)` has `1.9 + 2 < 4.5 U` of itself, and their sum times `R`
 //! `1 + 4.9 + 1 < 7.5 U` more.
 //!
-//! **Prefixes.** `s`, the sum of the weights of a prefix without one maximum, is kept with its rest, as `high + low`, and its error beside
-//! it. A logit that is no larger adds its weight, with `1.9 U` of it. A larger one multiplies `s + 1` by a weight: the sum keeps its rest,
-//! is rounded once (`U`), the factor errs by `1.9 U` and the product by `U`, so with what `s` erred by before, times the factor, it is below
-//! `4.5 U` of the new `s` more. `log(1 + s)` errs by `10 U` of itself and by the error of `s` over `1 + s`. All errors are added up in plain
-//! numbers, of at most `2^40` terms: [`PREFIX_SAFETY`].
-//!
-//! **Elements**: see `elements`.
+//! **Prefixes**: see `tier`. **Elements**: see `elements`.
 
 use crate::case::Case;
-use crate::dtype::{Dtype, exponent, ldexp, two_sum};
+use crate::dtype::{Dtype, two_sum};
 use crate::op::definition::{ElementDefinition, MeanDefinition, RowDefinition};
 use crate::op::tier::RowTier;
 use crate::op::{Kind, Visitor};
 use crate::special::RowClass;
-use std::borrow::Cow;
 use std::ops::{Add, Mul, Neg, Sub};
 use std::sync::Arc;
 
 mod elements;
+mod functions;
+mod tier;
+
+use functions::{EXP_ERROR, LN_1P_ERROR, ln_1p, weight};
+pub(crate) use functions::{exp, log1p};
+use tier::OfRow;
 
 /// `2^-53`, the roundoff of `f64`.
 const U: f64 = f64::EPSILON / 2.0;
@@ -63,15 +45,7 @@ pub(crate) const SLACK: f64 = 1e-240;
 /// From here on, a product loses nothing to underflow, nor does its radius.
 const TINY: f64 = 1e-280;
 
-/// `d` beyond which a weight is [`LEAST_WEIGHT`].
-const REACH: f64 = 700.0;
-
-/// The weight where the true one is below `exp(-700)`, about `1e-304`: positive, as the true one is.
-const LEAST_WEIGHT: f64 = 1e-304;
-
-/// Relative errors of the functions, of a weight and of the quantities of a row; see the head of the file.
-const EXP_ERROR: f64 = 1.9 * U;
-const LN_1P_ERROR: f64 = 10.0 * U;
+/// Relative errors of the quantities of a row; see the head of the file.
 const SIGMA_ERROR: f64 = EXP_ERROR + U;
 const RECIPROCAL_ERROR: f64 = SIGMA_ERROR + 2.0 * U;
 const PROBABILITY_ERROR: f64 = 8.0 * U;
@@ -80,19 +54,17 @@ const LOG_ERROR: f64 = 12.5 * U;
 /// Of a weighted difference, and of their sum times `R` what comes to it.
 const TERM_ERROR: f64 = 4.5 * U;
 const REMAINDER_ERROR: f64 = 7.5 * U;
-/// Of the sum of a prefix, where the maximum rises, and what covers that errors are rounded themselves.
-const RISE_ERROR: f64 = 4.5 * U;
-const PREFIX_SAFETY: f64 = 1.001;
 
-// What the head of the file adds up, and as much again as any product of two of these.
+/// As much again as any product of two of these.
+const SECOND_ORDER: f64 = U / 1024.0;
+
+// What the head of the file adds up.
 const _: () = {
-    const SECOND_ORDER: f64 = U / 1024.0;
     assert!(PROBABILITY_ERROR > EXP_ERROR + RECIPROCAL_ERROR + U + SECOND_ORDER);
     assert!(SHORTFALL_ERROR > SIGMA_ERROR + RECIPROCAL_ERROR + 2.0 * U + SECOND_ORDER);
     assert!(LOG_ERROR > EXP_ERROR + LN_1P_ERROR + SECOND_ORDER);
     assert!(TERM_ERROR > EXP_ERROR + 2.0 * U + SECOND_ORDER);
     assert!(REMAINDER_ERROR > RECIPROCAL_ERROR + 2.0 * U + SECOND_ORDER);
-    assert!(RISE_ERROR > EXP_ERROR + 2.0 * U + SECOND_ORDER);
 };
 
 /// A real number: within `radius` (and [`SLACK`]) of `high + low`; that sum itself where the radius is 0.
@@ -122,6 +94,12 @@ impl Near {
     #[inline]
     pub fn value(self) -> f64 {
         self.high + self.low
+    }
+
+    /// The number less an `f64`.
+    #[inline]
+    fn minus(self, x: f64) -> Near {
+        self - Near::exact(x)
     }
 
     /// Its quotient by a count of rows; an infinity stays one. By a power of two every part is divided by itself, so that what lies just
@@ -188,6 +166,11 @@ impl Mul for Near {
         let lost = if product.abs() > TINY || is_zero(a, self) || is_zero(b, other) { 0.0 } else { f64::MIN_POSITIVE };
         Self { high: product, low: 0.0, radius: spread * (1.0 + 8.0 * U) + product.abs() * (4.0 * U) + lost }
     }
+}
+
+/// Whether a positive normal number is a power of two.
+fn is_power_of_two(x: f64) -> bool {
+    x.to_bits() << 12 == 0
 }
 
 /// A row that is finite but for some -inf, in plain numbers.
@@ -298,106 +281,6 @@ impl Sum {
     }
 }
 
-/// The weight of a logit: `exp(z - max)`, 0 at -inf.
-#[inline]
-fn weight(max: f64, z: f64) -> f64 {
-    let (high, low) = two_sum(max, -z);
-    // Beyond the reach the difference may have no rest.
-    let is_near = high <= REACH;
-    let weight = exp_of_minus(if is_near { high } else { REACH }, if is_near { low } else { 0.0 });
-    let weight = if is_near { weight } else { LEAST_WEIGHT };
-    if z == f64::NEG_INFINITY { 0.0 } else { weight }
-}
-
-/// The leading 42 bits of ln 2, and the rest.
-const L1: f64 = f64::from_bits(0x3fe6_2e42_fefa_3800);
-const L2: f64 = f64::from_bits(0x3d2e_f357_93c7_6730);
-
-/// `exp(-(high + low))` for `0 <= high <= 700` and `|low| <= ulp(high) / 2`; see the head of the file.
-#[inline]
-fn exp_of_minus(high: f64, low: f64) -> f64 {
-    /// Adding it rounds to an integer, which is then in the low bits.
-    const ROUNDING: f64 = 6_755_399_441_055_744.0;
-    let shifted = -high * std::f64::consts::LOG2_E + ROUNDING;
-    let k = shifted - ROUNDING;
-    let a = -high - k * L1;
-    let product = k * L2;
-    let reduced = a - product;
-    let rest = ((a - reduced) - product) - low;
-    let t = reduced + reduced * reduced * series(reduced);
-    let t = t + (rest + rest * t);
-    // k is in the low bits of `shifted`; its place is the exponent's.
-    f64::from_bits((1.0 + t).to_bits().wrapping_add(shifted.to_bits() << 52))
-}
-
-/// `log(1 + x)` of an `x >= 0`, within 12 roundoffs. Every machine computes the same.
-pub(crate) fn log1p(x: f64) -> f64 {
-    ln_1p(x, 0.0)
-}
-
-/// `exp(x)` of an `x >= 0`, within 4 roundoffs; infinite beyond `exp(700)`. Every machine computes the same.
-pub(crate) fn exp(x: f64) -> f64 {
-    if x > REACH { f64::INFINITY } else { 1.0 / exp_of_minus(x, 0.0) }
-}
-
-/// `(exp(a) - 1 - a) / a^2` for `|a| < 0.3467`: `h` of the head of the file.
-#[inline]
-fn series(a: f64) -> f64 {
-    COEFFICIENTS[1..].iter().fold(COEFFICIENTS[0], |h, coefficient| h * a + coefficient)
-}
-
-/// `1 / k!` for `k` from 13 down to 2.
-const COEFFICIENTS: [f64; 12] = {
-    let mut coefficients = [0.0; 12];
-    let (mut factorial, mut k) = (1.0, 2);
-    while k <= 13 {
-        factorial *= k as f64;
-        coefficients[13 - k] = 1.0 / factorial;
-        k += 1;
-    }
-    coefficients
-};
-
-/// `log(1 + high + low)` of a sum above -1, `low` at most an ulp of `high`; see the head of the file.
-#[inline]
-fn ln_1p(high: f64, low: f64) -> f64 {
-    let s = high + low;
-    if s < std::f64::consts::SQRT_2 - 1.0 && s > std::f64::consts::FRAC_1_SQRT_2 - 1.0 {
-        return two_atanh(s / (2.0 + s));
-    }
-    let (sum, rest) = two_sum(1.0, high);
-    ln(sum, rest + low)
-}
-
-/// `log(high + low)` of a positive `high` and a `low` of an ulp of it at most, but not of a sum near 1; see the head of the file.
-#[inline]
-fn ln(high: f64, low: f64) -> f64 {
-    let e = exponent(high);
-    let k = if ldexp(high, -e) > std::f64::consts::SQRT_2 { e + 1 } else { e };
-    // The difference is exact.
-    let f = (ldexp(high, -k) - 1.0) + ldexp(low, -k);
-    let k = f64::from(k);
-    k * L1 + (k * L2 + two_atanh(f / (2.0 + f)))
-}
-
-/// `2 atanh(t)` for `|t| < 0.172`.
-#[inline]
-fn two_atanh(t: f64) -> f64 {
-    let square = t * t;
-    2.0 * t * (1.0 + ODD.iter().fold(0.0, |sum, odd| (sum + odd) * square))
-}
-
-/// `1 / (2 k + 1)` for `k` from 11 down to 1.
-const ODD: [f64; 11] = {
-    let mut odd = [0.0; 11];
-    let mut k = 1;
-    while k <= 11 {
-        odd[11 - k] = 1.0 / (2 * k + 1) as f64;
-        k += 1;
-    }
-    odd
-};
-
 /// A case whose outputs plain numbers tell.
 #[derive(Debug)]
 pub(crate) struct NearCase {
@@ -434,8 +317,8 @@ impl NearCase {
     /// A case of a row op that [`NearCase::takes`] says yes to, on its row.
     pub fn on(row: Arc<NearRow>, case: &Case, class: RowClass) -> Self {
         let other = case.shared_target_logits().map(|logits| Arc::new(NearRow::new(logits.clone())));
-        let target = other.as_ref().map(|other| OfRow::new(other, case));
-        let tier = OfRow { other: target.as_ref(), ..OfRow::new(&row, case) };
+        let target = other.as_ref().map(|other| OfRow::new(other, None, case));
+        let tier = OfRow::new(&row, target.as_ref(), case);
         let outputs = case.op().visit(Outputs { tier: &tier, count: case.op().outputs(case.logits().len()) });
         let uses_deviations = case.op().row().is_some_and(|facts| facts.uses_deviations);
         let each = if uses_deviations { 0..case.logits().len() } else { 0..0 };
@@ -486,402 +369,6 @@ impl Visitor for Outputs<'_> {
 
     fn mean<D: MeanDefinition>(self) -> Vec<Near> {
         unreachable!("{} is made of several rows", D::NAME)
-    }
-}
-
-/// A prefix: its maximum, and the logarithm of its sum.
-#[derive(Debug, Clone, Copy)]
-struct Prefix {
-    max: f64,
-    log_total: Near,
-}
-
-/// Every prefix of a row that is finite but for some -inf, in one pass; see the head of the file.
-fn prefixes(logits: &[f64]) -> Vec<Prefix> {
-    let (mut max, mut high, mut low, mut error) = (f64::NEG_INFINITY, 0.0, 0.0, 0.0);
-    let mut step = |&z: &f64| {
-        if z > max {
-            // Of the first finite logit nothing came before.
-            let (sum, rest) = if max == f64::NEG_INFINITY { (0.0, 0.0) } else { two_sum(1.0, high) };
-            let factor = weight(z, max);
-            (high, low) = ((sum + (rest + low)) * factor, 0.0);
-            error = error * factor + high * RISE_ERROR;
-            max = z;
-        } else if z > f64::NEG_INFINITY {
-            let weight = if z == max { 1.0 } else { weight(max, z) };
-            let (sum, rest) = two_sum(high, weight);
-            (high, low) = two_sum(sum, rest + low);
-            error += if z == max { 0.0 } else { weight * EXP_ERROR } + (rest + low).abs() * (2.0 * U);
-        }
-        let log_total = ln_1p(high, low);
-        let radius = log_total * LN_1P_ERROR + error / (1.0 + high);
-        Prefix { max, log_total: Near { high: log_total, low: 0.0, radius: radius * PREFIX_SAFETY } }
-    };
-    logits.iter().map(&mut step).collect()
-}
-
-/// The tier: the quantities of a case.
-#[derive(Clone)]
-struct OfRow<'a> {
-    row: &'a NearRow,
-    /// The tier of the target's logits, for the ops that take them.
-    other: Option<&'a OfRow<'a>>,
-    /// Whether the maxima have half of the weight or more, so that their probability is better known by what it lacks.
-    is_dominated: bool,
-    shortfall: Near,
-    log_total: Near,
-    target: usize,
-    smoothing: f64,
-    /// `e / n`.
-    spread: Near,
-    /// The target distribution where it is given class by class; else empty.
-    masses: &'a [f64],
-    expected_gap: Near,
-    direction: Cow<'a, [f64]>,
-    total: Near,
-    /// The mean of the direction over the maxima, and that mean less `c`.
-    top_mean: Near,
-    remainder: Near,
-    /// For the ops that are of prefixes; else empty.
-    prefixes: Vec<Prefix>,
-}
-
-impl<'a> OfRow<'a> {
-    fn new(row: &'a NearRow, case: &'a Case) -> Self {
-        let n = row.logits.len() as f64;
-        let shortfall = row.sigma.0 * row.reciprocal / row.tops;
-        let (target, smoothing) = case.target().unwrap_or((0, 0.0));
-        let spread = match smoothing {
-            0.0 => Near::ZERO,
-            smoothing => Near::relative(smoothing / n, U),
-        };
-        let mut tier = Self {
-            row,
-            other: None,
-            is_dominated: row.tops >= row.sigma.0,
-            shortfall: Near::relative(shortfall, SHORTFALL_ERROR),
-            log_total: Near::relative(row.log_total, LOG_ERROR),
-            target,
-            smoothing,
-            spread,
-            masses: case.distribution().unwrap_or(&[]),
-            expected_gap: Near::ZERO,
-            direction: case.seen(),
-            total: Near::ZERO,
-            top_mean: Near::ZERO,
-            remainder: Near::ZERO,
-            prefixes: if case.op().is_of_prefixes() { prefixes(&row.logits) } else { Vec::new() },
-        };
-        if case.target().is_some() {
-            tier.expected_gap = tier.expected_gap_of_row();
-        }
-        if !tier.masses.is_empty() {
-            tier.expected_gap = tier.expected_gap_of_masses();
-        }
-        if !tier.direction.is_empty() {
-            tier.sum_direction();
-        }
-        tier
-    }
-
-    /// `(1 - e) d_t + e / n sum d_i`: an absent term has no infinity.
-    fn expected_gap_of_row(&self) -> Near {
-        let mut gap = Near::ZERO;
-        if self.smoothing < 1.0 {
-            gap = match self.smoothing {
-                0.0 => self.gap(self.target),
-                smoothing => Near::exact(1.0).minus(smoothing) * self.gap(self.target),
-            };
-        }
-        if self.smoothing > 0.0 {
-            let mut sum = Sum::default();
-            for (i, &z) in self.row.logits.iter().enumerate() {
-                let (high, low) = two_sum(self.row.max, -z);
-                sum.add(i % LANES, high);
-                sum.low[i % LANES] += low;
-                sum.rests += low.abs();
-            }
-            gap = gap + self.spread * sum.near(self.row.logits.len());
-        }
-        gap
-    }
-
-    /// `sum q_i d_i`: a class without mass is absent, whatever its distance.
-    ///
-    /// With `d_i = high + low` exactly, `q_i high` and `q_i low` are rounded once each: by `U` of the sizes of all products, to which the
-    /// radius of the sum comes. A mass is `2^-149` at least and a distance as much, so nothing underflows.
-    fn expected_gap_of_masses(&self) -> Near {
-        let (mut sum, mut size) = (Sum::default(), 0.0);
-        for (i, (&mass, &z)) in self.masses.iter().zip(self.row.logits.iter()).enumerate() {
-            if mass == 0.0 {
-                continue;
-            }
-            if z == f64::NEG_INFINITY {
-                return Near::exact(f64::INFINITY);
-            }
-            let (high, low) = two_sum(self.row.max, -z);
-            let (product, rest) = (mass * high, mass * low);
-            sum.add(i % LANES, product);
-            sum.low[i % LANES] += rest;
-            sum.rests += rest.abs();
-            // A mass that is a power of two rounds nothing.
-            size += if is_power_of_two(mass) { 0.0 } else { product + rest.abs() };
-        }
-        let near = sum.near(self.masses.len());
-        Near { radius: near.radius + size * (1.5 * U), ..near }
-    }
-
-    /// `sum p_i d_i`, of terms that are not negative.
-    ///
-    /// With `d_i` in one `f64` (`U` of itself) and the product rounded, a term errs by less than [`TERM_ERROR`] of itself; nothing is known of
-    /// one whose weight is not computed but that it is smaller. Their sum times `R` errs by [`REMAINDER_ERROR`] more.
-    fn mean_of_gaps(&self) -> Near {
-        let (mut sum, mut error) = (Sum::default(), 0.0);
-        for (i, (&w, &z)) in self.row.weights.iter().zip(self.row.logits.iter()).enumerate() {
-            if w == 0.0 || z == self.row.max {
-                continue;
-            }
-            let term = w * (self.row.max - z);
-            sum.add(i % LANES, term);
-            error += term * if w <= LEAST_WEIGHT { 2.0 } else { TERM_ERROR }
-                + if term > TINY { 0.0 } else { f64::MIN_POSITIVE };
-        }
-        let mean = sum.total().0 * self.row.reciprocal;
-        Near { high: mean, low: 0.0, radius: error * self.row.reciprocal * 1.001 + mean * REMAINDER_ERROR }
-    }
-
-    /// `sum p_i(t) (d_i(z) - d_i(t))` of the target's logits `t`; infinite where a class is masked that these do not mask.
-    ///
-    /// As [`OfRow::mean_of_gaps`], of differences that err by their radius besides.
-    fn mean_of_gap_differences(&self, target: &Self) -> Near {
-        let (mut sum, mut error) = (Sum::default(), 0.0);
-        for (i, &w) in target.row.weights.iter().enumerate().filter(|(_, w)| **w != 0.0) {
-            if self.row.logits[i] == f64::NEG_INFINITY {
-                return Near::exact(f64::INFINITY);
-            }
-            let difference = self.gap(i) - target.gap(i);
-            let term = w * difference.value();
-            sum.add(i % LANES, term);
-            error += term.abs() * if w <= LEAST_WEIGHT { 2.0 } else { TERM_ERROR }
-                + w * difference.radius
-                + if term.abs() > TINY { 0.0 } else { f64::MIN_POSITIVE };
-        }
-        let mean = sum.total().0 * target.row.reciprocal;
-        let radius = error * target.row.reciprocal * 1.001 + mean.abs() * REMAINDER_ERROR;
-        Near { high: mean, low: 0.0, radius }
-    }
-
-    /// The sum of the direction, its mean over the maxima, and how far that is from `c`.
-    fn sum_direction(&mut self) {
-        let (mut total, mut top) = (Sum::default(), Sum::default());
-        for (i, (&g, &z)) in self.direction.iter().zip(self.row.logits.iter()).enumerate() {
-            total.add(i % LANES, g);
-            top.add(i % LANES, if z == self.row.max { g } else { 0.0 });
-        }
-        self.total = total.near(self.direction.len());
-        let top = top.near(self.direction.len());
-        let mean = top.value() / self.row.tops;
-        // The sum of few numbers is often one; a division by 1, 2 or 4 is then exact.
-        let is_exact = top.low == 0.0 && top.radius == 0.0 && is_power_of_two(self.row.tops);
-        let radius = if is_exact { 0.0 } else { top.radius + mean.abs() * (2.0 * U) };
-        self.top_mean = Near { high: mean, low: 0.0, radius };
-        let (mut sum, mut error) = (Sum::default(), 0.0);
-        for (i, ((&g, &w), &z)) in self.direction.iter().zip(&self.row.weights).zip(self.row.logits.iter()).enumerate()
-        {
-            let difference = self.top_mean.high - g;
-            let term = if z == self.row.max { 0.0 } else { w * difference };
-            sum.add(i % LANES, term);
-            // Nothing is known of a weight that is not computed but its sign, and that it is smaller.
-            let own = if w <= LEAST_WEIGHT { 2.0 } else { TERM_ERROR };
-            let lost = if term.abs() > TINY || difference == 0.0 || w == 0.0 { 0.0 } else { f64::MIN_POSITIVE };
-            error += term.abs() * own + if z == self.row.max { 0.0 } else { w * self.top_mean.radius + lost };
-        }
-        let sum = sum.total().0;
-        let remainder = sum * self.row.reciprocal;
-        self.remainder = Near {
-            high: remainder,
-            low: 0.0,
-            radius: error * self.row.reciprocal * 1.001 + remainder.abs() * REMAINDER_ERROR,
-        };
-    }
-
-    /// `base + rest`, beside the base where that is exact and far above the rest.
-    #[inline]
-    fn together(base: Near, rest: Near) -> Near {
-        let low = base.low + rest.value();
-        let rounded = (base.low.abs() + rest.high.abs() + rest.low.abs()) * (2.0 * U);
-        // A rest alone, of a base that is 0 or a number, keeps its own precision.
-        let rounded = if base.low == 0.0 && rest.low == 0.0 { 0.0 } else { rounded };
-        Near { high: base.high, low, radius: base.radius + rest.radius + rounded }
-    }
-}
-
-/// Whether a positive normal number is a power of two.
-fn is_power_of_two(x: f64) -> bool {
-    x.to_bits() << 12 == 0
-}
-
-impl Near {
-    /// The number less an `f64`.
-    #[inline]
-    fn minus(self, x: f64) -> Near {
-        self - Near::exact(x)
-    }
-}
-
-impl RowTier for OfRow<'_> {
-    type Number = Near;
-    type Rational = Near;
-
-    #[inline]
-    fn max(&self) -> Near {
-        Near::exact(self.row.max)
-    }
-
-    #[inline]
-    fn gap(&self, j: usize) -> Near {
-        let (high, low) = two_sum(self.row.max, -self.row.logits[j]);
-        Near { high, low: if high.is_finite() { low } else { 0.0 }, radius: 0.0 }
-    }
-
-    #[inline]
-    fn log_total(&self) -> Near {
-        self.log_total
-    }
-
-    #[inline]
-    fn is_top(&self, j: usize) -> bool {
-        self.row.logits[j] == self.row.max
-    }
-
-    #[inline]
-    fn top_share(&self) -> Near {
-        let share = 1.0 / self.row.tops;
-        // A quotient is exact where a power of two divides.
-        let is_exact = is_power_of_two(self.row.tops);
-        Near::relative(share, if is_exact { 0.0 } else { U })
-    }
-
-    #[inline]
-    fn shortfall(&self) -> Near {
-        self.shortfall
-    }
-
-    #[inline]
-    fn probability(&self, j: usize) -> Near {
-        if self.is_dominated && self.is_top(j) {
-            return Self::together(self.top_share(), -self.shortfall);
-        }
-        Near::relative(self.row.weights[j] * self.row.reciprocal, PROBABILITY_ERROR)
-    }
-
-    #[inline]
-    fn target_mass(&self, j: usize) -> Near {
-        if let Some(&mass) = self.masses.get(j) {
-            return Near::exact(mass);
-        }
-        if j == self.target { Near::exact(1.0).minus(self.smoothing) + self.spread } else { self.spread }
-    }
-
-    #[inline]
-    fn expected_gap(&self) -> Near {
-        self.expected_gap
-    }
-
-    #[inline]
-    fn mean_gap(&self) -> Near {
-        self.mean_of_gaps()
-    }
-
-    #[inline]
-    fn prefix_max(&self, j: usize) -> Near {
-        Near::exact(self.prefixes[j].max)
-    }
-
-    #[inline]
-    fn prefix_log_total(&self, j: usize) -> Near {
-        self.prefixes[j].log_total
-    }
-
-    #[inline]
-    fn direction(&self, j: usize) -> Near {
-        Near::exact(self.direction[j])
-    }
-
-    #[inline]
-    fn direction_total(&self) -> Near {
-        self.total
-    }
-
-    #[inline]
-    fn mean(&self) -> Near {
-        Self::together(self.top_mean, -self.remainder)
-    }
-
-    #[inline]
-    fn deviation(&self, j: usize) -> Near {
-        if self.is_top(j) && self.row.tops == 1.0 {
-            return self.remainder;
-        }
-        Self::together(Near::exact(self.direction[j]) - self.top_mean, self.remainder)
-    }
-
-    #[inline]
-    fn other(&self) -> Self {
-        self.other.unwrap_or(self).clone()
-    }
-
-    /// Of a weight that is not computed nothing is known but that it is positive and smaller: not even which of two is larger.
-    fn probability_difference(&self, j: usize) -> Near {
-        let target = self.other.unwrap_or(self);
-        let (is_top, is_target_top) = (self.is_top(j), target.is_top(j));
-        let unknown = |row: &NearRow| if row.weights[j] > LEAST_WEIGHT { 0.0 } else { 2.0 * row.weights[j] };
-        let difference = match is_top && is_target_top {
-            true => Self::together(self.top_share() - target.top_share(), target.shortfall - self.shortfall),
-            false => self.probability(j) - target.probability(j),
-        };
-        Near { radius: difference.radius + unknown(self.row) + unknown(target.row), ..difference }
-    }
-
-    fn divergence(&self) -> Near {
-        let target = self.other.unwrap_or(self);
-        let mean = self.mean_of_gap_differences(target);
-        if mean.high.is_infinite() { mean } else { mean + (self.log_total - target.log_total) }
-    }
-
-    #[inline]
-    fn zero(&self) -> Near {
-        Near::ZERO
-    }
-
-    #[inline]
-    fn minus(&self, a: &Near, b: &Near) -> Near {
-        *a - *b
-    }
-
-    #[inline]
-    fn times(&self, a: &Near, b: &Near) -> Near {
-        if *b == Near::exact(1.0) { *a } else { *a * *b }
-    }
-
-    #[inline]
-    fn sign(&self, _: &Near) -> f64 {
-        0.0
-    }
-
-    #[inline]
-    fn number(&self, x: Near) -> Near {
-        x
-    }
-
-    #[inline]
-    fn scaled(&self, a: &Near, x: Near) -> Near {
-        *a * x
-    }
-
-    #[inline]
-    fn beside(&self, base: Near, rest: Near, _: f64) -> Near {
-        Self::together(base, rest)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Tests of the reducer: what is smallest is found, every step is simpler, and the budget holds.
 
 use super::*;
-use crate::dtype::text;
+use crate::dtype::{Dtype, text};
 use crate::op::Op;
 
 const PLENTY: usize = 1 << 20;

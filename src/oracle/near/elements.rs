@@ -38,7 +38,8 @@
 //! **A line** `z t`, or `z - z t`, of numbers of 24 bits is exact, as `high + low`, and so is a number less a label. A rest beside it adds
 //! `2 U` of the rest and of `low`, which is below `U` of the line.
 
-use super::{Near, NearCase, NearRow, OfRow, REACH, SLACK, U, exp_of_minus, ln, ln_1p, series};
+use super::functions::{REACH, exp_of_minus, ln, ln_1p, series};
+use super::{Near, NearCase, NearRow, OfRow, SLACK, U};
 use crate::case::Case;
 use crate::dtype::two_sum;
 use crate::op::definition::{ElementDefinition, MeanDefinition, RowDefinition};

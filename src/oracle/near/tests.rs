@@ -1,5 +1,7 @@
 //! Tests of plain numbers: each function within its proven error, each output of a row within its radius.
 
+use super::functions::{LEAST_WEIGHT, REACH, exp_of_minus};
+use super::tier::prefixes;
 use super::*;
 use crate::Op;
 use crate::generate::{self, Family};
