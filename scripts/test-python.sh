@@ -29,6 +29,8 @@ fi
 $pip --force-reinstall --no-deps "$wheel"
 tests=$root/python/tests
 [ -z "$clients" ] || tests=$root/python/tests/test_clients.py
+# The module with which people write workers is a file that stands alone.
+(cd adapters/python && "$root/$venv/bin/python" -B -m unittest -q test_logitfuzz_worker)
 # From elsewhere, so that no folder of the tree is in the way.
 cd "$venv"
 PYTHONDONTWRITEBYTECODE=1 bin/python -m pytest -q -rs -p no:cacheprovider --rootdir "$root/python/tests" "$tests"

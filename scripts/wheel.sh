@@ -9,6 +9,7 @@ PATH="$PATH:${CARGO_HOME:-$HOME/.cargo}/bin"
 
 venv=${MATURIN_VENV:-target/maturin-venv}
 out=${OUT:-target/wheels}
+mkdir -p "$(dirname "$out")"
 # A version that the wheel was seen to be right with.
 maturin=1.16.0
 if [ ! -x "$venv/bin/maturin" ]; then
@@ -18,6 +19,9 @@ if [ ! -x "$venv/bin/maturin" ]; then
     fi
     "$venv/bin/pip" install --quiet --disable-pip-version-check "maturin==$maturin"
 fi
+# The texts of what is linked in go into the wheel beside our own.
+python3 scripts/licences.py python/Cargo.toml "$(rustc -vV | sed -n 's/^host: //p')" >"$out-licences"
+mv "$out-licences" python/licenses/THIRD-PARTY.txt
 if [ "${1:-}" = quick ]; then profile=dev; else profile=release; fi
 # One target directory for both crates: what they share is built once.
 CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$PWD/target}"

@@ -264,7 +264,7 @@ class _Function:
         """Calls the kernel on views of arrays, which must be as given afterwards. Returns (OUTPUTS, array) or (another code, text)."""
         try:
             if self.op in ROW_OPS:
-                arrays[0] = arrays[0].reshape(len(target), len(logits) // max(len(target), 1))
+                arrays[0] = arrays[0].reshape(len(target), arrays[0].size // max(len(target), 1))
             extra = ((target,) if self.op in TARGET_OPS + ROW_OPS else ()) + ((number,) if self.op in NUMBERS else ())
             _environment.enter()
             try:

@@ -33,7 +33,12 @@ def test_the_examples_of_the_guide_run():
 def test_licences_of_what_is_linked_in_are_in_the_wheel():
     files = importlib.metadata.files("logitfuzz")
     texts = {file.name: file.read_text() for file in files if "licenses" in file.parts}
-    assert set(texts) == {"LICENSE-MIT", "LICENSE-APACHE", "README.md"}
+    assert set(texts) == {"LICENSE-MIT", "LICENSE-APACHE", "README.md", "THIRD-PARTY.txt"}
+    others = texts["THIRD-PARTY.txt"]
+    for crate in ("num-bigint", "pyo3", "libloading", "quick-xml"):
+        assert re.search(rf"^{crate} [0-9.]+ \(", others, re.M), crate
+    # Each crate is followed by the text of a licence.
+    assert all(len(part.strip()) > 60 for part in others.split("-" * 100)[1:])
     assert importlib.metadata.metadata("logitfuzz")["License-Expression"] == "MIT OR Apache-2.0"
 
 
