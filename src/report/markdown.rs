@@ -7,6 +7,7 @@ use super::escape::{code, longest_run, plain};
 use super::finding::Told;
 use super::view::{FunctionView, KernelView, Ranked, View, facts, kind};
 use crate::baseline::Comparison;
+use crate::dtype::Dtype;
 use crate::judge::Verdict;
 use crate::op::Op;
 use crate::results::{Results, RunInfo};
@@ -16,6 +17,8 @@ use std::fmt::Write as _;
 
 /// Kinds of findings told of one kernel that is a planted defect; of other kernels all kinds are told.
 const PLANTED_KINDS_SHOWN: usize = 1;
+/// Ops beside each other in a table; more of them are in several.
+const MOST_OPS: usize = 10;
 /// Values of a row that are written out.
 const VALUES_SHOWN: usize = 8;
 /// Characters of a replay command that is written out; a longer one is read from `results.json`.
@@ -24,6 +27,30 @@ const REPLAY_KEPT: usize = 600;
 /// Writes to a string, which cannot fail.
 macro_rules! put {
     ($out:expr, $($arg:tt)*) => { let _ = write!($out, $($arg)*); };
+}
+
+/// The table of some ops in a dtype.
+fn table(out: &mut String, view: &View, is_complete: bool, dtype: Dtype, ops: &[Op]) {
+    // A kernel that has nothing here has no row; in an interrupted run nobody knows yet what it has.
+    let has_row =
+        |kernel: &&KernelView| !is_complete || ops.iter().any(|&op| kernel.functions.contains_key(&(dtype, op)));
+    let kernels: Vec<&KernelView> = view.kernels.iter().filter(has_row).collect();
+    if kernels.is_empty() {
+        return;
+    }
+    out.push_str("\n| kernel |");
+    for op in ops {
+        put!(out, " {op} |");
+    }
+    put!(out, "\n|---|{}\n", "---|".repeat(ops.len()));
+    for kernel in kernels {
+        put!(out, "| {}{} |", code(kernel.name), version(kernel));
+        for &op in ops {
+            let missing = if is_complete { "" } else { "not run" };
+            put!(out, " {} |", kernel.functions.get(&(dtype, op)).map_or_else(|| missing.to_owned(), entry));
+        }
+        out.push('\n');
+    }
 }
 
 /// The summary in GitHub-flavoured Markdown. A pure function of its arguments.
@@ -37,21 +64,10 @@ pub fn summary(results: &Results, run: Option<&RunInfo>, gate: Option<&Compariso
     put!(out, "{}\n\n", view.headline(code));
     out += "Each entry is the worst verdict and the largest error / bound: up to 1 is as good as the textbook algorithm.\n";
     for &dtype in &view.dtypes {
-        put!(out, "\n## {dtype}\n\n| kernel |");
-        for op in &view.ops {
-            put!(out, " {op} |");
-        }
-        put!(out, "\n|---|{}\n", "---|".repeat(view.ops.len()));
-        // A kernel that has nothing in this dtype has no row; in an interrupted run nobody knows yet what it has.
-        let has_row =
-            |kernel: &&KernelView| !results.complete || kernel.functions.keys().any(|function| function.0 == dtype);
-        for kernel in view.kernels.iter().filter(has_row) {
-            put!(out, "| {}{} |", code(kernel.name), version(kernel));
-            for &op in &view.ops {
-                let missing = if results.complete { "" } else { "not run" };
-                put!(out, " {} |", kernel.functions.get(&(dtype, op)).map_or_else(|| missing.to_owned(), entry));
-            }
-            out.push('\n');
+        put!(out, "\n## {dtype}\n");
+        let parts = view.ops.len().div_ceil(MOST_OPS).max(1);
+        for ops in view.ops.chunks(view.ops.len().div_ceil(parts).max(1)) {
+            table(&mut out, &view, results.complete, dtype, ops);
         }
     }
     out += "\n## What broke each kernel\n\n";

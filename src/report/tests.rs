@@ -308,6 +308,28 @@ fn the_headline_says_what_was_found() {
     assert!(summary.lines().nth(2).unwrap().contains(" with crash (") && !summary.contains("planted"), "{summary}");
 }
 
+/// Of many ops there are several tables, which have every op once and only kernels that have something in them.
+#[test]
+fn many_ops_are_in_several_tables() {
+    let mut results = sample::results(1);
+    let softmax: Vec<_> = results.cells.iter().filter(|cell| cell.op == crate::Op::SOFTMAX).cloned().collect();
+    let of = |&op: &crate::Op| softmax.iter().cloned().map(move |cell| crate::results::Cell { op, ..cell });
+    results.cells = crate::Op::ALL.iter().flat_map(of).collect();
+    results.settings.ops = crate::Op::ALL.to_vec();
+    // One kernel has the first op alone.
+    let last = results.settings.kernels.last().unwrap().clone();
+    results.cells.retain(|cell| cell.kernel != last || cell.op == crate::Op::ALL[0]);
+    let summary = markdown::summary(&results, None, None);
+    let of_f32 = summary.split("\n## ").find(|part| part.starts_with("f32\n")).expect("a table of f32");
+    let heads: Vec<&str> = of_f32.lines().filter_map(|line| line.strip_prefix("| kernel |")).collect();
+    assert!(heads.len() > 1 && heads.iter().all(|head| (2..=10).contains(&head.matches('|').count())), "{heads:?}");
+    for op in crate::Op::ALL {
+        assert_eq!(heads.iter().filter(|head| head.contains(&format!(" {op} |"))).count(), 1, "{op}");
+    }
+    let rows = |name: &str| of_f32.lines().filter(|line| line.starts_with(&format!("| `{name}`"))).count();
+    assert_eq!((rows(&results.settings.kernels[0]), rows(&last)), (heads.len(), 1), "{of_f32}");
+}
+
 /// A library with one function is asked for every op and dtype, and its report is about that function.
 #[test]
 fn what_did_not_run_has_no_column() {
