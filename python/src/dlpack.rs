@@ -190,9 +190,12 @@ fn copied(tensor: &Tensor) -> Result<Numbers, String> {
         }
     };
     // The farthest place in either direction must be one that a pointer can have.
-    for (&extent, &stride) in shape.iter().zip(&strides) {
-        let reach = (extent as i64 - 1).checked_mul(stride).and_then(|reach| reach.checked_mul(size as i64));
-        reach.ok_or_else(|| format!("the tensor has a stride of {stride}"))?;
+    let reach = |farthest: i64, (&extent, &stride): (&usize, &i64)| {
+        let reach = (extent as i64 - 1).checked_mul(stride)?.checked_mul(size as i64)?;
+        farthest.checked_add(reach.checked_abs()?)
+    };
+    if shape.iter().zip(&strides).try_fold(0, reach).is_none() {
+        return Err(format!("the tensor has strides of {strides:?}, which reach farther than memory does"));
     }
     let offset = usize::try_from(tensor.byte_offset).map_err(|_| too_large())?;
     let start = tensor.data.cast::<u8>().wrapping_add(offset);
