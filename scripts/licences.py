@@ -33,7 +33,7 @@ def linked(graph):
             continue
         seen.add(place)
         waiting += [dep["pkg"] for dep in nodes[place]["deps"] if any(kind["kind"] is None for kind in dep["dep_kinds"])]
-    # Of our own the texts lie beside this file.
+    # Ours come from no registry; their texts are in the folder already.
     return sorted((packages[place] for place in seen if packages[place]["source"]), key=lambda package: (package["name"], package["version"]))
 
 
