@@ -160,7 +160,7 @@ enum Marked {
     With(String),
     /// It has none, it is dead, or the system does not show it.
     No,
-    /// It has no environment at the moment: it lies between two programs, as in the middle of `exec`, or it never had one.
+    /// It has no environment yet: it lies between two programs, in the middle of `exec`.
     NotYet,
 }
 
@@ -170,14 +170,12 @@ enum Marked {
 fn kill_all(is_chosen: impl Fn(&str) -> bool) {
     /// Rounds, a millisecond apart, after which what cannot be killed is left.
     const ROUNDS: usize = 200;
-    /// Rounds in which a process without an environment is asked again. From one program to the next it takes much less than that.
-    const WAITED_FOR: usize = 20;
     let is_chosen = |process: u32| match mark_of(process) {
         Marked::With(mark) => Some(is_chosen(&mark)),
         Marked::No => Some(false),
         Marked::NotYet => None,
     };
-    for round in 0..ROUNDS {
+    for _ in 0..ROUNDS {
         let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
         let processes = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
         let mut is_done = true;
@@ -188,7 +186,8 @@ fn kill_all(is_chosen: impl Fn(&str) -> bool) {
                     kill(process, || is_chosen(process) == Some(true));
                     is_done = false;
                 }
-                None => is_done &= round >= WAITED_FOR,
+                // On a busy machine it may take long from one program to the next.
+                None => is_done = false,
             }
         }
         if is_done {
@@ -233,18 +232,46 @@ fn mark_of(process: u32) -> Marked {
     }
 }
 
-/// Whether a process is to have no environment any more: it has ended, also where nobody has waited for it yet, or is the kernel's own.
+/// Whether a process has no environment, and is to have none before its next program: it has ended, also where nobody has waited for it
+/// yet, is the kernel's own, or was started without one. In the middle of `exec` the environment begins and ends at 0.
 #[cfg(target_os = "linux")]
 fn is_without(process: u32) -> bool {
-    /// The flag of a thread of the kernel, which `/proc` shows to root (`PF_KTHREAD`).
-    const OF_KERNEL: u32 = 0x0020_0000;
-    let Ok(stat) = std::fs::read_to_string(format!("/proc/{process}/stat")) else { return true };
-    // What follows the program's name, which is in parentheses and may hold any: state, parent, group, session, terminal, its group,
-    // flags.
-    let mut words = stat.rsplit_once(") ").map_or("", |(_, rest)| rest).split(' ');
-    let state = words.next().unwrap_or_default();
-    let flags: u32 = words.nth(5).and_then(|word| word.parse().ok()).unwrap_or(0);
-    matches!(state, "Z" | "X" | "x" | "") || flags & OF_KERNEL != 0
+    let Some(stat) = Stat::of(process) else { return true };
+    stat.has_ended() || stat.is_of_kernel() || (stat.environment.0 == stat.environment.1 && stat.environment.1 != 0)
+}
+
+/// What the system tells of a process, as far as it is of use.
+#[cfg(target_os = "linux")]
+struct Stat {
+    state: String,
+    flags: u32,
+    /// Where its environment begins and ends.
+    environment: (u64, u64),
+}
+
+#[cfg(target_os = "linux")]
+impl Stat {
+    /// None where there is no such process.
+    fn of(process: u32) -> Option<Self> {
+        let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+        // What follows the program's name, which is in parentheses and may hold any, from the third field of the manual (proc(5)) on.
+        let words: Vec<&str> = stat.rsplit_once(") ").map_or("", |(_, rest)| rest).split(' ').collect();
+        let field = |number: usize| words.get(number - 3).copied().unwrap_or_default();
+        let number = |place: usize| field(place).trim().parse().unwrap_or(0);
+        let flags = number(9) as u32;
+        Some(Self { state: field(3).to_owned(), flags, environment: (number(50), number(51)) })
+    }
+
+    fn has_ended(&self) -> bool {
+        matches!(self.state.as_str(), "Z" | "X" | "x" | "")
+    }
+
+    /// `/proc` shows threads of the kernel to root.
+    fn is_of_kernel(&self) -> bool {
+        /// `PF_KTHREAD`.
+        const OF_KERNEL: u32 = 0x0020_0000;
+        self.flags & OF_KERNEL != 0
+    }
 }
 
 /// Kills the children of this process that it did not start, but for those that bear the mark of a worker which lives.
@@ -266,7 +293,7 @@ fn end_orphans() {
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
-    use super::{Mark, VARIABLE, end, forget, is_without, spawn};
+    use super::{Mark, Stat, VARIABLE, end, forget, is_without, spawn};
     use std::process::{Command, Stdio};
 
     /// A process in a session of its own, whose parent is gone, ends with its worker; one of another worker does not. Often, as it may
@@ -282,7 +309,7 @@ mod tests {
             forget(id);
             String::from_utf8(said).unwrap().trim().parse::<u32>().unwrap()
         };
-        let lives = |id: u32| !is_without(id);
+        let lives = |id: u32| Stat::of(id).is_some_and(|stat| !stat.has_ended());
         let other = Mark::new();
         let another = sleeper(&other);
         for _ in 0..50 {
@@ -294,5 +321,22 @@ mod tests {
         }
         end(&other);
         assert!(!lives(another));
+    }
+
+    /// What was started without an environment is not waited for as what is in the middle of `exec`.
+    #[test]
+    fn a_process_may_have_no_environment() {
+        let mut command = Command::new("sleep");
+        let mut child = spawn(command.arg("600").env_clear()).unwrap();
+        // It is between two programs for a while.
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        while !is_without(child.id()) && std::time::Instant::now() < deadline {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        let found = (is_without(child.id()), Stat::of(child.id()).unwrap().has_ended());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        forget(child.id());
+        assert_eq!(found, (true, false));
     }
 }
