@@ -24,6 +24,7 @@ use std::sync::Arc;
 use tier::exactly::Exactly;
 
 mod ball;
+mod double;
 mod exp;
 mod interval;
 mod near;
@@ -36,6 +37,7 @@ mod rows;
 mod special;
 mod tier;
 
+pub(crate) use double::DoubleCase;
 pub(crate) use near::{Near, NearCase, NearRow, SLACK, exp, log1p};
 pub use rounded::Rounded;
 pub(crate) use rounded::SHOWN_BITS;

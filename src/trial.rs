@@ -13,10 +13,10 @@
 use crate::case::Case;
 use crate::fenv::Standard;
 use crate::judge::OutputJudgement;
-use crate::judge::screen::{Scales, Screening};
+use crate::judge::screen::{Deeper, Scales, Screening};
 use crate::judge::{self, Bounds, Judgement, Relation, Verdict};
 use crate::kernel::{self, Batch, Claims, Kernel, Outcome};
-use crate::oracle::{Dues, NearCase, Oracle, Truth};
+use crate::oracle::{DoubleCase, Due, Dues, Near, NearCase, Oracle, Truth};
 use crate::quiet::without_panic_message;
 use crate::special::{RowClass, Special};
 use std::sync::Arc;
@@ -35,7 +35,8 @@ pub struct Trial<'a> {
     terms: Vec<Terms>,
     /// The case in plain numbers, if they are enough for it; none before it is asked for.
     near: Option<Option<(NearCase, Scales)>>,
-    /// What plain numbers leave open; none before it is asked for.
+    /// What plain numbers leave open, in double-doubles, and what these do; none before they are asked for.
+    doubles: Option<DoubleCase<'a>>,
     dues: Option<Dues<'a>>,
     screens: Vec<Screen>,
     /// For each set of claims the cases whose answers they relate to this one; made when a kernel first passes.
@@ -83,7 +84,7 @@ impl<'a> Trial<'a> {
     pub fn new(case: &'a Case) -> Self {
         let class = RowClass::of_case(case);
         let (truths, terms, screens, related) = Default::default();
-        Self { case, class, batch: None, truths, terms, near: None, dues: None, screens, related }
+        Self { case, class, batch: None, truths, terms, near: None, doubles: None, dues: None, screens, related }
     }
 
     /// The case.
@@ -205,11 +206,10 @@ impl<'a> Trial<'a> {
         let place = self.screen_under(oracle, claims)?;
         let (case, (near, scales)) = (self.case, self.near.as_ref()?.as_ref()?);
         let Screen { bounds, judged, .. } = &mut self.screens[place];
-        let dues = &mut self.dues;
+        let mut deeper = Asked { case, oracle, doubles: &mut self.doubles, dues: &mut self.dues };
         Some(judged.get_or_judge(outputs, || {
             let _standard = Standard::enter();
-            let due = |j: usize| dues.get_or_insert_with(|| oracle.dues(case)).get(j).clone();
-            Screening { case, near, scales, bounds, claims }.judge(outputs, due)
+            Screening { case, near, scales, bounds, claims }.judge(outputs, &mut deeper)
         }))
     }
 
@@ -262,9 +262,9 @@ impl<'a> Trial<'a> {
         if let Some(place) = self.screen_under(oracle, claims)
             && let (case, Some(Some((near, scales)))) = (self.case, &self.near)
         {
-            let (bounds, dues) = (&self.screens[place].bounds, &mut self.dues);
-            let due = |j: usize| dues.get_or_insert_with(|| oracle.dues(case)).get(j).clone();
-            return Screening { case, near, scales, bounds, claims }.judge_each(outputs, due);
+            let bounds = &self.screens[place].bounds;
+            let mut deeper = Asked { case, oracle, doubles: &mut self.doubles, dues: &mut self.dues };
+            return Screening { case, near, scales, bounds, claims }.judge_each(outputs, &mut deeper);
         }
         let place = self.place_of_terms(oracle, claims);
         let terms = &self.terms[place];
@@ -324,6 +324,24 @@ impl<'a> Trial<'a> {
         }
         let (with, without) = (self.place_of_terms(oracle, claims), self.place_of_terms(oracle, plain));
         self.terms[with].bounds.gain_over(&self.terms[without].bounds)
+    }
+}
+
+/// What is asked about the outputs of a case that plain numbers leave open; each is made when it is first asked.
+struct Asked<'a, 'b> {
+    case: &'a Case,
+    oracle: &'b mut Oracle,
+    doubles: &'b mut Option<DoubleCase<'a>>,
+    dues: &'b mut Option<Dues<'a>>,
+}
+
+impl Deeper for Asked<'_, '_> {
+    fn near(&mut self, j: usize) -> Near {
+        self.doubles.get_or_insert_with(|| DoubleCase::new(self.case)).output(j)
+    }
+
+    fn due(&mut self, j: usize) -> Due {
+        self.dues.get_or_insert_with(|| self.oracle.dues(self.case)).get(j).clone()
     }
 }
 

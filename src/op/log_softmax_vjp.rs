@@ -36,8 +36,7 @@ impl RowDefinition for LogSoftmaxVjp {
         let sign = t.sign(&total);
         if t.is_top(j) {
             // p is 1 / m_0 less a shortfall, and the difference of rational numbers comes first.
-            let base = t.minus(&own, &t.times(&total, &t.top_share()));
-            t.beside(base, t.scaled(&total, t.shortfall()), sign)
+            t.beside(t.less_share(j), t.scaled(&total, t.shortfall()), sign)
         } else {
             t.beside(own, -t.scaled(&total, t.probability(j)), -sign)
         }

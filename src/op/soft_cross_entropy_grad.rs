@@ -33,12 +33,11 @@ impl RowDefinition for SoftCrossEntropyGrad {
     const CANCELS: Cancels = Cancels::Mean;
 
     fn output<T: RowTier>(t: &T, j: usize) -> T::Number {
-        let q = t.target_mass(j);
         if t.is_top(j) {
             // 1 - q first: near a confident target, p and q are both near 1.
-            t.beside(t.minus(&t.top_share(), &q), -t.shortfall(), -1.0)
+            t.beside(t.share_less_mass(j), -t.shortfall(), -1.0)
         } else {
-            t.beside(t.minus(&t.zero(), &q), t.probability(j), 1.0)
+            t.beside(t.minus(&t.zero(), &t.target_mass(j)), t.probability(j), 1.0)
         }
     }
 

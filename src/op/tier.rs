@@ -38,6 +38,10 @@ pub(crate) trait RowTier: Sized {
 
     /// `q_j`, given as a distribution or as `(1 - e) [j = target] + e / n`.
     fn target_mass(&self, j: usize) -> Self::Rational;
+    /// `1 / m_0 - q_j`.
+    fn share_less_mass(&self, j: usize) -> Self::Rational {
+        self.minus(&self.top_share(), &self.target_mass(j))
+    }
     /// `sum q_i d_i`.
     fn expected_gap(&self) -> Self::Rational;
 
@@ -57,6 +61,10 @@ pub(crate) trait RowTier: Sized {
     fn direction(&self, j: usize) -> Self::Rational;
     /// `sum g_i`.
     fn direction_total(&self) -> Self::Rational;
+    /// `g_j - (sum g_i) / m_0`.
+    fn less_share(&self, j: usize) -> Self::Rational {
+        self.minus(&self.direction(j), &self.times(&self.direction_total(), &self.top_share()))
+    }
     /// `sum p_i g_i`; a class of -inf has no term.
     fn mean(&self) -> Self::Number;
     /// `g_j - sum p_i g_i`.

@@ -12,6 +12,8 @@ use crate::dtype::two_sum;
 use crate::number::Float;
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
+pub(in crate::oracle) mod functions;
+
 /// Relative error of one operation: `16 u^2` covers all three.
 const ROUNDING: f64 = 1.0 / (1u128 << 102) as f64;
 
@@ -29,15 +31,45 @@ pub(crate) struct Ball {
     pub radius: f64,
 }
 
+/// Whether a positive normal number is a power of two.
+#[inline]
+fn is_power_of_two(x: f64) -> bool {
+    x >= f64::MIN_POSITIVE && x.to_bits() << 12 == 0 && x.is_finite()
+}
+
+/// A double-double.
+type Pair = (f64, f64);
+
 /// The sum and its exact error where `|a| >= |b|` or `a = 0`.
 #[inline]
-fn fast_two_sum(a: f64, b: f64) -> (f64, f64) {
+fn fast_two_sum(a: f64, b: f64) -> Pair {
     let sum = a + b;
     (sum, b - (sum - a))
 }
 
+/// The sum: AccurateDWPlusDW, algorithm 6 of the paper.
+#[inline]
+fn sum_of(a: Pair, b: Pair) -> Pair {
+    let (sum, error) = two_sum(a.0, b.0);
+    let (low_sum, low_error) = two_sum(a.1, b.1);
+    let (sum, error) = fast_two_sum(sum, error + low_sum);
+    fast_two_sum(sum, low_error + error)
+}
+
+/// The product: DWTimesDW1, algorithm 10 of the paper. One fma only: where the target has none it is a call.
+#[inline]
+fn product_of(a: Pair, b: Pair) -> Pair {
+    let product = a.0 * b.0;
+    let error = a.0.mul_add(b.0, -product);
+    let cross = a.0 * b.1 + a.1 * b.0;
+    fast_two_sum(product, error + cross)
+}
+
 impl Ball {
     pub const ZERO: Ball = Ball { high: 0.0, low: 0.0, radius: 0.0 };
+
+    /// Any number.
+    pub const UNKNOWN: Ball = Ball { high: 0.0, low: 0.0, radius: f64::INFINITY };
 
     /// `x`, exactly.
     pub fn exact(x: f64) -> Self {
@@ -60,7 +92,20 @@ impl Ball {
         Self { high, low, radius: if is_exact { 0.0 } else { UNDERFLOW } }
     }
 
+    /// Whether it is 0, exactly.
+    #[inline]
+    pub fn is_zero(self) -> bool {
+        self.high == 0.0 && self.radius == 0.0
+    }
+
+    /// Whether the number is known at all.
+    #[inline]
+    fn is_finite(self) -> bool {
+        self.high.is_finite() && self.radius.is_finite()
+    }
+
     /// Whether it is a number, exactly.
+    #[inline]
     pub fn is_number(self) -> bool {
         self.low == 0.0 && self.radius == 0.0
     }
@@ -100,6 +145,16 @@ impl Ball {
         Self::sum(from, middle, term) + Self::sum(middle, to, term)
     }
 
+    /// The quotient by a power of two.
+    fn shifted_by(self, power: f64) -> Self {
+        /// From here on, a part loses nothing.
+        const SAFE: f64 = 1e-200;
+        let is_safe = |x: f64| x == 0.0 || (x.abs() > SAFE && (x / power).abs() > SAFE);
+        let is_exact = is_safe(self.high) && is_safe(self.low) && is_safe(self.radius);
+        let lost = if is_exact { 0.0 } else { UNDERFLOW };
+        Self { high: self.high / power, low: self.low / power, radius: self.radius / power + lost }
+    }
+
     /// An upper bound of the absolute value.
     #[inline]
     pub fn bound(self) -> f64 {
@@ -115,13 +170,14 @@ impl Ball {
 impl Add for Ball {
     type Output = Self;
 
-    /// AccurateDWPlusDW, algorithm 6 of the paper.
     #[inline]
     fn add(self, other: Self) -> Self {
-        let (sum, error) = two_sum(self.high, other.high);
-        let (low_sum, low_error) = two_sum(self.low, other.low);
-        let (sum, error) = fast_two_sum(sum, error + low_sum);
-        let (high, low) = fast_two_sum(sum, low_error + error);
+        if self.is_number() && other.is_number() {
+            let (high, low) = two_sum(self.high, other.high);
+            // Beside an infinity there is no rest.
+            return Self { high, low: if high.is_finite() { low } else { 0.0 }, radius: 0.0 };
+        }
+        let (high, low) = sum_of((self.high, self.low), (other.high, other.low));
         // The relative bound of the paper is of the sum; with opposite signs it still holds for this algorithm.
         Self { high, low, radius: (self.radius + other.radius + ROUNDING * high.abs() + UNDERFLOW) * SAFETY }
     }
@@ -146,13 +202,12 @@ impl Sub for Ball {
 impl Mul for Ball {
     type Output = Self;
 
-    /// DWTimesDW1, algorithm 10 of the paper. One fma only: where the target has none it is a call.
     #[inline]
     fn mul(self, other: Self) -> Self {
-        let product = self.high * other.high;
-        let error = self.high.mul_add(other.high, -product);
-        let cross = self.high * other.low + self.low * other.high;
-        let (high, low) = fast_two_sum(product, error + cross);
+        if (self.is_zero() && other.is_finite()) || (other.is_zero() && self.is_finite()) {
+            return Self::ZERO;
+        }
+        let (high, low) = product_of((self.high, self.low), (other.high, other.low));
         let radius = self.bound() * other.radius + other.bound() * self.radius;
         Self { high, low, radius: (radius + ROUNDING * high.abs() + UNDERFLOW) * SAFETY }
     }
@@ -161,8 +216,15 @@ impl Mul for Ball {
 impl Div for Ball {
     type Output = Self;
 
-    /// DWDivDW2, algorithm 17 of the paper (with fma). The divisor's radius must be far below the divisor.
+    /// DWDivDW2, algorithm 17 of the paper (with fma). The divisor's radius must be far below the divisor. By a power of two every part is
+    /// divided by itself.
     fn div(self, other: Self) -> Self {
+        if other.is_number() && is_power_of_two(other.high) {
+            return self.shifted_by(other.high);
+        }
+        if self.is_zero() && other.is_not_zero() {
+            return Self::ZERO;
+        }
         let quotient = self.high / other.high;
         // other * quotient, as a double-double (DWTimesFP3).
         let product = other.high * quotient;

@@ -83,6 +83,11 @@ static CONSTANTS: LazyLock<Constants> = LazyLock::new(|| {
     }
 });
 
+/// `2^(-i / 256)`, `1 <= i <= 256`, in units of `2^-128`, less than one of them below it.
+pub(super) fn power_below_one(i: usize) -> u128 {
+    CONSTANTS.powers[i - 1]
+}
+
 /// `exp(-(high + low))`, as a significand with its leading bit set and an exponent: the exact number is
 /// `(significand + error) * 2^exponent` with `|error| <` [`ERROR`]. The sum `d` is taken exactly; `high` must be the `f64`
 /// nearest to it, and `0 < d <` [`LIMIT`].

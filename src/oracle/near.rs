@@ -1,5 +1,7 @@
 //! Rows in plain `f64`, each number with a proven radius: enough to say of most outputs of a dtype narrower than f64 how good they are,
-//! at a small part of what 128 bits cost. What it leaves open, the exact tiers decide.
+//! at a small part of what 128 bits cost. What it leaves open, double-doubles and the exact tiers decide. In f64 these are not enough, and
+//! the outputs are double-doubles from the start (`double`), of inputs of a moderate size (`reach`); the weights that bounds are made of
+//! are plain numbers all the same.
 //!
 //! Every operation is an IEEE operation in a fixed order, without a fused multiply-add and without libm, so every machine computes
 //! the same bits. `U = 2^-53`.
@@ -19,21 +21,20 @@
 //! **Prefixes**: see `tier`. **Elements**: see `elements`.
 
 use crate::case::Case;
-use crate::dtype::{Dtype, two_sum};
-use crate::op::definition::{ElementDefinition, MeanDefinition, RowDefinition};
-use crate::op::tier::RowTier;
-use crate::op::{Kind, Visitor};
-use crate::special::RowClass;
+use crate::dtype::two_sum;
 use std::ops::{Add, Mul, Neg, Sub};
 use std::sync::Arc;
 
+mod case;
 mod elements;
 mod functions;
+mod reach;
 mod tier;
 
-use functions::{EXP_ERROR, LN_1P_ERROR, ln_1p, weight};
+pub(crate) use case::NearCase;
+use functions::{EXP_ERROR, LN_1P_ERROR, weight};
 pub(crate) use functions::{exp, log1p};
-use tier::OfRow;
+pub(super) use functions::{ln, ln_1p};
 
 /// `2^-53`, the roundoff of `f64`.
 const U: f64 = f64::EPSILON / 2.0;
@@ -244,7 +245,7 @@ const LANES: usize = 8;
 
 /// A sum of many numbers with an error far below one rounding of it.
 #[derive(Default)]
-struct Sum {
+pub(super) struct Sum {
     high: [f64; LANES],
     low: [f64; LANES],
     /// The sizes of what was added to `low`: where nothing was, the sum is exact.
@@ -253,7 +254,7 @@ struct Sum {
 
 impl Sum {
     #[inline]
-    fn add(&mut self, lane: usize, x: f64) {
+    pub fn add(&mut self, lane: usize, x: f64) {
         let (high, error) = two_sum(self.high[lane], x);
         self.high[lane] = high;
         self.low[lane] += error;
@@ -267,7 +268,7 @@ impl Sum {
     }
 
     /// The sum of so many numbers with its own error: the rests are added with one rounding each, of their sizes at most.
-    fn near(&self, count: usize) -> Near {
+    pub fn near(&self, count: usize) -> Near {
         let (mut high, mut low, mut rests) = (0.0, 0.0, self.rests);
         for lane in 0..LANES {
             let (sum, error) = two_sum(high, self.high[lane]);
@@ -278,97 +279,6 @@ impl Sum {
         // Beside an infinity there is no rest.
         let low = if high.is_finite() { low } else { 0.0 };
         Near { high, low, radius: rests * ((count + 2 * LANES) as f64 * (2.0 * U)) }
-    }
-}
-
-/// A case whose outputs plain numbers tell.
-#[derive(Debug)]
-pub(crate) struct NearCase {
-    /// The class of the row.
-    pub class: RowClass,
-    /// The row; of an elementwise op, the weights `exp(-|z|)` of its elements, as in the truth.
-    pub row: Arc<NearRow>,
-    /// The row of the target's logits, for the ops that take them.
-    pub other: Option<Arc<NearRow>>,
-    /// The outputs; an infinite `high` where one is infinite, and NaN where NaN is due.
-    pub outputs: Vec<Near>,
-    /// Upper bounds of `|g_j - c|`, for the ops whose bounds use them.
-    pub deviations: Vec<f64>,
-    /// Of a mean over rows each row by itself, and none of an ignored one; of any other op nothing.
-    pub rows: Vec<Option<NearCase>>,
-}
-
-impl NearCase {
-    /// The case in plain numbers; none where they are not enough: an f64, a row that is not ordinary.
-    pub fn of(case: &Case, class: RowClass) -> Option<Self> {
-        let made = |case: &Case| match &case.op().facts().kind {
-            Kind::Elements(_) => Self::of_elements(case),
-            Kind::Row(_) => Self::on(Arc::new(NearRow::of(case)), case, class),
-            Kind::Mean(_) => Self::of_rows(case, class),
-        };
-        Self::takes(case, class).then(|| made(case))
-    }
-
-    /// Whether plain numbers are enough for a case.
-    pub fn takes(case: &Case, class: RowClass) -> bool {
-        case.dtype() != Dtype::F64 && class.is_ordinary()
-    }
-
-    /// A case of a row op that [`NearCase::takes`] says yes to, on its row.
-    pub fn on(row: Arc<NearRow>, case: &Case, class: RowClass) -> Self {
-        let other = case.shared_target_logits().map(|logits| Arc::new(NearRow::new(logits.clone())));
-        let target = other.as_ref().map(|other| OfRow::new(other, None, case));
-        let tier = OfRow::new(&row, target.as_ref(), case);
-        let outputs = case.op().visit(Outputs { tier: &tier, count: case.op().outputs(case.logits().len()) });
-        let uses_deviations = case.op().row().is_some_and(|facts| facts.uses_deviations);
-        let each = if uses_deviations { 0..case.logits().len() } else { 0..0 };
-        let deviations = each.map(|j| tier.deviation(j).bound()).collect();
-        Self { class, outputs, deviations, row, other, rows: Vec::new() }
-    }
-
-    /// A case of a mean over rows that [`NearCase::takes`] says yes to: each row by itself, their sum and its quotient.
-    fn of_rows(case: &Case, class: RowClass) -> Self {
-        let near = |row: &Case| Self::on(Arc::new(NearRow::of(row)), row, RowClass::of_case(row));
-        let rows: Vec<Option<NearCase>> = case.rows().iter().map(|row| row.as_ref().map(near)).collect();
-        let count = rows.iter().flatten().count() as f64;
-        let outputs = match case.op().is_scalar() {
-            true => {
-                let all = rows.iter().flatten().map(|row| row.outputs[0]);
-                vec![all.reduce(|sum, output| sum + output).unwrap_or(Near::ZERO).shared(count)]
-            }
-            false => {
-                let zeros = || vec![Near::ZERO; case.row_len()];
-                let row = |row: &Option<NearCase>| {
-                    let shared = |row: &NearCase| row.outputs.iter().map(|output| output.shared(count)).collect();
-                    row.as_ref().map_or_else(zeros, shared)
-                };
-                rows.iter().flat_map(row).collect()
-            }
-        };
-        let first = rows.iter().flatten().map(|row| row.row.clone()).next();
-        let row = first.unwrap_or_else(|| Arc::new(NearRow::new([0.0].into())));
-        Self { class, outputs, deviations: Vec::new(), row, other: None, rows }
-    }
-}
-
-struct Outputs<'a> {
-    tier: &'a OfRow<'a>,
-    count: usize,
-}
-
-impl Visitor for Outputs<'_> {
-    type Output = Vec<Near>;
-
-    fn row<D: RowDefinition>(self) -> Vec<Near> {
-        (0..self.count).map(|j| D::output(self.tier, j)).collect()
-    }
-
-    fn elements<D: ElementDefinition>(self) -> Vec<Near> {
-        unreachable!("{} is not made of the whole row", D::NAME)
-    }
-
-    fn mean<D: MeanDefinition>(self) -> Vec<Near> {
-        unreachable!("{} is made of several rows", D::NAME)
     }
 }
 

@@ -68,7 +68,7 @@ impl Rounded {
     }
 
     /// A number of the format itself.
-    pub(super) fn of_number(x: f64, format: Format) -> Self {
+    pub(crate) fn of_number(x: f64, format: Format) -> Self {
         if x == 0.0 {
             return Self { rounded: 0.0, residual: 0.0, unit: format.least_exponent() };
         }

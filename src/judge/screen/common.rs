@@ -2,7 +2,7 @@
 //! into vector instructions of whatever the machine has; IEEE operations only, so with the same results everywhere. What is left open
 //! here, [`Screening::tell`](super::Screening) is asked about: it decides the same, and more.
 
-use super::{distance, unknown};
+use super::{beyond, distance, unknown};
 use crate::dtype::{Format, two_sum};
 use crate::judge::error::{GRID_REACH, on_grid};
 use crate::judge::{UNITS_PER_ULP, to_integer};
@@ -50,9 +50,9 @@ fn scale_and_doubt(near: Near, format: Format) -> (f64, f64) {
     let floor = f64::from_bits(size.max(least_normal).to_bits() & EXPONENT);
     let is_below = size + reach < least_normal;
     let is_inside = size - floor > reach && floor - (size - floor) > reach;
-    let is_certain = (is_below | is_inside) & (size + reach < format.largest());
-    // 2^(precision - 1) / floor.
+    // 2^(precision - 1) / floor, which of an f64 may be beyond the range.
     let bits = ((2 * 1023 + u64::from(format.precision) - 1) << 52).wrapping_sub(floor.to_bits());
+    let is_certain = (is_below | is_inside) & (size + reach < beyond(format)) & (bits < EXPONENT);
     let scale = if is_certain { f64::from_bits(bits) } else { f64::NAN };
     (scale, unknown(near, scale))
 }

@@ -39,16 +39,15 @@
 //! `2 U` of the rest and of `low`, which is below `U` of the line.
 
 use super::functions::{REACH, exp_of_minus, ln, ln_1p, series};
-use super::{Near, NearCase, NearRow, OfRow, SLACK, U};
+use super::tier::OfRow;
+use super::{Near, NearRow, SLACK, U};
 use crate::case::Case;
 use crate::dtype::two_sum;
 use crate::op::definition::{ElementDefinition, MeanDefinition, RowDefinition};
 use crate::op::inputs::Element;
 use crate::op::tier::ElementTier;
 use crate::op::{Kind, Visitor};
-use crate::special::RowClass;
 use std::f64::consts::{FRAC_1_SQRT_2, SQRT_2};
-use std::sync::Arc;
 
 /// From here on, `exp(x) - 1` is a series.
 const SMALL: f64 = -0.34;
@@ -183,7 +182,7 @@ fn exponential(x: f64, y: f64) -> f64 {
 
 impl NearRow {
     /// The elements with what their bounds need of them, as the truth of an elementwise op has it.
-    fn of_elements(case: &Case) -> Self {
+    pub(super) fn of_elements(case: &Case) -> Self {
         let Kind::Elements(facts) = &case.op().facts().kind else {
             unreachable!("{} is made of the whole row", case.op())
         };
@@ -196,14 +195,10 @@ impl NearRow {
     }
 }
 
-impl NearCase {
-    /// A case of an elementwise op.
-    pub fn of_elements(case: &Case) -> Self {
-        let row = Arc::new(NearRow::of_elements(case));
-        let elements: Vec<Element> = case.elements().collect();
-        let outputs = case.op().visit(Elements(&elements));
-        Self { class: RowClass::Elements, row, other: None, outputs, deviations: Vec::new(), rows: Vec::new() }
-    }
+/// The outputs of a case of an elementwise op.
+pub(super) fn outputs(case: &Case) -> Vec<Near> {
+    let elements: Vec<Element> = case.elements().collect();
+    case.op().visit(Elements(&elements))
 }
 
 /// The outputs of these elements.
@@ -514,7 +509,7 @@ mod tests {
             assert_eq!((OfElement.log(argument), OfElement.log1p(argument - of(1.0))), (unknown, unknown), "{high}");
         }
         let case = Case::new(Op::LOG1MEXP, Dtype::F32, vec![-1.0, -700.0], Vec::new()).unwrap();
-        let near = NearCase::of_elements(&case);
+        let near = crate::oracle::NearCase::of_elements(&case);
         assert!(near.row.weights.len() == 2 && near.outputs.len() == 2, "{}", crate::Op::LOG1MEXP);
     }
 }

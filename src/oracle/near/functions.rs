@@ -94,7 +94,7 @@ const COEFFICIENTS: [f64; 12] = {
 
 /// `log(1 + high + low)` of a sum above -1, `low` at most an ulp of `high`; see the head of the file.
 #[inline]
-pub(super) fn ln_1p(high: f64, low: f64) -> f64 {
+pub(in crate::oracle) fn ln_1p(high: f64, low: f64) -> f64 {
     let s = high + low;
     if s < std::f64::consts::SQRT_2 - 1.0 && s > std::f64::consts::FRAC_1_SQRT_2 - 1.0 {
         return two_atanh(s / (2.0 + s));
@@ -105,7 +105,7 @@ pub(super) fn ln_1p(high: f64, low: f64) -> f64 {
 
 /// `log(high + low)` of a positive `high` and a `low` of an ulp of it at most, but not of a sum near 1; see the head of the file.
 #[inline]
-pub(super) fn ln(high: f64, low: f64) -> f64 {
+pub(in crate::oracle) fn ln(high: f64, low: f64) -> f64 {
     let e = exponent(high);
     let k = if ldexp(high, -e) > std::f64::consts::SQRT_2 { e + 1 } else { e };
     // The difference is exact.

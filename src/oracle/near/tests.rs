@@ -3,14 +3,15 @@
 use super::functions::{LEAST_WEIGHT, REACH, exp_of_minus};
 use super::tier::prefixes;
 use super::*;
-use crate::Op;
 use crate::generate::{self, Family};
 use crate::number::Float;
-use crate::oracle::Due;
 use crate::oracle::prepared::Prepared;
-use crate::oracle::question;
+use crate::oracle::question::{self, Question};
 use crate::oracle::row::PreparedRow;
 use crate::oracle::tier::exactly::Exactly;
+use crate::oracle::{DoubleCase, Due};
+use crate::special::RowClass;
+use crate::{Dtype, Op};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
@@ -129,12 +130,40 @@ fn what_underflows_has_a_radius() {
     }
 }
 
-/// The exact output, from an interval of many bits, lies in the ball; and balls are narrow where nothing cancels.
+/// Holds a number against the exact output, from an interval of many bits, which must lie within its radius. False where it is no finite one.
+fn check(case: &Case, question: &dyn Question, j: usize, output: Near, slack: f64) -> bool {
+    if !output.high.is_finite() {
+        let is_due = match question.exactly(j) {
+            Exactly::Infinite(sign) => output.high == f64::INFINITY.copysign(sign),
+            _ => output.high.is_nan() && question.due(j) == Due::nan(),
+        };
+        assert!(is_due, "{case} {j}: {output:?}");
+        return false;
+    }
+    if let Some(exact) = question.exactly(j).to_rational().filter(|_| output.radius == 0.0) {
+        assert_eq!(Float::with_val(600, output.high) + output.low, exact, "{case} {j}");
+        return false;
+    }
+    if output.radius == f64::INFINITY {
+        return false;
+    }
+    let centre = Float::with_val(600, output.high) + output.low;
+    let reach = if output.radius == 0.0 { 0.0 } else { output.radius * (1.0 + 1e-9) + slack };
+    let exact = question.interval(j, 2);
+    // The interval may itself be the wider one, far below a power of two.
+    let reach = Float::with_val(600, &exact.high - &exact.low) + reach;
+    let (below, above) = (Float::with_val(600, &centre - &reach), centre + reach);
+    assert!(exact.low >= below && exact.high <= above, "{case} {j}: {output:?} {exact:?}");
+    true
+}
+
+/// Every output lies in the ball, in plain numbers and in double-doubles; and balls are narrow where nothing cancels.
 #[test]
 fn every_output_is_enclosed() {
     let (mut counts, mut narrow): (BTreeMap<Op, u64>, u64) = Default::default();
+    let (mut doubled, mut narrower) = (0u64, 0u64);
     for &family in Family::all().iter().filter(|family| !family.is_slow()) {
-        for dtype in [Dtype::F16, Dtype::Bf16, Dtype::F32, Dtype::Bf16F32] {
+        for dtype in [Dtype::F16, Dtype::Bf16, Dtype::F32, Dtype::Bf16F32, Dtype::F64] {
             for index in 0..12 {
                 let logits: Arc<[f64]> = generate::row(family, dtype, 23, index, 150).into();
                 for &op in Op::ALL {
@@ -143,28 +172,17 @@ fn every_output_is_enclosed() {
                     let Some(near) = NearCase::of(&case, RowClass::of_case(&case)) else { continue };
                     let row = (!op.is_elementwise()).then(|| Arc::new(PreparedRow::of(&case)));
                     let question = question::of(&case, row.clone());
-                    for (j, output) in near.outputs.iter().enumerate() {
-                        if !output.high.is_finite() {
-                            let is_due = match question.exactly(j) {
-                                Exactly::Infinite(sign) => output.high == f64::INFINITY.copysign(sign),
-                                _ => output.high.is_nan() && question.due(j) == Due::nan(),
-                            };
-                            assert!(is_due, "{case} {j}: {output:?}");
-                            continue;
+                    let doubles = DoubleCase::new(&case);
+                    for (j, &output) in near.outputs.iter().enumerate() {
+                        if check(&case, question.as_ref(), j, output, SLACK) {
+                            *counts.entry(op).or_default() += 1;
+                            narrow += u64::from(output.radius <= output.bound() * 1e-14);
                         }
-                        if let Some(exact) = question.exactly(j).to_rational().filter(|_| output.radius == 0.0) {
-                            assert_eq!(Float::with_val(600, output.high) + output.low, exact, "{case} {j}");
-                            continue;
+                        let output = doubles.output(j);
+                        if check(&case, question.as_ref(), j, output, SLACK) {
+                            doubled += 1;
+                            narrower += u64::from(output.radius <= output.bound() * 1e-26);
                         }
-                        let centre = Float::with_val(600, output.high) + output.low;
-                        let reach = if output.radius == 0.0 { 0.0 } else { output.radius * (1.0 + 1e-9) + SLACK };
-                        let exact = question.interval(j, 2);
-                        // The interval may itself be the wider one, far below a power of two.
-                        let reach = Float::with_val(600, &exact.high - &exact.low) + reach;
-                        let (below, above) = (Float::with_val(600, &centre - &reach), centre + reach);
-                        assert!(exact.low >= below && exact.high <= above, "{case} {j}: {output:?} {exact:?}");
-                        *counts.entry(op).or_default() += 1;
-                        narrow += u64::from(output.radius <= output.bound() * 1e-14);
                     }
                     let Some(prepared) = row.map(|row| Prepared::new(row, &case)) else { continue };
                     for (j, &deviation) in near.deviations.iter().enumerate() {
@@ -178,4 +196,5 @@ fn every_output_is_enclosed() {
     let all: u64 = counts.values().sum();
     assert_eq!(counts.len(), Op::ALL.len());
     assert!(counts.values().all(|&count| count > 300) && narrow * 10 > all * 8, "{narrow} of {counts:?}");
+    assert!(narrower * 10 > doubled * 8, "{narrower} of {doubled}");
 }

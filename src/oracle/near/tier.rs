@@ -54,12 +54,23 @@ pub(super) fn prefixes(logits: &[f64]) -> Vec<Prefix> {
     logits.iter().map(&mut step).collect()
 }
 
+/// Whether one number is added to every logit of a row, masked ones excepted, which both must have.
+fn is_shifted(row: &[f64], target: &[f64]) -> bool {
+    let is_masked = |z: f64| z == f64::NEG_INFINITY;
+    let mut shifts = row.iter().zip(target).filter(|(z, t)| !(is_masked(**z) && is_masked(**t)));
+    let shift = |(&z, &t): (&f64, &f64)| two_sum(z, -t);
+    let first = shifts.next().map(shift);
+    first.is_none_or(|first| first.0.is_finite() && shifts.all(|pair| shift(pair) == first))
+}
+
 /// The tier: the quantities of a case.
 #[derive(Clone)]
 pub(super) struct OfRow<'a> {
     row: &'a NearRow,
     /// The tier of the target's logits, for the ops that take them.
     other: Option<&'a OfRow<'a>>,
+    /// Whether the row is that of the target's logits but for one number that is added to all: then so are its probabilities.
+    is_shifted: bool,
     /// Whether the maxima have half of the weight or more, so that their probability is better known by what it lacks.
     is_dominated: bool,
     shortfall: Near,
@@ -88,11 +99,13 @@ impl<'a> OfRow<'a> {
         let (target, smoothing) = case.target().unwrap_or((0, 0.0));
         let spread = match smoothing {
             0.0 => Near::ZERO,
-            smoothing => Near::relative(smoothing / n, U),
+            // A quotient is exact where a power of two divides.
+            smoothing => Near::relative(smoothing / n, if is_power_of_two(n) { 0.0 } else { U }),
         };
         let mut tier = Self {
             row,
             other,
+            is_shifted: other.is_some_and(|other| is_shifted(&row.logits, &other.row.logits)),
             is_dominated: row.tops >= row.sigma.0,
             shortfall: Near::relative(shortfall, SHORTFALL_ERROR),
             log_total: Near::relative(row.log_total, LOG_ERROR),
@@ -216,10 +229,10 @@ impl<'a> OfRow<'a> {
         self.total = total.near(self.direction.len());
         let top = top.near(self.direction.len());
         let mean = top.value() / self.row.tops;
-        // The sum of few numbers is often one; a division by 1, 2 or 4 is then exact.
+        // The sum of few numbers is often one; a division by 1, 2 or 4 is then exact. And equal numbers have themselves as their mean.
         let is_exact = top.low == 0.0 && top.radius == 0.0 && is_power_of_two(self.row.tops);
         let radius = if is_exact { 0.0 } else { top.radius + mean.abs() * (2.0 * U) };
-        self.top_mean = Near { high: mean, low: 0.0, radius };
+        self.top_mean = self.common_of_tops().map_or(Near { high: mean, low: 0.0, radius }, Near::exact);
         let (mut sum, mut error) = (Sum::default(), 0.0);
         for (i, ((&g, &w), &z)) in self.direction.iter().zip(&self.row.weights).zip(self.row.logits.iter()).enumerate()
         {
@@ -238,6 +251,13 @@ impl<'a> OfRow<'a> {
             low: 0.0,
             radius: error * self.row.reciprocal * 1.001 + remainder.abs() * REMAINDER_ERROR,
         };
+    }
+
+    /// The direction at the maxima, if it is the same at all.
+    fn common_of_tops(&self) -> Option<f64> {
+        let mut tops = self.direction.iter().zip(self.row.logits.iter()).filter(|(_, z)| **z == self.row.max);
+        let &first = tops.next()?.0;
+        tops.all(|(&g, _)| g == first).then_some(first)
     }
 
     /// `base + rest`, beside the base where that is exact and far above the rest.
@@ -356,6 +376,9 @@ impl RowTier for OfRow<'_> {
     /// Of a weight that is not computed nothing is known but that it is positive and smaller: not even which of two is larger.
     fn probability_difference(&self, j: usize) -> Near {
         let target = self.other.unwrap_or(self);
+        if self.is_shifted {
+            return Near::ZERO;
+        }
         let (is_top, is_target_top) = (self.is_top(j), target.is_top(j));
         let unknown = |row: &NearRow| if row.weights[j] > LEAST_WEIGHT { 0.0 } else { 2.0 * row.weights[j] };
         let difference = match is_top && is_target_top {
@@ -367,6 +390,9 @@ impl RowTier for OfRow<'_> {
 
     fn divergence(&self) -> Near {
         let target = self.other.unwrap_or(self);
+        if self.is_shifted {
+            return Near::ZERO;
+        }
         let mean = self.mean_of_gap_differences(target);
         if mean.high.is_infinite() { mean } else { mean + (self.log_total - target.log_total) }
     }

@@ -3,6 +3,7 @@
 use crate::dtype::{Dtype, ldexp};
 use crate::number::Float;
 use crate::op::tier::{ElementTier, RowTier};
+use crate::oracle::ball::functions::REACH;
 use crate::oracle::ball::{Ball, SAFETY, with_remainder};
 use crate::oracle::prepared::{Prepared, exact};
 use crate::oracle::rounded::Rounded;
@@ -184,7 +185,8 @@ impl RowTier for OfRow<'_> {
     }
 }
 
-/// An element, for outputs of a dtype. The functions are those of big numbers, at the first precision.
+/// An element, for outputs of a dtype. The functions are those of double-doubles, and of big numbers, at the first precision, beyond their
+/// reach.
 pub(in crate::oracle) struct OfElement(pub Dtype);
 
 impl OfElement {
@@ -233,10 +235,17 @@ impl ElementTier for OfElement {
     }
 
     fn expm1_of_difference(&self, x: f64, y: f64) -> Ball {
-        Self::function(Ball::difference(x, y), 1.0, Float::exp_m1_mut)
+        let difference = Ball::difference(x, y);
+        match difference.high >= -REACH {
+            true => Ball::expm1(difference.high, difference.low),
+            false => Self::function(difference, 1.0, Float::exp_m1_mut),
+        }
     }
 
     fn log(&self, x: Ball) -> Ball {
+        if let Some(logarithm) = x.ln() {
+            return logarithm;
+        }
         let least = x.high - (x.low.abs() + x.radius) * SAFETY;
         // Not even positive: nothing is known.
         let slope = if least > 0.0 { SAFETY / least } else { f64::INFINITY };
@@ -244,6 +253,9 @@ impl ElementTier for OfElement {
     }
 
     fn log1p(&self, x: Ball) -> Ball {
+        if let Some(logarithm) = x.ln_1p() {
+            return logarithm;
+        }
         let least = (1.0 + x.high) - (x.low.abs() + x.radius) * SAFETY - f64::EPSILON;
         let slope = if least > 0.0 { (SAFETY / least).max(1.0) } else { f64::INFINITY };
         Self::function(x, slope, Float::ln_1p_mut)
