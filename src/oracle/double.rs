@@ -286,7 +286,9 @@ impl<'a> Row<'a> {
         let all =
             || (0..self.logits.len()).filter_map(|i| difference(i).map(|difference| (self.logits[i], difference)));
         let Some(first) = all().map(|(z, _)| z).reduce(f64::max) else { return Ball::ZERO };
-        let bound = all().fold(0.0, |sum, (_, difference)| sum + difference.bound()) * (LEAST_WEIGHT * (1.0 + 1e-9));
+        let sizes = all().fold(0.0, |sum, (_, difference)| sum + difference.bound());
+        // It must not be lost to underflow.
+        let bound = (sizes * (LEAST_WEIGHT * (1.0 + 1e-9))).max(f64::MIN_POSITIVE);
         let seen = all().fold(Ball::ZERO, |sum, (z, difference)| sum + weight(first, z) * difference);
         match seen.is_not_zero() {
             true => Ball { high: bound.copysign(seen.high), low: 0.0, radius: bound.next_down() },
