@@ -101,7 +101,7 @@ zoo: setup ## every planted defect against every family: writes reports/zoo.md, 
 exhaustive: setup ## every input of the domains that are small enough, on the correct built-in kernels: writes reports/exhaustive
 	sh scripts/exhaustive.sh $(FLOATS)
 
-mutants: setup ## does a test fall when the screen is wrong; some two minutes for each of nineteen wrong screens
+mutants: setup ## does a test fall when the screen is wrong; some two minutes for each of thirty wrong screens
 	sh scripts/mutants.sh
 
 pure: setup ## one campaign on MPFR's numbers and one on our own: the results must be equal in every byte

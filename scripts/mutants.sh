@@ -1,8 +1,9 @@
 #!/bin/sh
 # Does a test fall when the screen is wrong? Breaks it in one place after another, in a copy of the sources, and runs its tests each time.
 # A mutant that builds and passes is a hole in the tests. Takes some two minutes for each.
-# Usage: sh scripts/mutants.sh
+# Usage: sh scripts/mutants.sh [WORDS]   (only those whose descriptions have these words)
 set -eu
+only=${1:-}
 cd "$(dirname "$0")/.."
 copy=target/mutants
 mkdir -p "$copy"
@@ -12,13 +13,14 @@ survived=0
 
 # One mutant: what it is, the file, what is replaced there (a basic regular expression), and by what.
 mutant() {
+    case $1 in *"$only"*) ;; *) return 0 ;; esac
     cp "$2" "$copy/$2"
     sed "s/$3/$4/" "$2" > "$copy/$2"
     if cmp -s "$2" "$copy/$2"; then
         echo "mutants.sh: nothing in $2 is like: $3" >&2
         exit 3
     fi
-    if (cd "$copy" && CARGO_TARGET_DIR=build cargo test --locked --quiet --lib -- oracle::near judge::screen judge::error magnitude > log 2>&1); then
+    if (cd "$copy" && CARGO_TARGET_DIR=.. cargo test --locked --quiet --lib -- oracle::ball oracle::near judge::screen judge::error magnitude > log 2>&1); then
         survived=$((survived + 1))
         echo "SURVIVED  $1"
     else
@@ -29,6 +31,8 @@ mutant() {
 
 near=src/oracle/near.rs
 functions=src/oracle/near/functions.rs
+balls=src/oracle/ball/functions.rs
+double=src/oracle/double.rs
 screen=src/judge/screen.rs
 common=src/judge/screen/common.rs
 mutant 'the error of exp is half as large' $functions 'const EXP_ERROR: f64 = 1.9' 'const EXP_ERROR: f64 = 0.95'
@@ -41,6 +45,17 @@ mutant 'the coefficients of exp are off by 2^-43' $functions 'h \* a + coefficie
 mutant 'a sum forgets its rests' $near 'self.rests += error.abs();' 'self.rests += 0.0;'
 mutant 'a product that underflows has no radius' $near '|| is_zero(b, other) { 0.0 } else { f64::MIN_POSITIVE }' '|| is_zero(b, other) { 0.0 } else { 0.0 }'
 mutant 'the maxima are not counted' $near 'tops += if is_top { 1.0 }' 'tops += if is_top { 0.5 }'
+mutant 'double-doubles: the error of exp(r) - 1 is a thousandth' $balls '<< 95' '<< 105'
+mutant 'double-doubles: the reduction has no error' $balls 'if is_small { 0.0 } else { reduction_error(low) }' '0.0'
+mutant 'double-doubles: the third part of log 2 has 20 bits' $balls '0x3afe_3b39_803f_2f6b' '0x3afe_3b39_8000_0000'
+mutant 'double-doubles: the powers of two have one part' $balls '(significand - high) as f64 \* UNIT' '0.0'
+mutant 'double-doubles: a logarithm forgets the square' $balls 'Ball::exact(y) + m + square' 'Ball::exact(y) + m'
+mutant 'double-doubles: what is far has the other sign' $double 'copysign(seen.high)' 'copysign(-seen.high)'
+mutant 'double-doubles: one group has the common mean' $double 'groups.all(' 'groups.any('
+mutant 'double-doubles: some logits are shifted' $double 'shifts.all(|other| other == shift)' 'shifts.any(|other| other == shift)'
+mutant 'double-doubles: rows near each other have one sum' $double '(rises\[j\] - \*mean)' 'rises[j]'
+mutant 'double-doubles: the masses of a flat row are always its own' $double ' \&\& smoothing == 1.0' ''
+mutant 'f64 is taken whatever the distances' src/oracle/near/reach.rs 'FARTHEST: f64 = 500.0' 'FARTHEST: f64 = 5000.0'
 mutant 'what the exact way shows is taken for exact' $screen 'if error == 0.0 { 0.0 } else { SHOWN_DOUBT }' '0.0'
 mutant 'the error is told without its rounding' $screen 'let rounded = .*;' 'let rounded = 0.0;'
 mutant 'an interval is taken for its lower end' $screen 'figure(ulps.abs() + doubt))' 'figure(ulps.abs() - doubt))'
