@@ -55,7 +55,7 @@ mutant 'double-doubles: one group has the common mean' $double 'groups.all(' 'gr
 mutant 'double-doubles: some logits are shifted' $double 'shifts.all(|other| other == shift)' 'shifts.any(|other| other == shift)'
 mutant 'double-doubles: rows near each other have one sum' $double '(rises\[j\] - \*mean)' 'rises[j]'
 mutant 'double-doubles: the masses of a flat row are always its own' $double ' \&\& smoothing == 1.0' ''
-mutant 'f64 is taken whatever the distances' src/oracle/near/reach.rs 'FARTHEST: f64 = 500.0' 'FARTHEST: f64 = 5000.0'
+mutant 'f64 is taken whatever the distances' src/oracle/near/reach.rs 'FARTHEST: f64 = 900.0' 'FARTHEST: f64 = 9000.0'
 mutant 'what the exact way shows is taken for exact' $screen 'if error == 0.0 { 0.0 } else { SHOWN_DOUBT }' '0.0'
 mutant 'the error is told without its rounding' $screen 'let rounded = .*;' 'let rounded = 0.0;'
 mutant 'an interval is taken for its lower end' $screen 'figure(ulps.abs() + doubt))' 'figure(ulps.abs() - doubt))'

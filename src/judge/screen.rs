@@ -246,7 +246,7 @@ impl Screening<'_> {
         if !got.is_finite() {
             return self.tell_not_finite(got, bound).filter(|_| unit.is_certain);
         }
-        let (ulps, doubt) = distance(got, near.high, near.low, scale, unknown(near, scale));
+        let (ulps, doubt) = distance(got, near.high, near.low, scale, unknown(near, format, scale));
         let (least, most) = (figure(ulps.abs() - doubt).max(0.0), figure(ulps.abs() + doubt));
         let ratio = if most == 0.0 { (0.0, 0.0) } else { (least / bound, most / bound) };
         // Whether the error is within a bound, where that is certain.
@@ -301,7 +301,7 @@ impl Screening<'_> {
         let format = self.case.output_format();
         let (value, rest) = two_sum(near.high, near.low);
         let unit = format.ulp_exponent(format.emax);
-        let is_certain = value.abs() - (rest.abs() + near.reach()) > beyond(format);
+        let is_certain = value.abs() - (rest.abs() + near.reach(format)) > beyond(format);
         let grade = if self.bounds.tight.is_some() { Grade::Tight } else { Grade::Textbook };
         let bound_ulps = self.bounds.textbook[j] * ldexp(1.0, -unit);
         let told = Told { grade: Some(grade), measured: Some(1.0), bound_ulps, ..Told::EXACT };
@@ -310,7 +310,7 @@ impl Screening<'_> {
 
     /// The name of an error beyond the bound, where it is certain.
     fn tell_failure(&self, near: Near, format: Format, got: f64) -> Option<Verdict> {
-        let (value, reach) = (near.high + near.low, near.low.abs() * f64::EPSILON + near.reach());
+        let (value, reach) = (near.high + near.low, near.low.abs() * f64::EPSILON + near.reach(format));
         // The sign needs no slack, which stands for what underflow takes from sizes.
         let is_signed = value.abs() > near.radius + near.low.abs() * f64::EPSILON || reach == 0.0;
         let tie = format.least() / 2.0;
@@ -364,10 +364,12 @@ impl Judgement {
 }
 
 impl Near {
-    /// How far from the sum of its parts the number may be.
+    /// How far from the sum of its parts the number may be, which is an output of this format.
     #[inline]
-    fn reach(self) -> f64 {
-        if self.radius == 0.0 { 0.0 } else { self.radius * SAFE + SLACK }
+    fn reach(self, format: Format) -> f64 {
+        // The radius of a double-double has what underflow takes from it.
+        let slack = if format.precision == f64::MANTISSA_DIGITS { 0.0 } else { SLACK };
+        if self.radius == 0.0 { 0.0 } else { self.radius * SAFE + slack }
     }
 }
 
@@ -376,7 +378,7 @@ impl Unit {
     #[inline]
     fn of(near: Near, format: Format) -> Option<Self> {
         let (value, rest) = two_sum(near.high, near.low);
-        let radius = near.reach();
+        let radius = near.reach(format);
         let (size, outward) = (value.abs(), if value < 0.0 { -rest } else { rest });
         let reach = outward.abs() + radius;
         let mut is_certain = true;
@@ -413,9 +415,9 @@ fn beyond(format: Format) -> f64 {
 
 /// What is not known of the exact value of an output, in units of `1 / scale`.
 #[inline]
-fn unknown(near: Near, scale: f64) -> f64 {
+fn unknown(near: Near, format: Format, scale: f64) -> f64 {
     let shown = if (near.radius == 0.0) & (near.low == 0.0) { 0.0 } else { SHOWN_DOUBT };
-    near.reach() * scale + shown
+    near.reach(format) * scale + shown
 }
 
 /// The error of a finite output whose value is `high + low`, in units of `1 / scale`, and how far from it the true error may be where so
@@ -620,7 +622,7 @@ mod tests {
         assert_eq!(of(near(format.largest(), 0.0, 0.0)), Some((104, true)));
         assert_eq!(of(near(format.largest() + ldexp(1.0, 103), 0.0, 0.0)), None);
         // What is known exactly is told so, and else there is a doubt.
-        let far = |near: Near| distance(1.5, near.high, near.low, 4.0, unknown(near, 4.0));
+        let far = |near: Near| distance(1.5, near.high, near.low, 4.0, unknown(near, format, 4.0));
         let (ulps, doubt) = far(near(1.0, 0.0, 0.0));
         assert!(ulps == 2.0 && doubt < 1e-15, "{ulps} {doubt}");
         let (ulps, doubt) = far(near(1.0, 1e-30, 1e-45));

@@ -45,7 +45,7 @@ impl Scales {
 fn scale_and_doubt(near: Near, format: Format) -> (f64, f64) {
     const EXPONENT: u64 = 0x7ff << 52;
     let (value, rest) = two_sum(near.high, near.low);
-    let (size, reach) = (value.abs(), rest.abs() + near.reach());
+    let (size, reach) = (value.abs(), rest.abs() + near.reach(format));
     let least_normal = format.least_normal();
     let floor = f64::from_bits(size.max(least_normal).to_bits() & EXPONENT);
     let is_below = size + reach < least_normal;
@@ -54,7 +54,7 @@ fn scale_and_doubt(near: Near, format: Format) -> (f64, f64) {
     let bits = ((2 * 1023 + u64::from(format.precision) - 1) << 52).wrapping_sub(floor.to_bits());
     let is_certain = (is_below | is_inside) & (size + reach < beyond(format)) & (bits < EXPONENT);
     let scale = if is_certain { f64::from_bits(bits) } else { f64::NAN };
-    (scale, unknown(near, scale))
+    (scale, unknown(near, format, scale))
 }
 
 /// What is said of the outputs of a chunk.
