@@ -88,7 +88,8 @@ impl Prefixes {
         let one = Ball::exact(1.0);
         let weight = |z: f64, max: f64| Weight::of_difference(z, max, self.dtype).ball;
         let balls = self.balls.get_or_init(|| self.sums(Ball::ZERO, one, weight, |s, w| *s + *w, |s, w| *s * *w));
-        row::log1p(balls[j])
+        // A row has one logarithm, and may take its time for it; this one has as many as logits.
+        balls[j].ln_1p().unwrap_or_else(|| row::log1p(balls[j]))
     }
 
     /// The same as an interval of precision `PRECISIONS[index]`.
