@@ -32,7 +32,8 @@ mutant() {
 near=src/oracle/near.rs
 functions=src/oracle/near/functions.rs
 balls=src/oracle/ball/functions.rs
-double=src/oracle/double.rs
+row=src/oracle/double/row.rs
+tier=src/oracle/double/tier.rs
 screen=src/judge/screen.rs
 common=src/judge/screen/common.rs
 mutant 'the error of exp is half as large' $functions 'const EXP_ERROR: f64 = 1.9' 'const EXP_ERROR: f64 = 0.95'
@@ -50,11 +51,11 @@ mutant 'double-doubles: the reduction has no error' $balls 'if is_small { 0.0 } 
 mutant 'double-doubles: the third part of log 2 has 20 bits' $balls '0x3afe_3b39_803f_2f6b' '0x3afe_3b39_8000_0000'
 mutant 'double-doubles: the powers of two have one part' $balls '(significand - high) as f64 \* UNIT' '0.0'
 mutant 'double-doubles: a logarithm forgets the square' $balls 'Ball::exact(y) + m + square' 'Ball::exact(y) + m'
-mutant 'double-doubles: what is far has the other sign' $double 'copysign(seen.high)' 'copysign(-seen.high)'
-mutant 'double-doubles: one group has the common mean' $double 'groups.all(' 'groups.any('
-mutant 'double-doubles: some logits are shifted' $double 'shifts.all(|other| other == shift)' 'shifts.any(|other| other == shift)'
-mutant 'double-doubles: rows near each other have one sum' $double '(rises\[j\] - \*mean)' 'rises[j]'
-mutant 'double-doubles: the masses of a flat row are always its own' $double ' \&\& smoothing == 1.0' ''
+mutant 'double-doubles: what is far has the other sign' $row 'copysign(seen.high)' 'copysign(-seen.high)'
+mutant 'double-doubles: one group has the common mean' $row 'groups.all(' 'groups.any('
+mutant 'double-doubles: some logits are shifted' $row 'shifts.all(|other| other == shift)' 'shifts.any(|other| other == shift)'
+mutant 'double-doubles: rows near each other have one sum' $tier '(rises\[j\] - \*mean)' 'rises[j]'
+mutant 'double-doubles: the masses of a flat row are always its own' $tier ' \&\& smoothing == 1.0' ''
 mutant 'f64 is taken whatever the distances' src/oracle/near/reach.rs 'FARTHEST: f64 = 900.0' 'FARTHEST: f64 = 9000.0'
 mutant 'what the exact way shows is taken for exact' $screen 'if error == 0.0 { 0.0 } else { SHOWN_DOUBT }' '0.0'
 mutant 'the error is told without its rounding' $screen 'let rounded = .*;' 'let rounded = 0.0;'

@@ -13,7 +13,7 @@ use crate::oracle::double::DoubleCase;
 use crate::special::RowClass;
 use std::sync::Arc;
 
-/// A case whose outputs plain numbers tell.
+/// A case whose outputs plain numbers tell, or in f64 double-doubles.
 #[derive(Debug)]
 pub(crate) struct NearCase {
     /// The class of the row.
