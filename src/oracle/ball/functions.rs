@@ -208,14 +208,14 @@ fn beside(y: f64, m: Ball) -> Option<Ball> {
     /// Numbers that are known well have a smaller one.
     const MOST: f64 = 1.0 / (1u64 << 20) as f64;
     let bound = m.bound();
-    if !(bound < MOST) {
-        return None;
-    }
-    let square = m.high * m.high * 0.5;
-    // The square of the ball less that of its leading part, halved; the roundings; and what the series leaves out.
-    let radius = bound * (m.low.abs() + m.radius) + square * (4.0 * f64::EPSILON) + bound * bound * bound;
-    let square = Ball { high: -square, low: 0.0, radius: (radius + UNDERFLOW) * SAFETY };
-    Some(Ball::exact(y) + m + square)
+    let sum = || {
+        let square = m.high * m.high * 0.5;
+        // The square of the ball less that of its leading part, halved; the roundings; and what the series leaves out.
+        let radius = bound * (m.low.abs() + m.radius) + square * (4.0 * f64::EPSILON) + bound * bound * bound;
+        let square = Ball { high: -square, low: 0.0, radius: (radius + UNDERFLOW) * SAFETY };
+        Ball::exact(y) + m + square
+    };
+    (bound < MOST).then(sum)
 }
 
 #[cfg(test)]

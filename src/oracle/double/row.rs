@@ -236,7 +236,7 @@ impl<'a> Row<'a> {
                     (true, false) => (Ball::exact(-1.0), -target.weights[i], Ball::UNKNOWN),
                     (false, true) => {
                         let (high, low) = two_sum(self.logits[i], -self.logits[k]);
-                        if !(high <= MOST) {
+                        if high > MOST {
                             return None;
                         }
                         let weight = if high < -REACH { far() } else { Ball::exp(high, low) };
@@ -246,7 +246,7 @@ impl<'a> Row<'a> {
                     (false, false) => {
                         let (high, low) = difference(i);
                         let delta = Ball { high, low, radius: 0.0 } - Ball { high: shift.0, low: shift.1, radius: 0.0 };
-                        if !(delta.bound() <= MOST) {
+                        if delta.bound().is_nan() || delta.bound() > MOST {
                             return None;
                         }
                         let widened = |x: Ball, slope: f64| Ball { radius: x.radius + delta.radius * slope, ..x };
