@@ -20,7 +20,7 @@ mutant() {
         echo "mutants.sh: nothing in $2 is like: $3" >&2
         exit 3
     fi
-    if (cd "$copy" && CARGO_TARGET_DIR=.. cargo test --locked --quiet --lib -- oracle::ball oracle::near judge::screen judge::error magnitude > log 2>&1); then
+    if (cd "$copy" && CARGO_TARGET_DIR=build cargo test --locked --quiet --lib -- oracle::ball oracle::double oracle::near judge::screen judge::error magnitude > log 2>&1); then
         survived=$((survived + 1))
         echo "SURVIVED  $1"
     else

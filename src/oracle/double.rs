@@ -105,3 +105,61 @@ impl Visitor for Output<'_> {
         row.as_ref().map_or(Ball::ZERO, |row| share(D::Of::output(&OfRow(row), j)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The places whose outputs are 0, exactly.
+    fn zeros(text: &str) -> Vec<usize> {
+        let case = Case::parse(text).unwrap();
+        let outputs = DoubleCase::new(&case).outputs();
+        let is_zero = |output: &Near| output.high == 0.0 && output.low == 0.0 && output.radius == 0.0;
+        outputs.iter().enumerate().filter(|(_, output)| is_zero(output)).map(|(j, _)| j).collect()
+    }
+
+    /// A zero that is claimed to be exact is: what is left of the others may be far below every number, and is no zero.
+    #[test]
+    fn zeros_that_are_exact() {
+        for (text, expected) in [
+            // One mean over every group of equal logits; over all but one of them, which weighs 1e-88; the same beyond every weight.
+            ("log_softmax_jvp f32 [1, 1, 0, 0, -200] tangent=[1, 3, 1, 3, 2]", &[4][..]),
+            ("log_softmax_jvp f32 [1, 1, 0, 0, -200, -200] tangent=[1, 3, 1, 3, 5, 2]", &[]),
+            ("log_softmax_jvp f32 [1, 1, 0, -200] tangent=[1, 3, 2, 2]", &[2, 3]),
+            ("log_softmax_jvp f32 [1, 1, 0, -200] tangent=[1, 3, 2, 5]", &[]),
+            ("log_softmax_jvp f32 [1, 1, -2000] tangent=[2, 2, 2]", &[0, 1, 2]),
+            ("log_softmax_jvp f32 [1, 1, -2000] tangent=[2, 2, 5]", &[]),
+            ("softmax_vjp f32 [0, 0, 0] cotangent=[1, 2, 3]", &[1]),
+            ("log_softmax_vjp f32 [0, 0, 0] cotangent=[1, 2, 3]", &[1]),
+            // Permutations, also of rows to which a number is added; and rows that are permutations but for one logit.
+            ("kl_divergence_grad f32 [0, 1, 2, 3] target_logits=[0, 2, 1, 3]", &[0, 3]),
+            ("kl_divergence_grad f32 [5, 6, 7, 8] target_logits=[0, 2, 1, 3]", &[0, 3]),
+            ("kl_divergence_grad f32 [0, 1, 2, 3.5] target_logits=[0, 2, 1, 3]", &[]),
+            ("kl_divergence_grad f32 [0, 1, -inf] target_logits=[1, 0, -inf]", &[2]),
+            ("kl_divergence f32 [5, 6, 7] target_logits=[0, 1, 2]", &[0]),
+            // Flat rows whose masses are all 1/n.
+            ("cross_entropy_grad f32 [7, 7, 7] target=0 label_smoothing=1", &[0, 1, 2]),
+            ("cross_entropy_grad f32 [7, 7, 7] target=0 label_smoothing=0.5", &[]),
+            ("cross_entropy_grad f32 [7, 7, 6] target=0 label_smoothing=1", &[]),
+        ] {
+            assert_eq!(zeros(text), expected, "{text}");
+        }
+    }
+
+    /// Where the rows differ by little, what they differ by is known to as many bits as where they differ by much.
+    #[test]
+    fn rows_near_each_other_are_told_apart() {
+        for (text, least) in [
+            ("kl_divergence f32 [0, 0x1p-140] target_logits=[0, 0]", 1e-90),
+            ("kl_divergence f32 [0, -3, 0x1p-20] target_logits=[0, -3, 0]", 1e-15),
+            ("kl_divergence_grad f32 [0, 0x1p-140] target_logits=[0, 0]", 1e-45),
+            ("kl_divergence_grad f32 [0, -3, 0x1p-20] target_logits=[0, -3, 0]", 1e-9),
+        ] {
+            let case = Case::parse(text).unwrap();
+            for output in DoubleCase::new(&case).outputs() {
+                let is_known = output.radius < output.high.abs() * 1e-22 && output.high.abs() > least;
+                assert!(is_known, "{text}: {output:?}");
+            }
+        }
+    }
+}
