@@ -6,7 +6,7 @@
 //! counted by it; where one is left open, the oracle is asked about this output. So the screen decides nothing differently.
 //!
 //! What plain numbers leave open, double-doubles are asked about first ([`Deeper`]): they say the same of an output, with a radius that is
-//! smaller by forty bits. The oracle has the rest: what is exactly on an edge, or nothing but 0.
+//! smaller by forty bits. The oracle has the rest: what lies exactly on an edge, or cancels below what double-doubles resolve.
 //!
 //! An error is told on a grid ([`figure`]), and the interval of nearly every output has one number of it: then that is the figure. Of
 //! the few others the oracle is asked about those that may have the largest error of the answer, or be its worst output.
