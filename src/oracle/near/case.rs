@@ -31,7 +31,7 @@ pub(crate) struct NearCase {
 }
 
 impl NearCase {
-    /// The case in plain numbers; none where they are not enough: an f64, a row that is not ordinary.
+    /// The case in these numbers; none where they are not enough: a row that is not ordinary, an f64 that `reach` leaves out.
     pub fn of(case: &Case, class: RowClass) -> Option<Self> {
         let made = |case: &Case| match &case.op().facts().kind {
             Kind::Elements(_) => Self::of_elements(case),
@@ -49,18 +49,22 @@ impl NearCase {
     /// A case of a row op that [`NearCase::takes`] says yes to, on its row.
     pub fn on(row: Arc<NearRow>, case: &Case, class: RowClass) -> Self {
         let other = case.shared_target_logits().map(|logits| Arc::new(NearRow::new(logits.clone())));
-        let target = other.as_ref().map(|other| OfRow::new(other, None, case));
-        let tier = OfRow::new(&row, target.as_ref(), case);
-        let plain = || case.op().visit(Outputs { tier: &tier, count: case.op().outputs(case.logits().len()) });
-        if case.dtype() == Dtype::F64 {
-            let doubles = DoubleCase::new(case);
-            let outputs = with_infinities(doubles.outputs(), plain);
-            return Self { class, outputs, deviations: doubles.deviations(), row, other, rows: Vec::new() };
-        }
-        let outputs = plain();
-        let uses_deviations = case.op().row().is_some_and(|facts| facts.uses_deviations);
-        let each = if uses_deviations { 0..case.logits().len() } else { 0..0 };
-        let deviations = each.map(|j| tier.deviation(j).bound()).collect();
+        let plain = || {
+            let target = other.as_ref().map(|other| OfRow::new(other, None, case));
+            let tier = OfRow::new(&row, target.as_ref(), case);
+            let uses_deviations = case.op().row().is_some_and(|facts| facts.uses_deviations);
+            let each = if uses_deviations { 0..case.logits().len() } else { 0..0 };
+            let deviations: Vec<f64> = each.map(|j| tier.deviation(j).bound()).collect();
+            let count = case.op().outputs(case.logits().len());
+            (case.op().visit(Outputs { tier: &tier, count }), deviations)
+        };
+        let (outputs, deviations) = match case.dtype() {
+            Dtype::F64 => {
+                let doubles = DoubleCase::new(case);
+                (with_infinities(doubles.outputs(), || plain().0), doubles.deviations())
+            }
+            _ => plain(),
+        };
         Self { class, outputs, deviations, row, other, rows: Vec::new() }
     }
 
