@@ -20,7 +20,7 @@ mutant() {
         echo "mutants.sh: nothing in $2 is like: $3" >&2
         exit 3
     fi
-    if (cd "$copy" && CARGO_TARGET_DIR=build cargo test --locked --quiet --lib -- oracle::ball oracle::double oracle::near judge::screen judge::error magnitude > log 2>&1); then
+    if (cd "$copy" && CARGO_TARGET_DIR=build cargo test --locked --quiet --lib -- oracle::ball oracle::double oracle::near oracle::wide judge::screen judge::error magnitude > log 2>&1); then
         survived=$((survived + 1))
         echo "SURVIVED  $1"
     else
@@ -34,6 +34,8 @@ functions=src/oracle/near/functions.rs
 balls=src/oracle/ball/functions.rs
 row=src/oracle/double/row.rs
 tier=src/oracle/double/tier.rs
+real=src/oracle/double/real.rs
+wide=src/oracle/wide.rs
 screen=src/judge/screen.rs
 common=src/judge/screen/common.rs
 mutant 'the error of exp is half as large' $functions 'const EXP_ERROR: f64 = 1.9' 'const EXP_ERROR: f64 = 0.95'
@@ -51,8 +53,21 @@ mutant 'double-doubles: the reduction has no error' $balls 'if is_small { 0.0 } 
 mutant 'double-doubles: the third part of log 2 has 20 bits' $balls '0x3afe_3b39_803f_2f6b' '0x3afe_3b39_8000_0000'
 mutant 'double-doubles: the powers of two have one part' $balls '(significand - high) as f64 \* UNIT' '0.0'
 mutant 'double-doubles: a logarithm forgets the square' $balls 'Ball::exact(y) + m + square' 'Ball::exact(y) + m'
-mutant 'double-doubles: what is far has the other sign' $row 'copysign(seen.high)' 'copysign(-seen.high)'
-mutant 'double-doubles: one group has the common mean' $row 'groups.all(' 'groups.any('
+mutant 'double-doubles: what is far has the other sign' $row 'N::of_sign(seen.sign()' 'N::of_sign(-seen.sign()'
+mutant 'double-doubles: every group has the common mean' $row 'match are_equal(own, count, sum, len)' 'match true'
+mutant 'double-doubles: a nearly flat row is flat' $row '(-self.gap(i)).expm1()' 'N::ZERO'
+mutant 'double-doubles: all rows are permutations' $row 'if permuted.is_some() { N::ZERO }' 'if true { N::ZERO }'
+mutant 'double-doubles: a sum forgets what is left' $real 'left.abs() + 2.0 \* rest' '0.0 * rest'
+mutant 'wide: the reduction has no error' $wide 'if m == 0.0 { 0.0 } else { PRODUCT_ERROR }' '0.0'
+mutant 'wide: the third part of log 2 is lost' $wide 'const C3: f64 = STEP\[2\] \* STEPS' 'const C3: f64 = 0.0 * STEPS'
+mutant 'wide: a weight is a window off' $wide '-(m as i32))' '-(m as i32) - (m > 2.0) as i32)'
+mutant 'wide: a small argument has no error' $wide 'self.part.bound() \* SMALL_ERROR' '0.0'
+mutant 'wide: what is far below is forgotten' $wide 'big.part.widened(REST)' 'big.part'
+mutant 'wide: a rest has the other sign' $wide 'of_sign(sign, part.bound().max(BESIDE))' 'of_sign(-sign, part.bound().max(BESIDE))'
+mutant 'wide: what is told loses nothing' $wide 'if is_exact { 0.0 } else { LOST }' '0.0'
+mutant 'a shifted output is told as it is' $common 'if case.shift(j) == 0 {' 'if case.shift(j) < 1000 {'
+mutant 'a shifted range is judged by the shifted number' $screen 'self.tell_failure(near, format, as_it_is)' 'self.tell_failure(near, format, got)'
+mutant 'a ratio may underflow' $screen '(ulps > bound \* f64::MIN_POSITIVE)' 'true'
 mutant 'double-doubles: some logits are shifted' $row 'shifts.all(|other| other == shift)' 'shifts.any(|other| other == shift)'
 mutant 'double-doubles: rows near each other have one sum' $tier '(rises\[j\] - \*mean)' 'rises[j]'
 mutant 'double-doubles: the masses of a flat row are always its own' $tier ' \&\& smoothing == 1.0' ''
@@ -65,5 +80,5 @@ mutant 'an open ratio passes' $screen 'ratio.1 > 1.0 {' 'ratio.1 > 1.01 {'
 mutant 'a value beside a power of two is clear of it' $common 'size - floor > reach && floor - (size - floor) > reach' 'size - floor >= 0.0'
 mutant 'a chunk takes what fails for told' $common '(ratio <= 1.0)' '(ratio <= 1.5)'
 mutant 'a chunk takes an open error for told' $common '(least == most) \&' ''
-mutant 'an infinite bound is one like others' $common ' & (bound < f64::INFINITY)' ''
+mutant 'an infinite bound is one like others' $common '(bound < f64::INFINITY)' 'true'
 [ $survived -eq 0 ]

@@ -22,6 +22,7 @@ mod rows;
 pub(crate) mod screen;
 mod verdict;
 
+pub(crate) use bound::NearBounds;
 pub(crate) use bound::value_of as due_value;
 pub use error::OutputError;
 pub use finish::Bounds;

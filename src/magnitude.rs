@@ -174,6 +174,12 @@ pub(crate) trait Size: Copy + PartialOrd + Add<Output = Self> + Mul<Output = Sel
     fn half_ulp(self, format: Format) -> Self;
     /// The number times `2^shift`.
     fn shifted(self, shift: i32) -> Self;
+    /// The number times a power of two, which is given, in one `f64`; NaN where that is NaN.
+    fn times(self, power: f64) -> f64;
+    /// The ratio of a number of units of `2^unit` to this, in one `f64`.
+    fn ratio_of(self, units: f64, unit: i32) -> f64;
+    /// Whether so many units are at most this.
+    fn holds(self, units: f64, unit: i32) -> bool;
     /// Whether this is zero.
     fn is_zero(self) -> bool;
     /// The nearest `f64`.
@@ -195,6 +201,18 @@ impl Size for Magnitude {
 
     fn shifted(self, shift: i32) -> Self {
         Magnitude::shifted(self, shift)
+    }
+
+    fn times(self, power: f64) -> f64 {
+        if power.is_nan() { power } else { Magnitude::shifted(self, exponent(power)).to_f64() }
+    }
+
+    fn ratio_of(self, units: f64, unit: i32) -> f64 {
+        (Magnitude::scaled(units, unit) / self).to_f64()
+    }
+
+    fn holds(self, units: f64, unit: i32) -> bool {
+        Magnitude::scaled(units, unit) <= self
     }
 
     fn is_zero(self) -> bool {
@@ -225,6 +243,21 @@ impl Size for f64 {
     #[inline]
     fn shifted(self, shift: i32) -> Self {
         ldexp(self, shift)
+    }
+
+    #[inline]
+    fn times(self, power: f64) -> f64 {
+        self * power
+    }
+
+    #[inline]
+    fn ratio_of(self, units: f64, unit: i32) -> f64 {
+        if units == 0.0 { 0.0 } else { units / ldexp(self, -unit) }
+    }
+
+    #[inline]
+    fn holds(self, units: f64, unit: i32) -> bool {
+        units <= ldexp(self, -unit)
     }
 
     #[inline]

@@ -36,11 +36,13 @@ mod row;
 mod rows;
 mod special;
 mod tier;
+mod wide;
 
 pub(crate) use double::DoubleCase;
-pub(crate) use near::{Near, NearCase, NearRow, SLACK, exp, log1p};
+pub(crate) use near::{Near, NearCase, NearRow, SLACK, Sizes, exp, log1p};
 pub use rounded::Rounded;
 pub(crate) use rounded::SHOWN_BITS;
+pub(crate) use special::without_smoothing;
 
 /// The oracle. It keeps the last row, so cases of several ops on one row share one set of exponentials.
 #[derive(Default)]
@@ -319,14 +321,12 @@ impl Oracle {
             || special::masks_what_is_not_finite(case)
             || special::masks_what_may_be_lost(case)
             || special::may_be_nan(case).any(|may_be| may_be);
-        if self.is_asked_alone || !NearCase::takes(case, class) || has_several {
+        if self.is_asked_alone || !NearCase::takes(class) || has_several {
             return None;
         }
         let _standard = Standard::enter();
-        if case.op().is_elementwise() {
-            return Some(NearCase::of_elements(case));
-        }
-        if case.scale().is_some() || case.op().mean_of().is_some() {
+        let has_own_row = case.op().is_elementwise() || case.scale().is_some() || case.op().mean_of().is_some();
+        if has_own_row || NearCase::is_wide(case) {
             return NearCase::of(case, class);
         }
         self.near = self.near.take().filter(|row| row.is_of(case.shared_logits()));

@@ -14,7 +14,7 @@ use crate::case::Case;
 use crate::fenv::Standard;
 use crate::judge::OutputJudgement;
 use crate::judge::screen::{Deeper, Scales, Screening};
-use crate::judge::{self, Bounds, Judgement, Relation, Verdict};
+use crate::judge::{self, Bounds, Judgement, NearBounds, Relation, Verdict};
 use crate::kernel::{self, Batch, Claims, Kernel, Outcome};
 use crate::oracle::{DoubleCase, Due, Dues, Near, NearCase, Oracle, Truth};
 use crate::quiet::without_panic_message;
@@ -46,7 +46,7 @@ pub struct Trial<'a> {
 /// What a case is screened by under some claims.
 struct Screen {
     claims: Claims,
-    bounds: Bounds<f64>,
+    bounds: NearBounds,
     judged: Judged,
 }
 
@@ -217,7 +217,7 @@ impl<'a> Trial<'a> {
     fn screen_under(&mut self, oracle: &mut Oracle, claims: &Claims) -> Option<usize> {
         let (case, class) = (self.case, self.class);
         let prepare = |near: NearCase| {
-            let scales = Scales::of(&near.outputs, case.output_format());
+            let scales = Scales::of(&near, case.output_format());
             (near, scales)
         };
         let (near, _) = self.near.get_or_insert_with(|| oracle.near(case, class).map(prepare)).as_ref()?;
@@ -225,7 +225,7 @@ impl<'a> Trial<'a> {
             return Some(place);
         }
         let _standard = Standard::enter();
-        let bounds = Bounds::of_near(case, near, claims);
+        let bounds = NearBounds::new(case, near, claims);
         self.screens.push(Screen { claims: claims.clone(), bounds, judged: Judged::default() });
         Some(self.screens.len() - 1)
     }
@@ -367,12 +367,17 @@ mod tests {
     fn a_smoothing_that_vanishes() {
         let (framework, limit) = (Special::Framework, Special::Limit);
         let masked = "cross_entropy f32 [0, -inf] target=0 label_smoothing=1e-45";
+        let masked_besides = "cross_entropy f32 [1, 0, -inf] target=0 label_smoothing=1e-45";
         let zero = "cross_entropy_grad f32 [0, -inf] target=0 label_smoothing=1e-38";
         for (case, outputs, with_framework, with_limit) in [
             (masked, &[f64::INFINITY][..], "pass", "pass"),
             (masked, &[0.0], "pass", "swallowed"),
             (masked, &[f64::NAN], "pass", "nan"),
             (masked, &[1.0], "swallowed", "swallowed"),
+            // As accurate as any other loss.
+            (masked_besides, &[0.313_261_66f32.into()], "pass", "swallowed"),
+            (masked_besides, &[0.313_261_7f32.into()], "pass", "swallowed"),
+            (masked_besides, &[0.313_262_5f32.into()], "swallowed", "swallowed"),
             // What remains of the smoothing is below 1e-37 of it.
             (zero, &[0.0, 0.0], "pass", "zero"),
             ("cross_entropy f32 [0, -3e38] target=0 label_smoothing=1e-38", &[0.0], "pass", "zero"),

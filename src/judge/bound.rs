@@ -71,7 +71,8 @@ use crate::op::inputs::{Element, Inputs};
 use crate::op::signature::Role;
 use crate::op::terms::{Addition, ElementTerms, Known, OverflowTerms, RowTerms, argument_error, difference_error};
 use crate::op::{Kind, RowFacts, Visitor};
-use crate::oracle::{self, Due, NearCase, NearRow, Rounded, Truth};
+use crate::oracle::{self, Due, NearCase, NearRow, Rounded, Sizes, Truth};
+use crate::special::RowClass;
 use std::borrow::Cow;
 use std::cell::OnceCell;
 
@@ -79,13 +80,38 @@ impl Bounds {
     /// The bounds of a case under a kernel's claims. `truth` must be the truth of the case.
     pub fn new(case: &Case, truth: &Truth, claims: &Claims) -> Self {
         let _standard = Standard::enter();
-        // Where a divergence may be a number besides infinity, plain numbers know of the infinity alone.
-        let has_several = case.target_logits().is_some() && truth.alternatives.len() > 1;
-        if !has_several && let Some(near) = NearCase::of(case, truth.class) {
-            return Bounds::of_near(case, &near, claims).widened();
+        // Where a divergence may be a number besides infinity, these know of the infinity alone; where a loss may be one because its smoothing
+        // vanishes, that number is the loss without it.
+        let has_several = truth.alternatives.len() > 1;
+        let is_infinite = |case: &&Case| !case.op().row().is_some_and(|facts| facts.is_derivative);
+        let unsmoothed =
+            Some(case).filter(|_| has_several && truth.class == RowClass::PartlyMasked).filter(is_infinite);
+        let unsmoothed = unsmoothed.and_then(oracle::without_smoothing);
+        let case = unsmoothed.as_ref().unwrap_or(case);
+        if !(has_several && case.target_logits().is_some())
+            && let Some(near) = NearCase::of(case, truth.class)
+        {
+            return match NearBounds::new(case, &near, claims) {
+                NearBounds::Plain(bounds) => bounds.widened(),
+                NearBounds::Wide(bounds) => bounds,
+            };
         }
         match &case.op().facts().kind {
-            Kind::Row(facts) => Self::of_row(case, truth, claims, facts),
+            Kind::Row(facts) => {
+                let Truth { anatomy, target_anatomy, deviations, .. } = truth;
+                let format = case.output_format();
+                let size = |j: usize| value(truth, j).map(|value| value.magnitude(format));
+                let target = target_anatomy.as_deref();
+                let row = Anatomies {
+                    case,
+                    claims,
+                    is_ordinary: truth.class.is_ordinary(),
+                    row: anatomy,
+                    target,
+                    deviations,
+                };
+                row.bounds(facts, &size)
+            }
             Kind::Elements(facts) => {
                 let format = case.output_format();
                 let size = |j: usize| value(truth, j).map(|value| (value.magnitude(format), value.rounded));
@@ -104,28 +130,89 @@ impl Bounds {
             }
         }
     }
+}
 
-    fn of_row(case: &Case, truth: &Truth, claims: &Claims, facts: &RowFacts) -> Self {
-        let anatomy = &truth.anatomy;
-        let row = RowErrors::new(
-            RowSizes { deviations: &truth.deviations, ..RowSizes::of_anatomy(case, claims, truth, anatomy) },
-            Scaled::Either,
-        );
-        let target = truth.target_anatomy.as_ref();
-        let target = target.map(|anatomy| RowSizes::of_anatomy(case, claims, truth, anatomy));
-        let row = row.with_target(target);
-        let format = case.output_format();
-        let size = |j: usize| value(truth, j).map(|value| value.magnitude(format));
-        row.all(facts, &size, facts.error)
+/// What the bounds of a row op are made of.
+struct Anatomies<'a> {
+    case: &'a Case,
+    claims: &'a Claims,
+    is_ordinary: bool,
+    row: &'a Anatomy,
+    target: Option<&'a Anatomy>,
+    deviations: &'a [Magnitude],
+}
+
+impl Anatomies<'_> {
+    fn bounds(&self, facts: &RowFacts, size: &impl Fn(usize) -> Option<Magnitude>) -> Bounds {
+        let Self { case, claims, is_ordinary, row, target, deviations } = *self;
+        let sizes = |anatomy| RowSizes::of_anatomy(case, claims, is_ordinary, anatomy);
+        let errors = RowErrors::new(RowSizes { deviations, ..sizes(row) }, Scaled::Either);
+        errors.with_target(target.map(sizes)).all(facts, size, facts.error)
+    }
+}
+
+/// The bounds of a case as the screen sees it.
+#[derive(Debug)]
+pub(crate) enum NearBounds {
+    /// Of moderate numbers.
+    Plain(Bounds<f64>),
+    /// Of numbers of any size.
+    Wide(Bounds),
+}
+
+impl NearBounds {
+    /// The bounds under a kernel's claims.
+    pub fn new(case: &Case, near: &NearCase, claims: &Claims) -> Self {
+        match near.sizes {
+            Sizes::Wide { .. } => Self::Wide(Bounds::of_wide(case, near, claims)),
+            Sizes::Plain { .. } => Self::Plain(case.op().visit(OfNear { case, near, claims })),
+        }
+    }
+
+    /// See [`Bounds::gain_over`].
+    pub fn gain_over(&self, other: &Self) -> f64 {
+        match (self, other) {
+            (Self::Plain(bounds), Self::Plain(other)) => bounds.gain_over(other),
+            (Self::Wide(bounds), Self::Wide(other)) => bounds.gain_over(other),
+            _ => f64::INFINITY,
+        }
+    }
+}
+
+impl Bounds {
+    /// The bounds of a case that only numbers of any size are enough for.
+    fn of_wide(case: &Case, near: &NearCase, claims: &Claims) -> Self {
+        // From half an ulp above the largest number on, a value is infinite.
+        let largest = Magnitude::power_of_two(case.output_format().emax + 1);
+        let known = |near: &NearCase, j: usize| {
+            let output = near.outputs[j];
+            let size = Magnitude::scaled(output.bound(), -near.shift(j));
+            let value = ldexp(output.value(), -near.shift(j));
+            output.high.is_finite().then_some((if size < largest { size } else { largest }, value))
+        };
+        let size = |j: usize| known(near, j).map(|(size, _)| size);
+        match (&case.op().facts().kind, &near.sizes) {
+            (Kind::Row(facts), Sizes::Wide { row, other, deviations }) => {
+                let target = other.as_ref();
+                Anatomies { case, claims, is_ordinary: true, row, target, deviations }.bounds(facts, &size)
+            }
+            (Kind::Elements(facts), Sizes::Wide { row, .. }) => {
+                of_elements(case, claims, &row.weights, &|j| known(near, j), facts.has_tight, facts.error)
+            }
+            _ => {
+                let of_row = |(row, near): (&Option<Case>, &Option<NearCase>)| {
+                    let (row, near) = (row.as_ref()?, near.as_ref()?);
+                    let loss = known(near, 0).map(|(size, _)| size);
+                    Some(RowBounds { bounds: Bounds::of_wide(row, near, claims), loss })
+                };
+                let rows: Vec<Option<RowBounds<Magnitude>>> = case.rows().iter().zip(&near.rows).map(of_row).collect();
+                Mean { case, claims, rows: &rows }.bounds(&size)
+            }
+        }
     }
 }
 
 impl Bounds<f64> {
-    /// The bounds of a case that plain numbers are enough for.
-    pub(crate) fn of_near(case: &Case, near: &NearCase, claims: &Claims) -> Self {
-        case.op().visit(OfNear { case, near, claims })
-    }
-
     /// The same as magnitudes.
     fn widened(self) -> Bounds {
         let widened = |bounds: Vec<f64>| bounds.into_iter().map(Magnitude::from).collect::<Vec<Magnitude>>();
@@ -146,7 +233,15 @@ struct OfNear<'a> {
     claims: &'a Claims,
 }
 
-impl OfNear<'_> {
+impl<'a> OfNear<'a> {
+    /// The row, that of the target's logits, and the deviations.
+    fn sizes(&self) -> (&'a NearRow, Option<&'a NearRow>, &'a [f64]) {
+        match &self.near.sizes {
+            Sizes::Plain { row, other, deviations } => (row, other.as_deref(), deviations),
+            Sizes::Wide { .. } => unreachable!("{} has bounds that are no plain numbers", self.case),
+        }
+    }
+
     /// The size of output `j`, if it is finite.
     #[inline]
     fn size(&self, j: usize) -> Option<f64> {
@@ -159,12 +254,10 @@ impl Visitor for OfNear<'_> {
     type Output = Bounds<f64>;
 
     fn row<D: RowDefinition>(self) -> Bounds<f64> {
-        let OfNear { case, near, claims } = self;
-        let row = RowErrors::new(
-            RowSizes { deviations: &near.deviations, ..RowSizes::of_near(case, claims, &near.row) },
-            Scaled::Either,
-        );
-        let target = near.other.as_ref().map(|target| RowSizes::of_near(case, claims, target));
+        let OfNear { case, claims, .. } = self;
+        let (near, other, deviations) = self.sizes();
+        let row = RowErrors::new(RowSizes { deviations, ..RowSizes::of_near(case, claims, near) }, Scaled::Either);
+        let target = other.map(|target| RowSizes::of_near(case, claims, target));
         let row = row.with_target(target);
         let size = |j: usize| self.size(j);
         let Kind::Row(facts) = &case.op().facts().kind else { unreachable!("{} is made of the whole row", D::NAME) };
@@ -173,7 +266,7 @@ impl Visitor for OfNear<'_> {
 
     fn elements<D: ElementDefinition>(self) -> Bounds<f64> {
         let size = |j: usize| self.size(j).map(|size| (size, self.near.outputs[j].value()));
-        of_elements(self.case, self.claims, &self.near.row.weights, &size, D::HAS_TIGHT, D::error::<f64>)
+        of_elements(self.case, self.claims, &self.sizes().0.weights, &size, D::HAS_TIGHT, D::error::<f64>)
     }
 
     fn mean<D: MeanDefinition>(self) -> Bounds<f64> {
@@ -181,7 +274,7 @@ impl Visitor for OfNear<'_> {
         let of_row = |(row, near): (&Option<Case>, &Option<NearCase>)| {
             let (row, near) = (row.as_ref()?, near.as_ref()?);
             let loss = OfNear { case: row, near, claims }.size(0);
-            Some(RowBounds { bounds: Bounds::of_near(row, near, claims), loss })
+            Some(RowBounds { bounds: row.op().visit(OfNear { case: row, near, claims }), loss })
         };
         let rows: Vec<Option<RowBounds<f64>>> = case.rows().iter().zip(&near.rows).map(of_row).collect();
         let size = |j: usize| self.size(j);
@@ -322,11 +415,11 @@ struct RowSizes<'a, S> {
 }
 
 impl<'a> RowSizes<'a, Magnitude> {
-    fn of_anatomy(case: &'a Case, claims: &'a Claims, truth: &Truth, anatomy: &'a Anatomy) -> Self {
+    fn of_anatomy(case: &'a Case, claims: &'a Claims, is_ordinary: bool, anatomy: &'a Anatomy) -> Self {
         Self {
             case,
             claims,
-            is_ordinary: truth.class.is_ordinary(),
+            is_ordinary,
             is_target: false,
             max: anatomy.max,
             weights: &anatomy.weights,

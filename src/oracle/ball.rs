@@ -18,10 +18,10 @@ pub(in crate::oracle) mod functions;
 const ROUNDING: f64 = 1.0 / (1u128 << 102) as f64;
 
 /// Absolute error of one operation where a low part may have been lost below the least normal `f64`: a few of `2^-1074`.
-const UNDERFLOW: f64 = f64::from_bits(64);
+pub(super) const UNDERFLOW: f64 = f64::from_bits(64);
 
 /// Radii are themselves computed in `f64`; this factor keeps them upper bounds.
-pub(super) const SAFETY: f64 = 1.0 + 32.0 * f64::EPSILON;
+pub(in crate::oracle) const SAFETY: f64 = 1.0 + 32.0 * f64::EPSILON;
 
 /// A real number within `radius` of `high + low`.
 #[derive(Debug, Clone, Copy)]
@@ -63,6 +63,22 @@ fn product_of(a: Pair, b: Pair) -> Pair {
     let error = a.0.mul_add(b.0, -product);
     let cross = a.0 * b.1 + a.1 * b.0;
     fast_two_sum(product, error + cross)
+}
+
+/// The sum of `term(i)` over a range, by halves: the error grows with the logarithm of the number of terms.
+pub(super) fn sum_by_halves<N: Copy + Add<Output = N>>(
+    zero: N,
+    from: usize,
+    to: usize,
+    term: &impl Fn(usize) -> N,
+) -> N {
+    /// Terms that are added one after the other.
+    const LEAF: usize = 8;
+    if to - from <= LEAF {
+        return (from..to).fold(zero, |sum, i| sum + term(i));
+    }
+    let middle = from + (to - from) / 2;
+    sum_by_halves(zero, from, middle, term) + sum_by_halves(zero, middle, to, term)
 }
 
 impl Ball {
@@ -134,15 +150,9 @@ impl Ball {
         bound < x.abs() * (1.0 / (1u128 << 96) as f64) && x.abs() >= f64::MIN_POSITIVE
     }
 
-    /// The sum of `term(i)` over a range, by halves: the error grows with the logarithm of the number of terms.
+    /// The sum of `term(i)` over a range; see [`sum_by_halves`].
     pub fn sum(from: usize, to: usize, term: &impl Fn(usize) -> Ball) -> Self {
-        /// Terms that are added one after the other.
-        const LEAF: usize = 8;
-        if to - from <= LEAF {
-            return (from..to).fold(Ball::ZERO, |sum, i| sum + term(i));
-        }
-        let middle = from + (to - from) / 2;
-        Self::sum(from, middle, term) + Self::sum(middle, to, term)
+        sum_by_halves(Ball::ZERO, from, to, term)
     }
 
     /// The quotient by a power of two.
@@ -159,6 +169,12 @@ impl Ball {
     #[inline]
     pub fn bound(self) -> f64 {
         (self.high.abs() + self.radius) * SAFETY
+    }
+
+    /// The same number with an error more.
+    #[inline]
+    pub fn widened(self, error: f64) -> Self {
+        Self { radius: if error == 0.0 { self.radius } else { (self.radius + error) * SAFETY }, ..self }
     }
 
     /// Whether the number is certainly not 0.

@@ -8,30 +8,53 @@
 
 use super::ball::Ball;
 use super::near::Near;
-use super::tier::ball::OfElement;
 use crate::case::Case;
 use crate::fenv::Standard;
+use crate::magnitude::Magnitude;
 use crate::op::definition::{ElementDefinition, MeanDefinition, RowDefinition};
-use crate::op::tier::RowTier;
-use crate::op::{Kind, Visitor};
+use crate::op::inputs::Element;
+use crate::op::terms::Anatomy;
+use crate::op::tier::{ElementTier, RowTier};
+use crate::op::{ElementFacts, Kind, Visitor};
+pub(super) use real::Real;
 use row::Row;
 use tier::OfRow;
 
+mod real;
 mod row;
 mod tier;
 
-/// The outputs of a case, each told when it is asked for.
-pub(crate) struct DoubleCase<'a> {
+/// The outputs of a case, each told when it is asked for: in balls, or in numbers of any size.
+pub(crate) struct DoubleCase<'a, N = Ball> {
     case: &'a Case,
     /// Of a row op its row, of a mean each row, and none of an ignored one; of an elementwise op nothing.
-    rows: Vec<Option<Row<'a>>>,
+    rows: Vec<Option<Row<'a, N>>>,
     /// The number of rows that are not ignored.
     count: f64,
 }
 
 impl<'a> DoubleCase<'a> {
-    /// A case that `NearCase::takes` says yes to.
+    /// A case of numbers of a moderate size.
     pub fn new(case: &'a Case) -> Self {
+        Self::of(case)
+    }
+
+    /// Output `j`.
+    pub fn output(&self, j: usize) -> Near {
+        let _standard = Standard::enter();
+        self.number(j).told().0
+    }
+
+    /// All outputs.
+    pub fn outputs(&self) -> Vec<Near> {
+        let _standard = Standard::enter();
+        self.numbers().map(|output| output.told().0).collect()
+    }
+}
+
+impl<'a, N: Real> DoubleCase<'a, N> {
+    /// A case that `NearCase::takes` says yes to.
+    pub(super) fn of(case: &'a Case) -> Self {
         let _standard = Standard::enter();
         let rows = match &case.op().facts().kind {
             Kind::Elements(_) => Vec::new(),
@@ -42,67 +65,74 @@ impl<'a> DoubleCase<'a> {
         Self { case, rows, count }
     }
 
-    /// Output `j`.
-    pub fn output(&self, j: usize) -> Near {
-        let _standard = Standard::enter();
-        near(self.case.op().visit(Output { case: self, j }))
+    fn number(&self, j: usize) -> N {
+        self.case.op().visit(Output { case: self, j })
     }
 
-    /// All outputs.
-    pub fn outputs(&self) -> Vec<Near> {
-        let _standard = Standard::enter();
-        let count = self.case.op().outputs(self.case.logits().len());
-        (0..count).map(|j| near(self.case.op().visit(Output { case: self, j }))).collect()
+    /// All outputs. To be asked for in the standard environment.
+    pub(super) fn numbers(&self) -> impl Iterator<Item = N> {
+        (0..self.case.op().outputs(self.case.logits().len())).map(|j| self.number(j))
     }
 
     /// Upper bounds of `|g_j - c|`, for the ops whose bounds use them; else nothing.
-    pub fn deviations(&self) -> Vec<f64> {
+    pub(super) fn deviations(&self) -> Vec<N> {
         let uses_deviations = self.case.op().row().is_some_and(|facts| facts.uses_deviations);
-        let of_row = |row: &Row| (0..row.logits.len()).map(|j| OfRow(row).deviation(j).bound()).collect();
+        let of_row = |row: &Row<N>| (0..row.logits.len()).map(|j| OfRow(row).deviation(j).size()).collect();
         self.rows.iter().flatten().next().filter(|_| uses_deviations).map_or(Vec::new(), of_row)
+    }
+
+    /// What error bounds need of the row of a row op, and of that of the target's logits.
+    pub(super) fn anatomies(&self) -> (Anatomy, Option<Anatomy>) {
+        let row = self.rows.iter().flatten().next();
+        let other = row.and_then(|row| row.other.as_deref());
+        (row.map_or_else(no_anatomy, Row::anatomy), other.map(Row::anatomy))
     }
 }
 
-/// What is known of an output. Infinities are added up to what says nothing, but for one that is known as it is.
-fn near(Ball { high, low, radius }: Ball) -> Near {
-    if !radius.is_finite() {
-        return Near { high: 0.0, low: 0.0, radius: f64::INFINITY };
-    }
-    if high.is_finite() { Near { high, low, radius } } else { Near { high, low: 0.0, radius: 0.0 } }
+/// What error bounds need of no row.
+fn no_anatomy() -> Anatomy {
+    Anatomy { max: 0.0, weights: Vec::new(), total: 1.0, others: Magnitude::ZERO, log_total: Magnitude::ZERO }
+}
+
+/// What error bounds need of the elements of a case: the weights of their differences.
+pub(super) fn anatomy_of_elements<N: Real>(case: &Case, facts: &ElementFacts) -> Anatomy {
+    let tier = N::elements(case.dtype().output());
+    let weight = |element: Element| {
+        let (x, y) = (facts.difference)(element);
+        tier.exp_of_difference(x, y).magnitude()
+    };
+    Anatomy { weights: case.elements().map(weight).collect(), ..no_anatomy() }
 }
 
 /// One output, with the formula of its op.
-struct Output<'a> {
-    case: &'a DoubleCase<'a>,
+struct Output<'a, N> {
+    case: &'a DoubleCase<'a, N>,
     j: usize,
 }
 
-impl Visitor for Output<'_> {
-    type Output = Ball;
+impl<N: Real> Visitor for Output<'_, N> {
+    type Output = N;
 
-    fn row<D: RowDefinition>(self) -> Ball {
+    fn row<D: RowDefinition>(self) -> N {
         let row = self.case.rows.first().and_then(Option::as_ref);
-        row.map_or(Ball::UNKNOWN, |row| D::output(&OfRow(row), self.j))
+        row.map_or(N::UNKNOWN, |row| D::output(&OfRow(row), self.j))
     }
 
-    fn elements<D: ElementDefinition>(self) -> Ball {
+    fn elements<D: ElementDefinition>(self) -> N {
         let (case, element) = (self.case.case, self.case.case.element(self.j));
-        if D::has_value(element) {
-            D::output(&OfElement(case.dtype().output()), element)
-        } else {
-            Ball::exact(f64::NAN)
-        }
+        if D::has_value(element) { D::output(&N::elements(case.dtype().output()), element) } else { N::exact(f64::NAN) }
     }
 
-    fn mean<D: MeanDefinition>(self) -> Ball {
+    fn mean<D: MeanDefinition>(self) -> N {
         let Self { case: DoubleCase { case, rows, count }, j } = self;
-        let share = |sum: Ball| if sum.high.is_finite() { sum / Ball::exact(*count) } else { sum };
+        let is_infinite = |sum: N| sum.number().is_some_and(f64::is_infinite);
+        let share = |sum: N| if is_infinite(sum) { sum } else { sum / N::exact(*count) };
         if case.op().is_scalar() {
             let outputs = rows.iter().flatten().map(|row| D::Of::output(&OfRow(row), 0));
-            return outputs.reduce(|sum, output| sum + output).map_or(Ball::ZERO, share);
+            return outputs.reduce(|sum, output| sum + output).map_or(N::ZERO, share);
         }
         let (row, j) = (&rows[j / case.row_len()], j % case.row_len());
-        row.as_ref().map_or(Ball::ZERO, |row| share(D::Of::output(&OfRow(row), j)))
+        row.as_ref().map_or(N::ZERO, |row| share(D::Of::output(&OfRow(row), j)))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Rows in plain `f64`, each number with a proven radius: enough to say of most outputs of a dtype narrower than f64 how good they are,
 //! at a small part of what 128 bits cost. What it leaves open, double-doubles and the exact tiers decide. In f64 these are not enough, and
-//! the outputs are double-doubles from the start (`double`), of inputs of a moderate size (`reach`); the weights that bounds are made of
-//! are plain numbers all the same.
+//! the outputs are double-doubles from the start (`double`); of inputs of a moderate size (`reach`) the weights that bounds are made of are
+//! plain numbers all the same.
 //!
 //! Every operation is an IEEE operation in a fixed order, without a fused multiply-add and without libm, so every machine computes
 //! the same bits. `U = 2^-53`.
@@ -31,7 +31,7 @@ mod functions;
 mod reach;
 mod tier;
 
-pub(crate) use case::NearCase;
+pub(crate) use case::{NearCase, Sizes};
 use functions::{EXP_ERROR, LN_1P_ERROR, weight};
 pub(crate) use functions::{exp, log1p};
 pub(super) use functions::{ln, ln_1p};
@@ -77,7 +77,9 @@ pub(crate) struct Near {
 }
 
 impl Near {
-    const ZERO: Near = Near { high: 0.0, low: 0.0, radius: 0.0 };
+    pub const ZERO: Near = Near { high: 0.0, low: 0.0, radius: 0.0 };
+    /// Nothing is known of it, so it may not look like one that is due to be NaN.
+    pub const UNKNOWN: Near = Near { high: 0.0, low: 0.0, radius: f64::INFINITY };
 
     /// `x`, exactly.
     #[inline]

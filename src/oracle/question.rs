@@ -89,7 +89,8 @@ impl<D: RowDefinition> OfRow<'_, D> {
     }
 
     fn by_interval(&self, j: usize) -> Option<Rounded> {
-        (0..PRECISIONS.len()).find_map(|index| self.at(index, j).1)
+        let intervals = (0..PRECISIONS.len()).map(|index| self.interval(j, index));
+        Rounded::from_intervals(intervals, self.prepared.case.output_format())
     }
 
     /// The interval at a precision, and the number if that decides its rounding.
@@ -140,8 +141,8 @@ impl<D: ElementDefinition> OfElements<'_, D> {
     }
 
     fn by_interval(&self, j: usize) -> Option<Rounded> {
-        let rounded = |index| Rounded::from_interval(&self.interval(j, index), self.case.output_format());
-        (0..PRECISIONS.len()).find_map(rounded)
+        let intervals = (0..PRECISIONS.len()).map(|index| self.interval(j, index));
+        Rounded::from_intervals(intervals, self.case.output_format())
     }
 }
 
@@ -231,8 +232,8 @@ impl<'a, D: MeanDefinition> OfMean<'a, D> {
     }
 
     fn by_interval(&self, j: usize) -> Option<Rounded> {
-        let rounded = |index| Rounded::from_interval(&self.interval(j, index), self.case.output_format());
-        (0..PRECISIONS.len()).find_map(rounded)
+        let intervals = (0..PRECISIONS.len()).map(|index| self.interval(j, index));
+        Rounded::from_intervals(intervals, self.case.output_format())
     }
 }
 

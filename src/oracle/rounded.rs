@@ -134,17 +134,30 @@ impl Rounded {
         let width = Float::with_val_round(64, high - low, Round::Up).0;
         let narrow = |unit: i32, bits: i32| width.get_exp().is_none_or(|e| e < unit - bits);
         if from_low.integer == 0.0 && from_high.integer == 0.0 && from_low.unit == from_high.unit {
-            // Rounds to 0. The sign is known where the interval does not cross 0, and else of no account.
-            let sign = if *high <= 0 { -1.0 } else { 1.0 };
-            let crosses = *low < 0 && *high > 0;
-            if !narrow(from_low.unit, if crosses { 2 * SHOWN_BITS } else { SHOWN_BITS }) {
-                return None;
+            // Rounds to 0. The sign is known where the interval does not cross 0.
+            if *low < 0 && *high > 0 {
+                let zero = Self { rounded: 0.0, residual: 0.0, unit: from_low.unit };
+                return narrow(from_low.unit, 2 * SHOWN_BITS).then_some(zero);
             }
-            let end = End { sign, ..from_low };
-            return Some(end.rounded(&interval.middle(), format));
+            let end = End { sign: if *high <= 0 { -1.0 } else { 1.0 }, ..from_low };
+            return narrow(from_low.unit, SHOWN_BITS).then(|| end.rounded(&interval.middle(), format));
         }
         let agree = from_low.integer == from_high.integer && from_low.unit == from_high.unit;
         (agree && narrow(from_low.unit, SHOWN_BITS)).then(|| from_low.rounded(&interval.middle(), format))
+    }
+
+    /// Decides from intervals, each narrower than the one before: from the first that decides. Of a number that rounds to 0 that is the first
+    /// which knows its sign, if one does, for the sign of a result is right or wrong by it.
+    pub(super) fn from_intervals(intervals: impl Iterator<Item = Interval>, format: Format) -> Option<Self> {
+        let mut without_sign = None;
+        for interval in intervals {
+            match Self::from_interval(&interval, format) {
+                Some(zero) if zero.is_zero() && interval.low != interval.high => without_sign = Some(zero),
+                Some(rounded) => return Some(rounded),
+                None => {}
+            }
+        }
+        without_sign
     }
 
     /// Rounds a rational number.
@@ -312,6 +325,21 @@ mod tests {
             }
         }
         assert!(by_ball > 65_000, "{by_ball}");
+    }
+
+    /// The sign of what rounds to 0 is that of the first interval that has one; where none has, there is none.
+    #[test]
+    fn a_zero_has_the_sign_of_the_narrowest_interval() {
+        let interval =
+            |low: f64, high: f64| Interval { low: Float::with_val(64, low), high: Float::with_val(64, high) };
+        let crossing = [interval(-1e-40, 2e-40), interval(-1e-60, 2e-60)];
+        let signed = [crossing[0].clone(), interval(-1e-40, -1e-41), interval(-1e-40, 2e-41)];
+        let of = |intervals: &[Interval]| Rounded::from_intervals(intervals.iter().cloned(), TOY).unwrap();
+        assert!(of(&crossing).is_zero());
+        assert!(of(&signed).residual < 0.0 && of(&signed[1..]).residual < 0.0);
+        // It is wide, then decides.
+        let decided = of(&[interval(1.0, 1.5), interval(1.0, 1.0)]);
+        assert_eq!((decided.rounded, decided.residual), (1.0, 0.0));
     }
 
     #[test]

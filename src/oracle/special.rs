@@ -296,6 +296,16 @@ pub(super) fn smoothing_vanishes(case: &Case) -> bool {
     smoothing > 0.0 && smoothing / (case.logits().len() as f64) < least
 }
 
+/// The case without its label smoothing, where that vanishes.
+pub(crate) fn without_smoothing(case: &Case) -> Option<Case> {
+    if !smoothing_vanishes(case) {
+        return None;
+    }
+    let mut draft = Draft::of(case);
+    *draft.part_mut(Role::Smoothing)? = DraftValue::Number(0.0);
+    draft.into_case().ok()
+}
+
 /// What `framework` accepts besides the truth where a label smoothing vanishes: what is due without it, which `due` says of a case; and for
 /// a loss NaN, the product of a smoothing of 0 and the infinite log-probability of a masked class. `limit` accepts neither.
 pub(super) fn of_vanished_smoothing(
@@ -303,11 +313,7 @@ pub(super) fn of_vanished_smoothing(
     class: RowClass,
     due: impl FnOnce(&Case) -> Vec<Due>,
 ) -> Vec<Vec<Due>> {
-    let mut draft = Draft::of(case);
-    if let Some(part) = draft.part_mut(Role::Smoothing) {
-        *part = DraftValue::Number(0.0);
-    }
-    let Ok(unsmoothed) = draft.into_case() else { return Vec::new() };
+    let Some(unsmoothed) = without_smoothing(case) else { return Vec::new() };
     let mut alternatives = vec![due(&unsmoothed)];
     let is_derivative = case.op().row().is_some_and(|facts| facts.is_derivative);
     if class == RowClass::PartlyMasked && !is_derivative {

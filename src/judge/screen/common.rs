@@ -2,11 +2,12 @@
 //! into vector instructions of whatever the machine has; IEEE operations only, so with the same results everywhere. What is left open
 //! here, [`Screening::tell`](super::Screening) is asked about: it decides the same, and more.
 
-use super::{beyond, distance, unknown};
+use super::{beyond, distance, is_told_in_ulps, unknown};
 use crate::dtype::{Format, two_sum};
 use crate::judge::error::{GRID_REACH, on_grid};
 use crate::judge::{UNITS_PER_ULP, to_integer};
-use crate::oracle::Near;
+use crate::magnitude::Size;
+use crate::oracle::{Near, NearCase};
 
 /// Outputs that are judged at once.
 pub(super) const CHUNK: usize = 64;
@@ -24,12 +25,14 @@ pub(crate) struct Scales {
 
 impl Scales {
     /// Those of outputs in a format.
-    pub fn of(outputs: &[Near], format: Format) -> Self {
+    pub fn of(case: &NearCase, format: Format) -> Self {
+        let outputs = &case.outputs;
         let [mut high, mut low, mut scale, mut doubt] = [(); 4].map(|()| vec![0.0; outputs.len()]);
         let parts = high.iter_mut().zip(&mut low).zip(scale.iter_mut().zip(&mut doubt));
-        for (&near, ((high, low), (scale, doubt))) in outputs.iter().zip(parts) {
+        for (j, (&near, ((high, low), (scale, doubt)))) in outputs.iter().zip(parts).enumerate() {
             (*high, *low) = (near.high, near.low);
-            (*scale, *doubt) = scale_and_doubt(near, format);
+            // What is multiplied by something is judged by itself.
+            (*scale, *doubt) = if case.shift(j) == 0 { scale_and_doubt(near, format) } else { (f64::NAN, f64::NAN) };
         }
         Self { high, low, scale, doubt }
     }
@@ -72,7 +75,7 @@ pub(super) struct Chunk {
 
 impl Scales {
     /// Judges up to [`CHUNK`] outputs from the one at `start` on.
-    pub(super) fn judge(&self, start: usize, outputs: &[f64], textbook: &[f64], tight: Option<&[f64]>) -> Chunk {
+    pub(super) fn judge<S: Size>(&self, start: usize, outputs: &[f64], textbook: &[S], tight: Option<&[S]>) -> Chunk {
         let range = start..start + outputs.len();
         let (high, low) = (&self.high[range.clone()], &self.low[range.clone()]);
         let (scale, doubt) = (&self.scale[range.clone()], &self.doubt[range.clone()]);
@@ -82,10 +85,14 @@ impl Scales {
         for i in 0..outputs.len().min(CHUNK) {
             let (ulps, doubt) = distance(outputs[i], high[i], low[i], scale[i], doubt[i]);
             let (least, most) = (on_grid(ulps.abs() - doubt), on_grid(ulps.abs() + doubt));
-            let bound = textbook[i] * scale[i];
+            let bound = textbook[i].times(scale[i]);
             let ratio = if least == 0.0 { 0.0 } else { least / bound };
             // What may be flushed to zero has no finite bound, and is forgiven more than an error.
-            let is_told = (least == most) & (most < GRID_REACH) & (ratio <= 1.0) & (bound < f64::INFINITY);
+            let is_told = (least == most)
+                & (most < GRID_REACH)
+                & (ratio <= 1.0)
+                & is_told_in_ulps(bound, least)
+                & (bound < f64::INFINITY);
             chunk.ulp[i] = if is_told { least } else { f64::NAN };
             chunk.ratio[i] = ratio;
             signed[i] = if is_told { to_integer(least.copysign(ulps) * UNITS_PER_ULP) } else { 0.0 };
@@ -95,7 +102,7 @@ impl Scales {
         (chunk.signed_sum, chunk.told) = (signed.iter().sum::<f64>() as i64, told.iter().sum::<f64>() as u64);
         if let Some(tight) = tight {
             let tight = &tight[range];
-            let within = (0..outputs.len().min(CHUNK)).map(|i| u64::from(chunk.ulp[i] <= tight[i] * scale[i]));
+            let within = (0..outputs.len().min(CHUNK)).map(|i| u64::from(chunk.ulp[i] <= tight[i].times(scale[i])));
             chunk.tight = within.sum();
         }
         chunk

@@ -37,7 +37,10 @@ pub(in crate::oracle) const REACH: f64 = 700.0;
 const C1: f64 = f64::from_bits(0x3f66_2e42_fefc_0000);
 const C2: f64 = f64::from_bits(0xbd2c_610c_a870_0000);
 const C3: f64 = f64::from_bits(0x3afe_3b39_803f_2f6b);
-const STEPS_PER_NAT: f64 = 256.0 * std::f64::consts::LOG2_E;
+pub(in crate::oracle) const STEPS_PER_NAT: f64 = 256.0 * std::f64::consts::LOG2_E;
+
+/// The three parts together: the step of the reduction.
+pub(in crate::oracle) const STEP: [f64; 3] = [C1, C2, C3];
 
 /// Values of `i`.
 const STEPS: usize = 256;

@@ -1,4 +1,6 @@
-//! Which cases in f64 the screen takes: those whose numbers, and what bounds are made of, lie far within the range of an `f64`.
+//! Which cases have bounds in plain numbers, and in f64 are told in balls: those whose numbers, and what bounds are made of, lie far within
+//! the range of an `f64`. All others are told in numbers of any size (`wide`), and their bounds are magnitudes. Of the narrow dtypes these are
+//! rows of large products, whose weights may err by any factor.
 //!
 //! A weight, and a probability but for its part of the sum, times the least of all that it is multiplied by, is `2^-900` or more; a deviation
 //! may be `2^-53` of that, and a roundoff `2^-53` of it: `2^-1006`, where neither a number nor its error is lost to underflow. Logits of `1e-200`
@@ -19,6 +21,10 @@ const FARTHEST: f64 = 900.0;
 const LOGITS: RangeInclusive<f64> = 1e-200..=1e100;
 const OTHERS: RangeInclusive<f64> = 1e-25..=1e25;
 
+/// Products of logits and a scale in a narrow dtype err by at most `2^-8` of themselves, once or twice: up to here by less than 128 in all,
+/// and the weights by less than a factor of `e^128`, whose square an `f64` holds.
+const LARGEST_PRODUCT: f64 = 16_384.0;
+
 fn is_in(x: f64, range: &RangeInclusive<f64>) -> bool {
     x == 0.0 || range.contains(&x.abs())
 }
@@ -34,6 +40,12 @@ fn is_row_near(logits: &[f64], other: f64) -> bool {
     let finite = || logits.iter().copied().filter(|z| z.is_finite());
     let max = finite().fold(f64::NEG_INFINITY, f64::max);
     finite().all(|z| is_in(z, &LOGITS) && is_weight_near(max - z, other))
+}
+
+/// Whether a case in a narrow dtype has products of logits and a scale that are larger.
+pub(super) fn has_large_products(case: &Case) -> bool {
+    let large = |scale: f64| case.logits().iter().any(|z| z.is_finite() && (z * scale).abs() > LARGEST_PRODUCT);
+    case.scale().is_some_and(large)
 }
 
 /// Whether an ordinary case in f64 is.

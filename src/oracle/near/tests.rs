@@ -4,8 +4,8 @@ use super::functions::{LEAST_WEIGHT, REACH, exp_of_minus};
 use super::tier::prefixes;
 use super::*;
 use crate::generate::{self, Family};
+use crate::magnitude::Magnitude;
 use crate::number::Float;
-use crate::oracle::prepared::Prepared;
 use crate::oracle::question::{self, Question};
 use crate::oracle::row::PreparedRow;
 use crate::oracle::tier::exactly::Exactly;
@@ -130,8 +130,8 @@ fn what_underflows_has_a_radius() {
     }
 }
 
-/// Holds a number against the exact output, from an interval of many bits, which must lie within its radius. False where it is no finite one.
-fn check(case: &Case, question: &dyn Question, j: usize, output: Near, slack: f64) -> bool {
+/// Holds a number, which is the output times `2^shift`, against the exact output, from an interval of many bits, which must lie within its radius. False where it is no finite one.
+fn check(case: &Case, question: &dyn Question, j: usize, output: Near, shift: i32, slack: f64) -> bool {
     if !output.high.is_finite() {
         let is_due = match question.exactly(j) {
             Exactly::Infinite(sign) => output.high == f64::INFINITY.copysign(sign),
@@ -141,7 +141,7 @@ fn check(case: &Case, question: &dyn Question, j: usize, output: Near, slack: f6
         return false;
     }
     if let Some(exact) = question.exactly(j).to_rational().filter(|_| output.radius == 0.0) {
-        assert_eq!(Float::with_val(600, output.high) + output.low, exact, "{case} {j}");
+        assert_eq!((Float::with_val(2400, output.high) + output.low) >> shift, exact, "{case} {j}");
         return false;
     }
     if output.radius == f64::INFINITY {
@@ -151,9 +151,10 @@ fn check(case: &Case, question: &dyn Question, j: usize, output: Near, slack: f6
     let reach = if output.radius == 0.0 { 0.0 } else { output.radius * (1.0 + 1e-9) + slack };
     let exact = question.interval(j, 2);
     // The interval may itself be the wider one, far below a power of two.
-    let reach = Float::with_val(600, &exact.high - &exact.low) + reach;
+    let (low, high) = (exact.low << shift, exact.high << shift);
+    let reach = Float::with_val(600, &high - &low) + reach;
     let (below, above) = (Float::with_val(600, &centre - &reach), centre + reach);
-    assert!(exact.low >= below && exact.high <= above, "{case} {j}: {output:?} {exact:?}");
+    assert!(low >= below && high <= above, "{case} {j}: {output:?} {low:?} {high:?}");
     true
 }
 
@@ -162,6 +163,7 @@ fn check(case: &Case, question: &dyn Question, j: usize, output: Near, slack: f6
 fn every_output_is_enclosed() {
     let (mut counts, mut narrow): (BTreeMap<Op, u64>, u64) = Default::default();
     let (mut doubled, mut narrower) = (0u64, 0u64);
+    let (mut wide, mut wide_narrow) = (0u64, 0u64);
     for &family in Family::all().iter().filter(|family| !family.is_slow()) {
         for dtype in [Dtype::F16, Dtype::Bf16, Dtype::F32, Dtype::Bf16F32, Dtype::F64] {
             for index in 0..12 {
@@ -172,24 +174,59 @@ fn every_output_is_enclosed() {
                     let Some(near) = NearCase::of(&case, RowClass::of_case(&case)) else { continue };
                     let row = (!op.is_elementwise()).then(|| Arc::new(PreparedRow::of(&case)));
                     let question = question::of(&case, row.clone());
-                    let doubles = DoubleCase::new(&case);
+                    let doubles = (!NearCase::is_wide(&case)).then(|| DoubleCase::new(&case));
                     // In f64 they are double-doubles, whose radii need none.
                     let slack = if dtype == Dtype::F64 { 0.0 } else { SLACK };
+                    let is_wide = u64::from(doubles.is_none());
                     for (j, &output) in near.outputs.iter().enumerate() {
-                        if check(&case, question.as_ref(), j, output, slack) {
+                        if check(&case, question.as_ref(), j, output, near.shift(j), slack) {
                             *counts.entry(op).or_default() += 1;
                             narrow += u64::from(output.radius <= output.bound() * 1e-14);
+                            let is_narrow = output.radius <= output.bound() * 1e-26 || output.bound() < 1e-240;
+                            (wide, wide_narrow) = (wide + is_wide, wide_narrow + if is_narrow { is_wide } else { 0 });
                         }
+                        let Some(doubles) = &doubles else { continue };
                         let output = doubles.output(j);
-                        if check(&case, question.as_ref(), j, output, slack) {
+                        if check(&case, question.as_ref(), j, output, 0, slack) {
                             doubled += 1;
                             narrower += u64::from(output.radius <= output.bound() * 1e-26);
                         }
                     }
-                    let Some(prepared) = row.map(|row| Prepared::new(row, &case)) else { continue };
-                    for (j, &deviation) in near.deviations.iter().enumerate() {
-                        let exact = prepared.deviation_magnitude(j).to_f64();
-                        assert!(deviation >= exact * (1.0 - 1e-12) - SLACK, "{case} {j}: {deviation:e} {exact:e}");
+                    if row.is_none() || op.mean_of().is_some() {
+                        continue;
+                    }
+                    // What bounds are made of is an upper bound.
+                    let size = |x: f64| Float::with_val(64, x);
+                    let as_float = |x: Magnitude| size(x.shifted(-x.exponent()).to_f64()) << x.exponent();
+                    let slack = if is_wide == 1 { 0.0 } else { SLACK };
+                    let (logits, scale) = (case.signed_logits(), case.scale().unwrap_or(1.0).abs());
+                    let largest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+                    let exponent = |z: f64| (Float::with_val(2200, z) - largest) * scale;
+                    let exact: Vec<Float> =
+                        logits.iter().map(|&z| Float::with_val(400, exponent(z).exp_ref())).collect();
+                    for (weight, exact) in near.weights().into_iter().zip(&exact) {
+                        let bound = if weight.is_zero() { size(0.0) } else { as_float(weight) } * (1.0 + 1e-12) + slack;
+                        assert!(bound >= *exact, "{case}: {weight:?} {exact:?}");
+                    }
+                    let deviations = near.deviations();
+                    if deviations.is_empty() {
+                        continue;
+                    }
+                    let total = exact.iter().fold(Float::new(400), |sum, weight| sum + weight);
+                    let seen = case.seen();
+                    let sum = exact
+                        .iter()
+                        .zip(seen.iter())
+                        .fold(Float::new(400), |sum, (weight, &g)| sum + weight.clone() * g);
+                    let mean = sum / total;
+                    // What cancels in the mean itself.
+                    let largest = seen.iter().fold(0.0f64, |largest, g| largest.max(g.abs()));
+                    let lost = size(largest) >> 390;
+                    for (&g, deviation) in seen.iter().zip(deviations) {
+                        let exact = (Float::with_val(400, g) - &mean).abs();
+                        let bound =
+                            if deviation.is_zero() { size(0.0) } else { as_float(deviation) } * (1.0 + 1e-12) + slack;
+                        assert!(bound + &lost >= exact, "{case}: {deviation:?} {exact:?}");
                     }
                 }
             }
@@ -199,4 +236,5 @@ fn every_output_is_enclosed() {
     assert_eq!(counts.len(), Op::ALL.len());
     assert!(counts.values().all(|&count| count > 300) && narrow * 10 > all * 8, "{narrow} of {counts:?}");
     assert!(narrower * 10 > doubled * 8, "{narrower} of {doubled}");
+    assert!(wide > 20_000 && wide_narrow * 100 > wide * 98, "{wide_narrow} of {wide}");
 }

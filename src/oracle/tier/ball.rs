@@ -187,7 +187,7 @@ impl RowTier for OfRow<'_> {
 
 /// An element, for outputs of a dtype. The functions are those of double-doubles, and of big numbers, at the first precision, beyond their
 /// reach.
-pub(in crate::oracle) struct OfElement(pub Dtype);
+pub(crate) struct OfElement(pub Dtype);
 
 impl OfElement {
     /// The number, if the ball decides its rounding.
