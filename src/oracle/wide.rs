@@ -21,9 +21,11 @@
 
 use super::ball::functions::{STEP, STEPS_PER_NAT};
 use super::ball::{Ball, SAFETY, UNDERFLOW};
+use super::double::Real;
 use super::near::Near;
-use crate::dtype::{exponent, ldexp, two_sum};
+use crate::dtype::{Dtype, exponent, ldexp, two_sum};
 use crate::magnitude::Magnitude;
+use crate::op::tier::ElementTier;
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
 /// A real number within `part.radius` of `part.high + part.low`, all times `2^(512 window)`.
@@ -77,14 +79,9 @@ fn of_sign(sign: f64, size: f64) -> Ball {
 }
 
 /// More than the weights that are not told apart.
-pub(in crate::oracle) const FAR: Wide =
-    Wide { part: Ball { high: 1.0, low: 0.0, radius: 0.0 }, window: -(4096 / WINDOW) };
+const FAR: Wide = Wide { part: Ball { high: 1.0, low: 0.0, radius: 0.0 }, window: -(4096 / WINDOW) };
 
 impl Wide {
-    pub const ZERO: Wide = Wide { part: Ball::ZERO, window: 0 };
-    /// Any number.
-    pub const UNKNOWN: Wide = Wide { part: Ball::UNKNOWN, window: 0 };
-
     /// From parts that an operation on parts gave.
     #[inline]
     fn of(part: Ball, window: i32) -> Self {
@@ -116,51 +113,6 @@ impl Wide {
         }
     }
 
-    /// A ball of moderate numbers.
-    pub fn of_ball(ball: Ball) -> Self {
-        Self::of(ball, 0)
-    }
-
-    /// The same times `2^(512 window)`.
-    pub fn of_window(ball: Ball, window: i32) -> Self {
-        Self::of(ball, window)
-    }
-
-    /// `x`, exactly; it may be infinite, or NaN where no value is due.
-    pub fn exact(x: f64) -> Self {
-        Self::of(Ball::exact(x), 0)
-    }
-
-    /// `a - b`, exactly.
-    pub fn difference(a: f64, b: f64) -> Self {
-        let (high, low) = two_sum(a, -b);
-        match high.is_finite() {
-            true => Self::of(Ball { high, low, radius: 0.0 }, 0),
-            false if a.is_infinite() || b.is_infinite() => Self::exact(a) - Self::exact(b),
-            // Of two numbers that are large, so that nothing is lost.
-            false => Self::of(Ball::difference(a * DOWN, b * DOWN), 1),
-        }
-    }
-
-    /// `a b`, exactly.
-    pub fn product(a: f64, b: f64) -> Self {
-        let (a, b) = (Self::exact(a), Self::exact(b));
-        if !a.is_finite() || !b.is_finite() || a.is_zero() || b.is_zero() {
-            return a * b;
-        }
-        Self::of(Ball::product(a.part.high, b.part.high), a.window + b.window)
-    }
-
-    /// `a / b` of numbers, exactly where that is one.
-    pub fn quotient(a: f64, b: f64) -> Self {
-        let (a, b) = (Self::exact(a), Self::exact(b));
-        let quotient = a.part.high / b.part.high;
-        match a.is_finite() && b.is_finite() && quotient.mul_add(b.part.high, -a.part.high) == 0.0 {
-            true => Self::of(Ball::exact(quotient), a.window - b.window),
-            false => a / b,
-        }
-    }
-
     /// Whether it is a number of which something is known, and no infinity.
     fn is_finite(self) -> bool {
         self.part.high.is_finite() && self.part.radius.is_finite()
@@ -176,153 +128,8 @@ impl Wide {
         self.part.high.is_infinite()
     }
 
-    /// Whether it is 0, exactly.
-    pub fn is_zero(self) -> bool {
-        self.part.is_zero()
-    }
-
-    /// The number, where it is known exactly and an `f64`.
-    pub fn number(self) -> Option<f64> {
-        let number = ldexp(self.part.high, self.window * WINDOW);
-        let is_whole = || {
-            let same = Self::exact(number);
-            same.window == self.window && same.part.high == self.part.high
-        };
-        (self.part.is_number() && is_whole()).then_some(number)
-    }
-
-    /// A number of this sign, and below this size: far below anything that is told. See [`of_sign`].
-    pub fn of_sign(sign: f64, size: Self) -> Self {
-        Self { part: of_sign(sign, size.part.bound()), window: size.window }
-    }
-
-    /// Any number of at most this size.
-    pub fn within(size: Self) -> Self {
-        Self { part: Ball::ZERO.widened(size.part.bound()), window: size.window }
-    }
-
-    /// Its centre's sign, as a number of that sign.
-    pub fn sign(self) -> f64 {
-        self.part.high
-    }
-
-    /// Whether it is certainly not 0.
-    pub fn is_not_zero(self) -> bool {
-        self.is_finite() && self.part.is_not_zero()
-    }
-
-    /// Whether nothing is known of a number but its sign and how small it is.
-    pub fn is_lost(self) -> bool {
-        self.part.radius > self.part.high.abs() / 2.0
-    }
-
-    /// Whether both are exact, and one number.
-    pub fn is_same(self, other: Self) -> bool {
-        let parts = |x: Self| (x.part.high, x.part.low, x.window);
-        self.part.radius == 0.0 && other.part.radius == 0.0 && parts(self) == parts(other)
-    }
-
-    /// Whether 0 is within its radius.
-    pub fn may_be_zero(self) -> bool {
-        self.part.high.abs() <= self.part.radius
-    }
-
-    /// Whether it is certainly below `most` in size, which must be within a window.
-    pub fn is_within(self, most: f64) -> bool {
-        self.is_finite() && (self.window < 0 || (self.window == 0 && self.part.bound() <= most))
-    }
-
-    /// An upper bound of the absolute value.
-    pub fn size(self) -> Self {
-        Self::of(Ball::exact(self.part.bound()), self.window)
-    }
-
-    /// The same as a magnitude.
-    pub fn magnitude(self) -> Magnitude {
-        match self.is_finite() {
-            true => Magnitude::scaled(self.part.bound(), self.window * WINDOW),
-            false => Magnitude::INFINITY,
-        }
-    }
-
-    /// `exp(-x)` of an `x` that is not far below 0.
-    pub fn exp_of_minus(self) -> Self {
-        const WINDOWS_PER_NAT: f64 = STEPS_PER_NAT / STEPS;
-        /// An argument that is known worse has no derivative to speak of.
-        const MOST: f64 = 1.0 / 1024.0;
-        let Ball { high, low, radius } = self.part;
-        if !self.is_finite() {
-            return if self.is_infinite() && high > 0.0 { Self::ZERO } else { Self::UNKNOWN };
-        }
-        if self.is_zero() {
-            return Self::exact(1.0);
-        }
-        if self.window < 0 {
-            return Self { part: Ball::exact(1.0).widened(SMALL_ERROR), window: 0 };
-        }
-        if self.window > 0 || high > FARTHEST {
-            let is_far = if self.window > 0 { high > radius * 2.0 } else { high - radius > FARTHEST - 100.0 };
-            return if is_far { Self::of_sign(1.0, FAR) } else { Self::UNKNOWN };
-        }
-        let m = (high * WINDOWS_PER_NAT).round();
-        let leading = Ball::difference(m * C1, high) + Ball::exact(m * C2);
-        let r = leading + Ball::difference(m * C3, low);
-        let error = r.radius + radius + if m == 0.0 { 0.0 } else { PRODUCT_ERROR };
-        if !(error < MOST && m > -2.0) {
-            return Self::UNKNOWN;
-        }
-        let weight = Ball::exp(r.high, r.low);
-        Self::of(weight.widened(weight.high * (1.01 * error)), -(m as i32))
-    }
-
-    /// `exp(x) - 1` of an `x` below some hundred.
-    pub fn expm1(self) -> Self {
-        /// From here down, the weight itself is known as well.
-        const FAR: f64 = -100.0;
-        let Ball { high, low, radius } = self.part;
-        if self.window < 0 {
-            return self.beside_smaller();
-        }
-        if !self.is_finite() || self.window > 0 || high < FAR {
-            return (-self).exp_of_minus() - Self::exact(1.0);
-        }
-        let rise = Ball::expm1(high, low);
-        // The derivative is the exponential.
-        Self::of(rise.widened(radius * ((1.0 + rise.bound()) * (1.0 + 4.0 * radius))), 0)
-    }
-
-    /// `exp(x) - 1 - x`, likewise.
-    pub fn expm1_less_argument(self) -> Self {
-        let Ball { high, low, radius } = self.part;
-        if self.window != 0 || !self.is_finite() {
-            return if self.window < 0 { self.half_square() } else { Self::UNKNOWN };
-        }
-        let slope = Ball::expm1(high, low).bound() + radius * 2.0 * high.abs().exp();
-        Self::of(Ball::expm1_less_argument(high, low).widened(radius * slope), 0)
-    }
-
-    /// `log(1 + x)`.
-    pub fn ln_1p(self) -> Self {
-        match self.window {
-            _ if self.is_zero() => self,
-            0 if self.part.high == -1.0 && self.part.is_number() => Self::exact(f64::NEG_INFINITY),
-            0 if self.is_finite() => self.part.ln_1p().map_or(Self::UNKNOWN, Self::of_ball),
-            window if window < 0 => self.beside_smaller(),
-            _ => Self::UNKNOWN,
-        }
-    }
-
-    /// `x - log(1 + x)`.
-    pub fn less_ln_1p(self) -> Self {
-        match self.window {
-            0 if self.is_finite() => self.part.less_ln_1p().map_or(Self::UNKNOWN, Self::of_ball),
-            window if window < 0 => self.half_square(),
-            _ => Self::UNKNOWN,
-        }
-    }
-
     /// `log(x)`.
-    pub fn ln(self) -> Self {
+    fn ln(self) -> Self {
         if self.is_zero() {
             return Self::exact(f64::NEG_INFINITY);
         }
@@ -350,7 +157,7 @@ impl Wide {
 
     /// `base + rest`, where the sign of the rest is that of `sign`, or, if that is 0, its own: beside the base where that is known exactly and
     /// the rest far below it.
-    pub fn beside(base: Self, rest: Self, sign: f64) -> Self {
+    fn beside(base: Self, rest: Self, sign: f64) -> Self {
         if base.is_zero() || rest.is_zero() {
             return if base.is_zero() { rest } else { base };
         }
@@ -382,9 +189,202 @@ impl Wide {
         };
         Self { part: beside, window: base.window }
     }
+}
+
+impl Real for Wide {
+    const ZERO: Wide = Wide { part: Ball::ZERO, window: 0 };
+    const UNKNOWN: Wide = Wide { part: Ball::UNKNOWN, window: 0 };
+    type Elements = OfElement;
+
+    fn elements(_: Dtype) -> OfElement {
+        OfElement
+    }
+
+    fn total(numbers: impl Iterator<Item = f64> + Clone) -> Self {
+        /// Numbers from here on are added by themselves, divided by `2^512`: no sum of them overflows, and no sum of the others.
+        const HUGE: f64 = 1e150;
+        let of = |is_huge: bool, by: f64| {
+            <Ball as Real>::total(numbers.clone().filter(|x| (x.abs() >= HUGE) == is_huge).map(|x| x * by))
+        };
+        Self::of(of(true, DOWN), 1) + Self::of(of(false, 1.0), 0)
+    }
+
+    fn least_weight() -> Self {
+        FAR
+    }
+
+    fn together(base: Self, rest: Self) -> Self {
+        Self::beside(base, rest, 0.0)
+    }
+
+    fn of_ball(ball: Ball) -> Self {
+        Self::of(ball, 0)
+    }
+
+    fn exact(x: f64) -> Self {
+        Self::of(Ball::exact(x), 0)
+    }
+
+    /// `a - b`, exactly.
+    fn difference(a: f64, b: f64) -> Self {
+        let (high, low) = two_sum(a, -b);
+        match high.is_finite() {
+            true => Self::of(Ball { high, low, radius: 0.0 }, 0),
+            false if a.is_infinite() || b.is_infinite() => Self::exact(a) - Self::exact(b),
+            // Of two numbers that are large, so that nothing is lost.
+            false => Self::of(Ball::difference(a * DOWN, b * DOWN), 1),
+        }
+    }
+
+    fn product(a: f64, b: f64) -> Self {
+        let (a, b) = (Self::exact(a), Self::exact(b));
+        if !a.is_finite() || !b.is_finite() || a.is_zero() || b.is_zero() {
+            return a * b;
+        }
+        Self::of(Ball::product(a.part.high, b.part.high), a.window + b.window)
+    }
+
+    fn quotient(a: f64, b: f64) -> Self {
+        let (a, b) = (Self::exact(a), Self::exact(b));
+        let quotient = a.part.high / b.part.high;
+        match a.is_finite() && b.is_finite() && quotient.mul_add(b.part.high, -a.part.high) == 0.0 {
+            true => Self::of(Ball::exact(quotient), a.window - b.window),
+            false => a / b,
+        }
+    }
+
+    fn is_zero(self) -> bool {
+        self.part.is_zero()
+    }
+
+    fn number(self) -> Option<f64> {
+        let number = ldexp(self.part.high, self.window * WINDOW);
+        let is_whole = || {
+            let same = Self::exact(number);
+            same.window == self.window && same.part.high == self.part.high
+        };
+        (self.part.is_number() && is_whole()).then_some(number)
+    }
+
+    fn of_sign(sign: f64, size: Self) -> Self {
+        Self { part: of_sign(sign, size.part.bound()), window: size.window }
+    }
+
+    fn within(size: Self) -> Self {
+        Self { part: Ball::ZERO.widened(size.part.bound()), window: size.window }
+    }
+
+    fn sign(self) -> f64 {
+        self.part.high
+    }
+
+    fn is_not_zero(self) -> bool {
+        self.is_finite() && self.part.is_not_zero()
+    }
+
+    fn is_lost(self) -> bool {
+        self.part.radius > self.part.high.abs() / 2.0
+    }
+
+    fn is_same(self, other: Self) -> bool {
+        let parts = |x: Self| (x.part.high, x.part.low, x.window);
+        self.part.radius == 0.0 && other.part.radius == 0.0 && parts(self) == parts(other)
+    }
+
+    fn may_be_zero(self) -> bool {
+        self.part.high.abs() <= self.part.radius
+    }
+
+    fn is_within(self, most: f64) -> bool {
+        self.is_finite() && (self.window < 0 || (self.window == 0 && self.part.bound() <= most))
+    }
+
+    fn size(self) -> Self {
+        Self::of(Ball::exact(self.part.bound()), self.window)
+    }
+
+    fn magnitude(self) -> Magnitude {
+        match self.is_finite() {
+            true => Magnitude::scaled(self.part.bound(), self.window * WINDOW),
+            false => Magnitude::INFINITY,
+        }
+    }
+
+    fn exp_of_minus(self) -> Self {
+        const WINDOWS_PER_NAT: f64 = STEPS_PER_NAT / STEPS;
+        /// An argument that is known worse has no derivative to speak of.
+        const MOST: f64 = 1.0 / 1024.0;
+        let Ball { high, low, radius } = self.part;
+        if !self.is_finite() {
+            return if self.is_infinite() && high > 0.0 { Self::ZERO } else { Self::UNKNOWN };
+        }
+        if self.is_zero() {
+            return Self::exact(1.0);
+        }
+        if self.window < 0 {
+            return Self { part: Ball::exact(1.0).widened(SMALL_ERROR), window: 0 };
+        }
+        if self.window > 0 || high > FARTHEST {
+            let is_far = if self.window > 0 { high > radius * 2.0 } else { high - radius > FARTHEST - 100.0 };
+            return if is_far { Self::of_sign(1.0, FAR) } else { Self::UNKNOWN };
+        }
+        let m = (high * WINDOWS_PER_NAT).round();
+        let leading = Ball::difference(m * C1, high) + Ball::exact(m * C2);
+        let r = leading + Ball::difference(m * C3, low);
+        let error = r.radius + radius + if m == 0.0 { 0.0 } else { PRODUCT_ERROR };
+        if !(error < MOST && m > -2.0) {
+            return Self::UNKNOWN;
+        }
+        let weight = Ball::exp(r.high, r.low);
+        Self::of(weight.widened(weight.high * (1.01 * error)), -(m as i32))
+    }
+
+    fn expm1(self) -> Self {
+        /// From here down, the weight itself is known as well.
+        const FAR: f64 = -100.0;
+        let Ball { high, low, radius } = self.part;
+        if self.window < 0 {
+            return self.beside_smaller();
+        }
+        if !self.is_finite() || self.window > 0 || high < FAR {
+            return (-self).exp_of_minus() - Self::exact(1.0);
+        }
+        let rise = Ball::expm1(high, low);
+        // The derivative is the exponential.
+        Self::of(rise.widened(radius * ((1.0 + rise.bound()) * (1.0 + 4.0 * radius))), 0)
+    }
+
+    fn expm1_less_argument(self) -> Self {
+        let Ball { high, low, radius } = self.part;
+        if self.window != 0 || !self.is_finite() {
+            return if self.window < 0 { self.half_square() } else { Self::UNKNOWN };
+        }
+        // The derivative is exp(x) - 1.
+        let rise = Ball::expm1(high, low).bound();
+        let slope = rise + radius * (2.0 * (1.0 + rise));
+        Self::of(Ball::expm1_less_argument(high, low).widened(radius * slope), 0)
+    }
+
+    fn ln_1p(self) -> Self {
+        match self.window {
+            _ if self.is_zero() => self,
+            0 if self.part.high == -1.0 && self.part.is_number() => Self::exact(f64::NEG_INFINITY),
+            0 if self.is_finite() => self.part.ln_1p().map_or(Self::UNKNOWN, Self::of_ball),
+            window if window < 0 => self.beside_smaller(),
+            _ => Self::UNKNOWN,
+        }
+    }
+
+    fn less_ln_1p(self) -> Option<Self> {
+        match self.window {
+            0 if self.is_finite() => self.part.less_ln_1p().map(Self::of_ball),
+            window if window < 0 => Some(self.half_square()),
+            _ => None,
+        }
+    }
 
     /// The number times `2^shift` as the screen sees it, and the shift: 0 but where the number, or its rest, is near an end of the range of f64.
-    pub fn told(self) -> (Near, i32) {
+    fn told(self) -> (Near, i32) {
         /// Far from either end.
         const SHIFT: i32 = 600;
         /// More than what is lost, which is below parts that matter.
@@ -481,6 +481,60 @@ impl Div for Wide {
             return Self::UNKNOWN;
         }
         Self::of(self.part / other.part, self.window - other.window)
+    }
+}
+
+/// The functions of an element in wide numbers.
+pub(crate) struct OfElement;
+
+impl ElementTier for OfElement {
+    type Number = Wide;
+    type Rational = Wide;
+
+    fn rational(&self, x: f64) -> Wide {
+        Wide::exact(x)
+    }
+
+    fn minus(&self, a: &Wide, b: &Wide) -> Wide {
+        match (a.number(), b.number()) {
+            (Some(a), Some(b)) => Wide::difference(a, b),
+            _ => *a - *b,
+        }
+    }
+
+    fn times(&self, a: &Wide, b: &Wide) -> Wide {
+        match (a.number(), b.number()) {
+            (Some(a), Some(b)) => Wide::product(a, b),
+            _ => *a * *b,
+        }
+    }
+
+    fn number(&self, x: Wide) -> Wide {
+        x
+    }
+
+    fn exp_of_difference(&self, x: f64, y: f64) -> Wide {
+        Wide::difference(y, x).exp_of_minus()
+    }
+
+    fn expm1_of_difference(&self, x: f64, y: f64) -> Wide {
+        Wide::difference(x, y).expm1()
+    }
+
+    fn log(&self, x: Wide) -> Wide {
+        x.ln()
+    }
+
+    fn log1p(&self, x: Wide) -> Wide {
+        x.ln_1p()
+    }
+
+    fn reciprocal(&self, x: Wide) -> Wide {
+        Wide::exact(1.0) / x
+    }
+
+    fn beside(&self, base: Wide, rest: Wide, sign: f64) -> Wide {
+        Wide::beside(base, rest, sign)
     }
 }
 
@@ -638,7 +692,7 @@ mod tests {
                 let logarithm = exact.clone().ln_1p();
                 let told = argument.ln_1p();
                 prop_assert!(holds(told, &logarithm) && known(told) > 75.0, "{argument:?} {told:?}");
-                let told = argument.less_ln_1p();
+                let told = argument.less_ln_1p().unwrap();
                 prop_assert!(holds(told, &(exact - logarithm)), "{argument:?} {told:?}");
             }
         }
