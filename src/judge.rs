@@ -19,6 +19,7 @@ mod finish;
 mod prefix;
 mod relation;
 mod rows;
+mod scaled;
 pub(crate) mod screen;
 mod verdict;
 
