@@ -19,13 +19,13 @@ pub struct Magnitude {
 }
 
 /// The binades of a window.
-const WINDOW: i32 = 512;
+pub(crate) const WINDOW: i32 = 512;
 
 /// The ends of the part, and the numbers from one window to the next.
-const LEAST: f64 = f64::from_bits((1023 - 256) << 52);
-const BEYOND: f64 = f64::from_bits((1023 + 256) << 52);
-const UP: f64 = f64::from_bits((1023 + 512) << 52);
-const DOWN: f64 = f64::from_bits((1023 - 512) << 52);
+pub(crate) const LEAST: f64 = f64::from_bits((1023 - 256) << 52);
+pub(crate) const BEYOND: f64 = f64::from_bits((1023 + 256) << 52);
+pub(crate) const UP: f64 = f64::from_bits((1023 + 512) << 52);
+pub(crate) const DOWN: f64 = f64::from_bits((1023 - 512) << 52);
 
 impl Magnitude {
     /// Zero.
